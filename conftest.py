@@ -1,0 +1,138 @@
+"""What every test may ask for: a database that can be emptied, people, their clients, a real worker."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client, TransactionTestCase
+
+from portal import roles
+from portal.append_only import FUNCTION_SQL, guard_sql, guarded_models, unguard_sql
+
+# Rows that migrations made and tests do not change.
+_KEPT = {
+    "django_migrations",
+    "django_content_type",
+    "auth_permission",
+    "auth_group",
+    "auth_group_permissions",
+}
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """SQLite in a file: threads and a worker share it."""
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(tmp_path_factory.mktemp("db") / "test.sqlite3")
+
+
+def _empty_database(case: TransactionTestCase) -> None:
+    """Django's flush is refused by the guards, as it should be: lift them, empty, put them back."""
+    with connection.cursor() as cursor:
+        tables = [t for t in connection.introspection.table_names(cursor) if t not in _KEPT]
+        for table, guard in guarded_models().items():
+            for statement in unguard_sql(connection.vendor, table, guard):
+                cursor.execute(statement)
+        if connection.vendor == "postgresql":
+            names = ", ".join(f'"{table}"' for table in tables)
+            cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        else:
+            cursor.execute("PRAGMA foreign_keys=OFF")
+            for table in tables:
+                cursor.execute(f'DELETE FROM "{table}"')
+            cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("INSERT INTO portal_ledgerhead (id, size, frontier) VALUES (1, 0, '')")
+        cursor.execute("INSERT INTO consent_census (id, total, complete) VALUES (1, 0, 0)")
+        if connection.vendor == "postgresql":
+            cursor.execute(FUNCTION_SQL)
+        for table, guard in guarded_models().items():
+            for statement in guard_sql(connection.vendor, table, guard):
+                cursor.execute(statement)
+
+
+TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[attr-defined, method-assign]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_passwords() -> None:
+    """A slow hash protects people; nobody here needs it."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _own_files(tmp_path: Path) -> Iterator[None]:
+    """Archives of one test are not those of another."""
+    before = settings.MANIFEST_DIR
+    settings.MANIFEST_DIR = tmp_path / "manifests"
+    cache.clear()
+    yield
+    settings.MANIFEST_DIR = before
+
+
+# --- People -------------------------------------------------------------------------------------
+
+
+def _person(username: str, role: str | None) -> User:
+    user = User.objects.create_user(username, password="correct horse battery", is_staff=True)
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
+@pytest.fixture
+def officer(db: Any) -> User:
+    return _person("olga", roles.PRIVACY_OFFICER)
+
+
+@pytest.fixture
+def second_officer(db: Any) -> User:
+    return _person("otto", roles.PRIVACY_OFFICER)
+
+
+@pytest.fixture
+def engineer(db: Any) -> User:
+    return _person("emil", roles.ML_ENGINEER)
+
+
+@pytest.fixture
+def second_engineer(db: Any) -> User:
+    return _person("edda", roles.ML_ENGINEER)
+
+
+@pytest.fixture
+def auditor(db: Any) -> User:
+    return _person("ada", roles.AUDITOR)
+
+
+@pytest.fixture
+def administrator(db: Any) -> User:
+    return _person("anton", roles.ADMINISTRATOR)
+
+
+@pytest.fixture
+def product(db: Any) -> User:
+    """The product's service account."""
+    return _person("product", roles.PRODUCT)
+
+
+@pytest.fixture
+def stranger(db: Any) -> User:
+    """Somebody on the staff without a role."""
+    return _person("stranger", None)
+
+
+@pytest.fixture
+def client_of() -> Any:
+    """A logged-in browser for a user."""
+
+    def login(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        return client
+
+    return login

@@ -1,0 +1,100 @@
+"""The words of consent, as the database and the API write them."""
+
+from dataclasses import dataclass
+
+from django.db import models
+
+
+class Purpose(models.TextChoices):
+    """What training is for."""
+
+    GENERATIVE_AI = "generative-ai", "Generative AI"
+    PERSONALISATION = "personalisation", "Personalisation"
+    SAFETY = "safety", "Moderation and safety"
+
+
+class Control(models.TextChoices):
+    """How a member keeps out of a purpose."""
+
+    SETTING = "setting", "a setting"
+    OBJECTION = "objection", "an objection"
+
+
+class ObjectionMode(models.TextChoices):
+    """Whether an objection must be upheld, or is weighed against compelling grounds (GDPR Art. 21(1))."""
+
+    UNCONDITIONAL = "unconditional", "upheld without weighing"
+    BALANCING = "balancing", "weighed"
+
+
+@dataclass(frozen=True)
+class PurposeFacts:
+    legal_basis: str
+    control: Control
+    objection_mode: ObjectionMode
+
+
+LEGITIMATE_INTEREST = "GDPR Art. 6(1)(f), legitimate interest"
+PURPOSES: dict[str, PurposeFacts] = {
+    Purpose.GENERATIVE_AI: PurposeFacts(
+        LEGITIMATE_INTEREST, Control.SETTING, ObjectionMode.UNCONDITIONAL
+    ),
+    Purpose.PERSONALISATION: PurposeFacts(
+        LEGITIMATE_INTEREST, Control.OBJECTION, ObjectionMode.BALANCING
+    ),
+    Purpose.SAFETY: PurposeFacts(LEGITIMATE_INTEREST, Control.OBJECTION, ObjectionMode.BALANCING),
+}
+
+
+class Choice(models.TextChoices):
+    ALLOW = "allow", "allow"
+    DENY = "deny", "deny"
+
+
+class Channel(models.TextChoices):
+    """The way a decision reached us."""
+
+    PRODUCT = "product", "the product's setting"
+    SETTING_PAGE = "setting-page", "the portal's setting page"
+    STAFF = "staff", "staff, on the member's behalf"
+    SIGNAL = "signal", "a privacy signal of the browser"
+
+
+class Status(models.TextChoices):
+    """The state of an account; UNKNOWN until an import has told us."""
+
+    UNKNOWN = "unknown", "unknown"
+    OPEN = "open", "open"
+    CLOSED = "closed", "closed"
+    ERASED = "erased", "erased"
+
+
+class Rule(models.TextChoices):
+    """What a country's law or the company's word lets a purpose do there."""
+
+    DEFAULT_ON = "default-on", "default-on"
+    OPT_IN = "opt-in", "opt-in"
+    EXCLUDED = "excluded", "excluded"
+
+
+STRICTNESS = {Rule.DEFAULT_ON: 0, Rule.OPT_IN: 1, Rule.EXCLUDED: 2}
+
+
+class DataCategory(models.TextChoices):
+    """Kinds of member data a run may declare. What may never be used has no word here."""
+
+    PROFILE = "profile", "Profile"
+    POSTS = "posts", "Posts and articles"
+    FEEDBACK = "feedback", "Feedback"
+    LANGUAGE = "language-preference", "Language preference"
+    USAGE = "usage-frequency", "Frequency of use"
+    GENERATIVE_INPUTS = "generative-inputs", "Inputs to generative features"
+    JOBS = "job-data", "Job-related data"
+    GROUPS = "group-activity", "Group activity"
+
+
+class Verdict(models.TextChoices):
+    """The second person's word on a proposal."""
+
+    APPROVED = "approved", "approved"
+    REJECTED = "rejected", "rejected"

@@ -1,0 +1,32 @@
+from portal.errors import RuleViolation
+
+
+class RuledByObjection(RuleViolation):
+    """A decision was sent for a purpose that no setting rules."""
+
+    code = "ruled_by_objection"
+
+
+class SourceIdReused(RuleViolation):
+    """The same channel and source id came with another body."""
+
+    code = "source_id_reused"
+    status = 422
+
+
+class AccountErased(RuleViolation):
+    code = "account_erased"
+
+
+class NeedsSecondPerson(RuleViolation):
+    """Whoever proposed a rule or notice may not approve it (GDPR Art. 5(2): four eyes on a loosening)."""
+
+    code = "needs_second_person"
+
+
+class AlreadyReviewed(RuleViolation):
+    code = "already_reviewed"
+
+
+class AlreadyExists(RuleViolation):
+    code = "already_exists"

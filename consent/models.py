@@ -1,0 +1,249 @@
+"""Members, what they chose, and the rules and notices that decide whether a choice is needed."""
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from simple_history.models import HistoricalRecords
+
+from consent.choices import Channel, Choice, Purpose, Rule, Status, Verdict
+from consent.countries import CANARIES, NAMES, UNKNOWN
+from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
+from portal.models import LedgerHistory, Sealed, Tracked
+
+
+class Member(Tracked):
+    """An account of the product: a number and the facts that decide. No name, no e-mail, no reference.
+
+    Numbers are dense (1..n, allocated under the ledger's lock) and fit 31 bits: that makes manifests small.
+    """
+
+    id = models.PositiveIntegerField(
+        "member number", primary_key=True, help_text="Ours; the product's key is the account_ref."
+    )
+    country = models.CharField(
+        max_length=2, default=UNKNOWN, blank=True, help_text="ISO 3166-1, empty when unknown."
+    )
+    country_given = models.CharField(
+        max_length=20, default="", blank=True, help_text="As sent, where it is not the code."
+    )
+    adult_on = models.DateField(
+        "of age on",
+        null=True,
+        blank=True,
+        help_text="The date of majority; the date of birth is not kept.",
+    )
+    status = models.CharField(max_length=8, choices=Status, default=Status.UNKNOWN)
+    reference_seal = models.CharField(
+        max_length=64, help_text="HMAC-SHA-256 of the account_ref under the member's own salt."
+    )
+    history = HistoricalRecords(bases=[LedgerHistory])
+
+    objects = MemberQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        permissions = [("view_standing", "Can ask where a member stands")]
+        constraints = [
+            models.CheckConstraint(condition=Q(id__gte=1), name="member_number_from_one"),
+            # A code that no rule can name would be in no exclusion.
+            models.CheckConstraint(
+                condition=Q(country__in=sorted({UNKNOWN, *NAMES, *CANARIES})),
+                name="member_country_known_or_empty",
+            ),
+        ]
+        # Each index serves one exclusion, so that a freeze reads only who is out.
+        indexes = [
+            models.Index(fields=["country", "id"], name="member_by_country"),
+            models.Index(fields=["adult_on", "id"], name="member_by_majority"),
+            models.Index(
+                fields=["status", "id"], name="member_not_open", condition=~Q(status=Status.OPEN)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"member {self.id}"
+
+
+class AccountReference(models.Model):
+    """The product's key for a member: personal data, untracked, deleted by erasure."""
+
+    member = models.OneToOneField(
+        Member, models.PROTECT, primary_key=True, related_name="reference"
+    )
+    account_ref = models.CharField(max_length=100, unique=True)
+    salt = models.CharField(max_length=32, help_text="128 random bits, hexadecimal.")
+
+    def __str__(self) -> str:
+        return f"reference of member {self.member_id}"
+
+
+class Suppression(Sealed):
+    """An erased account, as a keyed hash: it cannot come back through an import."""
+
+    member = models.OneToOneField(Member, models.PROTECT, related_name="suppression")
+    account_hash = models.CharField(
+        max_length=64, unique=True, help_text="HMAC-SHA-256 under SUPPRESSION_KEY."
+    )
+
+    def __str__(self) -> str:
+        return f"suppression of member {self.member_id}"
+
+
+class Census(models.Model):
+    """How many members there are, counted as they are written: the freeze must arrive at the same numbers."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    total = models.PositiveIntegerField(default=0)
+    complete = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        verbose_name_plural = "census"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_census")]
+
+    def __str__(self) -> str:
+        return f"{self.total} members"
+
+
+class Notice(Sealed):
+    """A version of the privacy notice: what it covers, and from when it may be relied on."""
+
+    version = models.CharField(
+        max_length=40,
+        unique=True,
+        validators=[RegexValidator(r"^[\w.-]+$", "Letters, digits, dots, dashes.")],
+    )
+    purposes = models.JSONField()
+    data_categories = models.JSONField()
+    countries = models.JSONField(help_text="ISO codes.")
+    published_on = models.DateField()
+    in_force_from = models.DateField(help_text="When its notice period has run.")
+    supersedes = models.OneToOneField(
+        "self", models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    )
+    source = models.CharField(max_length=300, help_text="Where the text can be read.")
+    needs_approval = models.BooleanField(default=True)
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-in_force_from", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(in_force_from__gte=models.F("published_on")),
+                name="notice_in_force_after_publication",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"notice {self.version}"
+
+
+class RegionRule(Sealed):
+    """What a purpose may do in some countries from a date on, until further notice."""
+
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    countries = models.JSONField(help_text="ISO codes.")
+    rule = models.CharField(max_length=10, choices=Rule)
+    effective_from = models.DateField()
+    source = models.CharField(max_length=300, help_text="The law, statement or decision behind it.")
+    needs_approval = models.BooleanField(help_text="It lets somebody in who was out before.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-effective_from", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.purpose}: {self.rule} in {len(self.countries)} countries from {self.effective_from}"
+
+
+class Review(Sealed):
+    """A second person's word on a proposed rule or notice."""
+
+    region_rule = models.OneToOneField(
+        RegionRule, models.PROTECT, null=True, blank=True, related_name="review"
+    )
+    notice = models.OneToOneField(
+        Notice, models.PROTECT, null=True, blank=True, related_name="review"
+    )
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(region_rule__isnull=True) ^ Q(notice__isnull=True),
+                name="review_of_one_thing",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.region_rule or self.notice}"
+
+
+class Decision(Sealed):
+    """One act of a member on a purpose, and when we learned it."""
+
+    member = models.ForeignKey(Member, models.PROTECT, related_name="decisions")
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    choice = models.CharField(max_length=5, choices=Choice)
+    channel = models.CharField(max_length=12, choices=Channel)
+    source_id = models.CharField(
+        max_length=100, help_text="The sender's own id: a replay is recognised by it."
+    )
+    decided_at = models.DateTimeField()
+    notice_version = models.CharField(max_length=40, blank=True)
+    privacy_signal = models.BooleanField(
+        null=True, help_text="Sec-GPC as received with the decision; empty when none was sent."
+    )
+    evidence_only = models.BooleanField(
+        default=False, help_text="Kept as evidence; it does not change the member's choice."
+    )
+    body_digest = models.CharField(max_length=64, help_text="SHA-256 of what was sent.")
+
+    class Meta:
+        ordering = ["-entry_id", "-id"]
+        permissions = [("record_decision", "Can record decisions for the product")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["channel", "source_id"], name="decision_recorded_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.choice} {self.purpose}"
+
+
+class Consent(models.Model):
+    """A member's current choice for a purpose: a projection of the decisions. No row means the default."""
+
+    member = models.ForeignKey(Member, models.PROTECT, related_name="consents")
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    choice = models.CharField(max_length=5, choices=Choice)
+    decided_at = models.DateTimeField()
+    notice_version = models.CharField(max_length=40, blank=True)
+
+    objects = ConsentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["member", "purpose"], name="one_consent_per_purpose"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["purpose", "member"],
+                name="consent_denied",
+                condition=Q(choice=Choice.DENY),
+            ),
+            models.Index(
+                fields=["purpose", "member"],
+                name="consent_allowed",
+                condition=Q(choice=Choice.ALLOW),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.choice} {self.purpose}"

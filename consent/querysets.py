@@ -1,0 +1,67 @@
+"""The questions asked of members, choices and rules."""
+
+import datetime as dt
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Q
+
+from consent.choices import Choice, Status, Verdict
+from consent.countries import UNKNOWN
+from portal.append_only import AppendOnlyQuerySet
+from portal.models import TrackedQuerySet
+
+if TYPE_CHECKING:
+    from consent.models import Member
+
+COMPLETE = Q(status=Status.OPEN, adult_on__isnull=False) & ~Q(country=UNKNOWN)
+
+
+class MemberQuerySet(TrackedQuerySet):
+    def complete(self) -> "MemberQuerySet":
+        """Members we know enough about to let them in: open, of known age and known country."""
+        return self.filter(COMPLETE)
+
+    def incomplete(self) -> "MemberQuerySet":
+        return self.filter(
+            ~Q(status=Status.OPEN) | Q(adult_on__isnull=True) | Q(country=UNKNOWN)
+        )
+
+    def closed(self) -> "MemberQuerySet":
+        """Closed accounts, and accounts no import has told us to be open."""
+        return self.filter(status__in=[Status.CLOSED, Status.UNKNOWN])
+
+    def erased(self) -> "MemberQuerySet":
+        return self.filter(status=Status.ERASED)
+
+    def minors(self, on: dt.date) -> "MemberQuerySet":
+        """Under 18 on that day."""
+        return self.filter(adult_on__gt=on)
+
+    def of_unknown_age(self) -> "MemberQuerySet":
+        return self.filter(adult_on__isnull=True)
+
+    def of_unknown_country(self) -> "MemberQuerySet":
+        return self.filter(country=UNKNOWN)
+
+    def in_countries(self, codes: Collection[str]) -> "MemberQuerySet":
+        return self.filter(country__in=sorted(codes))
+
+
+class ConsentQuerySet(models.QuerySet[Any]):
+    def denied(self, purpose: str) -> "ConsentQuerySet":
+        return self.filter(purpose=purpose, choice=Choice.DENY)
+
+    def allowed(self, purpose: str) -> "ConsentQuerySet":
+        return self.filter(purpose=purpose, choice=Choice.ALLOW)
+
+
+class ProposalQuerySet(AppendOnlyQuerySet):
+    """Region rules and notices: in force is only what needs no second person, or has one's approval."""
+
+    def approved(self) -> "ProposalQuerySet":
+        return self.filter(Q(needs_approval=False) | Q(review__verdict=Verdict.APPROVED))
+
+    def waiting(self) -> "ProposalQuerySet":
+        return self.filter(needs_approval=True, review__isnull=True)

@@ -1,0 +1,104 @@
+"""Which rule holds where, and which countries a notice covers, on a given day. Pure: rows in, answers out."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from consent.choices import STRICTNESS, Rule
+from consent.models import Notice, RegionRule
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The state of the rules for one purpose on one day."""
+
+    rule_of: dict[str, str]
+    """Country to rule; a country that is missing has none and is excluded."""
+    covered: frozenset[str]
+    """Countries in which every declared category is covered by a notice in force."""
+    gaps: dict[str, list[str]] = field(default_factory=dict)
+    """Country to the categories no notice covers; only for countries a rule lets in."""
+    rule_ids: tuple[int, ...] = ()
+    notice_versions: tuple[str, ...] = ()
+
+    def countries_with(self, rule: str) -> set[str]:
+        return {country for country, found in self.rule_of.items() if found == rule}
+
+    @property
+    def allowed(self) -> set[str]:
+        """Countries in which the purpose is not excluded."""
+        return {country for country, rule in self.rule_of.items() if rule != Rule.EXCLUDED}
+
+
+def rules_in_force(purpose: str, on: dt.date) -> dict[str, RegionRule]:
+    """For each country the rule that holds: the latest date wins, then the one recorded last.
+
+    Where a rule would let somebody in whom the one before kept out, it counts only if a second person
+    approved it *knowing* the one before: an exclusion recorded after the approval stands.
+    """
+    holding: dict[str, RegionRule] = {}
+    rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
+    for row in rows.select_related("review").order_by("effective_from", "entry_id", "id"):
+        approved_at = row.review.entry_id if row.needs_approval else 0
+        for country in row.countries:
+            before = holding.get(country)
+            if not _looser(row.rule, before.rule if before else Rule.EXCLUDED) or (
+                approved_at > (before.entry_id if before else 0)
+            ):
+                holding[country] = row
+    return holding
+
+
+def notices_in_force(on: dt.date) -> list[Notice]:
+    """Notices whose period has run and that no other notice in force supersedes."""
+    rows = list(Notice.objects.approved().filter(in_force_from__lte=on).order_by("id"))
+    superseded = {row.supersedes_id for row in rows}
+    return [row for row in rows if row.pk not in superseded]
+
+
+def ruling(purpose: str, on: dt.date, categories: Collection[str]) -> Ruling:
+    """What holds for a purpose on a day, for data of these categories.
+
+    Without categories the question is whether any notice in force covers the purpose in the country.
+    """
+    holding = rules_in_force(purpose, on)
+    notices = [row for row in notices_in_force(on) if purpose in row.purposes]
+    rule_of = {country: row.rule for country, row in holding.items()}
+    missing = {
+        country: gap
+        for country in rule_of
+        if (gap := _uncovered(country, categories, notices)) is not None
+    }
+    return Ruling(
+        rule_of=rule_of,
+        covered=frozenset(rule_of.keys() - missing.keys()),
+        gaps={
+            country: gap for country, gap in missing.items() if rule_of[country] != Rule.EXCLUDED
+        },
+        rule_ids=tuple(sorted({row.pk for row in holding.values()})),
+        notice_versions=tuple(sorted(row.version for row in notices)),
+    )
+
+
+def _uncovered(
+    country: str, categories: Collection[str], notices: Iterable[Notice]
+) -> list[str] | None:
+    """The categories that lack a notice in the country; None when nothing is lacking."""
+    here = [row for row in notices if country in row.countries]
+    if not categories:
+        return None if here else []
+    covered = {category for row in here for category in row.data_categories}
+    return sorted(set(categories) - covered) or None
+
+
+def loosens(purpose: str, countries: Iterable[str], rule: str, effective_from: dt.date) -> bool:
+    """Whether the rule lets anybody in who is out from that day: no rule at all counts as excluded."""
+    holding = rules_in_force(purpose, effective_from)
+    return any(
+        _looser(rule, holding[country].rule if country in holding else Rule.EXCLUDED)
+        for country in countries
+    )
+
+
+def _looser(rule: str, than: str) -> bool:
+    return STRICTNESS[Rule(rule)] < STRICTNESS[Rule(than)]

@@ -1,0 +1,428 @@
+"""What can be done to members, choices and rules. Admin, API and commands are doors to these functions."""
+
+import datetime as dt
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
+
+from consent import members, rules
+from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
+from consent.errors import (
+    AccountErased,
+    AlreadyExists,
+    AlreadyReviewed,
+    NeedsSecondPerson,
+    RuledByObjection,
+    SourceIdReused,
+)
+from consent.models import (
+    AccountReference,
+    Consent,
+    Decision,
+    Member,
+    Notice,
+    RegionRule,
+    Review,
+)
+from portal import canonical, ledger
+from portal.errors import InvalidInput, NotFound, PortalError
+
+CLOCK_SKEW = dt.timedelta(minutes=5)
+EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+"""No product kept settings before; an older time is a sender's mistake (epoch 0, a missing century)."""
+
+
+# --- Decisions ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionInput:
+    """A decision as it was sent. Raises InvalidInput or RuledByObjection when it can mean nothing."""
+
+    account_ref: str
+    purpose: str
+    choice: str
+    channel: str
+    source_id: str
+    decided_at: dt.datetime
+    notice_version: str = ""
+    privacy_signal: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_account_ref(self.account_ref)
+        if not self.source_id or not self.source_id.isprintable() or len(self.source_id) > 100:
+            raise InvalidInput("1 to 100 printable characters.", field="source_id")
+        for field, value, known in (
+            ("purpose", self.purpose, Purpose.values),
+            ("choice", self.choice, Choice.values),
+            ("channel", self.channel, Channel.values),
+        ):
+            if value not in known:
+                raise InvalidInput(f"One of {', '.join(known)}.", field=field, code="unknown_word")
+        if PURPOSES[self.purpose].control != Control.SETTING:
+            raise RuledByObjection(
+                f"{self.purpose} is ruled by objection, not by a setting: file an objection."
+            )
+        if self.channel == Channel.SIGNAL and self.choice != Choice.DENY:
+            raise InvalidInput("A privacy signal can only deny.", field="choice")
+        if self.decided_at > timezone.now() + CLOCK_SKEW:
+            raise InvalidInput(
+                "In the future by more than five minutes.", field="decided_at", code="in_the_future"
+            )
+        if self.decided_at < EARLIEST:
+            raise InvalidInput(
+                f"Before {EARLIEST:%Y-%m-%d}.", field="decided_at", code="too_long_ago"
+            )
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.channel, self.source_id)
+
+    @property
+    def digest(self) -> str:
+        return sha256(
+            canonical.dumps({name: getattr(self, name) for name in self.__slots__})
+        ).hexdigest()
+
+    @property
+    def evidence_only(self) -> bool:
+        """Whether a privacy signal implies *deny* is a policy; its absence is never *allow*."""
+        return self.channel == Channel.SIGNAL and not settings.GPC_IMPLIES_DENY
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to a decision: the entry that holds it. A replay gets the first answer."""
+
+    source_id: str
+    entry: int
+    recorded_at: dt.datetime
+    is_replay: bool
+
+
+def record_decision(sent: DecisionInput, *, actor: ledger.Actor, reason: str = "") -> Recorded:
+    """Record a member's choice. Sending the same message twice changes nothing.
+
+    Raises SourceIdReused or AccountErased.
+    """
+    (answer,) = record_decisions([sent], actor=actor, reason=reason)
+    if isinstance(answer, PortalError):
+        raise answer
+    return answer
+
+
+def record_decisions(
+    sent: Sequence[DecisionInput], *, actor: ledger.Actor, reason: str = ""
+) -> list[Recorded | PortalError]:
+    """Record many decisions in one ledger entry; an answer for each, in the same order.
+
+    A member who is not known yet is created with nothing known, hence out: the decision is not lost.
+    """
+    known = _first_answers(sent)
+    if any(item.key not in known for item in sent):
+        kind = "consent.decision" if len(sent) == 1 else "consent.decisions"
+        with ledger.entry(kind, actor=actor, reason=reason) as opened:
+            # Somebody may have recorded the same while we waited for the lock.
+            known = _first_answers(sent)
+            new = {}
+            for item in sent:
+                if item.key not in known:
+                    new.setdefault(item.key, item)
+            numbers, erased = _numbers_of({item.account_ref for item in new.values()})
+            kept = [item for item in new.values() if item.account_ref not in erased]
+            if kept:
+                _write_decisions(kept, numbers)
+            else:
+                opened.abandon()
+    else:
+        new, erased = {}, set()
+        opened = None
+
+    answers: list[Recorded | PortalError] = []
+    for item in sent:
+        if item.key in known:
+            digest, first = known[item.key]
+            answers.append(first if digest == item.digest else _reused(item))
+        elif new[item.key].digest != item.digest:
+            answers.append(_reused(item))
+        elif item.account_ref in erased:
+            answers.append(
+                AccountErased("The account was erased; it stays out and nothing is kept of it.")
+            )
+        else:
+            assert opened is not None
+            answers.append(
+                Recorded(
+                    item.source_id,
+                    opened.sequence,
+                    opened.recorded_at,
+                    is_replay=new[item.key] is not item,
+                )
+            )
+    return answers
+
+
+def deny_for_member(
+    *, member: Member, purpose: str, actor: AbstractBaseUser, reason: str
+) -> Recorded:
+    """Staff record *deny* on a member's behalf. There is no way for staff to record *allow*."""
+    if not reason.strip():
+        raise InvalidInput("Say how the member told us.", field="reason")
+    now = timezone.now()
+    reference = AccountReference.objects.filter(member=member).first()
+    if reference is None:
+        raise AccountErased("The account was erased; it is out for good already.")
+    return record_decision(
+        DecisionInput(
+            account_ref=reference.account_ref,
+            purpose=purpose,
+            choice=Choice.DENY,
+            channel=Channel.STAFF,
+            source_id=f"{actor.pk}-{member.pk}-{now:%Y%m%dT%H%M%S%f}",
+            decided_at=now,
+        ),
+        actor=actor,
+        reason=reason,
+    )
+
+
+def check_account_ref(account_ref: str) -> None:
+    """Raises InvalidInput unless it is 1 to 100 printable characters without space at either end."""
+    if (
+        not 1 <= len(account_ref) <= 100
+        or not account_ref.isprintable()
+        or account_ref != account_ref.strip()
+    ):
+        raise InvalidInput(
+            "1 to 100 printable characters, no space at either end.", field="account_ref"
+        )
+
+
+def member_by_reference(account_ref: str) -> Member:
+    """Raises NotFound; the message does not repeat the reference."""
+    reference = (
+        AccountReference.objects.filter(account_ref=account_ref).select_related("member").first()
+    )
+    if reference is None:
+        raise NotFound("No member has this account_ref.")
+    return reference.member
+
+
+def _reused(item: DecisionInput) -> SourceIdReused:
+    return SourceIdReused(
+        "This channel and source_id were used for another decision: a new decision needs a new source_id."
+    )
+
+
+def _first_answers(
+    sent: Iterable[DecisionInput],
+) -> dict[tuple[str, str], tuple[str, Recorded]]:
+    """What was answered before, by (channel, source id), with the digest of what was sent then."""
+    by_channel: dict[str, list[str]] = {}
+    for item in sent:
+        by_channel.setdefault(item.channel, []).append(item.source_id)
+    return {
+        (row.channel, row.source_id): (
+            row.body_digest,
+            Recorded(row.source_id, row.entry_id, row.entry.recorded_at, is_replay=True),
+        )
+        for channel, source_ids in by_channel.items()
+        for row in Decision.objects.filter(
+            channel=channel, source_id__in=source_ids
+        ).select_related("entry")
+    }
+
+
+def _numbers_of(account_refs: set[str]) -> tuple[dict[str, int], set[str]]:
+    """The members' numbers, creating those not known yet; and the references of erased accounts."""
+    numbers = dict(
+        AccountReference.objects.filter(account_ref__in=account_refs).values_list(
+            "account_ref", "member_id"
+        )
+    )
+    missing = account_refs - numbers.keys()
+    erased = members.suppressed(missing)
+    unknown = sorted(missing - erased)
+    if unknown:
+        created = members.create([(ref, members.Facts()) for ref in unknown])
+        numbers |= dict(zip(unknown, created, strict=True))
+    return numbers, erased
+
+
+def _write_decisions(kept: Sequence[DecisionInput], numbers: dict[str, int]) -> None:
+    """Append the decisions and move the projection: newest `decided_at` wins, *deny* wins a tie."""
+    ledger.add(
+        Decision(
+            member_id=numbers[item.account_ref],
+            purpose=item.purpose,
+            choice=item.choice,
+            channel=item.channel,
+            source_id=item.source_id,
+            decided_at=item.decided_at,
+            notice_version=item.notice_version,
+            privacy_signal=item.privacy_signal,
+            evidence_only=item.evidence_only,
+            body_digest=item.digest,
+        )
+        for item in kept
+    )
+    current = {
+        (row.member_id, row.purpose): row
+        for row in Consent.objects.filter(member__in=set(numbers.values()))
+    }
+    moved = {}
+    for item in kept:
+        place = (numbers[item.account_ref], item.purpose)
+        before = current.get(place)
+        if item.evidence_only or (
+            before is not None
+            and (item.decided_at, item.choice == Choice.DENY)
+            <= (before.decided_at, before.choice == Choice.DENY)
+        ):
+            continue
+        current[place] = moved[place] = Consent(
+            member_id=place[0],
+            purpose=item.purpose,
+            choice=item.choice,
+            decided_at=item.decided_at,
+            notice_version=item.notice_version,
+        )
+    Consent.objects.bulk_create(
+        moved.values(),
+        update_conflicts=True,
+        unique_fields=["member", "purpose"],
+        update_fields=["choice", "decided_at", "notice_version"],
+        batch_size=2000,
+    )
+
+
+# --- Members ------------------------------------------------------------------------------------
+
+
+def erase_member(*, account_ref: str, actor: ledger.Actor, reason: str) -> Member:
+    """Erase a member's identity: out for good, by GDPR Art. 17. Cannot be undone."""
+    with ledger.entry("member.erased", actor=actor, reason=reason) as opened:
+        member = member_by_reference(account_ref)
+        members.erase(member, account_ref)
+        opened.subject = f"member:{member.pk}"
+    return member
+
+
+# --- Rules and notices --------------------------------------------------------------------------
+
+
+def propose_rule(
+    *,
+    purpose: str,
+    countries: Collection[str],
+    rule: str,
+    effective_from: dt.date,
+    source: str,
+    actor: AbstractBaseUser,
+    reason: str = "",
+) -> RegionRule:
+    """Record a region rule. What lets somebody in waits for a second person; a tightening holds at once."""
+    _check_words("purpose", [purpose], Purpose.values)
+    _check_words("rule", [rule], Rule.values)
+    _check_text("source", source, 300)
+    if not countries:
+        raise InvalidInput("Name at least one country.", field="countries")
+    with ledger.entry("rule.proposed", actor=actor, reason=reason) as opened:
+        row = RegionRule(
+            purpose=purpose,
+            countries=sorted(countries),
+            rule=rule,
+            effective_from=effective_from,
+            source=source,
+            needs_approval=rules.loosens(purpose, countries, rule, effective_from),
+            proposed_by=actor,
+        )
+        row.save()
+        opened.subject = f"region-rule:{row.pk}"
+    return row
+
+
+def propose_notice(
+    *,
+    version: str,
+    purposes: Collection[str],
+    data_categories: Collection[str],
+    countries: Collection[str],
+    published_on: dt.date,
+    in_force_from: dt.date,
+    source: str,
+    actor: AbstractBaseUser,
+    supersedes: Notice | None = None,
+    reason: str = "",
+) -> Notice:
+    """Record a version of the privacy notice; it counts once a second person has approved it."""
+    _check_words("purposes", purposes, Purpose.values)
+    _check_words("data_categories", data_categories, DataCategory.values)
+    _check_text("source", source, 300)
+    if not countries:
+        raise InvalidInput("Name at least one country.", field="countries")
+    if in_force_from < published_on:
+        raise InvalidInput(
+            "A notice cannot be in force before it is published.", field="in_force_from"
+        )
+    with ledger.entry("notice.proposed", actor=actor, reason=reason) as opened:
+        if Notice.objects.filter(version=version).exists():
+            raise AlreadyExists(f"There is a notice {version} already; versions are never edited.")
+        if supersedes and Notice.objects.filter(supersedes=supersedes).exists():
+            raise AlreadyExists(f"{supersedes} is superseded by another notice already.")
+        row = Notice(
+            version=version,
+            purposes=sorted(purposes),
+            data_categories=sorted(data_categories),
+            countries=sorted(countries),
+            published_on=published_on,
+            in_force_from=in_force_from,
+            supersedes=supersedes,
+            source=source,
+            proposed_by=actor,
+        )
+        row.full_clean(exclude=["entry"])
+        row.save()
+        opened.subject = f"notice:{row.version}"
+    return row
+
+
+def review(
+    *, proposal: RegionRule | Notice, verdict: Verdict, actor: AbstractBaseUser, reason: str
+) -> Review:
+    """The second person's word on a proposal; it is final.
+
+    Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.
+    """
+    field = "region_rule" if isinstance(proposal, RegionRule) else "notice"
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with ledger.entry(
+        f"{field.replace('region_', '')}.{verdict.value}",
+        actor=actor,
+        reason=reason,
+        subject=f"{field.replace('_', '-')}:{proposal.version if isinstance(proposal, Notice) else proposal.pk}",
+    ):
+        if proposal.proposed_by_id == actor.pk:
+            raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
+        if not proposal.needs_approval or Review.objects.filter(**{field: proposal}).exists():
+            raise AlreadyReviewed(f"{str(proposal).capitalize()} is decided already.")
+        row = Review(**{field: proposal}, verdict=verdict, reviewer=actor)
+        row.save()
+    return row
+
+
+def _check_words(field: str, words: Collection[Any], known: Collection[str]) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown or not words:
+        raise InvalidInput(f"One or more of {', '.join(known)}.", field=field, code="unknown_word")
+
+
+def _check_text(field: str, value: str, length: int) -> None:
+    if not 1 <= len(value.strip()) <= length:
+        raise InvalidInput(f"1 to {length} characters.", field=field)

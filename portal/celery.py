@@ -1,0 +1,22 @@
+import os
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_django_logging(**kwargs: object) -> None:
+    """Django's LOGGING stands; Celery must not replace it."""
+
+
+@worker_init.connect
+def _refuse_to_work_unguarded(**kwargs: object) -> None:
+    from portal.checks import require_triggers  # the app registry is ready only now
+
+    require_triggers()

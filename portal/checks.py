@@ -1,0 +1,36 @@
+"""What must be true before the portal starts."""
+
+from typing import Any
+
+from django.core import checks
+
+from portal.append_only import missing_guards
+from portal.errors import GuardsMissing
+
+
+@checks.register(checks.Tags.database)
+def guards_are_present(
+    app_configs: Any, databases: list[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """Append-only tables have their triggers (`manage.py check --database default`, `migrate`)."""
+    found: list[checks.CheckMessage] = []
+    for using in databases or []:
+        found += [
+            checks.Error(
+                f"The trigger {name} is missing.",
+                hint="Add a migration with portal.append_only.Guard for its model.",
+                id="portal.E001",
+            )
+            for name in missing_guards(using)
+        ]
+    return found
+
+
+def require_triggers() -> None:
+    """Stop the process when an append-only table is unguarded. Asked by the web server and the worker."""
+    missing = missing_guards()
+    if missing:
+        raise GuardsMissing(
+            f"The portal does not start: {len(missing)} database guards are missing"
+            f" ({', '.join(missing[:3])}). Run `manage.py migrate`, then `manage.py check --database default`."
+        )

@@ -1,0 +1,66 @@
+"""One family of errors; `portal.api` translates it for machines, the admin shows the sentence."""
+
+from collections.abc import Sequence
+
+
+class PortalError(Exception):
+    """Something the portal refuses to do. `code` is stable; the text is for people."""
+
+    code = "refused"
+    status = 409
+
+    def __init__(self, message: str, *, reasons: Sequence[dict[str, object]] = ()) -> None:
+        super().__init__(message)
+        self.reasons = list(reasons)
+
+
+class RuleViolation(PortalError):
+    """A rule of the domain says no (409)."""
+
+
+class InvalidInput(PortalError):
+    """What was sent cannot be understood; `field` names the place (400)."""
+
+    code = "invalid"
+    status = 400
+
+    def __init__(self, message: str, *, field: str = "", code: str = "invalid") -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
+
+class NotFound(PortalError):
+    code = "not_found"
+    status = 404
+
+
+class StaleEdit(RuleViolation):
+    code = "stale_edit"
+
+
+class ReadNotRecorded(PortalError):
+    """A read that cannot be recorded is refused."""
+
+    code = "read_not_recorded"
+    status = 503
+
+
+class NotCanonical(ValueError):
+    """The value has no canonical form (RFC 8785 within the bounds of `portal.canonical`)."""
+
+
+class LedgerError(RuntimeError):
+    """The code broke a rule of the ledger; never the user's fault."""
+
+
+class NoOpenEntry(LedgerError):
+    """A tracked row was about to be written outside a ledger entry."""
+
+
+class AppendOnlyViolation(LedgerError):
+    """Somebody tried to change or delete what may only be added to."""
+
+
+class GuardsMissing(LedgerError):
+    """The database does not guard its append-only tables."""

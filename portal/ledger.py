@@ -1,0 +1,226 @@
+"""One ledger, one order.
+
+Everything that decides eligibility is written inside `entry(...)`. An entry takes its sequence number by
+locking the one head row until the commit: numbers have no gaps, and their order is the order of commits.
+At the end of the block the rows it wrote are read back from the database, sealed into the RFC 6962 leaf,
+and the head moves on, all in the same transaction.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from portal import canonical
+from portal.errors import LedgerError, NoOpenEntry
+from portal.merkle import Frontier, leaf_hash
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from portal.models import Sealed
+
+Actor = AbstractBaseUser | str
+"""Who acts: a user, or the name of a command or task, written `system:freezer`."""
+
+# Not part of the leaf: the entry is the row's address; simple-history's user repeats the entry's actor.
+UNSEALED = frozenset({"entry_id", "history_user_id"})
+
+
+@dataclass
+class OpenEntry:
+    """The entry being written. `touch` says which sealed models it has written to."""
+
+    sequence: int
+    kind: str
+    actor_id: int | None
+    actor_name: str
+    subject: str
+    reason: str
+    recorded_at: "dt.datetime"
+    touched: set[type[models.Model]] = field(default_factory=set)
+    abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Nothing needed to be written after all: no entry is made."""
+        self.abandoned = True
+
+    def touch(self, model: type[models.Model]) -> None:
+        self.touched.add(model)
+
+
+_open: ContextVar[OpenEntry | None] = ContextVar("open_entry", default=None)
+
+
+def current(row: models.Model | None = None) -> OpenEntry:
+    """The open entry. Raises NoOpenEntry when there is none."""
+    opened = _open.get()
+    if opened is None:
+        what = row._meta.label if row is not None else "This"
+        raise NoOpenEntry(f"{what} is written inside `with ledger.entry(...)` only.")
+    return opened
+
+
+def name_of(actor: Actor) -> str:
+    return actor if isinstance(actor, str) else actor.get_username()
+
+
+@contextmanager
+def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> Iterator[OpenEntry]:
+    """One act: everything written inside commits together under one sequence number, or not at all.
+
+    `kind` is a stable dotted code (`consent.decision`), `subject` a public reference, `reason` words
+    without personal data. Entries do not nest.
+    """
+    from portal.models import Entry, LedgerHead  # the models are built on this module
+
+    if _open.get() is not None:
+        raise LedgerError("An entry is one act: entries do not nest.")
+    with transaction.atomic():
+        head = LedgerHead.objects.select_for_update().get(pk=1)
+        opened = OpenEntry(
+            sequence=head.size + 1,
+            kind=kind,
+            actor_id=None if isinstance(actor, str) else actor.pk,
+            actor_name=name_of(actor),
+            subject=subject,
+            reason=reason,
+            # Taken under the lock: times never run against the sequence by more than a clock step.
+            recorded_at=timezone.now(),
+        )
+        reset = _open.set(opened)
+        try:
+            yield opened
+        finally:
+            _open.reset(reset)
+        if opened.abandoned:
+            if opened.touched:
+                raise LedgerError("An entry that wrote rows cannot be abandoned.")
+            return
+        leaf = leaf_hash(entry_bytes(opened, sealed_rows(opened)))
+        Entry(
+            sequence=opened.sequence,
+            kind=kind,
+            actor_id=opened.actor_id,
+            actor_name=opened.actor_name,
+            # A block may learn its subject or reason only while it runs.
+            subject=opened.subject,
+            reason=opened.reason,
+            recorded_at=opened.recorded_at,
+            leaf=leaf.hex(),
+        ).save()
+        frontier = Frontier.from_text(head.size, head.frontier)
+        frontier.append(leaf)
+        head.size, head.frontier = frontier.size, frontier.to_text()
+        head.save()
+
+
+def add(rows: Iterable["Sealed"]) -> None:
+    """Insert many sealed rows of one model into the open entry."""
+    rows = list(rows)
+    if not rows:
+        return
+    opened, model = current(rows[0]), type(rows[0])
+    for row in rows:
+        row.entry_id = opened.sequence
+    model._default_manager.bulk_create(rows, batch_size=2000)
+    opened.touch(model)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The ledger's size and root (hexadecimal) at one moment."""
+
+    size: int
+    root: str
+
+
+def read_head() -> Head:
+    """The head without a lock: inside a snapshot, the cut."""
+    from portal.models import LedgerHead
+
+    row = LedgerHead.objects.get(pk=1)
+    return Head(row.size, Frontier.from_text(row.size, row.frontier).root().hex())
+
+
+@contextmanager
+def snapshot() -> Iterator[Head]:
+    """One unmoving view of the database and the head that belongs to it: the cut.
+
+    PostgreSQL: a REPEATABLE READ transaction whose first statement reads the head; writers are not
+    blocked. SQLite: an ordinary transaction, which excludes writers. Cannot be opened inside a transaction,
+    whose view may be older than the head it would claim.
+    """
+    if connection.vendor == "postgresql" and connection.in_atomic_block:
+        raise LedgerError("A snapshot is a transaction of its own.")
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                # Takes no snapshot itself: the next statement does.
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield read_head()
+
+
+# --- What a leaf covers -------------------------------------------------------------------------
+
+
+@cache
+def sealed_models() -> dict[str, type[models.Model]]:
+    """Every model whose rows are part of a leaf, by label, in the order they are sealed."""
+    from portal.models import LedgerHistory, Sealed
+
+    return {
+        model._meta.label_lower: model
+        for model in sorted(apps.get_models(), key=lambda model: model._meta.label_lower)
+        if issubclass(model, (Sealed, LedgerHistory))
+    }
+
+
+@cache
+def sealed_columns(model: type[models.Model]) -> tuple[str, ...]:
+    """The columns of a row that its leaf covers, in alphabetical order."""
+    return tuple(
+        sorted(f.attname for f in model._meta.concrete_fields if f.attname not in UNSEALED)
+    )
+
+
+def sealed_rows(opened: OpenEntry) -> dict[str, list[tuple[Any, ...]]]:
+    """What the entry wrote, read back from the database: the leaf says what is stored, not what was meant."""
+    rows = {}
+    for label, model in sealed_models().items():
+        if model in opened.touched:
+            rows[label] = list(
+                model._default_manager.filter(entry_id=opened.sequence)
+                .order_by("pk")
+                .values_list(*sealed_columns(model))
+            )
+    return rows
+
+
+def entry_bytes(row: Any, rows: dict[str, Iterable[tuple[Any, ...]]]) -> bytes:
+    """The canonical bytes of an entry (an `Entry` or an `OpenEntry`) with the rows it wrote."""
+    return canonical.dumps(
+        {
+            "actor": {"id": row.actor_id, "name": row.actor_name},
+            "kind": row.kind,
+            "reason": row.reason,
+            "recorded_at": row.recorded_at,
+            "rows": {
+                label: {
+                    "columns": list(sealed_columns(sealed_models()[label])),
+                    "values": list(values),
+                }
+                for label, values in rows.items()
+                if values
+            },
+            "sequence": row.sequence,
+            "subject": row.subject,
+        }
+    )

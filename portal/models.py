@@ -1,0 +1,150 @@
+"""The ground: the ledger's entries, its head, service tokens and the record of reads."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+from knox.models import AbstractAuthToken
+
+from portal import ledger
+from portal.append_only import AppendOnly, AppendOnlyQuerySet
+from portal.errors import AppendOnlyViolation, NoOpenEntry
+
+
+class Entry(AppendOnly):
+    """One committed act, sealed by the RFC 6962 leaf over every row it wrote."""
+
+    sequence = models.PositiveBigIntegerField(primary_key=True)
+    kind = models.CharField(max_length=64, db_index=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor_name = models.CharField(max_length=150, help_text="Stays when the account goes.")
+    subject = models.CharField(max_length=100, blank=True, db_index=True)
+    reason = models.TextField(blank=True)
+    recorded_at = models.DateTimeField()
+    leaf = models.CharField(max_length=64, help_text="SHA-256, hexadecimal.")
+
+    class Meta:
+        verbose_name = "ledger entry"
+        verbose_name_plural = "ledger entries"
+        ordering = ["-sequence"]
+
+    def __str__(self) -> str:
+        return f"#{self.sequence} {self.kind}"
+
+
+class LedgerHead(models.Model):
+    """The one row every writer locks: how many entries there are, and the tree's frontier."""
+
+    guard = "undeletable"
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    size = models.PositiveBigIntegerField(default=0)
+    frontier = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_ledger_head")]
+
+    def __str__(self) -> str:
+        return f"{self.size} entries"
+
+
+class Sealed(AppendOnly):
+    """An append-only row that belongs to the entry that wrote it."""
+
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="%(class)ss")
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        opened = ledger.current(self)
+        self.entry_id = opened.sequence
+        super().save(*args, **kwargs)
+        opened.touch(type(self))
+
+
+class LedgerHistory(AppendOnly):
+    """Base of every django-simple-history row: it carries the entry it belongs to."""
+
+    entry = models.ForeignKey(Entry, models.PROTECT, related_name="+")
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        opened = ledger.current(self)
+        self.entry_id = opened.sequence
+        self.history_user_id = opened.actor_id
+        super().save(*args, **kwargs)
+        opened.touch(type(self))
+
+
+class TrackedQuerySet(models.QuerySet[Any]):
+    """Rows whose every change must leave history: what would bypass it is refused."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
+        raise AppendOnlyViolation(
+            f"{self.model._meta.label} is tracked: save its rows one by one inside a ledger entry."
+        )
+
+    update = delete = bulk_create = bulk_update = update_or_create = _refuse  # type: ignore[assignment]
+
+
+class Tracked(models.Model):
+    """A mutable row with history. Saving it outside a ledger entry is an error; it is never deleted.
+
+    Subclasses declare `history = HistoricalRecords(bases=[LedgerHistory])`.
+    """
+
+    guard = "undeletable"
+
+    objects = TrackedQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        # Asked before the row is written: in autocommit it would already be there afterwards.
+        ledger.current(self)
+        if kwargs.get("update_fields") is not None:
+            raise NoOpenEntry("update_fields would put unsaved values into the history.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> Any:
+        raise AppendOnlyViolation(f"{self._meta.label} {self.pk} is never deleted.")
+
+
+class AccessRecord(AppendOnly):
+    """Who read a member's record or a manifest, when and why. Holds references, no personal data."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor_name = models.CharField(max_length=150)
+    kind = models.CharField(max_length=64, db_index=True)
+    subject = models.CharField(max_length=100, db_index=True)
+    purpose = models.CharField(max_length=200, blank=True, help_text="Why, where it was asked.")
+    read_at = models.DateTimeField(default=timezone.now)
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.subject}"
+
+
+class ServiceToken(AbstractAuthToken):
+    """A bearer token of a service or a person: stored hashed, scoped, expiring.
+
+    The token can do what its user may do, and of that only what its scopes name.
+    """
+
+    name = models.CharField(max_length=100, help_text="What it is for.")
+    scopes = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ["-created"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.token_key}…)"

@@ -1,0 +1,127 @@
+"""Small worlds for tests: members, rules in force, runs. All through the services, so all of it is in the ledger."""
+
+import datetime as dt
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from consent import countries, members
+from consent import services as consent
+from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.members import Facts
+from consent.models import Notice, RegionRule
+from portal import ledger
+from training_runs import services as runs
+from training_runs.models import Manifest, Run
+
+ADULT = dt.date(1990, 1, 1)
+LONG_AGO = dt.date(2024, 9, 18)
+_numbers = itertools.count(1)
+
+
+def add_member(account_ref: str, country: str = "US", adult_on: dt.date | None = ADULT, status: str = "open") -> int:
+    """A member; returns the number."""
+    with ledger.entry("test.members", actor="test"):
+        return members.create([(account_ref, Facts(country, "", adult_on, status))])[0]
+
+
+def add_members(count: int, country: str = "US", prefix: str = "acc") -> list[int]:
+    """`count` eligible members, `acc-0` and so on."""
+    with ledger.entry("test.members", actor="test"):
+        return members.create(
+            [(f"{prefix}-{i}", Facts(country, "", ADULT, "open")) for i in range(count)]
+        )
+
+
+def allow(
+    proposer: Any,
+    approver: Any,
+    *,
+    purposes: Iterable[str] = Purpose.values,
+    codes: Iterable[str] = ("ALL",),
+    rule: str = Rule.DEFAULT_ON,
+    effective_from: dt.date = LONG_AGO,
+) -> list[RegionRule]:
+    """A rule that lets members in, approved."""
+    rows = []
+    for purpose in purposes:
+        row = consent.propose_rule(
+            purpose=purpose,
+            countries=countries.expand(codes),
+            rule=rule,
+            effective_from=effective_from,
+            source="test",
+            actor=proposer,
+        )
+        if row.needs_approval:
+            consent.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+        rows.append(row)
+    return rows
+
+
+def publish(
+    proposer: Any,
+    approver: Any,
+    *,
+    codes: Iterable[str] = ("ALL",),
+    categories: Iterable[str] = DataCategory.values,
+    in_force_from: dt.date = LONG_AGO,
+    version: str = "",
+) -> Notice:
+    """A notice in force, approved, for every purpose."""
+    row = consent.propose_notice(
+        version=version or f"test-{next(_numbers)}",
+        purposes=Purpose.values,
+        data_categories=list(categories),
+        countries=countries.expand(codes),
+        published_on=min(LONG_AGO, in_force_from),
+        in_force_from=in_force_from,
+        source="test",
+        actor=proposer,
+    )
+    consent.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+    return row
+
+
+def open_world(proposer: Any, approver: Any) -> None:
+    """Every purpose is default-on everywhere under a notice."""
+    allow(proposer, approver)
+    publish(proposer, approver)
+
+
+def decide(account_ref: str, choice: str, *, actor: Any, at: dt.datetime | None = None, **more: Any) -> Any:
+    """Record one decision on generative AI."""
+    return consent.record_decision(
+        consent.DecisionInput(
+            account_ref=account_ref,
+            purpose=more.pop("purpose", Purpose.GENERATIVE_AI),
+            choice=choice,
+            channel=more.pop("channel", "product"),
+            source_id=more.pop("source_id", f"test-{next(_numbers)}"),
+            decided_at=at or timezone.now(),
+            **more,
+        ),
+        actor=actor,
+    )
+
+
+def register(owner: Any, *, purpose: str = Purpose.GENERATIVE_AI, parent: Run | None = None) -> Run:
+    return runs.register(
+        tracker_run_id=f"tracker-{next(_numbers)}",
+        purpose=purpose,
+        data_categories=[DataCategory.POSTS],
+        owner=owner,
+        parent=parent,
+    )[0]
+
+
+def freeze(owner: Any, *, verified: bool = True, **facts: Any) -> Manifest:
+    """A run registered, started and frozen. Needs a test with real transactions."""
+    run = runs.start(run=register(owner, **facts), actor=owner)
+    manifest = runs.freeze(run.pk)
+    assert manifest is not None
+    if verified:
+        assert runs.verify(manifest).agreement == "agrees"
+    return manifest

@@ -1,0 +1,22 @@
+"""The tests' environment, set before Django reads its settings (pytest loads this first: `-p tools.testing`).
+
+DATABASE_URL if given; else TEST_DATABASE=postgresql starts an embedded server; else SQLite in a file.
+"""
+
+import atexit
+import contextlib
+import os
+import tempfile
+
+from tools import postgres
+
+_stack = contextlib.ExitStack()
+atexit.register(_stack.close)
+
+data_dir = _stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-test-"))
+os.environ["PORTAL_ENV"] = "development"
+os.environ["PORTAL_DATA_DIR"] = data_dir
+# Browser tests keep an event loop in the main thread; nothing here is asynchronous.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+if not os.environ.get("DATABASE_URL") and os.environ.get("TEST_DATABASE") == "postgresql":
+    os.environ["DATABASE_URL"] = _stack.enter_context(postgres.server())

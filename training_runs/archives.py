@@ -1,0 +1,43 @@
+"""Where archives lie: files named by their SHA-256, written whole or not at all."""
+
+import os
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+from django.conf import settings
+
+from training_runs.errors import ManifestDamaged
+
+
+def path_of(digest: str) -> Path:
+    return Path(settings.MANIFEST_DIR) / digest[:2] / f"{digest}.manifest"
+
+
+def store(data: bytes) -> str:
+    """Write an archive durably; returns its SHA-256. Raises OSError when it cannot (a full disk)."""
+    digest = sha256(data).hexdigest()
+    path = path_of(digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    return digest
+
+
+def load(digest: str) -> bytes:
+    """The archive's bytes, checked. Raises ManifestDamaged when they are missing or others."""
+    try:
+        data = path_of(digest).read_bytes()
+    except OSError as error:
+        raise ManifestDamaged("The archive is not in the store.") from error
+    if sha256(data).hexdigest() != digest:
+        raise ManifestDamaged("The archive does not have the digest it was frozen with.")
+    return data

@@ -1,0 +1,115 @@
+"""Test accounts, one for each exclusion: in every manifest each must be out for exactly its reason.
+
+An exclusion that silently returned too little would let its canary in, and the freeze stops.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+
+from django.utils import timezone
+
+from consent import countries, members
+from consent import services as consent
+from consent.choices import Channel, Choice, Control, PURPOSES, Purpose, Status
+from consent.members import Facts
+from consent.models import Member
+from objections import services as objections
+from objections.choices import Effect
+from portal import ledger
+from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
+from training_runs.errors import FreezeRefused
+from training_runs.models import Canary
+
+ACTOR = "system:canaries"
+_ADULT = Facts(
+    country=countries.CANARY_OPEN, adult_on=dt.date(1990, 1, 1), status=Status.OPEN.value
+)
+FACTS: Mapping[str, Facts] = {
+    "erased": _ADULT,
+    "closed": Facts(_ADULT.country, "", _ADULT.adult_on, Status.CLOSED.value),
+    "country_unknown": Facts(countries.UNKNOWN, "", _ADULT.adult_on, Status.OPEN.value),
+    "minor": Facts(_ADULT.country, "", dt.date(9999, 12, 31), Status.OPEN.value),
+    "region": Facts(countries.CANARY_EXCLUDED, "", _ADULT.adult_on, Status.OPEN.value),
+    "no_notice": Facts(countries.CANARY_NO_NOTICE, "", _ADULT.adult_on, Status.OPEN.value),
+    "not_opted_in": Facts(countries.CANARY_OPT_IN, "", _ADULT.adult_on, Status.OPEN.value),
+    "opted_out": _ADULT,
+    "objection_open": _ADULT,
+    "objection_upheld": _ADULT,
+}
+
+
+def plant() -> None:
+    """Create the canaries that are missing. Safe to run again, also after a crash in the middle."""
+    missing = [code for code in FACTS if not Canary.objects.filter(exclusion=code).exists()]
+    for code in missing:
+        reference = f"canary:{code}"
+        with ledger.entry("canary.planted", actor=ACTOR, subject=reference) as opened:
+            if Canary.objects.filter(exclusion=code).exists():
+                opened.abandon()
+                continue
+            # Closed until everything that keeps it out is in place.
+            closed = Facts(FACTS[code].country, "", FACTS[code].adult_on, Status.CLOSED.value)
+            (number,) = members.create([(reference, closed)])
+            Canary(exclusion=code, member_id=number).save()
+    for canary in Canary.objects.select_related("member").order_by("id"):
+        _complete(canary)
+
+
+def _complete(canary: Canary) -> None:
+    """Give a canary what keeps it out, then its real facts. Does nothing for one that has them."""
+    member, code = canary.member, canary.exclusion
+    if members.facts_of(member) == FACTS[code] or member.status == Status.ERASED:
+        return
+    if code == "opted_out":
+        consent.record_decision(
+            consent.DecisionInput(
+                account_ref=f"canary:{code}",
+                purpose=Purpose.GENERATIVE_AI,
+                choice=Choice.DENY,
+                channel=Channel.STAFF,
+                source_id=f"canary:{code}",
+                decided_at=timezone.now(),
+            ),
+            actor=ACTOR,
+        )
+    # Purposes that no setting rules: there the opted-out canary is kept out by an objection.
+    purposes = [
+        purpose
+        for purpose, facts in PURPOSES.items()
+        if code.startswith("objection") or (code == "opted_out" and facts.control != Control.SETTING)
+    ]
+    if purposes and not member.tickets.exists():
+        objections.receive(
+            member=member, purposes=purposes, received_at=timezone.now(), actor=ACTOR
+        )
+    if code == "objection_upheld":
+        for ticket in member.tickets.all():
+            for purpose in purposes:
+                objections.settle(
+                    ticket=ticket, purpose=purpose, effect=Effect.UPHELD, actor=ACTOR, reason="canary"
+                )
+    if code == "erased":
+        consent.erase_member(account_ref=f"canary:{code}", actor=ACTOR, reason="canary")
+    elif FACTS[code].status == Status.OPEN:
+        with ledger.entry("canary.opened", actor=ACTOR, subject=f"canary:{code}"):
+            members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
+
+
+def check(answer: Answer) -> None:
+    """Raises FreezeRefused unless every exclusion has a canary and every canary is out for its reason only."""
+    planted = dict(Canary.objects.values_list("exclusion", "member_id"))
+    applicable = {exclusion.code for exclusion in EXCLUSIONS}
+    if planted.keys() != applicable:
+        missing = ", ".join(sorted(applicable - planted.keys()))
+        raise FreezeRefused(f"No canary for {missing}: run `manage.py plant_canaries`.")
+    for code, number in planted.items():
+        expected = {code}
+        if code == "opted_out" and PURPOSES[answer.question.purpose].control != Control.SETTING:
+            expected = {"objection_open"}
+        if NOT_IN_PARENT.code in answer.excluded:
+            expected.add(NOT_IN_PARENT.code)
+        if set(answer.reasons(number)) != expected or number in answer.included:
+            raise FreezeRefused(
+                f"The canary for {code} is out for {answer.reasons(number) or 'nothing'}"
+                f" instead of {sorted(expected)}: a rule leaves out too few or too many."
+            )

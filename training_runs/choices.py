@@ -1,0 +1,31 @@
+from django.db import models
+
+
+class RunState(models.TextChoices):
+    REGISTERED = "registered", "registered"
+    REQUESTED = "requested", "waiting for its manifest"
+    FROZEN = "frozen", "frozen"
+    COMPLETED = "completed", "completed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+# The one map of moves; a move that is not in it is refused.
+NEXT_STATES: dict[str, frozenset[str]] = {
+    RunState.REGISTERED: frozenset({RunState.REQUESTED, RunState.CANCELLED}),
+    RunState.REQUESTED: frozenset({RunState.FROZEN, RunState.CANCELLED}),
+    RunState.FROZEN: frozenset({RunState.COMPLETED, RunState.CANCELLED}),
+    RunState.COMPLETED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+
+class Agreement(models.TextChoices):
+    """What the second way of arriving at a manifest says."""
+
+    AGREES = "agrees", "verified"
+    DIFFERS = "differs", "does not verify"
+
+
+class FindingKind(models.TextChoices):
+    MANIFEST_DIFFERS = "manifest_differs", "the manifest does not verify"
+    DIGEST_MISMATCH = "digest_mismatch", "trained on something else than the manifest"

@@ -1,0 +1,44 @@
+from portal.errors import PortalError, RuleViolation
+
+
+class ForbiddenMove(RuleViolation):
+    """The run's state does not allow this."""
+
+    code = "forbidden_move"
+
+
+class StartRefused(RuleViolation):
+    """The run may not start; `reasons` lists every gap."""
+
+    code = "start_refused"
+
+
+class TrackerIdReused(RuleViolation):
+    code = "tracker_id_reused"
+    status = 422
+
+
+class ParentNotUsable(RuleViolation):
+    code = "parent_not_usable"
+
+
+class ManifestNotReady(RuleViolation):
+    code = "manifest_not_ready"
+
+
+class ManifestBlocked(RuleViolation):
+    """The manifest did not verify: nobody may use it."""
+
+    code = "manifest_blocked"
+
+
+class FreezeRefused(PortalError):
+    """A guard against failing open stopped the freeze."""
+
+    code = "freeze_refused"
+
+
+class ManifestDamaged(PortalError):
+    """The stored archive is not what was frozen."""
+
+    code = "manifest_damaged"

@@ -1,0 +1,155 @@
+"""Training runs, and the frozen answers to whose data they may use."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+from simple_history.models import HistoricalRecords
+
+from consent.choices import Purpose
+from portal.models import LedgerHistory, Sealed, Tracked
+from training_runs.choices import Agreement, FindingKind, RunState
+from training_runs.querysets import ManifestQuerySet, RunQuerySet
+
+
+class Run(Tracked):
+    """A training run, registered by the ML team. A requested run is its own place in the queue."""
+
+    reference = models.CharField(max_length=20, unique=True, editable=False)
+    tracker_run_id = models.CharField(
+        max_length=100, unique=True, help_text="The experiment tracker's id of the run."
+    )
+    title = models.CharField(max_length=200, blank=True)
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    data_categories = models.JSONField(default=list)
+    parent = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        help_text="The run whose manifest is used again: resuming, fine-tuning, handing over.",
+    )
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="runs")
+    state = models.CharField(max_length=10, choices=RunState, default=RunState.REGISTERED)
+    registered_at = models.DateTimeField()
+    requested_at = models.DateTimeField(null=True)
+    as_of = models.DateField(null=True, help_text="The day its rules are read at (UTC).")
+    trained_digest = models.CharField(max_length=64, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    history = HistoricalRecords(bases=[LedgerHistory])
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [
+            ("start_run", "Can start, complete and cancel a run"),
+            ("explain_run", "Can ask why a member is in or out of a run"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[RunState.REGISTERED, RunState.CANCELLED])
+                | Q(requested_at__isnull=False, as_of__isnull=False),
+                name="requested_run_has_a_day",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["requested_at"], name="run_queue", condition=Q(state=RunState.REQUESTED)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            self.version += 1
+        super().save(*args, **kwargs)
+
+    def get_absolute_url(self) -> str:
+        return reverse("api:run-detail", args=[self.reference])
+
+
+class FreezeAttempt(models.Model):
+    """Why a requested run is still waiting. Not part of the record: the next attempt replaces it."""
+
+    run = models.OneToOneField(Run, models.CASCADE, primary_key=True, related_name="attempt")
+    count = models.PositiveIntegerField(default=0)
+    error_code = models.CharField(max_length=40)
+    error = models.CharField(max_length=500)
+    last_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.error_code}"
+
+
+class Manifest(Sealed):
+    """The frozen answer for a run. The archive is a file named by its SHA-256; its header is kept here too."""
+
+    run = models.OneToOneField(Run, models.PROTECT, related_name="manifest")
+    cut = models.PositiveBigIntegerField(help_text="The ledger size it counts.")
+    ledger_root = models.CharField(max_length=64)
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the archive.")
+    size = models.PositiveBigIntegerField(help_text="Bytes of the archive.")
+    included = models.PositiveIntegerField()
+    population = models.PositiveIntegerField(help_text="Every member number at the cut.")
+    header = models.JSONField()
+    frozen_at = models.DateTimeField()
+    seconds = models.CharField(max_length=12, help_text="How long the freeze took.")
+
+    objects = ManifestQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("download_manifest", "Can download a manifest and its member lists")]
+
+    def __str__(self) -> str:
+        return f"manifest of {self.run.reference}"
+
+
+class Verification(Sealed):
+    """The second way of arriving at a manifest, and whether it agreed."""
+
+    manifest = models.ForeignKey(Manifest, models.PROTECT, related_name="verifications")
+    agreement = models.CharField(max_length=7, choices=Agreement)
+    derived_digest = models.CharField(max_length=64, blank=True)
+    detail = models.JSONField(default=dict, help_text="What differs, in counts.")
+    verified_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.manifest}: {self.agreement}"
+
+
+class Finding(Sealed):
+    """Something an auditor must see: a manifest that does not verify, a run trained on something else."""
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="findings")
+    kind = models.CharField(max_length=20, choices=FindingKind)
+    detail = models.JSONField(default=dict)
+    found_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.run}: {self.kind}"
+
+
+class Canary(Sealed):
+    """A test account that must be out of every manifest for exactly one reason."""
+
+    exclusion = models.CharField(max_length=20, unique=True)
+    member = models.OneToOneField("consent.Member", models.PROTECT, related_name="canary")
+
+    class Meta:
+        verbose_name_plural = "canaries"
+
+    def __str__(self) -> str:
+        return f"canary for {self.exclusion}"

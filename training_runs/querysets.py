@@ -1,0 +1,34 @@
+from typing import TYPE_CHECKING
+
+from django.db.models import Exists, OuterRef
+
+from portal.append_only import AppendOnlyQuerySet
+from portal.models import TrackedQuerySet
+from training_runs.choices import Agreement, RunState
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser
+
+
+class RunQuerySet(TrackedQuerySet):
+    def requested(self) -> "RunQuerySet":
+        """The queue, oldest first."""
+        return self.filter(state=RunState.REQUESTED).order_by("requested_at", "id")
+
+    def owned_by(self, user: "AbstractBaseUser") -> "RunQuerySet":
+        return self.filter(owner=user)
+
+
+class ManifestQuerySet(AppendOnlyQuerySet):
+    def with_agreement(self) -> "ManifestQuerySet":
+        """Adds `agrees` and `differs`: one disagreement blocks for good, whatever was verified later."""
+        from training_runs.models import Verification  # models import this module
+
+        verifications = Verification.objects.filter(manifest=OuterRef("pk"))
+        return self.annotate(
+            agrees=Exists(verifications.filter(agreement=Agreement.AGREES)),
+            differs=Exists(verifications.filter(agreement=Agreement.DIFFERS)),
+        )
+
+    def unverified(self) -> "ManifestQuerySet":
+        return self.filter(verifications__isnull=True)

@@ -1,0 +1,522 @@
+"""What can be done to runs and manifests. Admin, API, commands and tasks are doors to these functions."""
+
+import datetime as dt
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import structlog
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import DatabaseError, transaction
+from django.utils import timezone
+from pyroaring import BitMap
+
+from consent.choices import DataCategory, Purpose
+from consent.models import AccountReference, Member
+from portal import ledger
+from portal.errors import InvalidInput, PortalError, StaleEdit
+from portal.references import next_reference
+from training_runs import archives, canaries, folding, manifest_file
+from training_runs.choices import NEXT_STATES, Agreement, FindingKind, RunState
+from training_runs.eligibility import BY_CODE, Answer, ask, decide, reasons_now
+from training_runs.errors import (
+    ForbiddenMove,
+    ManifestBlocked,
+    ManifestDamaged,
+    ManifestNotReady,
+    ParentNotUsable,
+    StartRefused,
+    TrackerIdReused,
+)
+from training_runs.models import Finding, FreezeAttempt, Manifest, Run, Verification
+
+logger = structlog.get_logger(__name__)
+
+FREEZER = "system:freezer"
+VERIFIER = "system:verifier"
+
+
+# --- Registering and starting -------------------------------------------------------------------
+
+
+def register(
+    *,
+    tracker_run_id: str,
+    purpose: str,
+    data_categories: Collection[str],
+    owner: AbstractBaseUser,
+    title: str = "",
+    parent: Run | None = None,
+) -> tuple[Run, bool]:
+    """Register a run; the same tracker id again gives the same run and False.
+
+    Raises TrackerIdReused when it comes with other facts or from somebody else.
+    """
+    if purpose not in Purpose.values:
+        raise InvalidInput(f"One of {', '.join(Purpose.values)}.", field="purpose")
+    unknown = sorted(set(data_categories) - set(DataCategory.values))
+    if unknown:
+        raise InvalidInput(
+            f"Not a data category: {', '.join(unknown)}. Known are {', '.join(DataCategory.values)}.",
+            field="data_categories",
+        )
+    facts = {
+        "purpose": purpose,
+        "data_categories": sorted(set(data_categories)),
+        "title": title,
+        "parent_id": parent.pk if parent else None,
+        "owner_id": owner.pk,
+    }
+    canaries.plant()
+    with ledger.entry("run.registered", actor=owner) as opened:
+        known = Run.objects.filter(tracker_run_id=tracker_run_id).first()
+        if known is not None:
+            opened.abandon()
+        else:
+            now = timezone.now()
+            run = Run(
+                reference=next_reference("TR", now.year, Run),
+                tracker_run_id=tracker_run_id,
+                registered_at=now,
+                **facts,
+            )
+            run.save()
+            opened.subject = run.reference
+            return run, True
+    # The title may have been edited since.
+    if any(getattr(known, name) != value for name, value in facts.items() if name != "title"):
+        raise TrackerIdReused(
+            f"The tracker's run id is registered as {known.reference} with other facts."
+        )
+    return known, False
+
+
+def rename(*, run: Run, title: str, version: int, actor: AbstractBaseUser) -> Run:
+    """Change a run's title. Raises StaleEdit when the run is not at `version` any more."""
+    with ledger.entry("run.renamed", actor=actor, subject=run.reference):
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        check_version(run, version)
+        run.title = title
+        run.save()
+    return run
+
+
+def preview(run: Run) -> Answer:
+    """How many would be in and out if the run were frozen now; nothing is written."""
+    with ledger.snapshot():
+        question = ask(run.purpose, timezone.now().date(), run.data_categories)
+        return decide(question, _parent_included(run))
+
+
+def start(*, run: Run, actor: AbstractBaseUser) -> Run:
+    """Request the freeze; starting a run that is started changes nothing.
+
+    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable.
+    """
+    if run.state == RunState.REGISTERED:
+        _refuse_gaps(run)
+    with ledger.entry("run.requested", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state in (RunState.REQUESTED, RunState.FROZEN):
+            opened.abandon()
+            return run
+        now = timezone.now()
+        run.requested_at = now
+        run.as_of = now.date()
+        _move(run, RunState.REQUESTED)
+    return run
+
+
+def _refuse_gaps(run: Run) -> None:
+    """What stands in the way of a start, all of it at once."""
+    if not run.data_categories:
+        raise StartRefused(
+            "The run declares no data categories.", reasons=[{"code": "no_data_categories"}]
+        )
+    answer = preview(run)
+    ruling = answer.question.ruling
+    reasons: list[dict[str, object]] = []
+    if not ruling.allowed:
+        reasons.append({"code": "no_country_allowed", "purpose": run.purpose})
+    if not ruling.allowed & ruling.covered:
+        reasons += [
+            {"code": "no_notice", "country": country, "data_categories": gap}
+            for country, gap in sorted(ruling.gaps.items())
+        ]
+        if not reasons or not ruling.notice_versions:
+            reasons.append({"code": "no_notice_in_force", "purpose": run.purpose})
+        raise StartRefused(
+            f"No notice in force lets {run.purpose} use this data in any country.", reasons=reasons
+        )
+    if not answer.included:
+        raise StartRefused(
+            "Nobody is eligible.", reasons=[{"code": "nobody_eligible", **answer.counts()}]
+        )
+
+
+def cancel(*, run: Run, actor: AbstractBaseUser, reason: str) -> Run:
+    """End a run that will not be trained. Cannot be undone."""
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with ledger.entry("run.cancelled", actor=actor, subject=run.reference, reason=reason) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state == RunState.CANCELLED:
+            opened.abandon()
+            return run
+        _move(run, RunState.CANCELLED)
+    return run
+
+
+def complete(*, run: Run, trained_digest: str, actor: AbstractBaseUser) -> Run:
+    """Record which manifest the run was trained on. Another digest than the frozen one opens a finding."""
+    if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
+        raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
+    with ledger.entry("run.completed", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state == RunState.COMPLETED and run.trained_digest == trained_digest:
+            opened.abandon()
+            return run
+        run.trained_digest = trained_digest
+        _move(run, RunState.COMPLETED)
+        if run.manifest.digest != trained_digest:
+            Finding(
+                run=run,
+                kind=FindingKind.DIGEST_MISMATCH,
+                detail={"frozen": run.manifest.digest, "trained": trained_digest},
+                found_at=opened.recorded_at,
+            ).save()
+    return run
+
+
+def check_version(run: Run, version: int) -> None:
+    if run.version != version:
+        raise StaleEdit("Somebody changed the run in the meantime: look at it again.")
+
+
+def _move(run: Run, state: RunState) -> None:
+    """The one place where a run changes state. The row must be locked."""
+    if state not in NEXT_STATES[run.state]:
+        raise ForbiddenMove(f"{run.reference} is {run.get_state_display()}: it cannot become {state}.")
+    run.state = state
+    run.save()
+
+
+# --- Freezing -----------------------------------------------------------------------------------
+
+
+def freeze(run_id: int) -> Manifest | None:
+    """Freeze a requested run's manifest, once, however often and from wherever it is called.
+
+    The snapshot is read in one transaction and the result recorded in a second one. Returns None when
+    somebody else has the run. What goes wrong is noted beside the run, which stays requested, and raised.
+    """
+    started = time.perf_counter()
+    try:
+        with ledger.snapshot() as cut:
+            run = Run.objects.requested().select_for_update(skip_locked=True).filter(pk=run_id).first()
+            if run is None:
+                return Manifest.objects.filter(run_id=run_id).first()
+            answer = decide(ask(run.purpose, run.as_of, run.data_categories), _parent_included(run))
+            canaries.check(answer)
+            facts = header_facts(run, answer, cut)
+        header, data = manifest_file.build(
+            facts, answer.population, answer.included, answer.excluded
+        )
+        archives.store(data)
+        return _record_manifest(run_id, header, data, time.perf_counter() - started)
+    except (PortalError, OSError, DatabaseError) as error:
+        _note_failure(run_id, error)
+        raise
+
+
+def header_facts(run: Run, answer: Answer, cut: ledger.Head) -> dict[str, Any]:
+    """What the header says beside counts and parts."""
+    return {
+        "run": run.reference,
+        "purpose": run.purpose,
+        "data_categories": run.data_categories,
+        "parent": parent_facts(run.parent),
+        "as_of": run.as_of.isoformat(),
+        "cut": cut.size,
+        "ledger_root": cut.root,
+        "notices": list(answer.question.ruling.notice_versions),
+        "region_rules": list(answer.question.ruling.rule_ids),
+        "reasons": exclusion_texts(answer.excluded),
+    }
+
+
+def parent_facts(parent: Run | None) -> dict[str, str] | None:
+    return {"run": parent.reference, "manifest": parent.manifest.digest} if parent else None
+
+
+def exclusion_texts(codes: Collection[str]) -> dict[str, dict[str, str]]:
+    return {
+        code: {"sentence": BY_CODE[code].sentence, "ground": BY_CODE[code].ground} for code in codes
+    }
+
+
+def _record_manifest(
+    run_id: int, header: dict[str, Any], data: bytes, seconds: float
+) -> Manifest | None:
+    with ledger.entry("run.frozen", actor=FREEZER, subject=header["run"]) as opened:
+        run = Run.objects.select_for_update().get(pk=run_id)
+        if run.state != RunState.REQUESTED:
+            # Somebody was faster, or it was cancelled.
+            opened.abandon()
+            return Manifest.objects.filter(run_id=run_id).first()
+        manifest = Manifest(
+            run=run,
+            cut=header["cut"],
+            ledger_root=header["ledger_root"],
+            digest=sha256(data).hexdigest(),
+            size=len(data),
+            included=header["parts"][0]["members"],
+            population=header["population"],
+            header=header,
+            frozen_at=opened.recorded_at,
+            seconds=f"{seconds:.3f}",
+        )
+        manifest.save()
+        _move(run, RunState.FROZEN)
+        FreezeAttempt.objects.filter(run=run).delete()
+    logger.info("run frozen", run=run.reference, cut=manifest.cut, seconds=manifest.seconds)
+    return manifest
+
+
+def _note_failure(run_id: int, error: Exception) -> None:
+    """Leave word why the run is still waiting; failing to do so must not hide the failure itself."""
+    code = getattr(error, "code", None)
+    code = code if isinstance(code, str) else type(error).__name__
+    text = str(error) if isinstance(error, PortalError | OSError) else "The database refused."
+    logger.error("freeze failed", run_id=run_id, error_code=code)
+    try:
+        with transaction.atomic():
+            attempt = FreezeAttempt.objects.filter(run_id=run_id).first() or FreezeAttempt(run_id=run_id)
+            attempt.count += 1
+            attempt.error_code, attempt.error = code[:40], text[:500]
+            attempt.last_at = timezone.now()
+            attempt.save()
+    except DatabaseError:
+        logger.error("freeze failure could not be noted", run_id=run_id)
+
+
+def _parent_included(run: Run) -> BitMap | None:
+    """The parent's frozen included set; usable only when it verified."""
+    if run.parent is None:
+        return None
+    manifest = Manifest.objects.with_agreement().filter(run=run.parent).first()
+    if manifest is None:
+        raise ParentNotUsable(f"{run.parent.reference} has no manifest yet.")
+    if manifest.differs or not manifest.agrees:
+        raise ParentNotUsable(f"The manifest of {run.parent.reference} is not verified.")
+    return load(manifest).included
+
+
+def load(manifest: Manifest) -> manifest_file.Archive:
+    """The manifest's archive, parsed and checked."""
+    return manifest_file.parse(archives.load(manifest.digest))
+
+
+# --- Verifying ----------------------------------------------------------------------------------
+
+
+def verify(manifest: Manifest, *, actor: ledger.Actor = VERIFIER) -> Verification:
+    """Derive the manifest a second way, by folding history up to its cut, and stamp it with the outcome."""
+    detail: dict[str, Any] = {}
+    derived = folding.derive(manifest)
+    digest = sha256(derived).hexdigest()
+    try:
+        stored = manifest_file.parse(archives.load(manifest.digest))
+    except ManifestDamaged as error:
+        detail["archive"] = str(error)
+    else:
+        if digest != manifest.digest:
+            detail |= _differences(stored, manifest_file.parse(derived))
+    agrees = digest == manifest.digest and not detail
+    kind = "manifest.verified" if agrees else "manifest.differs"
+    with ledger.entry(kind, actor=actor, subject=manifest.run.reference) as opened:
+        verification = Verification(
+            manifest=manifest,
+            agreement=Agreement.AGREES if agrees else Agreement.DIFFERS,
+            derived_digest=digest,
+            detail=detail,
+            verified_at=opened.recorded_at,
+        )
+        verification.save()
+        if not agrees:
+            Finding(
+                run=manifest.run,
+                kind=FindingKind.MANIFEST_DIFFERS,
+                detail=detail,
+                found_at=opened.recorded_at,
+            ).save()
+    if not agrees:
+        logger.error("manifest differs", run=manifest.run.reference)
+    return verification
+
+
+def _differences(stored: manifest_file.Archive, derived: manifest_file.Archive) -> dict[str, Any]:
+    """What two archives disagree on: header fields by name, sets by how many members."""
+    found: dict[str, Any] = {
+        "header": sorted(
+            name
+            for name in stored.header.keys() | derived.header.keys()
+            if stored.header.get(name) != derived.header.get(name)
+        )
+    }
+    mine = {manifest_file.INCLUDED: stored.included, **stored.excluded}
+    other = {manifest_file.INCLUDED: derived.included, **derived.excluded}
+    for name in sorted(mine.keys() | other.keys()):
+        differing = len(mine.get(name, BitMap()) ^ other.get(name, BitMap()))
+        if differing:
+            found[name] = differing
+    return found
+
+
+def usable_manifest(run: Run) -> Manifest:
+    """The run's manifest, if it verified. Raises ManifestNotReady or ManifestBlocked."""
+    manifest = Manifest.objects.with_agreement().select_related("run").filter(run=run).first()
+    if manifest is None:
+        raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
+    if manifest.differs:
+        raise ManifestBlocked(
+            f"The manifest of {run.reference} does not verify; nobody may use it until this is explained."
+        )
+    if not manifest.agrees:
+        raise ManifestNotReady(f"The manifest of {run.reference} is being verified; try again soon.")
+    return manifest
+
+
+# --- Sweeping -----------------------------------------------------------------------------------
+
+
+def sweep() -> dict[str, int]:
+    """Do what a lost message left undone: freeze requested runs, verify unverified manifests.
+
+    One that fails does not keep the others waiting; its failure is noted beside it and logged.
+    """
+    done = {"frozen": 0, "verified": 0, "failed": 0}
+    for run_id in list(Run.objects.requested().values_list("pk", flat=True)):
+        try:
+            done["frozen"] += freeze(run_id) is not None
+        except (PortalError, OSError, DatabaseError):
+            done["failed"] += 1
+    for manifest in Manifest.objects.unverified().select_related("run"):
+        try:
+            done["verified"] += verify(manifest).agreement == Agreement.AGREES
+        except (PortalError, OSError, DatabaseError) as error:
+            logger.error("verification failed", run=manifest.run.reference, error=type(error).__name__)
+            done["failed"] += 1
+    return done
+
+
+# --- Explaining ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a member is in or out of a run: as frozen, and as it would be now."""
+
+    run: Run
+    member: Member
+    frozen: list[str] | None
+    """Codes that keep the member out in the manifest, empty when in; None without a manifest."""
+    now: list[str]
+
+    @property
+    def sentences(self) -> list[str]:
+        said = []
+        if self.frozen is not None:
+            said.append(_sentence(self.frozen, f"was in {self.run.reference}", f"was out of {self.run.reference}"))
+        said.append(_sentence(self.now, "would be in a run started now", "would be out of a run started now"))
+        return said
+
+
+def _sentence(codes: list[str], included: str, excluded: str) -> str:
+    if not codes:
+        return f"The member {included}."
+    return f"The member {excluded} because {'; and because '.join(BY_CODE[code].sentence for code in codes)}."
+
+
+def explain(run: Run, member: Member) -> Explanation:
+    """Why the member is in or out. A member who joined after the cut is out of the manifest."""
+    manifest = Manifest.objects.filter(run=run).first()
+    frozen = None
+    if manifest is not None:
+        archive = load(manifest)
+        frozen = archive.reasons(member.pk)
+        if not frozen and member.pk not in archive.included:
+            frozen = ["closed"]
+    now = reasons_now(ask(run.purpose, timezone.now().date(), run.data_categories), member.pk)
+    if run.parent is not None and member.pk not in (_parent_included(run) or BitMap()):
+        now.append("not_in_parent")
+    return Explanation(run, member, frozen, now)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a member stands for one purpose right now."""
+
+    purpose: str
+    choice: str
+    """`allow`, `deny`, or `default` when the member never chose."""
+    rule: str
+    reasons: list[str]
+
+    @property
+    def sentence(self) -> str:
+        return _sentence(self.reasons, "is in", "is out")
+
+
+def standing(member: Member) -> list[Standing]:
+    """For every purpose: the choice, the rule in the member's country, in or out and why."""
+    today = timezone.now().date()
+    chosen = {row.purpose: row.choice for row in member.consents.all()}
+    answers = []
+    for purpose in Purpose.values:
+        question = ask(purpose, today, [])
+        answers.append(
+            Standing(
+                purpose=purpose,
+                choice=chosen.get(purpose, "default"),
+                rule=question.ruling.rule_of.get(member.country, "excluded"),
+                reasons=reasons_now(question, member.pk),
+            )
+        )
+    return answers
+
+
+# --- Using a manifest ---------------------------------------------------------------------------
+
+
+def withdrawn_since(manifest: Manifest) -> Answer:
+    """Who of the included would be out now, by reason. `included` are those still eligible."""
+    run = manifest.run
+    with ledger.snapshot():
+        now = decide(ask(run.purpose, timezone.now().date(), run.data_categories))
+    included = load(manifest).included
+    return Answer(
+        now.question,
+        len(included),
+        included & now.included,
+        {code: members & included for code, members in now.excluded.items()},
+    )
+
+
+def account_refs(included: BitMap, *, page: int = 10_000) -> Iterator[list[tuple[int, str]]]:
+    """Pages of (member number, account_ref) in order of the number; erased members have none left."""
+    numbers = iter(included)
+    while chunk := [number for number, _ in zip(numbers, range(page), strict=False)]:
+        yield list(
+            AccountReference.objects.filter(member__gte=chunk[0], member__lte=chunk[-1], member__in=chunk)
+            .order_by("member_id")
+            .values_list("member_id", "account_ref")
+        )
+
+
+def oldest_requested(now: dt.datetime) -> dt.timedelta | None:
+    """How long the oldest requested run has waited; None when none waits."""
+    requested_at = Run.objects.requested().values_list("requested_at", flat=True).first()
+    return now - requested_at if requested_at else None
