@@ -1,0 +1,147 @@
+"""The timeline: what it lets in on each date, loaded once, by two people."""
+
+import datetime as dt
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from consent import rules, services, timeline
+from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
+from consent.models import Notice, RegionRule, Review
+from portal.models import Entry
+
+pytestmark = pytest.mark.django_db
+
+
+def load(proposer, approver, until=""):
+    out = io.StringIO()
+    arguments = ["--proposed-by", proposer.username, "--approved-by", approver.username]
+    call_command("load_timeline", *arguments, *(["--until", until] if until else []), stdout=out)
+    return out.getvalue().splitlines()
+
+
+def usable(day):
+    """Countries in which a rule and a notice in force let generative AI use every category."""
+    found = rules.ruling(Purpose.GENERATIVE_AI, day, DataCategory.values)
+    return found.allowed & found.covered
+
+
+EEA_CH = GROUPS["EEA"] | {"CH"}
+UK = {"GB", "GI", "JE", "GG", "IM"}
+FIRST = set(NAMES) - EEA_CH - FOLLOWING_THE_EU
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("2024-09-17", set()),
+        ("2024-09-18", FIRST),
+        ("2024-09-19", FIRST),
+        ("2024-09-20", FIRST - UK),
+        ("2024-10-10", FIRST - UK),
+        ("2024-10-11", FIRST - UK - {"HK"}),
+        ("2025-11-02", FIRST - UK - {"HK"}),
+        ("2025-11-03", set(NAMES) - FOLLOWING_THE_EU),
+    ],
+)
+def test_each_date_lets_in_exactly_the_countries_of_its_day(officer, second_officer, day, expected):
+    load(officer, second_officer)
+
+    assert usable(dt.date.fromisoformat(day)) == expected
+
+
+@pytest.mark.parametrize(
+    ("until", "notices", "loaded"),
+    [
+        ("2024-09-17", [], 0),
+        ("2024-09-18", ["2024-09-18"], 3),
+        ("2024-09-20", ["2024-09-18"], 4),
+        ("2024-10-11", ["2024-09-18"], 5),
+        ("2025-09-18", ["2024-09-18", "2025-09-18"], 6),
+        ("2025-11-03", ["2024-09-18", "2025-09-18"], 7),
+    ],
+)
+def test_until_loads_what_was_known_by_that_day(officer, second_officer, until, notices, loaded):
+    lines = load(officer, second_officer, until)
+
+    assert len(lines) == loaded
+    assert list(Notice.objects.order_by("id").values_list("version", flat=True)) == notices
+    assert usable(dt.date.fromisoformat(until)) == usable_after_all(officer, second_officer, until)
+
+
+def usable_after_all(officer, second_officer, until):
+    load(officer, second_officer)
+    return usable(dt.date.fromisoformat(until))
+
+
+def test_loading_in_steps_and_again_loads_each_row_once(officer, second_officer):
+    for day in ("2024-09-18", "2024-10-11", "2025-11-03"):
+        load(officer, second_officer, day)
+    entries = Entry.objects.count()
+
+    again = load(officer, second_officer)
+
+    assert [line.rsplit(": ", 1)[1] for line in again] == ["there already"] * len(timeline.TIMELINE)
+    assert Entry.objects.count() == entries
+    assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 5)
+
+
+def test_what_lets_somebody_in_was_proposed_by_one_and_approved_by_the_other(
+    officer, second_officer
+):
+    load(officer, second_officer)
+
+    assert set(RegionRule.objects.values_list("rule", "needs_approval", "proposed_by")) == {
+        (Rule.DEFAULT_ON, True, officer.pk),
+        (Rule.EXCLUDED, False, officer.pk),
+    }
+    assert set(Review.objects.values_list("verdict", "reviewer")) == {
+        (Verdict.APPROVED, second_officer.pk)
+    }
+    assert Review.objects.count() == 4
+
+
+def test_one_person_in_both_parts_is_refused(officer):
+    with pytest.raises(CommandError, match="name two different people"):
+        load(officer, officer)
+
+    assert Entry.objects.count() == 0
+
+
+def test_somebody_whose_role_may_not_propose_or_approve_is_refused(officer, engineer):
+    with pytest.raises(CommandError, match="emil may not do this"):
+        load(officer, engineer)
+    with pytest.raises(CommandError, match="emil may not do this"):
+        load(engineer, officer)
+
+    assert Entry.objects.count() == 0
+
+
+def test_an_unknown_user_is_named(officer, stranger):
+    stranger.username = "nobody-here"
+
+    with pytest.raises(CommandError, match="There is no user 'nobody-here'"):
+        load(officer, stranger)
+
+
+def test_a_load_that_broke_off_before_an_approval_is_completed(officer, second_officer):
+    timeline.TIMELINE[0].propose(officer)
+
+    lines = load(officer, second_officer, "2024-09-18")
+
+    assert lines[0].endswith(": was proposed, now approved")
+    assert usable(dt.date(2024, 9, 18)) == FIRST
+
+
+def test_a_rejected_row_stays_rejected(officer, second_officer):
+    notice = timeline.TIMELINE[0].propose(officer)
+    services.review(
+        proposal=notice, verdict=Verdict.REJECTED, actor=second_officer, reason="not yet"
+    )
+
+    lines = load(officer, second_officer, "2024-09-18")
+
+    assert lines[0].endswith(": was rejected, left so")
+    assert usable(dt.date(2024, 9, 18)) == set()
