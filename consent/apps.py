@@ -4,3 +4,10 @@ from django.apps import AppConfig
 class ConsentConfig(AppConfig):
     name = "consent"
     verbose_name = "Members, choices, rules"
+
+    def ready(self) -> None:
+        from consent.verification import CHECKS
+        from portal.verification import register
+
+        for name, check in CHECKS.items():
+            register(name, check)

@@ -208,9 +208,7 @@ class Decision(Sealed):
         ordering = ["-entry_id", "-id"]
         permissions = [("record_decision", "Can record decisions for the product")]
         constraints = [
-            models.UniqueConstraint(
-                fields=["channel", "source_id"], name="decision_recorded_once"
-            ),
+            models.UniqueConstraint(fields=["channel", "source_id"], name="decision_recorded_once"),
         ]
 
     def __str__(self) -> str:

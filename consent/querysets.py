@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models
 from django.db.models import Q
@@ -11,9 +11,6 @@ from consent.choices import Choice, Status, Verdict
 from consent.countries import UNKNOWN
 from portal.append_only import AppendOnlyQuerySet
 from portal.models import TrackedQuerySet
-
-if TYPE_CHECKING:
-    from consent.models import Member
 
 COMPLETE = Q(status=Status.OPEN, adult_on__isnull=False) & ~Q(country=UNKNOWN)
 
@@ -24,9 +21,7 @@ class MemberQuerySet(TrackedQuerySet):
         return self.filter(COMPLETE)
 
     def incomplete(self) -> "MemberQuerySet":
-        return self.filter(
-            ~Q(status=Status.OPEN) | Q(adult_on__isnull=True) | Q(country=UNKNOWN)
-        )
+        return self.filter(~Q(status=Status.OPEN) | Q(adult_on__isnull=True) | Q(country=UNKNOWN))
 
     def closed(self) -> "MemberQuerySet":
         """Closed accounts, and accounts no import has told us to be open."""

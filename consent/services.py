@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from consent import members, rules
@@ -129,7 +129,7 @@ def record_decisions(
         with ledger.entry(kind, actor=actor, reason=reason) as opened:
             # Somebody may have recorded the same while we waited for the lock.
             known = _first_answers(sent)
-            new = {}
+            new: dict[tuple[str, str], DecisionInput] = {}
             for item in sent:
                 if item.key not in known:
                     new.setdefault(item.key, item)
@@ -167,9 +167,7 @@ def record_decisions(
     return answers
 
 
-def deny_for_member(
-    *, member: Member, purpose: str, actor: AbstractBaseUser, reason: str
-) -> Recorded:
+def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -> Recorded:
     """Staff record *deny* on a member's behalf. There is no way for staff to record *allow*."""
     if not reason.strip():
         raise InvalidInput("Say how the member told us.", field="reason")
@@ -323,7 +321,7 @@ def propose_rule(
     rule: str,
     effective_from: dt.date,
     source: str,
-    actor: AbstractBaseUser,
+    actor: User,
     reason: str = "",
 ) -> RegionRule:
     """Record a region rule. What lets somebody in waits for a second person; a tightening holds at once."""
@@ -356,7 +354,7 @@ def propose_notice(
     published_on: dt.date,
     in_force_from: dt.date,
     source: str,
-    actor: AbstractBaseUser,
+    actor: User,
     supersedes: Notice | None = None,
     reason: str = "",
 ) -> Notice:
@@ -392,9 +390,7 @@ def propose_notice(
     return row
 
 
-def review(
-    *, proposal: RegionRule | Notice, verdict: Verdict, actor: AbstractBaseUser, reason: str
-) -> Review:
+def review(*, proposal: RegionRule | Notice, verdict: Verdict, actor: User, reason: str) -> Review:
     """The second person's word on a proposal; it is final.
 
     Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.

@@ -10,7 +10,11 @@ from portal import ledger, references
 
 
 def receive(
-    *, member: Member | None, purposes: Collection[str], received_at: dt.datetime, actor: ledger.Actor
+    *,
+    member: Member | None,
+    purposes: Collection[str],
+    received_at: dt.datetime,
+    actor: ledger.Actor,
 ) -> Ticket:
     """Take an objection in. The restriction stands when this returns."""
     with ledger.entry("objection.received", actor=actor) as entry:
@@ -26,7 +30,9 @@ def receive(
     return ticket
 
 
-def settle(*, ticket: Ticket, purpose: str, effect: Effect, actor: ledger.Actor, reason: str) -> Objection:
+def settle(
+    *, ticket: Ticket, purpose: str, effect: Effect, actor: ledger.Actor, reason: str
+) -> Objection:
     """Give one purpose of a ticket its outcome: UPHELD keeps the member out for good, LIFTED ends the restriction."""
     with ledger.entry("objection.settled", actor=actor, subject=ticket.reference, reason=reason):
         objection = Objection.objects.select_for_update().get(ticket=ticket, purpose=purpose)

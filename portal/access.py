@@ -1,13 +1,13 @@
 """Every read of a member's record or a manifest leaves a record; one that cannot be recorded is refused."""
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import DatabaseError
 
 from portal.errors import ReadNotRecorded
 from portal.models import AccessRecord
 
 
-def record_read(actor: AbstractBaseUser, kind: str, subject: str, *, purpose: str = "") -> None:
+def record_read(actor: User, kind: str, subject: str, *, purpose: str = "") -> None:
     """Call it before the answer is given. `subject` is a public reference or `member:<number>`."""
     try:
         AccessRecord(

@@ -20,7 +20,10 @@ def insert_rows(
     names = ", ".join(connection.ops.quote_name(column) for column in columns)
     if connection.vendor == "postgresql":
         text = "".join("\t".join(map(_copy_text, row)) + "\n" for row in rows)
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        with (
+            connection.cursor() as cursor,
+            cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+        ):
             copy.write(text)
     else:
         marks = ", ".join(["%s"] * len(columns))

@@ -30,7 +30,7 @@ def dumps(value: Any) -> bytes:
         raise NotCanonical("A lone surrogate has no canonical form.") from error
 
 
-def plain(value: Any) -> Any:
+def plain(value: Any) -> Any:  # noqa: PLR0911  one line a type
     """`value` as the JSON types that travel."""
     kind = type(value)
     if kind is str or kind is bool or value is None:

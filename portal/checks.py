@@ -1,5 +1,6 @@
 """What must be true before the portal starts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.core import checks
@@ -10,7 +11,7 @@ from portal.errors import GuardsMissing
 
 @checks.register(checks.Tags.database)
 def guards_are_present(
-    app_configs: Any, databases: list[str] | None = None, **kwargs: Any
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """Append-only tables have their triggers (`manage.py check --database default`, `migrate`)."""
     found: list[checks.CheckMessage] = []

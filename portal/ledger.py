@@ -6,15 +6,14 @@ At the end of the block the rows it wrote are read back from the database, seale
 and the head moves on, all in the same transaction.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 from django.apps import apps
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import connection, models, transaction
 from django.utils import timezone
 
@@ -25,9 +24,11 @@ from portal.merkle import Frontier, leaf_hash
 if TYPE_CHECKING:
     import datetime as dt
 
+    from django.contrib.auth.models import User
+
     from portal.models import Sealed
 
-Actor = AbstractBaseUser | str
+Actor = Union["User", str]
 """Who acts: a user, or the name of a command or task, written `system:freezer`."""
 
 # Not part of the leaf: the entry is the row's address; simple-history's user repeats the entry's actor.
@@ -204,7 +205,7 @@ def sealed_rows(opened: OpenEntry) -> dict[str, list[tuple[Any, ...]]]:
     return rows
 
 
-def entry_bytes(row: Any, rows: dict[str, Iterable[tuple[Any, ...]]]) -> bytes:
+def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> bytes:
     """The canonical bytes of an entry (an `Entry` or an `OpenEntry`) with the rows it wrote."""
     return canonical.dumps(
         {
@@ -215,7 +216,7 @@ def entry_bytes(row: Any, rows: dict[str, Iterable[tuple[Any, ...]]]) -> bytes:
             "rows": {
                 label: {
                     "columns": list(sealed_columns(sealed_models()[label])),
-                    "values": list(values),
+                    "values": values,
                 }
                 for label, values in rows.items()
                 if values

@@ -88,7 +88,7 @@ class TrackedQuerySet(models.QuerySet[Any]):
             f"{self.model._meta.label} is tracked: save its rows one by one inside a ledger entry."
         )
 
-    update = delete = bulk_create = bulk_update = update_or_create = _refuse  # type: ignore[assignment]
+    update = delete = bulk_create = bulk_update = update_or_create = _refuse
 
 
 class Tracked(models.Model):

@@ -18,31 +18,29 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from portal.logs import LOGGING as LOGGING
+from portal import logs
 
 env = environ.Env()
+
+LOGGING = logs.LOGGING
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 PORTAL_ENV = env.str("PORTAL_ENV", "production")
 if PORTAL_ENV not in ("production", "development"):
-    raise ImproperlyConfigured(
-        f"PORTAL_ENV={PORTAL_ENV!r}: say 'production' or 'development'."
-    )
+    raise ImproperlyConfigured(f"PORTAL_ENV={PORTAL_ENV!r}: say 'production' or 'development'.")
 DEVELOPMENT = PORTAL_ENV == "development"
 DEBUG = False
 
 
 def _secret(name: str) -> str:
     """A secret has a default in development only."""
-    value = env.str(name, "")
+    value: str = env.str(name, "")
     if value:
         return value
     if DEVELOPMENT:
         return f"development-only-{name.lower()}-never-use-this-with-real-members"
-    raise ImproperlyConfigured(
-        f"{name} is not set. Set it, or PORTAL_ENV=development for a trial."
-    )
+    raise ImproperlyConfigured(f"{name} is not set. Set it, or PORTAL_ENV=development for a trial.")
 
 
 SECRET_KEY = _secret("SECRET_KEY")
@@ -238,7 +236,7 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-KNOX_TOKEN_MODEL = "portal.ServiceToken"
+KNOX_TOKEN_MODEL = "portal.ServiceToken"  # noqa: S105  a model, not a token
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
     "TOKEN_MODEL": "portal.ServiceToken",

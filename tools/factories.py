@@ -21,7 +21,9 @@ LONG_AGO = dt.date(2024, 9, 18)
 _numbers = itertools.count(1)
 
 
-def add_member(account_ref: str, country: str = "US", adult_on: dt.date | None = ADULT, status: str = "open") -> int:
+def add_member(
+    account_ref: str, country: str = "US", adult_on: dt.date | None = ADULT, status: str = "open"
+) -> int:
     """A member; returns the number."""
     with ledger.entry("test.members", actor="test"):
         return members.create([(account_ref, Facts(country, "", adult_on, status))])[0]
@@ -91,7 +93,9 @@ def open_world(proposer: Any, approver: Any) -> None:
     publish(proposer, approver)
 
 
-def decide(account_ref: str, choice: str, *, actor: Any, at: dt.datetime | None = None, **more: Any) -> Any:
+def decide(
+    account_ref: str, choice: str, *, actor: Any, at: dt.datetime | None = None, **more: Any
+) -> Any:
     """Record one decision on generative AI."""
     return consent.record_decision(
         consent.DecisionInput(

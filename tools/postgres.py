@@ -50,19 +50,19 @@ def server(**options: str) -> Iterator[str]:
         # initdb refuses root.
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
         as_nobody = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        for parent in [bin_, *bin_.parents]:
-            if not parent.stat().st_mode & 0o001:
-                # nobody cannot reach a virtual environment under a closed home: work on a copy.
-                bin_ = Path(shutil.copytree(bin_.parent, home / "install", symlinks=True)) / "bin"
-                _give(home / "install", nobody.pw_uid, nobody.pw_gid)
-                break
+        if not all(parent.stat().st_mode & 0o001 for parent in bin_.parents):
+            # nobody cannot reach a virtual environment under a closed home: work on a copy.
+            bin_ = _copy(bin_, home / "copy")
+            _give(home / "copy", nobody.pw_uid, nobody.pw_gid)
     data = home / "data"
-    run = {"cwd": home, "check": True, "stdout": subprocess.DEVNULL, **as_nobody}
-    subprocess.run(  # type: ignore[call-overload]
+    subprocess.run(  # type: ignore[call-overload]  # keywords of one kind, by user
         [bin_ / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-         "--locale=C.UTF-8", "--no-sync"], **run,
+         "--locale=C.UTF-8", "--no-sync"],
+        cwd=home, check=True, stdout=subprocess.DEVNULL, **as_nobody,
     )  # fmt: skip
-    flags = [item for name, value in {**_FAST, **options}.items() for item in ("-c", f"{name}={value}")]
+    flags = [
+        item for name, value in {**_FAST, **options}.items() for item in ("-c", f"{name}={value}")
+    ]
     process = subprocess.Popen(  # type: ignore[call-overload]
         [bin_ / "postgres", "-D", data, "-k", home, *flags],
         cwd=home, stdout=subprocess.DEVNULL, stderr=(home / "log").open("w"), **as_nobody,
@@ -80,10 +80,19 @@ def server(**options: str) -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+def _copy(bin_: Path, to: Path) -> Path:
+    """The binaries with the libraries beside their package, which they find by relative path."""
+    package = bin_.parent.parent
+    shutil.copytree(package / "pginstall", to / package.name / "pginstall", symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, to / libraries.name, symlinks=True)
+    return to / package.name / "pginstall" / "bin"
+
+
 def _give(path: Path, uid: int, gid: int) -> None:
-    for folder, _, files in os.walk(path):
-        for name in (folder, *(os.path.join(folder, file) for file in files)):
-            os.chown(name, uid, gid, follow_symlinks=False)
+    for item in (path, *path.rglob("*")):
+        os.chown(item, uid, gid, follow_symlinks=False)
 
 
 def _wait(process: "subprocess.Popen[bytes]", home: Path) -> None:

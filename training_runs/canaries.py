@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from consent import countries, members
 from consent import services as consent
-from consent.choices import Channel, Choice, Control, PURPOSES, Purpose, Status
+from consent.choices import PURPOSES, Channel, Choice, Control, Purpose, Status
 from consent.members import Facts
 from consent.models import Member
 from objections import services as objections
@@ -76,7 +76,8 @@ def _complete(canary: Canary) -> None:
     purposes = [
         purpose
         for purpose, facts in PURPOSES.items()
-        if code.startswith("objection") or (code == "opted_out" and facts.control != Control.SETTING)
+        if code.startswith("objection")
+        or (code == "opted_out" and facts.control != Control.SETTING)
     ]
     if purposes and not member.tickets.exists():
         objections.receive(
@@ -86,7 +87,11 @@ def _complete(canary: Canary) -> None:
         for ticket in member.tickets.all():
             for purpose in purposes:
                 objections.settle(
-                    ticket=ticket, purpose=purpose, effect=Effect.UPHELD, actor=ACTOR, reason="canary"
+                    ticket=ticket,
+                    purpose=purpose,
+                    effect=Effect.UPHELD,
+                    actor=ACTOR,
+                    reason="canary",
                 )
     if code == "erased":
         consent.erase_member(account_ref=f"canary:{code}", actor=ACTOR, reason="canary")

@@ -182,9 +182,7 @@ def decide(question: Question, parent_included: BitMap | None = None) -> Answer:
             BitMap(), *(pack(_numbers(rows), highest) for rows in exclusion.members(question))
         )
     unknown_age = pack(_numbers(Member.objects.of_unknown_age()), highest)
-    incomplete = (
-        excluded["erased"] | excluded["closed"] | excluded["country_unknown"] | unknown_age
-    )
+    incomplete = excluded["erased"] | excluded["closed"] | excluded["country_unknown"] | unknown_age
     if highest - len(incomplete) != census.complete:
         raise FreezeRefused(
             f"{highest - len(incomplete)} records look complete, the census says {census.complete}."

@@ -12,7 +12,13 @@ from collections.abc import Iterable
 from pyroaring import BitMap
 
 from consent.choices import Choice, Rule, Status, Verdict
-from consent.countries import CANARY_EXCLUDED, CANARY_NO_NOTICE, CANARY_OPEN, CANARY_OPT_IN
+from consent.countries import (
+    CANARY_EXCLUDED,
+    CANARY_NO_NOTICE,
+    CANARY_OPEN,
+    CANARY_OPT_IN,
+    UNKNOWN,
+)
 from consent.models import Decision, Member, Notice, RegionRule, Review
 from objections.choices import Effect
 from objections.models import Objection
@@ -45,27 +51,11 @@ def derive(manifest: Manifest) -> bytes:
     population = 0
     for number, country, adult_on, status in _members(cut):
         population += 1
-        reasons = []
-        if status == Status.ERASED:
-            reasons.append("erased")
-        elif status != Status.OPEN:
-            reasons.append("closed")
-        if adult_on is None or adult_on > run.as_of:
-            reasons.append("minor")
-        rule = rules.get(country, _OUT)
-        if country == "":
-            reasons.append("country_unknown")
-        elif rule == _OUT:
-            reasons.append("region")
-        elif country not in covered:
-            reasons.append("no_notice")
-        choice = choices.get(number)
-        if rule == _ASK and choice != Choice.ALLOW:
-            reasons.append("not_opted_in")
-        if choice == Choice.DENY:
+        reasons = _facts_against(status, adult_on, run.as_of)
+        reasons += _country_against(country, rules, covered, choices.get(number))
+        if choices.get(number) == Choice.DENY:
             reasons.append("opted_out")
-        if number in objections:
-            reasons += objections[number]
+        reasons += objections.get(number, ())
         for code in reasons:
             out[code].append(number)
         if not reasons:
@@ -90,7 +80,7 @@ def derive(manifest: Manifest) -> bytes:
             "purpose": run.purpose,
             "data_categories": run.data_categories,
             "parent": parent,
-            "as_of": run.as_of.isoformat(),
+            "as_of": run.as_of,
             "cut": cut,
             "ledger_root": root.hex(),
             "notices": sorted(row.version for row in notices),
@@ -105,6 +95,31 @@ def derive(manifest: Manifest) -> bytes:
         sets,
     )
     return data
+
+
+def _facts_against(status: str, adult_on: dt.date | None, as_of: dt.date) -> list[str]:
+    reasons = []
+    if status == Status.ERASED:
+        reasons.append("erased")
+    elif status != Status.OPEN:
+        reasons.append("closed")
+    if adult_on is None or adult_on > as_of:
+        reasons.append("minor")
+    return reasons
+
+
+def _country_against(
+    country: str, rules: dict[str, str], covered: set[str], choice: str | None
+) -> list[str]:
+    if country == UNKNOWN:
+        return ["country_unknown"]
+    rule = rules.get(country, _OUT)
+    if rule == _OUT:
+        return ["region"]
+    reasons = [] if country in covered else ["no_notice"]
+    if rule == _ASK and choice != Choice.ALLOW:
+        reasons.append("not_opted_in")
+    return reasons
 
 
 def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
@@ -128,7 +143,9 @@ def _choices(purpose: str, cut: int) -> dict[int, str]:
     """Each member's choice: the newest decision, and among equally new ones a *deny*."""
     newest: dict[int, tuple[dt.datetime, str]] = {}
     rows = Decision.objects.filter(purpose=purpose, evidence_only=False, entry_id__lte=cut)
-    for number, choice, at in rows.values_list("member_id", "choice", "decided_at").iterator(10_000):
+    for number, choice, at in rows.values_list("member_id", "choice", "decided_at").iterator(
+        10_000
+    ):
         known = newest.get(number)
         if known is None or at > known[0] or (at == known[0] and choice == Choice.DENY):
             newest[number] = (at, choice)
@@ -198,4 +215,3 @@ def _covered(countries: Iterable[str], notices: list[Notice], categories: list[s
         if here and set(categories) <= set().union(*here):
             covered.add(country)
     return covered
-

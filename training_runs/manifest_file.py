@@ -35,7 +35,7 @@ def build(
                 "sha256": sha256(blob).hexdigest(),
             }
         )
-    header = {**facts, "population": population, "parts": parts}
+    header = canonical.plain({**facts, "population": population, "parts": parts})
     return header, b"".join([MAGIC, canonical.dumps(header), b"\n", *blobs])
 
 

@@ -7,7 +7,7 @@ from portal.models import TrackedQuerySet
 from training_runs.choices import Agreement, RunState
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
 
 
 class RunQuerySet(TrackedQuerySet):
@@ -15,7 +15,7 @@ class RunQuerySet(TrackedQuerySet):
         """The queue, oldest first."""
         return self.filter(state=RunState.REQUESTED).order_by("requested_at", "id")
 
-    def owned_by(self, user: "AbstractBaseUser") -> "RunQuerySet":
+    def owned_by(self, user: "User") -> "RunQuerySet":
         return self.filter(owner=user)
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 import structlog
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 from pyroaring import BitMap
@@ -46,7 +46,7 @@ def register(
     tracker_run_id: str,
     purpose: str,
     data_categories: Collection[str],
-    owner: AbstractBaseUser,
+    owner: User,
     title: str = "",
     parent: Run | None = None,
 ) -> tuple[Run, bool]:
@@ -93,7 +93,7 @@ def register(
     return known, False
 
 
-def rename(*, run: Run, title: str, version: int, actor: AbstractBaseUser) -> Run:
+def rename(*, run: Run, title: str, version: int, actor: User) -> Run:
     """Change a run's title. Raises StaleEdit when the run is not at `version` any more."""
     with ledger.entry("run.renamed", actor=actor, subject=run.reference):
         run = Run.objects.select_for_update().get(pk=run.pk)
@@ -110,7 +110,7 @@ def preview(run: Run) -> Answer:
         return decide(question, _parent_included(run))
 
 
-def start(*, run: Run, actor: AbstractBaseUser) -> Run:
+def start(*, run: Run, actor: User) -> Run:
     """Request the freeze; starting a run that is started changes nothing.
 
     Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable.
@@ -156,7 +156,7 @@ def _refuse_gaps(run: Run) -> None:
         )
 
 
-def cancel(*, run: Run, actor: AbstractBaseUser, reason: str) -> Run:
+def cancel(*, run: Run, actor: User, reason: str) -> Run:
     """End a run that will not be trained. Cannot be undone."""
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
@@ -169,7 +169,7 @@ def cancel(*, run: Run, actor: AbstractBaseUser, reason: str) -> Run:
     return run
 
 
-def complete(*, run: Run, trained_digest: str, actor: AbstractBaseUser) -> Run:
+def complete(*, run: Run, trained_digest: str, actor: User) -> Run:
     """Record which manifest the run was trained on. Another digest than the frozen one opens a finding."""
     if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
         raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
@@ -198,7 +198,9 @@ def check_version(run: Run, version: int) -> None:
 def _move(run: Run, state: RunState) -> None:
     """The one place where a run changes state. The row must be locked."""
     if state not in NEXT_STATES[run.state]:
-        raise ForbiddenMove(f"{run.reference} is {run.get_state_display()}: it cannot become {state}.")
+        raise ForbiddenMove(
+            f"{run.reference} is {run.get_state_display()}: it cannot become {state}."
+        )
     run.state = state
     run.save()
 
@@ -215,7 +217,12 @@ def freeze(run_id: int) -> Manifest | None:
     started = time.perf_counter()
     try:
         with ledger.snapshot() as cut:
-            run = Run.objects.requested().select_for_update(skip_locked=True).filter(pk=run_id).first()
+            run = (
+                Run.objects.requested()
+                .select_for_update(skip_locked=True)
+                .filter(pk=run_id)
+                .first()
+            )
             if run is None:
                 return Manifest.objects.filter(run_id=run_id).first()
             answer = decide(ask(run.purpose, run.as_of, run.data_categories), _parent_included(run))
@@ -238,7 +245,7 @@ def header_facts(run: Run, answer: Answer, cut: ledger.Head) -> dict[str, Any]:
         "purpose": run.purpose,
         "data_categories": run.data_categories,
         "parent": parent_facts(run.parent),
-        "as_of": run.as_of.isoformat(),
+        "as_of": run.as_of,
         "cut": cut.size,
         "ledger_root": cut.root,
         "notices": list(answer.question.ruling.notice_versions),
@@ -293,7 +300,9 @@ def _note_failure(run_id: int, error: Exception) -> None:
     logger.error("freeze failed", run_id=run_id, error_code=code)
     try:
         with transaction.atomic():
-            attempt = FreezeAttempt.objects.filter(run_id=run_id).first() or FreezeAttempt(run_id=run_id)
+            attempt = FreezeAttempt.objects.filter(run_id=run_id).first() or FreezeAttempt(
+                run_id=run_id
+            )
             attempt.count += 1
             attempt.error_code, attempt.error = code[:40], text[:500]
             attempt.last_at = timezone.now()
@@ -385,7 +394,9 @@ def usable_manifest(run: Run) -> Manifest:
             f"The manifest of {run.reference} does not verify; nobody may use it until this is explained."
         )
     if not manifest.agrees:
-        raise ManifestNotReady(f"The manifest of {run.reference} is being verified; try again soon.")
+        raise ManifestNotReady(
+            f"The manifest of {run.reference} is being verified; try again soon."
+        )
     return manifest
 
 
@@ -407,7 +418,9 @@ def sweep() -> dict[str, int]:
         try:
             done["verified"] += verify(manifest).agreement == Agreement.AGREES
         except (PortalError, OSError, DatabaseError) as error:
-            logger.error("verification failed", run=manifest.run.reference, error=type(error).__name__)
+            logger.error(
+                "verification failed", run=manifest.run.reference, error=type(error).__name__
+            )
             done["failed"] += 1
     return done
 
@@ -429,8 +442,16 @@ class Explanation:
     def sentences(self) -> list[str]:
         said = []
         if self.frozen is not None:
-            said.append(_sentence(self.frozen, f"was in {self.run.reference}", f"was out of {self.run.reference}"))
-        said.append(_sentence(self.now, "would be in a run started now", "would be out of a run started now"))
+            said.append(
+                _sentence(
+                    self.frozen, f"was in {self.run.reference}", f"was out of {self.run.reference}"
+                )
+            )
+        said.append(
+            _sentence(
+                self.now, "would be in a run started now", "would be out of a run started now"
+            )
+        )
         return said
 
 
@@ -510,7 +531,9 @@ def account_refs(included: BitMap, *, page: int = 10_000) -> Iterator[list[tuple
     numbers = iter(included)
     while chunk := [number for number, _ in zip(numbers, range(page), strict=False)]:
         yield list(
-            AccountReference.objects.filter(member__gte=chunk[0], member__lte=chunk[-1], member__in=chunk)
+            AccountReference.objects.filter(
+                member__gte=chunk[0], member__lte=chunk[-1], member__in=chunk
+            )
             .order_by("member_id")
             .values_list("member_id", "account_ref")
         )

@@ -1,0 +1,135 @@
+"""Recomputing the ledger from the rows it seals: nothing that is stored is taken at its word.
+
+`verify_ledger` streams entries and sealed rows side by side, so its memory does not grow with the ledger.
+Apps add what only they can check (`register`).
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.apps import apps
+from django.db import models
+
+from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models
+from portal.merkle import Frontier, leaf_hash
+from portal.models import Entry, LedgerHead, Tracked
+
+MOST_PROBLEMS = 20
+"""More than these are not listed: one is an incident already."""
+
+Check = Callable[[], Iterable[str]]
+_checks: dict[str, Check] = {}
+
+
+def register(name: str, check: Check) -> None:
+    """Add a check; it yields a sentence for each problem and says nothing when all is well."""
+    _checks[name] = check
+
+
+@dataclass
+class Report:
+    """What was recomputed. `problems` is empty when the ledger is what it says it is."""
+
+    size: int = 0
+    root: str = ""
+    rows: int = 0
+    checks: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def add(self, problems: Iterable[str]) -> None:
+        for problem in problems:
+            if len(self.problems) == MOST_PROBLEMS:
+                break
+            self.problems.append(problem)
+
+
+def verify_ledger(progress: Callable[[int], object] = lambda size: None) -> Report:
+    """Recompute every leaf, the root, and current state from history. Calls `progress` with the entries done.
+
+    Writers may go on: entries after the head that was read first are left for the next time.
+    """
+    report = Report()
+    try:
+        head = read_head()
+    except (LedgerHead.DoesNotExist, ValueError) as error:
+        report.add([f"The head is damaged: {error}"])
+        return report
+    report.add(_leaves(report, head.size, progress))
+    if not report.problems and report.root != head.root:
+        report.add([f"The head claims the root {head.root}, its entries have {report.root}."])
+    for name, check in {"current state is the last history row": _current_state, **_checks}.items():
+        report.checks.append(name)
+        report.add(check())
+    return report
+
+
+def _leaves(report: Report, size: int, progress: Callable[[int], object]) -> Iterator[str]:
+    streams = {label: _Rows(label, model, size) for label, model in sealed_models().items()}
+    frontier = Frontier()
+    entries = Entry.objects.filter(sequence__lte=size).order_by("sequence")
+    for row in entries.values_list(named=True).iterator(10_000):
+        if row.sequence != frontier.size + 1:
+            yield f"Entry {frontier.size + 1} is missing."
+            return
+        rows: dict[str, list[tuple[Any, ...]]] = {}
+        for label, stream in streams.items():
+            found = stream.of(row.sequence)
+            if found:
+                rows[label] = found
+                report.rows += len(found)
+        leaf = leaf_hash(entry_bytes(row, rows))
+        if leaf.hex() != row.leaf:
+            yield f"Entry {row.sequence} ({row.kind}) or a row it wrote is not what was sealed."
+        frontier.append(leaf)
+        if not row.sequence % 10_000:
+            progress(row.sequence)
+    for label, stream in streams.items():
+        if stream.next is not None:
+            yield f"{label} has rows of entries that do not exist (entry {stream.next[0]})."
+    if frontier.size != size:
+        yield f"The head counts {size} entries, there are {frontier.size}."
+    report.size, report.root = frontier.size, frontier.root().hex()
+    progress(frontier.size)
+
+
+class _Rows:
+    """The sealed rows of one model in the order of their entries, read once from front to back."""
+
+    def __init__(self, label: str, model: type[models.Model], size: int) -> None:
+        rows = model._default_manager.filter(entry_id__lte=size).order_by("entry_id", "pk")
+        self._rows = iter(rows.values_list("entry_id", *sealed_columns(model)).iterator(10_000))
+        self.next: tuple[Any, ...] | None = next(self._rows, None)
+
+    def of(self, sequence: int) -> list[tuple[Any, ...]]:
+        found = []
+        while self.next is not None and self.next[0] == sequence:
+            found.append(self.next[1:])
+            self.next = next(self._rows, None)
+        return found
+
+
+def _current_state() -> Iterator[str]:
+    """A tracked row is what its last history row says, and there is none without the other."""
+    for model in apps.get_models():
+        if not issubclass(model, Tracked):
+            continue
+        names = [f.attname for f in model._meta.concrete_fields]
+        history = model.history.model._default_manager.order_by("id", "history_id")  # type: ignore[attr-defined]
+        last = _last_by_id(history.values_list(*names).iterator(10_000), names.index("id"))
+        rows = iter(model._default_manager.order_by("pk").values_list(*names).iterator(10_000))
+        for expected in last:
+            if next(rows, None) != expected:
+                yield f"{model._meta.label} {expected[names.index('id')]} is not what its history says."
+        if next(rows, None) is not None:
+            yield f"{model._meta.label} has a row without history."
+
+
+def _last_by_id(rows: Iterable[tuple[Any, ...]], key: int) -> Iterator[tuple[Any, ...]]:
+    last = None
+    for row in rows:
+        if last is not None and row[key] != last[key]:
+            yield last
+        last = row
+    if last is not None:
+        yield last
