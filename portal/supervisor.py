@@ -1,0 +1,245 @@
+"""The whole portal as one command: broker, worker and web server start together and end together.
+
+`serve` is for trials, demonstrations and small installations on one machine. Where a service manager looks after
+processes, run the worker and the web server under it instead.
+"""
+
+import contextlib
+import fcntl
+import http.client
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from django.conf import settings
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from portal import children, embedded
+from portal.errors import PortalError
+
+READY_SECONDS = 60
+LEFTOVER_SECONDS = 25
+"""How long what an interrupted start left behind may take to end: longer than a worker is given."""
+STOP_SECONDS = 20
+
+
+class NotStarted(PortalError):
+    """The portal cannot be served like this; nothing has been started."""
+
+    code = "not_started"
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, bind: str) -> "Address":
+        """`127.0.0.1:8000`. Raises NotStarted."""
+        host, _, port = bind.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65_535:
+            raise NotStarted(f"{bind} is not an address: write it like 127.0.0.1:8000.")
+        return cls(host, int(port))
+
+    @property
+    def here(self) -> str:
+        """The host as somebody on this machine reaches it."""
+        return "127.0.0.1" if self.host in ("0.0.0.0", "") else self.host  # noqa: S104  compared, not bound
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.here}:{self.port}/"
+
+
+def serve(bind: str, *, worker: bool, say: Callable[[str], object]) -> int:
+    """Serve until a signal comes (returns 0) or a part of it dies (returns 1).
+
+    Raises NotStarted, before anything has been started, when the port is taken, the data directory is in use or
+    the database is not migrated.
+    """
+    address = Address.parse(bind)
+    _refuse_unmigrated()
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_listening(address))
+        lock = stack.enter_context(data_directory_lock(settings.DATA_DIR, say=say))
+        signalled = stack.enter_context(_stop_signals())
+        env = {}
+        if not settings.REDIS_URL:
+            env["REDIS_URL"] = stack.enter_context(embedded.broker(settings.BROKER_SOCKET))
+        parts: dict[str, children.Child] = {}
+        stack.callback(_stop_all, parts)
+        # Every part holds the lock: it is free again only when the last of them is gone.
+        if worker:
+            parts["worker"] = children.start(_worker_command(), env=env, pass_fds=[lock])
+        parts["web server"] = children.start(
+            _web_command(listener), env=env, pass_fds=[lock, listener.fileno()]
+        )
+        # The web server listens; while we end, nobody should be kept waiting in our copy of the queue.
+        listener.close()
+        return _watch(parts, address, signalled, say)
+
+
+def _worker_command() -> list[str | Path]:
+    schedule = settings.CELERY_BEAT_SCHEDULE_FILENAME
+    return [
+        sys.executable, "-m", "celery", "--app", "portal", "--quiet", "worker", "--beat",
+        "--schedule", schedule, "--pool", "prefork", "--concurrency", "1",
+        "--without-gossip", "--without-mingle", "--loglevel", "INFO",
+    ]  # fmt: skip
+
+
+def _web_command(listener: socket.socket) -> list[str | Path]:
+    return [
+        sys.executable, "-m", "gunicorn", "portal.wsgi:application", "--bind", f"fd://{listener.fileno()}",
+        "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--graceful-timeout", "10",
+        "--no-control-socket", "--log-level", "warning",
+    ]  # fmt: skip
+
+
+def _watch(
+    parts: dict[str, children.Child],
+    address: Address,
+    signalled: list[int],
+    say: Callable[[str], object],
+) -> int:
+    until = time.monotonic() + READY_SECONDS
+    ready = False
+    while not signalled:
+        for name, part in parts.items():
+            if part.poll() is not None:
+                say(f"The {name} ended by itself (exit code {part.returncode}): stopping the rest.")
+                return 1
+        if not ready and (ready := is_ready(address)):
+            say(f"The portal answers at {address.url} (Ctrl-C stops it).")
+        if not ready and time.monotonic() > until:
+            say(f"The portal was not ready within {READY_SECONDS} seconds: stopping.")
+            return 1
+        time.sleep(0.1)
+    say("Stopping.")
+    return 0
+
+
+def _stop_all(parts: dict[str, children.Child]) -> None:
+    """All are asked at once, then each is waited for."""
+    for part in parts.values():
+        if part.poll() is None:
+            part.send_signal(signal.SIGTERM)
+    for part in parts.values():
+        children.stop(part, patience=STOP_SECONDS)
+
+
+def is_ready(address: Address) -> bool:
+    """Whether `/readyz` answers 200."""
+    # In production the web server answers to its own names only.
+    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name.strip(".*")]
+    client = http.client.HTTPConnection(address.here, address.port, timeout=5)
+    try:
+        client.request("GET", "/readyz", headers={"Host": names[0] if names else address.here})
+        return client.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        client.close()
+
+
+# --- What must be true before anything starts ---------------------------------------------------
+
+
+def _refuse_unmigrated() -> None:
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise NotStarted("The database is not up to date: run `manage.py migrate` first.")
+    connection.close()
+
+
+@contextlib.contextmanager
+def _listening(address: Address) -> Iterator[socket.socket]:
+    """The port is taken here and handed to the web server: nobody can take it in between."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((address.host.strip("[]"), address.port))
+            listener.listen(512)
+        except OSError as error:
+            raise NotStarted(
+                f"Port {address.port} on {address.host} cannot be used ({error.strerror}):"
+                f" stop what uses it, or choose another port."
+            ) from error
+        yield listener
+
+
+@contextlib.contextmanager
+def data_directory_lock(data_dir: Path, *, say: Callable[[str], object]) -> Iterator[int]:
+    """Only one portal works on a data directory. Yields the lock's file descriptor; children inherit it.
+
+    When the holder was killed, what it started is about to end: that is waited for. Raises NotStarted.
+    """
+    path = data_dir / "run" / "serve.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    with path.open("a+") as file:
+        until = time.monotonic() + LEFTOVER_SECONDS
+        said = False
+        while not _locked(file.fileno()):
+            file.seek(0)
+            holder = file.read().strip()
+            if _is_alive(holder) or time.monotonic() > until:
+                raise NotStarted(
+                    f"The portal is running on {data_dir} already (process {holder or 'unknown'}):"
+                    " stop it first, or choose another PORTAL_DATA_DIR."
+                )
+            if not said:
+                say("An earlier start was interrupted; waiting until the last of it has ended.")
+                said = True
+            time.sleep(0.2)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+        file.truncate(0)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """A list that SIGINT, SIGTERM or SIGHUP puts itself into."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {
+        number: signal.signal(number, note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield received
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
