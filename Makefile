@@ -1,0 +1,56 @@
+# `make` says what there is. Nothing but Python 3.11 (or newer), pip and git is needed to begin.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV   := .venv
+BIN    := $(VENV)/bin
+HOST   ?= 127.0.0.1
+PORT   ?= 8000
+
+# A trial on this machine. For anything else set PORTAL_ENV=production and its secrets (README).
+export PORTAL_ENV ?= development
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check schema bench clean
+
+help:  ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.stamp-run  ## Tell the whole story on 200,000 synthetic members, in about a minute
+	@$(BIN)/python -m demo
+
+run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000); Ctrl-C stops it
+	@$(BIN)/python -m demo.portal --bind $(HOST):$(PORT)
+
+test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
+	@$(BIN)/python -m tools.both
+
+check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment settings, API description
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+	@$(BIN)/python -m tools.check
+
+schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+bench: $(VENV)/.stamp-dev  ## Measure the freeze and the import against bare database work, on PostgreSQL
+	@$(BIN)/python -m tools.bench
+
+clean:  ## Remove what make and the tests made: .venv, var and the caches
+	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Installing, once per change of the lists ----------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.stamp-run: requirements.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.stamp-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.stamp-run

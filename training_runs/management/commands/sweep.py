@@ -1,0 +1,43 @@
+"""Freeze requested runs and verify unverified manifests: by hand, or where there is no broker."""
+
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from portal.checks import require_triggers
+from training_runs import services
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--every",
+            type=float,
+            metavar="SECONDS",
+            help="go on until stopped; without it, sweep once",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        require_triggers()
+        if options["every"] is None:
+            done = services.sweep()
+            self._say(done)
+            if done["failed"]:
+                raise CommandError("See the log, and the run's page, for what went wrong.")
+            return
+        stopped = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        while not stopped.is_set():
+            done = services.sweep()
+            if any(done.values()):
+                self._say(done)
+            stopped.wait(options["every"])
+
+    def _say(self, done: dict[str, int]) -> None:
+        self.stdout.write(", ".join(f"{count} {what}" for what, count in done.items()) + ".")
+        self.stdout.flush()
