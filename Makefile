@@ -9,6 +9,9 @@ PORT   ?= 8000
 # A trial on this machine. For anything else set PORTAL_ENV=production and its secrets (README).
 export PORTAL_ENV ?= development
 
+# Secrets that only serve to look at the settings of a production.
+THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))') SUPPRESSION_KEY=unused
+
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check schema bench clean
 
@@ -22,14 +25,22 @@ run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000)
 	@$(BIN)/python -m demo.portal --bind $(HOST):$(PORT)
 
 test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
-	@$(BIN)/python -m tools.both
+	@.ci/test
 
 check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment settings, API description
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	@$(BIN)/python -m tools.check
+	@set -e; export PORTAL_DATA_DIR=$$(mktemp -d); trap 'rm -rf "$$PORTAL_DATA_DIR"' EXIT; \
+	unset DATABASE_URL; manage="$(BIN)/python manage.py"; set -x; \
+	$$manage makemigrations --check; \
+	$$manage migrate --verbosity 0; \
+	$$manage check --database default --fail-level WARNING; \
+	PORTAL_ENV=production ALLOWED_HOSTS=portal.example $(THROWAWAY) $$manage check --deploy --fail-level WARNING; \
+	$$manage spectacular --validate --fail-on-warn --file "$$PORTAL_DATA_DIR/openapi.yaml"; \
+	diff --unified docs/openapi.yaml "$$PORTAL_DATA_DIR/openapi.yaml" \
+		|| { echo "docs/openapi.yaml is not what the code says: run make schema."; exit 1; }
 
 schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -11,7 +11,7 @@ import datetime as dt
 import gzip
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,7 +76,7 @@ def _birth_date(chance: random.Random, today: dt.date) -> str:
     return (today - dt.timedelta(days=int(years * 365.25))).isoformat()
 
 
-def write_csv(path: Path, people: Iterator[Person]) -> None:
+def write_csv(path: Path, people: Iterable[Person]) -> None:
     """A file as the product would send it, for `manage.py import_members`."""
     with gzip.open(path, "wt", compresslevel=1, newline="", encoding="utf-8") as file:
         table = csv.writer(file)

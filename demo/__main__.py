@@ -1,0 +1,82 @@
+"""`make demo`: the whole story on synthetic members, from an empty directory to verified manifests."""
+
+import argparse
+import datetime as dt
+import signal
+import sys
+import time
+
+from demo import population, stage, story
+from demo.client import Client
+from demo.switching import Switching
+
+MEMBERS = 200_000
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("--members", type=int, default=MEMBERS)
+    options = parser.parse_args()
+    # Ends as Ctrl-C does: everything that was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+
+    def say(sentence: str) -> None:
+        """A line, with the seconds since the beginning; a new paragraph begins with an empty one."""
+        if sentence.startswith("\n"):
+            print()
+        print(f"{time.monotonic() - began:6.1f} s  {sentence.lstrip(chr(10))}", flush=True)
+
+    with stage.only_demo():
+        say(f"An empty portal in {stage.DATA_DIR.relative_to(stage.ROOT)}: SQLite, migrated.")
+        stage.empty_portal()
+        stage.invite_people()
+        tokens = stage.issue_tokens()
+        people = list(population.members(options.members, today=dt.date.today()))
+        say(f"{len(people):,} synthetic members; importing them.")
+        stage.import_members(people)
+        say("Starting broker, worker and web server.")
+        with stage.served() as address:
+            say(f"The portal answers at http://{address[0]}:{address[1]}/.")
+            switchers = people[: len(people) // 10]
+            onlooker = next(person for person in people[len(switchers) :] if is_eligible(person))
+            told = story.Story(
+                product=Client(address, tokens.product),
+                trainer=Client(address, tokens.trainer),
+                switching=Switching(
+                    Client(address, tokens.product),
+                    [person.account_ref for person in switchers],
+                    seed=1,
+                ),
+                onlooker=onlooker.account_ref,
+                load_rules=stage.load_rules,
+                say=say,
+            )
+            told.tell()
+    print("\n" + "\n".join(story.table(told.runs)))
+    print(
+        "\nEvery run also leaves out one test account for each reason, which proves that the rule works."
+    )
+    print("Objection tickets come next; until then only the test accounts have objections.\n")
+    if not all(run.verified for run in told.runs):
+        print("A MANIFEST DOES NOT VERIFY.")
+        return 1
+    print(
+        f"all manifests verified, after {time.monotonic() - began:.0f} seconds; nothing is left running."
+    )
+    print("\nLook at it: `make run`, then http://127.0.0.1:8000/ as one of (for this trial only)\n")
+    print((stage.DATA_DIR / stage.LOGINS).read_text())
+    return 0
+
+
+def is_eligible(person: population.Person) -> bool:
+    """An adult in a country that every date of the timeline allows."""
+    return person.country == "US" and person.status == "open" and "" < person.birth_date < "2000"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything that was started has been stopped.", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,199 @@
+"""What the demo needs before the story can be told: an empty portal, people, tokens, a running server."""
+
+import contextlib
+import datetime as dt
+import fcntl
+import http.client
+import io
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from demo import population
+from demo.population import Person
+from portal import children
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = ROOT / "var" / "demo"
+LOGINS = "logins.txt"
+
+# user name, role (the constant's name in portal.roles), what the person does in the story
+PEOPLE = (
+    ("olga", "PRIVACY_OFFICER", "proposes rules and notices"),
+    ("otto", "PRIVACY_OFFICER", "approves what olga proposes"),
+    ("emil", "ML_ENGINEER", "trains models"),
+    ("ada", "AUDITOR", "checks"),
+    ("anton", "ADMINISTRATOR", "users and tokens"),
+)
+
+
+class CannotBegin(SystemExit):
+    """One sentence for whoever started the demo; exit code 2."""
+
+    def __init__(self, sentence: str) -> None:
+        print(sentence, file=sys.stderr)
+        super().__init__(2)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the two services of the story authenticate with."""
+
+    product: str
+    trainer: str
+
+
+@contextlib.contextmanager
+def only_demo() -> Iterator[None]:
+    """One demo at a time: it empties its data directory."""
+    DATA_DIR.parent.mkdir(parents=True, exist_ok=True)
+    with (DATA_DIR.parent / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotBegin("Another demo is running here: let it end first.") from None
+        yield
+
+
+def demo_environment() -> None:
+    """Point at the demo's data. Whatever the environment says of other data is put aside."""
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        os.environ.pop(name, None)
+    os.environ["PORTAL_ENV"] = "development"
+    os.environ["PORTAL_DATA_DIR"] = str(DATA_DIR)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+
+
+def empty_portal() -> None:
+    """Migrate a fresh database in the demo's own directory; what an earlier demo left is removed."""
+    demo_environment()
+    import django
+
+    django.setup()
+
+    from django.core.management import call_command
+
+    from portal.supervisor import NotStarted, data_directory_lock
+
+    try:
+        # Waits for the end of a demo that was killed; refuses while somebody serves this data.
+        with data_directory_lock(DATA_DIR, say=print):
+            for path in DATA_DIR.iterdir():
+                if path.name == "run":
+                    continue
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            call_command("migrate", verbosity=0)
+    except NotStarted as refusal:
+        raise CannotBegin(str(refusal)) from refusal
+
+
+def invite_people() -> dict[str, str]:
+    """The staff with their passwords, which the file `logins.txt` keeps for `make run`."""
+    from django.contrib.auth.models import Group, User
+
+    from portal import roles
+
+    passwords = {}
+    for username, role, _ in PEOPLE:
+        passwords[username] = secrets.token_urlsafe(9)
+        user = User.objects.create_user(username, password=passwords[username], is_staff=True)
+        user.groups.add(Group.objects.get(name=getattr(roles, role)))
+    path = DATA_DIR / LOGINS
+    path.touch(mode=0o600)
+    path.write_text(
+        "".join(
+            f"  {username:<7}{passwords[username]:<14}{getattr(roles, role):<17}{does}\n"
+            for username, role, does in PEOPLE
+        )
+    )
+    return passwords
+
+
+def issue_tokens() -> Tokens:
+    from django.contrib.auth.models import Group, User
+
+    from portal import roles
+    from portal.tokens import issue_token
+
+    product = User.objects.create_user("product")
+    product.groups.add(Group.objects.get(name=roles.PRODUCT))
+    _, product_token = issue_token(
+        user=product,
+        name="The product's setting page",
+        scopes=["decisions:write", "members:read"],
+        days=7,
+        actor="system:demo",
+    )
+    _, trainer_token = issue_token(
+        user=User.objects.get(username="emil"),
+        name="Training pipeline",
+        scopes=["runs:read", "runs:write", "manifests:read", "members:read"],
+        days=7,
+        actor="system:demo",
+    )
+    return Tokens(product_token, trainer_token)
+
+
+def import_members(people: list[Person]) -> None:
+    """Through the same door as real ones: a file and `manage.py import_members`."""
+    from django.core.management import call_command
+
+    path = DATA_DIR / "members.csv.gz"
+    population.write_csv(path, people)
+    call_command("import_members", str(path))
+
+
+def load_rules(day: dt.date) -> None:
+    """What is new in the real timeline by that day: olga proposes, otto approves."""
+    from django.core.management import call_command
+
+    call_command(
+        "load_timeline", until=day, proposed_by="olga", approved_by="otto", stdout=io.StringIO()
+    )
+
+
+@contextlib.contextmanager
+def served() -> Iterator[tuple[str, int]]:
+    """The portal with its worker, on a free port, while the block runs. Its log is `serve.log`."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with (DATA_DIR / "serve.log").open("wb") as log:
+        command: list[str | Path] = [
+            sys.executable,
+            ROOT / "manage.py",
+            "serve",
+            "--bind",
+            f"127.0.0.1:{port}",
+        ]
+        server = children.start(command, output=log)
+        try:
+            _wait(server, port)
+            yield "127.0.0.1", port
+            if server.poll() is not None:
+                raise SystemExit(f"The portal ended by itself: see {DATA_DIR / 'serve.log'}.")
+        finally:
+            # It stops its own children first.
+            children.stop(server, patience=40)
+
+
+def _wait(server: children.Child, port: int) -> None:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        if children.ended(server, 0.1) is not None:
+            break
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        try:
+            client.request("GET", "/readyz")
+            if client.getresponse().status == http.client.OK:
+                return
+        except (OSError, http.client.HTTPException):
+            continue
+        finally:
+            client.close()
+    raise SystemExit(f"The portal did not start: see {DATA_DIR / 'serve.log'}.")

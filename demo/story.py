@@ -1,0 +1,220 @@
+"""The story, told through the API: what the portal refuses, freezes, proves and explains."""
+
+import datetime as dt
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from demo.client import Client
+from demo.switching import Switching
+
+CATEGORIES = ["posts", "profile"]
+FREEZE_SECONDS = 60
+
+# The days on which something changed, and what.
+TIMELINE = {
+    dt.date(2024, 9, 18): "default-on with a notice; EU, EEA and Switzerland excluded",
+    dt.date(2024, 9, 20): "United Kingdom excluded",
+    dt.date(2024, 10, 11): "Hong Kong excluded",
+    dt.date(
+        2025, 11, 3
+    ): "EU, EEA, Switzerland, UK, Canada, Hong Kong default-on after a new notice",
+}
+
+
+@dataclass
+class Told:
+    """A run of the story, and what the portal said of it."""
+
+    reference: str
+    rules_of: str
+    manifest: dict[str, Any]
+    withdrawn: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.manifest["verification"] == "agrees")
+
+    @property
+    def excluded(self) -> dict[str, int]:
+        """How many each reason leaves out."""
+        return {reason["code"]: reason["members"] for reason in self.manifest["excluded"]}
+
+
+class Story:
+    def __init__(
+        self,
+        *,
+        product: Client,
+        trainer: Client,
+        switching: Switching,
+        onlooker: str,
+        load_rules: Callable[[dt.date], None],
+        say: Callable[[str], object],
+    ) -> None:
+        self.runs: list[Told] = []
+        self._product = product
+        self._trainer = trainer
+        self._switching = switching
+        # The account of somebody who has no reason to be out, and does not switch at random.
+        self._onlooker = onlooker
+        self._load_rules = load_rules
+        self._say = say
+
+    def tell(self) -> None:
+        """All of it. Raises UnexpectedAnswer where the portal does something else."""
+        self.refused_without_notice()
+        self._say("\nMembers begin to switch the setting off and on, and go on doing so.")
+        self._switching.start()
+        for day, change in TIMELINE.items():
+            self._say(f"\n{day}: {change}.")
+            self._load_rules(day)
+            told = self.frozen(self.register(f"llm-{day}"), f"{day}")
+            if len(self.runs) == 1:
+                self.explained_before_and_after(told)
+        self._say("\nFine-tuning the last model: the same data again is a run of its own.")
+        parent = self.runs[-1]
+        self.frozen(self.register("llm-fine-tuning", parent=parent.reference), "child of the last")
+        self.downloaded_and_completed(parent)
+        self._switching.stop()
+        self._say(
+            f"\n{self._switching.acknowledged:,} decisions were recorded in the course of the story."
+        )
+        for told in self.runs:
+            told.withdrawn = self._trainer.get(f"runs/{told.reference}/withdrawn").json
+
+    # --- Steps ------------------------------------------------------------------------------------
+
+    def register(self, tracker_run_id: str, *, parent: str | None = None) -> str:
+        body = {
+            "tracker_run_id": tracker_run_id,
+            "purpose": "generative-ai",
+            "data_categories": CATEGORIES,
+            "title": tracker_run_id.replace("llm-", "Language model, "),
+        }
+        if parent:
+            body["parent"] = parent
+        reference: str = self._trainer.post("runs", body, expect=201).json["reference"]
+        return reference
+
+    def refused_without_notice(self) -> None:
+        reference = self.register("llm-too-early")
+        answer = self._trainer.post(f"runs/{reference}/start", expect=409)
+        problem = answer.json
+        codes = ", ".join(reason["code"] for reason in problem["reasons"])
+        self._say(f"\nBefore any notice: {reference} is refused (409 {problem['code']}: {codes}).")
+        self._say(f"  {problem['detail']}")
+
+    def frozen(self, reference: str, rules_of: str) -> Told:
+        """Start a run and wait until the worker has frozen and verified its manifest."""
+        before = self._switching.acknowledged
+        self._trainer.post(f"runs/{reference}/start", expect=202)
+        until = time.monotonic() + FREEZE_SECONDS
+        while not self._is_verified(reference):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{reference} was not frozen and verified: see serve.log.")
+            time.sleep(0.1)
+        told = Told(reference, rules_of, self._manifest(reference))
+        self.runs.append(told)
+        meanwhile = self._switching.acknowledged - before
+        self._say(
+            f"{reference} is frozen: {told.manifest['included']:,} members are in;"
+            f" {meanwhile:,} decisions came in meanwhile."
+        )
+        return told
+
+    def explained_before_and_after(self, told: Told) -> None:
+        """One member asks twice: before and after switching the setting off."""
+        self._say("One member asks why:")
+        self._explain(told)
+        self._product.post(
+            "decisions",
+            {
+                "account_ref": self._onlooker,
+                "purpose": "generative-ai",
+                "choice": "deny",
+                "channel": "product",
+                "source_id": "demo-the-one-who-asked",
+                "decided_at": dt.datetime.now(dt.UTC).isoformat(),
+            },
+            expect=201,
+        )
+        self._say("  … and switches the setting off:")
+        self._explain(told)
+
+    def downloaded_and_completed(self, told: Told) -> None:
+        archive = self._trainer.get(f"runs/{told.reference}/manifest/archive")
+        digest = sha256(archive.body).hexdigest()
+        if digest != told.manifest["digest"]:
+            raise ValueError(
+                f"The archive of {told.reference} does not have the manifest's digest."
+            )
+        self._say(
+            f"The archive of {told.reference}: {len(archive.body):,} bytes, SHA-256 as frozen."
+        )
+        self._trainer.post(f"runs/{told.reference}/complete", {"trained_digest": digest})
+        self._say(f"{told.reference} is completed with the digest it was trained on.")
+
+    def _explain(self, told: Told) -> None:
+        answer = self._trainer.post(
+            f"runs/{told.reference}/explanation", {"account_ref": self._onlooker}
+        )
+        for sentence in answer.json["sentences"]:
+            self._say(f"  {sentence}")
+
+    def _is_verified(self, reference: str) -> bool:
+        """Whether the check that follows every freeze is done, whatever it found."""
+        manifest = self._trainer.get(f"runs/{reference}").json["manifest"]
+        return manifest is not None and manifest["verification"] != "pending"
+
+    def _manifest(self, reference: str) -> dict[str, Any]:
+        manifest: dict[str, Any] = self._trainer.get(f"runs/{reference}/manifest").json
+        return manifest
+
+
+# --- The table ----------------------------------------------------------------------------------
+
+# What stands above a reason's column; one that is missing here shows its code.
+SHORT = {
+    "country_unknown": "no country",
+    "opted_out": "opted out",
+    "no_notice": "no notice",
+    "not_opted_in": "not opted in",
+    "objection_open": "objecting",
+    "objection_upheld": "objected",
+    "not_in_parent": "not in parent",
+}
+
+
+def table(runs: list[Told]) -> list[str]:
+    """A line per run, a column per reason that left out more than its one test account."""
+    reasons = [
+        code
+        for code in dict.fromkeys(code for told in runs for code in told.excluded)
+        if any(told.excluded.get(code, 0) > 1 for told in runs)
+    ]
+    head = ["run", "rules of", "in", *(SHORT.get(code, code) for code in reasons)]
+    rows = [[*head, "withdrawn since", "freeze", "verified"]]
+    for told in runs:
+        excluded = told.excluded
+        rows.append(
+            [
+                told.reference,
+                told.rules_of,
+                f"{told.manifest['included']:,}",
+                *(f"{excluded[code]:,}" if code in excluded else "-" for code in reasons),
+                f"{told.withdrawn['withdrawn']:,}",
+                f"{float(told.manifest['seconds']):.2f} s",
+                "yes" if told.verified else "NO",
+            ]
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place < 2 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
