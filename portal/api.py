@@ -1,1 +1,241 @@
+"""What every request to the API meets: access by name, and one translation of errors.
 
+An endpoint names for each method a permission and a token scope; one that names none is closed. Errors
+leave as RFC 9457 problems with a stable `code`. (`portal.endpoints` has what endpoints are built of; Django REST
+framework loads this module while it loads its own views, so it must not import them.)
+"""
+
+import json
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
+from django.core.exceptions import ValidationError as ModelInvalid
+from django.core.signals import got_request_exception
+from django.db import OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
+from rest_framework import exceptions, status
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from portal.errors import InvalidInput, PortalError
+from portal.models import ServiceToken
+from portal.tokens import SCOPES
+
+logger = structlog.get_logger(__name__)
+
+# --- Access -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a method needs: the user's permission and, for a token, the scope."""
+
+    permission: str
+    scope: str
+
+    def __post_init__(self) -> None:
+        if self.scope not in SCOPES:
+            raise ValueError(f"{self.scope} is not in portal.tokens.SCOPES.")
+
+
+class NamedAccess(BasePermission):
+    """Lets a request in only by the access its view names for the method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        named: Mapping[str, Access] = getattr(view, "access", {})
+        if not named or not request.user.is_authenticated:
+            return False
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in named:
+            raise exceptions.MethodNotAllowed(method)
+        access = named[method]
+        if isinstance(request.auth, ServiceToken) and access.scope not in request.auth.scopes:
+            raise exceptions.PermissionDenied(
+                f"The token needs the scope {access.scope}.", code="scope_missing"
+            )
+        if not request.user.has_perm(access.permission):
+            raise exceptions.PermissionDenied(
+                f"This needs the permission {access.permission}.", code="permission_missing"
+            )
+        return True
+
+
+# --- Problems -----------------------------------------------------------------------------------
+
+PROBLEM = "application/problem+json"
+
+_CODES = {
+    400: "bad_request",
+    401: "not_authenticated",
+    403: "permission_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    429: "throttled",
+    500: "unexpected",
+}
+
+
+def problem(
+    code: int,
+    detail: str,
+    *,
+    name: str = "",
+    errors: Sequence[Mapping[str, str]] = (),
+    reasons: Sequence[Mapping[str, object]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """An RFC 9457 problem. `name` is its stable code."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": HTTPStatus(code).phrase,
+        "status": code,
+        "code": name or _CODES.get(code, "refused"),
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    if reasons:
+        body["reasons"] = list(reasons)
+    return HttpResponse(
+        json.dumps(body).encode(), content_type=PROBLEM, status=code, headers=headers
+    )
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """DRF's exception handler: every error of an endpoint as a problem."""
+    if isinstance(error, PortalError):
+        return _portal_problem(error)
+    if isinstance(error, exceptions.ValidationError):
+        return _invalid(list(_flat(error.get_full_details())))
+    if isinstance(error, ModelInvalid):
+        return _invalid(
+            [
+                {"field": field, "code": item.code or "invalid", "detail": " ".join(item.messages)}
+                for field, items in error.error_dict.items()
+                for item in items
+            ]
+        )
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, DjangoPermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        return _drf_problem(error)
+    return _unexpected(error, context.get("request"))
+
+
+def refusal(error: PortalError) -> dict[str, Any]:
+    """A refusal inside a larger answer (one line of many)."""
+    said: dict[str, Any] = {"code": error.code, "detail": str(error)}
+    if isinstance(error, InvalidInput) and error.field:
+        said["errors"] = [{"field": error.field, "code": error.code, "detail": str(error)}]
+    return said
+
+
+def flat_errors(error: exceptions.ValidationError) -> list[dict[str, str]]:
+    """A validation error as a list of field, code and detail."""
+    return list(_flat(error.get_full_details()))
+
+
+def _portal_problem(error: PortalError) -> HttpResponse:
+    if isinstance(error, InvalidInput):
+        field = error.field or "body"
+        return _invalid([{"field": field, "code": error.code, "detail": str(error)}])
+    return problem(error.status, str(error), name=error.code, reasons=error.reasons)
+
+
+def _invalid(errors: list[dict[str, str]]) -> HttpResponse:
+    return problem(400, "The request is not valid.", name="invalid", errors=errors)
+
+
+def _drf_problem(error: exceptions.APIException) -> HttpResponse:
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = str(error.auth_header)  # type: ignore[attr-defined]  # set by the view
+    if getattr(error, "wait", None):
+        headers["Retry-After"] = str(int(error.wait))  # type: ignore[attr-defined]  # Throttled has it
+    code = error.get_codes()
+    general = isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed))
+    name = code if isinstance(code, str) and code != error.default_code and not general else ""
+    # DRF's sentence for a wrong media type repeats the header; ours does not.
+    detail = (
+        "This media type is not understood here."
+        if isinstance(error, exceptions.UnsupportedMediaType)
+        else str(error.detail)
+    )
+    return problem(error.status_code, detail, name=name, headers=headers)
+
+
+def _unexpected(error: Exception, request: Any) -> HttpResponse:
+    """The last resort. What was sent stays out of the log: types and places only."""
+    logger.error(
+        "unexpected error",
+        error=type(error).__name__,
+        where=[
+            f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_tb(error.__traceback__)
+        ][-8:],
+    )
+    # Error monitors and Django's test client listen to this.
+    got_request_exception.send(sender=None, request=request)
+    if isinstance(error, OperationalError):
+        return problem(
+            503, "The database is busy or away; nothing was done. Try again.",
+            name="database_unavailable", headers={"Retry-After": "5"},
+        )  # fmt: skip
+    return problem(500, "Something went wrong here; nothing of your request was kept.")
+
+
+def _flat(details: Any, place: str = "") -> Iterator[dict[str, str]]:
+    if isinstance(details, Mapping) and details.keys() == {"message", "code"}:
+        yield {
+            "field": place or "body",
+            "code": str(details["code"]),
+            "detail": str(details["message"]),
+        }
+    elif isinstance(details, Mapping):
+        for name, inner in details.items():
+            here = "" if name == "non_field_errors" else str(name)
+            yield from _flat(inner, ".".join(filter(None, [place, here])))
+    else:
+        for inner in details:
+            yield from _flat(inner, place)
+
+
+# --- Outside the endpoints ----------------------------------------------------------------------
+# Django's own error pages; portal.urls names these functions.
+
+
+def in_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if in_api(request):
+        return problem(status.HTTP_400_BAD_REQUEST, "The request cannot be read.")
+    return defaults.bad_request(request, exception)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if in_api(request):
+        return problem(status.HTTP_403_FORBIDDEN, "Not allowed.")
+    return defaults.permission_denied(request, exception)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if in_api(request):
+        return problem(status.HTTP_404_NOT_FOUND, "There is no such address.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if in_api(request):
+        return problem(status.HTTP_500_INTERNAL_SERVER_ERROR, "Something went wrong here.")
+    return defaults.server_error(request)

@@ -1,0 +1,79 @@
+"""Around every request: one line in the log, and a clear no to what cannot be read."""
+
+import time
+import uuid
+from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from portal import api
+
+logger = structlog.get_logger(__name__)
+Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestLogMiddleware:
+    """Logs the route, never the path, the query, the address or the body: those carry what people typed."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        # A sender's own id could carry anything into the log, so it is always ours.
+        request_id = uuid.uuid4().hex
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            response = self.get_response(request)
+            match = request.resolver_match
+            logger.info(
+                "request",
+                route=match.view_name if match else "unrouted",
+                method=request.method if request.method in _METHODS else "other",
+                status=response.status_code,
+                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+            )
+        response["X-Request-ID"] = request_id
+        return response
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class RefuseUnreadableMiddleware:
+    """Refuses what would fail deep inside: NUL bytes, broken UTF-8, wrong or too large lengths."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return _refusal(request) or self.get_response(request)
+
+
+def _refusal(request: HttpRequest) -> HttpResponse | None:
+    query = unquote_to_bytes(request.META.get("QUERY_STRING", "").encode("latin-1", "replace"))
+    # A quoted cookie can carry an escaped NUL as far as the session table.
+    typed = [request.path, *request.COOKIES.values()]
+    if b"\0" in query or any("\0" in text for text in typed):
+        return _say(request, 400, "NUL bytes are refused.", "nul_byte")
+    try:
+        query.decode()
+    except UnicodeDecodeError:
+        return _say(request, 400, "The query is not UTF-8.", "not_utf8")
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdecimal()):
+        return _say(request, 400, "Content-Length is not a number.", "bad_content_length")
+    if len(length) > 15 or int(length) > settings.MAX_BODY_BYTES:
+        return _say(
+            request, 413, f"The body is larger than {settings.MAX_BODY_BYTES} bytes.", "too_large"
+        )
+    return None
+
+
+def _say(request: HttpRequest, status: int, sentence: str, code: str) -> HttpResponse:
+    if api.in_api(request):
+        return api.problem(status, sentence, name=code)
+    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")

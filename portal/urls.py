@@ -1,1 +1,27 @@
-urlpatterns: list = []
+"""Every address of the portal. The apps' parts are named as text: no import points from here to them."""
+
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
+
+from portal import health, schema
+from portal.admin import site
+
+api_v1: list[URLPattern | URLResolver] = [
+    path("", include("consent.urls")),
+    path("", include("training_runs.urls")),
+    path("schema/", schema.SchemaView.as_view(), name="schema"),
+    path("docs/", schema.DocsView.as_view(), name="docs"),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index"), name="start"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("api/v1/", include((api_v1, "api"))),
+    path("admin/", site.urls),
+]
+
+handler400 = "portal.api.bad_request"
+handler403 = "portal.api.forbidden"
+handler404 = "portal.api.not_found"
+handler500 = "portal.api.server_error"

@@ -1,0 +1,150 @@
+"""The shapes of the API: what may be sent, and what is answered."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from consent import countries, services
+from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
+from consent.models import Notice, RegionRule
+from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Text, Word
+
+# What staff record on a member's behalf is recorded in the admin, with a reason.
+SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
+
+
+class DecisionInput(Input):
+    account_ref = Text(max_length=100, help_text="The product's key of the account.")
+    purpose = Word(choices=Purpose.choices)
+    choice = Word(choices=Choice.choices)
+    channel = Word(choices=SENT_CHANNELS)
+    source_id = Text(max_length=100, help_text="Yours; a replay is recognised by it.")
+    decided_at = Moment()
+    notice_version = Text(required=False, allow_blank=True, max_length=40)
+    privacy_signal = Flag(required=False, allow_null=True, help_text="Sec-GPC as you received it.")
+
+
+class DecisionOutput(serializers.Serializer[services.Recorded]):
+    """The first answer; a replay gets the same."""
+
+    source_id = serializers.CharField()
+    entry = serializers.IntegerField(help_text="The ledger entry that holds it.")
+    recorded_at = serializers.DateTimeField()
+
+
+class CountriesField(serializers.ListField):
+    """ISO codes and group names (EU, EEA, EU-FOLLOWERS, UK, ALL), expanded to codes."""
+
+    child = Text(max_length=20)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, max_length=300, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        codes = super().to_internal_value(data)
+        try:
+            return countries.expand(codes)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)[:300], code="unknown_country") from None
+
+
+class RegionRuleInput(Input):
+    purpose = Word(choices=Purpose.choices)
+    countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
+    rule = Word(choices=Rule.choices)
+    effective_from = Day()
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="The law, statement or decision behind it."
+    )
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+
+class NoticeInput(Input):
+    version = Text(max_length=40)
+    purposes = serializers.ListField(child=Word(choices=Purpose.choices), max_length=20)
+    data_categories = serializers.ListField(child=Word(choices=DataCategory.choices), max_length=20)
+    countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
+    published_on = Day()
+    in_force_from = Day(help_text="When its notice period has run.")
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="Where the text can be read."
+    )
+    supersedes = Text(required=False, allow_null=True, max_length=40, help_text="A version.")
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+    def validate_supersedes(self, version: str | None) -> Notice | None:
+        if version is None:
+            return None
+        notice = Notice.objects.filter(version=version).first()
+        if notice is None:
+            raise serializers.ValidationError("There is no such notice.", code="unknown_notice")
+        return notice
+
+    def validate_purposes(self, words: list[str]) -> list[str]:
+        return sorted(set(words))
+
+    def validate_data_categories(self, words: list[str]) -> list[str]:
+        return sorted(set(words))
+
+
+class ReviewInput(Input):
+    verdict = Word(choices=Verdict.choices)
+    reason = Text(max_length=1000)
+
+    def validate_verdict(self, word: str) -> Verdict:
+        return Verdict(word)
+
+
+class ReviewOutput(serializers.Serializer[Any]):
+    verdict = serializers.ChoiceField(choices=Verdict.choices)
+    reviewer = serializers.CharField(source="reviewer.username")
+    entry = serializers.IntegerField(source="entry_id")
+
+
+class _ProposalOutput(serializers.Serializer[Any]):
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    needs_approval = serializers.BooleanField()
+    proposed_by = serializers.CharField(source="proposed_by.username")
+    entry = serializers.IntegerField(source="entry_id")
+    review = serializers.SerializerMethodField()
+
+    # DRF would leave the field out where there is no review; a reader should see null.
+    @extend_schema_field(ReviewOutput(allow_null=True))
+    def get_review(self, row: RegionRule | Notice) -> Any:
+        review = getattr(row, "review", None)
+        return ReviewOutput(review).data if review else None
+
+
+class RegionRuleOutput(_ProposalOutput):
+    id = serializers.IntegerField()
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
+    countries = serializers.ListField(child=serializers.CharField())
+    rule = serializers.ChoiceField(choices=Rule.choices)
+    effective_from = serializers.DateField()
+
+
+class NoticeOutput(_ProposalOutput):
+    version = serializers.CharField()
+    purposes = serializers.ListField(child=serializers.ChoiceField(choices=Purpose.choices))
+    data_categories = serializers.ListField(
+        child=serializers.ChoiceField(choices=DataCategory.choices)
+    )
+    countries = serializers.ListField(child=serializers.CharField())
+    published_on = serializers.DateField()
+    in_force_from = serializers.DateField()
+    supersedes = serializers.CharField(source="supersedes.version", allow_null=True, default=None)
+
+
+class RuleQuery(PageQuery):
+    purpose = Word(choices=Purpose.choices, required=False)
+
+
+def decision(fields: dict[str, Any], *, signal: bool | None = None) -> services.DecisionInput:
+    """The checked fields as the service takes them. `signal` stands in for a missing `privacy_signal`.
+
+    Raises InvalidInput or RuledByObjection.
+    """
+    if fields.get("privacy_signal") is None:
+        fields = {**fields, "privacy_signal": signal}
+    return services.DecisionInput(**fields)

@@ -1,0 +1,16 @@
+from django.urls import path
+
+from consent import views
+
+urlpatterns = [
+    path("decisions", views.DecisionsView.as_view(), name="decisions"),
+    path("decisions/bulk", views.BulkDecisionsView.as_view(), name="decisions-bulk"),
+    path("region-rules", views.RegionRulesView.as_view(), name="region-rules"),
+    path(
+        "region-rules/<int:id>/review",
+        views.RegionRuleReviewView.as_view(),
+        name="region-rule-review",
+    ),
+    path("notices", views.NoticesView.as_view(), name="notices"),
+    path("notices/<str:version>/review", views.NoticeReviewView.as_view(), name="notice-review"),
+]

@@ -1,0 +1,220 @@
+"""The API of members' choices, region rules and notices: doors to `consent.services`."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers as drf
+from rest_framework.exceptions import ParseError
+from rest_framework.generics import get_object_or_404
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from consent import services
+from consent.models import Notice, RegionRule
+from consent.serializers import (
+    DecisionInput,
+    DecisionOutput,
+    NoticeInput,
+    NoticeOutput,
+    RegionRuleInput,
+    RegionRuleOutput,
+    ReviewInput,
+    ReviewOutput,
+    RuleQuery,
+    decision,
+)
+from portal.api import Access, flat_errors, problem, refusal
+from portal.endpoints import (
+    Endpoint,
+    NdjsonParser,
+    NdjsonRenderer,
+    PageQuery,
+    Pages,
+    caller,
+    read,
+    read_json,
+)
+from portal.errors import PortalError
+from portal.schema import EndpointSchema, page_of
+
+MOST_LINES = 10_000
+
+
+class DecisionsView(Endpoint):
+    access = {"POST": Access("consent.record_decision", "decisions:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="record_decision",
+        request=DecisionInput,
+        responses={201: DecisionOutput, 200: OpenApiResponse(DecisionOutput, "Sent before.")},
+        parameters=[
+            OpenApiParameter(
+                "Sec-GPC", str, OpenApiParameter.HEADER, enum=["1"],
+                description="Passed on from the member's browser; `privacy_signal` goes first.",
+            )
+        ],
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """Record what a member decided. The same message again gets the first answer (200)."""
+        # The absence of the signal says nothing.
+        signal = True if request.headers.get("Sec-GPC") == "1" else None
+        recorded = services.record_decision(
+            decision(read(DecisionInput, request.data), signal=signal), actor=caller(request)
+        )
+        return Response(DecisionOutput(recorded).data, status=200 if recorded.is_replay else 201)
+
+
+class BulkDecisionsView(Endpoint):
+    access = {"POST": Access("consent.record_decision", "decisions:write")}
+    parser_classes = [NdjsonParser]
+    renderer_classes = [NdjsonRenderer]
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="record_decisions",
+        request={"application/x-ndjson": OpenApiTypes.STR},
+        responses={
+            (200, "application/x-ndjson"): OpenApiResponse(
+                OpenApiTypes.STR, "One line for each line, in the same order."
+            )
+        },
+    )
+    def post(self, request: Request) -> Any:
+        """Record up to 10,000 decisions, one JSON object a line; a bad line does not stop the others.
+
+        Each line is what one decision takes. The answer has a line for each:
+        `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at"}` or
+        `{"line", "status": "refused", "code", "detail", "errors"}`.
+        """
+        lines = request.data
+        if not lines:
+            raise ParseError("There are no lines.", code="no_lines")
+        if len(lines) > MOST_LINES:
+            return problem(413, f"At most {MOST_LINES} lines at a time.", name="too_many_lines")
+        answers: list[dict[str, Any]] = [{} for _ in lines]
+        sent = {}
+        shape = DecisionInput()
+        for place, line in enumerate(lines):
+            try:
+                sent[place] = decision(dict(shape.run_validation(read_json(line))))
+            except (PortalError, ParseError, drf.ValidationError) as error:
+                answers[place] = _refused(error)
+        recorded = (
+            services.record_decisions(list(sent.values()), actor=caller(request)) if sent else []
+        )
+        for place, answer in zip(sent, recorded, strict=True):
+            answers[place] = _refused(answer) if isinstance(answer, PortalError) else _said(answer)
+        return Response([{"line": n, **answer} for n, answer in enumerate(answers, 1)])
+
+
+def _said(recorded: services.Recorded) -> dict[str, Any]:
+    status = "replayed" if recorded.is_replay else "recorded"
+    return {"status": status, **DecisionOutput(recorded).data}
+
+
+def _refused(error: PortalError | ParseError | drf.ValidationError) -> dict[str, Any]:
+    if isinstance(error, PortalError):
+        return {"status": "refused", **refusal(error)}
+    if isinstance(error, ParseError):
+        return {"status": "refused", "code": "bad_request", "detail": str(error.detail)}
+    return {
+        "status": "refused",
+        "code": "invalid",
+        "detail": "The line is not valid.",
+        "errors": flat_errors(error),
+    }
+
+
+class RegionRulesView(Endpoint):
+    access = {
+        "GET": Access("consent.view_regionrule", "rules:read"),
+        "POST": Access("consent.add_regionrule", "rules:write"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_region_rules",
+        parameters=[RuleQuery],
+        responses=page_of(RegionRuleOutput),
+    )
+    def get(self, request: Request) -> Response:
+        """Region rules, the one recorded last first."""
+        asked = read(RuleQuery, request.query_params)
+        rows = RegionRule.objects.select_related("proposed_by", "review__reviewer")
+        if "purpose" in asked:
+            rows = rows.filter(purpose=asked["purpose"])
+        return _page(self, request, rows, RegionRuleOutput)
+
+    @extend_schema(
+        operation_id="propose_region_rule",
+        request=RegionRuleInput,
+        responses={201: RegionRuleOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Propose a rule. What lets somebody in waits for a second person; a tightening holds at once."""
+        row = services.propose_rule(**read(RegionRuleInput, request.data), actor=caller(request))
+        return Response(RegionRuleOutput(row).data, status=201)
+
+
+class RegionRuleReviewView(Endpoint):
+    access = {"POST": Access("consent.add_review", "rules:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="review_region_rule", request=ReviewInput, responses={201: ReviewOutput}
+    )
+    def post(self, request: Request, id: int) -> Response:
+        """The second person's word on a rule; it is final."""
+        return _review(request, get_object_or_404(RegionRule, pk=id))
+
+
+class NoticesView(Endpoint):
+    access = {
+        "GET": Access("consent.view_notice", "rules:read"),
+        "POST": Access("consent.add_notice", "rules:write"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_notices", parameters=[PageQuery], responses=page_of(NoticeOutput)
+    )
+    def get(self, request: Request) -> Response:
+        """Versions of the privacy notice, the one recorded last first."""
+        read(PageQuery, request.query_params)
+        rows = Notice.objects.select_related("proposed_by", "review__reviewer", "supersedes")
+        return _page(self, request, rows, NoticeOutput)
+
+    @extend_schema(
+        operation_id="propose_notice", request=NoticeInput, responses={201: NoticeOutput}
+    )
+    def post(self, request: Request) -> Response:
+        """Propose a version of the notice; it counts once a second person has approved it."""
+        row = services.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
+        return Response(NoticeOutput(row).data, status=201)
+
+
+class NoticeReviewView(Endpoint):
+    access = {"POST": Access("consent.add_review", "rules:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="review_notice", request=ReviewInput, responses={201: ReviewOutput})
+    def post(self, request: Request, version: str) -> Response:
+        """The second person's word on a notice; it is final."""
+        return _review(request, get_object_or_404(Notice, version=version))
+
+
+def _review(request: Request, proposal: RegionRule | Notice) -> Response:
+    sent = read(ReviewInput, request.data)
+    return Response(
+        ReviewOutput(services.review(proposal=proposal, **sent, actor=caller(request))).data,
+        status=201,
+    )
+
+
+def _page(view: Endpoint, request: Request, rows: Any, output: Any) -> Response:
+    pages = Pages()
+    return pages.get_paginated_response(
+        output(pages.paginate_queryset(rows, request, view=view), many=True).data
+    )

@@ -1,0 +1,94 @@
+"""Is the process alive (`/healthz`), and can it do its work (`/readyz`)? Codes only, no details.
+
+`unavailable` (503) when the database or its guards are not in order: nothing may be decided then.
+`degraded` (200) when the broker is away or a requested run waits too long: everything is still recorded,
+and the sweeper freezes without a broker, so taking the portal out of service would make it worse.
+"""
+
+import datetime as dt
+from collections.abc import Callable
+
+import structlog
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+from kombu.exceptions import OperationalError
+
+from portal.append_only import missing_guards
+from portal.celery import app
+
+logger = structlog.get_logger(__name__)
+
+Age = Callable[[dt.datetime], dt.timedelta | None]
+_ages: dict[str, tuple[Age, dt.timedelta]] = {}
+
+OK, FAILING, TOO_OLD, UNKNOWN = "ok", "failing", "too_old", "unknown"
+
+
+def register_age(name: str, age: Age, *, limit: dt.timedelta) -> None:
+    """Have `/readyz` report how old something is; older than `limit` is degraded. Called by apps."""
+    _ages[name] = (age, limit)
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return JsonResponse({"status": OK})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """503 when nothing may be decided now."""
+    checks = {"database": _database(), "guards": _guards()}
+    ready = set(checks.values()) == {OK}
+    checks["broker"] = _broker()
+    ages: dict[str, int | None] = {}
+    for name, (age, limit) in _ages.items():
+        checks[name], ages[name] = _age(age, limit) if ready else (UNKNOWN, None)
+    status = "unavailable" if not ready else OK if set(checks.values()) == {OK} else "degraded"
+    return JsonResponse(
+        {"status": status, "checks": checks, "age_seconds": ages},
+        status=200 if ready else 503,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        logger.error("database unavailable", error=type(error).__name__)
+        return FAILING
+    return OK
+
+
+def _guards() -> str:
+    try:
+        missing = missing_guards()
+    except DatabaseError:
+        return UNKNOWN
+    if missing:
+        logger.error("guards missing", guards=missing)
+    return FAILING if missing else OK
+
+
+def _broker() -> str:
+    try:
+        with app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+    except (OperationalError, OSError) as error:
+        logger.warning("broker unreachable", error=type(error).__name__)
+        return FAILING
+    return OK
+
+
+def _age(age: Age, limit: dt.timedelta) -> tuple[str, int | None]:
+    try:
+        found = age(timezone.now())
+    except DatabaseError:
+        return UNKNOWN, None
+    if found is None:
+        return OK, None
+    return (TOO_OLD if found > limit else OK), int(found.total_seconds())
