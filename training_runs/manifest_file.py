@@ -41,7 +41,8 @@ def build(
 
 def portable(members: BitMap) -> bytes:
     """The set in Roaring's published portable format; equal sets give equal bytes."""
-    members = members.copy()
+    # Built anew: where runs and an array take equally many bytes, `run_optimize` keeps what was there.
+    members = BitMap(members.to_array())
     members.run_optimize()
     return members.serialize()
 
