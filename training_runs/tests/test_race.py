@@ -1,0 +1,67 @@
+"""The cut is exact: writers of every kind race the freeze, and an oracle knows every acknowledged write."""
+
+import datetime as dt
+
+import time, pytest
+from django.db import connection
+
+from portal.models import Entry
+from portal.verification import verify_ledger
+from training_runs import canaries, services
+from training_runs.models import Canary
+from training_runs.tests import racing
+
+FREEZES = {"postgresql": 200, "sqlite": 50}
+WRITERS_KINDS = [
+    "consent.decision",
+    "consent.decisions",
+    "import.batch",
+    "member.erased",
+    "objection.received",
+    "objection.settled",
+    "rule.approved",
+    "rule.proposed",
+    "test.members",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, engineer):
+    oracle = racing.world(officer, second_officer)
+    before = Entry.objects.count()
+
+    with racing.race(oracle, officer, second_officer) as race:
+        frozen = []; t=time.time()
+        for _ in range(FREEZES[connection.vendor]):
+            race.next_round()
+            frozen.append(racing.freeze(race, engineer))
+
+    print('raced', time.time()-t)
+    assert race.faults == []
+    planted = set(Canary.objects.values_list("member_id", flat=True))
+    for item in frozen:
+        archive = services.load(item.manifest)
+        cut, as_of = item.manifest.cut, dt.date.fromisoformat(archive.header["as_of"])
+        expected = oracle.reasons_at(cut, as_of)
+        members = set(range(1, item.manifest.population + 1)) - planted
+        found = {number: set(archive.reasons(number)) for number in members}
+        assert found == expected
+        assert set(archive.included) == {number for number in members if not expected[number]}
+        # Whoever was answered before the start was asked for is counted.
+        assert oracle.missing_before(item.start_asked, cut) == []
+    for item in frozen[::10]:
+        assert services.verify(item.manifest).agreement == "agrees"
+
+    # Every acknowledged write is in the ledger once, nothing else is, and the ledger recomputes.
+    written = Entry.objects.filter(kind__in=WRITERS_KINDS, sequence__gt=before).exclude(
+        actor_name=canaries.ACTOR
+    )
+    acknowledged = [act.entry for act in oracle.acts if act.entry > before]
+    assert sorted(acknowledged) == sorted(written.values_list("sequence", flat=True))
+    assert verify_ledger().problems == []
+    # It was a race: most freezes had a writer come between their request and their record.
+    overtaken = [item for item in frozen if item.manifest.entry_id > item.requested + 1]
+    print(time.time()-t, len(overtaken), len(frozen), Entry.objects.count())
+    print(time.time()-t, sum(item.manifest.entry_id > item.manifest.cut + 1 for item in frozen))
+    assert len(overtaken) > len(frozen) / 2
