@@ -1,0 +1,238 @@
+"""Members, choices, rules and notices in the admin: to read, and links to the acts in `admin_views`."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+
+from consent import admin_views, countries
+from consent.choices import Verdict
+from consent.models import Consent, Decision, Member, Notice, RegionRule
+from portal.access import record_read
+from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
+
+
+class CountryFilter(admin.SimpleListFilter):
+    """A choice box: a list of 250 links would be longer than the page, and asks the database nothing."""
+
+    title = "country"
+    parameter_name = "country"
+    template = "admin/country_filter.html"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        by_name = sorted((name, code) for code, name in countries.NAMES.items())
+        return [("unknown", "not known"), *((code, name) for name, code in by_name)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        code = self.value() if self.value() in countries.NAMES else countries.UNKNOWN
+        return queryset.filter(country=code)
+
+
+@admin.register(Member, site=site)
+class MemberAdmin(HistoryModelAdmin):
+    """Facts and standing. There is no search box: what is typed into one ends up in the address."""
+
+    list_display = ["id", "country_name", "adult_on", "status"]
+    list_filter = ["status", CountryFilter]
+    fields = ["id", "country_name", "country_given", "adult_on", "status", "reference_seal"]
+    readonly_fields = fields
+    change_form_template = "admin/consent/member/change_form.html"
+    change_list_template = "admin/consent/member/change_list.html"
+    pages = [
+        ("look-up/", admin_views.look_up_member, "consent_member_look_up"),
+        ("<int:number>/deny/", admin_views.record_deny, "consent_member_deny"),
+    ]
+
+    @admin.display(description="country", ordering="country")
+    def country_name(self, member: Member) -> str:
+        if member.country == countries.UNKNOWN:
+            return "not known"
+        return f"{countries.name(member.country)} ({member.country})"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        member = self._read_member(request, object_id, "member.read")
+        return super().change_view(
+            request, object_id, form_url, {**(extra_context or {}), "member": member}
+        )
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        fields = list(super().get_fields(request, obj))
+        if request.user.has_perm("consent.view_accountreference"):
+            fields.insert(1, "account_ref")
+        return fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return [*super().get_readonly_fields(request, obj), "account_ref"]
+
+    @admin.display(description="account reference")
+    def account_ref(self, member: Member) -> str:
+        reference = getattr(member, "reference", None)
+        return reference.account_ref if reference else "erased"
+
+    def record_history_read(self, request: HttpRequest, object_id: str) -> None:
+        self._read_member(request, object_id, "member.history_read")
+
+    def _read_member(self, request: HttpRequest, object_id: str, kind: str) -> Any:
+        """The member, once the read is recorded; None when there is nothing this person may see."""
+        member = self.get_object(request, object_id)
+        if member is not None and self.has_view_permission(request, member):
+            record_read(request.user, kind, f"member:{member.pk}", purpose="admin")
+        return member
+
+
+@admin.register(Decision, site=site)
+class DecisionAdmin(ReadOnlyModelAdmin):
+    list_display = [
+        "entry_id",
+        "member_id",
+        "purpose",
+        "choice",
+        "channel",
+        "decided_at",
+        "evidence_only",
+    ]
+    list_filter = ["purpose", "choice", "channel", "decided_at"]
+    search_fields = ["=member__id"]
+    search_help_text = "A member number."
+    fields = [
+        "entry", "member", "purpose", "choice", "channel", "decided_at", "notice_version",
+        "privacy_signal", "evidence_only", "body_digest",
+    ]  # fmt: skip
+
+    @admin.display(description="entry", ordering="entry_id")
+    def entry_id(self, decision: Decision) -> int:
+        return decision.entry_id
+
+    @admin.display(description="member", ordering="member_id")
+    def member_id(self, decision: Decision) -> int:
+        return decision.member_id
+
+
+@admin.register(Consent, site=site)
+class ConsentAdmin(ReadOnlyModelAdmin):
+    """Current choices. A member without a row is on the default: not a consent, only no objection."""
+
+    list_display = ["member_id", "purpose", "choice", "decided_at", "notice_version"]
+    list_filter = ["purpose", "choice"]
+    search_fields = ["=member__id"]
+    search_help_text = "A member number."
+    ordering = ["-decided_at"]
+    fields = ["member", "purpose", "choice", "decided_at", "notice_version"]
+
+    @admin.display(description="member", ordering="member_id")
+    def member_id(self, consent: Consent) -> int:
+        return consent.member_id
+
+
+class ProposalAdmin(ReadOnlyModelAdmin):
+    """Rules and notices: adding is proposing, changing does not exist, a second person reviews."""
+
+    list_select_related = ["proposed_by", "review__reviewer"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm(f"consent.add_{self.opts.model_name}")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        row = self.get_object(request, object_id)
+        waits = row is not None and row.needs_approval and not hasattr(row, "review")
+        return super().change_view(
+            request,
+            object_id,
+            form_url,
+            {**(extra_context or {}), "waits": waits},
+        )
+
+    @admin.display(description="state")
+    def standing(self, row: Any) -> SafeString:
+        if not row.needs_approval:
+            return badge("holds, needs no approval", "good")
+        review = getattr(row, "review", None)
+        if review is None:
+            return badge("waits for review", "warning")
+        tone = "good" if review.verdict == Verdict.APPROVED else "danger"
+        return badge(f"{review.verdict} by {review.reviewer.get_username()}", tone)
+
+    @admin.display(description="countries")
+    def country_count(self, row: Any) -> str:
+        return f"{len(row.countries)}"
+
+    @admin.display(description="countries")
+    def country_names(self, row: Any) -> str:
+        return f"{len(row.countries)}: {admin_views.named(row.countries)}"
+
+
+@admin.register(RegionRule, site=site)
+class RegionRuleAdmin(ProposalAdmin):
+    list_display = [
+        "effective_from",
+        "purpose",
+        "rule",
+        "country_count",
+        "source",
+        "proposed_by",
+        "standing",
+    ]
+    list_filter = ["purpose", "rule", "needs_approval"]
+    fields = [
+        "purpose", "rule", "country_names", "effective_from", "source", "proposed_by", "standing", "entry",
+    ]  # fmt: skip
+    readonly_fields = fields
+    change_form_template = "admin/consent/proposal.html"
+    change_list_template = "admin/consent/regionrule/change_list.html"
+    pages = [
+        ("today/", admin_views.rules_today, "consent_regionrule_today"),
+        ("<int:number>/review/", admin_views.review_rule, "consent_regionrule_review"),
+    ]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return admin_views.propose_rule(request)
+
+
+@admin.register(Notice, site=site)
+class NoticeAdmin(ProposalAdmin):
+    list_display = [
+        "version",
+        "published_on",
+        "in_force_from",
+        "country_count",
+        "proposed_by",
+        "standing",
+    ]
+    list_filter = ["in_force_from"]
+    search_fields = ["version"]
+    fields = [
+        "version", "purposes", "data_categories", "country_names", "published_on", "in_force_from",
+        "supersedes", "source", "proposed_by", "standing", "entry",
+    ]  # fmt: skip
+    readonly_fields = ["country_names", "standing"]
+    change_form_template = "admin/consent/proposal.html"
+    pages = [("<int:number>/review/", admin_views.review_notice, "consent_notice_review")]
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return admin_views.propose_notice(request)

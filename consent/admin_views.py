@@ -1,0 +1,356 @@
+"""What the privacy team does, one function an act: GET shows what will happen, POST does it.
+
+Every view asks for its own permission: the admin alone lets all staff in.
+"""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods
+
+from consent import countries, rules, services
+from consent.choices import Channel, Choice, Purpose, Rule
+from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
+from consent.models import Decision, Member, Notice, RegionRule
+from portal import start_page
+from portal.admin_site import page, refusal_shown_in
+
+NO_RULE = "no rule, so excluded"
+
+
+# --- Members ------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.view_member", "consent.view_accountreference"], raise_exception=True)
+@sensitive_post_parameters("account_ref")
+def look_up_member(request: HttpRequest) -> HttpResponse:
+    """From the product's key to the member's page; opening that page is what leaves a record."""
+    form = LookUpForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            member = services.member_by_reference(form.cleaned_data["account_ref"])
+            return HttpResponseRedirect(reverse("admin:consent_member_change", args=[member.pk]))
+    return page(
+        request,
+        "admin/act.html",
+        title="Look a member up",
+        form=form,
+        button="Look up",
+        lead="Opening a member's page is recorded under your name.",
+        back=reverse("admin:consent_member_changelist"),
+        back_title="Members",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.view_member", "consent.add_decision"], raise_exception=True)
+def record_deny(request: HttpRequest, number: int) -> HttpResponse:
+    member = get_object_or_404(Member, pk=number)
+    form = DenyForm(request.POST or None)
+    back = reverse("admin:consent_member_change", args=[member.pk])
+    if form.is_valid():
+        with refusal_shown_in(form):
+            recorded = services.deny_for_member(
+                member=member, actor=request.user, **form.cleaned_data
+            )
+            messages.success(request, f"Recorded as ledger entry #{recorded.entry}.")
+            return HttpResponseRedirect(back)
+    return page(
+        request,
+        "admin/consent/member/deny.html",
+        title=f"Record a deny for {member}",
+        member=member,
+        choices={row.purpose: row for row in member.consents.all()},
+        form=form,
+        button="Record the deny",
+        back=back,
+        back_title=str(member).capitalize(),
+    )
+
+
+# --- Rules and notices --------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("consent.add_regionrule", raise_exception=True)
+def propose_rule(request: HttpRequest) -> HttpResponse:
+    form = RegionRuleForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            row = services.propose_rule(actor=request.user, **form.cleaned_data)
+            messages.success(
+                request,
+                "Proposed: it lets somebody in, so it waits for a second person."
+                if row.needs_approval
+                else "Recorded: it lets nobody in, so it holds at once.",
+            )
+            return HttpResponseRedirect(reverse("admin:consent_regionrule_change", args=[row.pk]))
+    return page(
+        request,
+        "admin/act.html",
+        title="Propose a region rule",
+        form=form,
+        button="Propose it",
+        lead="A rule is never edited: a later one takes its place from its date on, country by country.",
+        back=reverse("admin:consent_regionrule_changelist"),
+        back_title="Region rules",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("consent.add_notice", raise_exception=True)
+def propose_notice(request: HttpRequest) -> HttpResponse:
+    form = NoticeForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            row = services.propose_notice(actor=request.user, **form.cleaned_data)
+            messages.success(request, "Proposed: it counts once a second person has approved it.")
+            return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
+    return page(
+        request,
+        "admin/act.html",
+        title="Propose a notice",
+        form=form,
+        button="Propose it",
+        lead="Record the version of the privacy notice as it was published. Versions are never edited.",
+        back=reverse("admin:consent_notice_changelist"),
+        back_title="Notices",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_review", "consent.view_regionrule"], raise_exception=True)
+def review_rule(request: HttpRequest, number: int) -> HttpResponse:
+    proposal = get_object_or_404(
+        RegionRule.objects.select_related("proposed_by", "review", "entry"), pk=number
+    )
+    return _review(
+        request,
+        proposal,
+        "admin/consent/regionrule/review.html",
+        reverse("admin:consent_regionrule_change", args=[proposal.pk]),
+        changes=changes_of(proposal),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_review", "consent.view_notice"], raise_exception=True)
+def review_notice(request: HttpRequest, number: int) -> HttpResponse:
+    proposal = get_object_or_404(
+        Notice.objects.select_related("proposed_by", "review", "supersedes", "entry"), pk=number
+    )
+    return _review(
+        request,
+        proposal,
+        "admin/consent/notice/review.html",
+        reverse("admin:consent_notice_change", args=[proposal.pk]),
+        country_names=named(proposal.countries),
+    )
+
+
+def _review(
+    request: HttpRequest, proposal: RegionRule | Notice, template: str, back: str, **context: object
+) -> HttpResponse:
+    refusal = why_not_reviewable(proposal, request)
+    form = ReviewForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            review = services.review(proposal=proposal, actor=request.user, **form.cleaned_data)
+            messages.success(request, f"{str(proposal).capitalize()}: {review.verdict}.")
+            return HttpResponseRedirect(back)
+    return page(
+        request,
+        template,
+        title="Review a proposal",
+        proposal=proposal,
+        refusal=refusal,
+        form=None if refusal and request.method == "GET" else form,
+        button="Record it",
+        back=back,
+        back_title=str(proposal).capitalize(),
+        **context,
+    )
+
+
+def why_not_reviewable(proposal: RegionRule | Notice, request: HttpRequest) -> str:
+    """Why this person cannot give their word on it; empty when they can. The service decides in the end."""
+    if not proposal.needs_approval:
+        return "It lets nobody in, so it held at once and needs nobody's word."
+    review = getattr(proposal, "review", None)
+    if review is not None:
+        return f"It was {review.verdict} by {review.reviewer.get_username()}; that word is final."
+    if proposal.proposed_by_id == request.user.pk:
+        return "You proposed it yourself, so a colleague has to review it: four eyes on what lets people in."
+    return ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a rule changes for a group of countries that it finds in the same state."""
+
+    before: str
+    source: str
+    after: str
+    countries: str
+    count: int
+
+    @property
+    def is_change(self) -> bool:
+        return self.before != self.after
+
+
+def changes_of(proposal: RegionRule) -> list[Change]:
+    """What holds before and after the proposal on the day it takes effect, real changes first."""
+    holding = rules.rules_in_force(proposal.purpose, proposal.effective_from)
+    groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for country in proposal.countries:
+        row = holding.get(country)
+        # A rule of the same day that was recorded later keeps its place.
+        stays = row is not None and (row.effective_from, row.entry_id) >= (
+            proposal.effective_from,
+            proposal.entry_id,
+        )
+        before = row.rule if row else NO_RULE
+        after = before if stays else proposal.rule
+        groups[before, row.source if row else "", after].append(country)
+    found = [
+        Change(before, source, after, named(codes), len(codes))
+        for (before, source, after), codes in groups.items()
+    ]
+    return sorted(found, key=lambda change: (not change.is_change, -change.count))
+
+
+@dataclass(frozen=True)
+class RuleToday:
+    """Countries under one rule: the words, since when and by what source."""
+
+    word: str
+    tone: str
+    since: dt.date | None
+    source: str
+    number: int | None
+    countries: str
+    count: int
+
+
+_TONES = {Rule.DEFAULT_ON: "good", Rule.OPT_IN: "warning", Rule.EXCLUDED: "danger"}
+
+
+@require_GET
+@permission_required("consent.view_regionrule", raise_exception=True)
+def rules_today(request: HttpRequest) -> HttpResponse:
+    """For each purpose the countries by the rule that holds today, and where notices reach."""
+    today = timezone.now().date()
+    return page(
+        request,
+        "admin/consent/regionrule/today.html",
+        title="Rules today",
+        today=today,
+        purposes=[
+            {
+                "label": label,
+                "rows": _rules_of(purpose, today),
+                "notices": [n for n in rules.notices_in_force(today) if purpose in n.purposes],
+            }
+            for purpose, label in Purpose.choices
+        ],
+    )
+
+
+def _rules_of(purpose: str, today: dt.date) -> list[RuleToday]:
+    holding = rules.rules_in_force(purpose, today)
+    by_row: dict[int, list[str]] = defaultdict(list)
+    for country, row in holding.items():
+        by_row[row.pk].append(country)
+    rows = {row.pk: row for row in holding.values()}
+    found = [
+        RuleToday(
+            rows[pk].rule,
+            _TONES[Rule(rows[pk].rule)],
+            rows[pk].effective_from,
+            rows[pk].source,
+            pk,
+            named(codes),
+            len(codes),
+        )
+        for pk, codes in by_row.items()
+    ]
+    without = countries.NAMES.keys() - holding.keys()
+    if without:
+        found.append(
+            RuleToday("no rule", "danger", None, "nothing allows it, so it is excluded", None,
+                      named(without), len(without))
+        )  # fmt: skip
+    return sorted(found, key=lambda row: (row.word, -row.count))
+
+
+def named(codes: Iterable[str]) -> str:
+    return ", ".join(sorted(countries.name(code) for code in codes))
+
+
+# --- Start page ---------------------------------------------------------------------------------
+
+
+@start_page.panel("consent.add_review", order=20)
+def proposals_panel(request: HttpRequest) -> start_page.Panel:
+    waiting = [
+        *_waiting(request, RegionRule.objects.all(), "admin:consent_regionrule_review"),
+        *_waiting(request, Notice.objects.all(), "admin:consent_notice_review"),
+    ]
+    return start_page.Panel(
+        "Proposals waiting for your review",
+        waiting,
+        "No proposal of a colleague waits for you.",
+        [
+            ("Rules today", reverse("admin:consent_regionrule_today")),
+            ("Propose a rule", reverse("admin:consent_regionrule_add")),
+            ("Propose a notice", reverse("admin:consent_notice_add")),
+        ],
+    )
+
+
+def _waiting(
+    request: HttpRequest, rows: QuerySet[RegionRule] | QuerySet[Notice], name: str
+) -> list[start_page.Line]:
+    found = rows.waiting().exclude(proposed_by=request.user).select_related("proposed_by")
+    return [
+        start_page.Line(
+            str(row).capitalize(),
+            reverse(name, args=[row.pk]),
+            f"proposed by {row.proposed_by.get_username()}",
+            "warning",
+        )
+        for row in found[:10]
+    ]
+
+
+@start_page.panel("consent.add_decision", order=30)
+def staff_denies_panel(request: HttpRequest) -> start_page.Panel:
+    latest = Decision.objects.filter(channel=Channel.STAFF, choice=Choice.DENY)
+    return start_page.Panel(
+        "Latest denies recorded by staff",
+        [
+            start_page.Line(
+                f"Member {row.member_id}, {row.get_purpose_display()}",
+                reverse("admin:consent_decision_change", args=[row.pk]),
+                f"by {row.entry.actor_name}, {row.decided_at:%Y-%m-%d %H:%M} UTC",
+            )
+            for row in latest.filter(entry__actor__isnull=False).select_related("entry")[:5]
+        ],
+        "Staff have recorded no deny yet.",
+        [
+            ("Look a member up", reverse("admin:consent_member_look_up")),
+            ("Members", reverse("admin:consent_member_changelist")),
+        ],
+    )

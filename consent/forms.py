@@ -1,0 +1,125 @@
+"""What staff may type. None of these forms can say *allow*."""
+
+import datetime as dt
+import re
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from consent import countries
+from consent.choices import PURPOSES, Control, DataCategory, Purpose, Rule, Verdict
+from consent.models import Notice
+
+
+class DateInput(forms.DateInput):
+    input_type = "date"
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="%Y-%m-%d", **kwargs)
+
+
+class CountriesField(forms.CharField):
+    """ISO codes and group names in any order; the value is the sorted list of codes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        groups = ", ".join(countries.GROUPS)
+        super().__init__(
+            widget=forms.Textarea(attrs={"rows": 3}),
+            help_text=f"ISO codes (DE, FR) and groups ({groups}, ALL), with spaces or commas between.",
+            **kwargs,
+        )
+
+    def clean(self, value: str) -> list[str]:
+        words = [word.upper() for word in re.split(r"[\s,;]+", super().clean(value)) if word]
+        try:
+            return countries.expand(words)
+        except ValueError as error:
+            raise forms.ValidationError(f"{str(error).capitalize()}.") from error
+
+
+class LookUpForm(forms.Form):
+    """Posted, never in a URL: a reference is personal data."""
+
+    account_ref = forms.CharField(
+        max_length=100,
+        strip=False,
+        label="Account reference",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="The product's key of the account. It is not kept in the address or in any log.",
+    )
+
+
+class DenyForm(forms.Form):
+    purpose = forms.ChoiceField(
+        choices=[
+            (purpose, Purpose(purpose).label)
+            for purpose, facts in PURPOSES.items()
+            if facts.control == Control.SETTING
+        ],
+        help_text="Only purposes that the member's setting rules; for the others the member objects.",
+    )
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="How the member told us. The ledger keeps this for good: no names, no addresses.",
+    )
+
+
+class ReviewForm(forms.Form):
+    verdict = forms.ChoiceField(
+        choices=[(Verdict.APPROVED, "Approve it"), (Verdict.REJECTED, "Reject it")],
+        widget=forms.RadioSelect,
+        label="Your word",
+    )
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What you checked. The ledger keeps this for good.",
+    )
+
+    def clean_verdict(self) -> Verdict:
+        return Verdict(self.cleaned_data["verdict"])
+
+
+def today() -> dt.date:
+    return timezone.now().date()
+
+
+class RegionRuleForm(forms.Form):
+    purpose = forms.ChoiceField(choices=Purpose.choices)
+    countries = CountriesField()
+    rule = forms.ChoiceField(
+        choices=Rule.choices,
+        help_text="What lets somebody in waits for a second person; a tightening holds at once.",
+    )
+    effective_from = forms.DateField(widget=DateInput(), initial=today)
+    source = forms.CharField(
+        max_length=300,
+        help_text="The law, statement or decision behind it, so that others can read it.",
+    )
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class NoticeForm(forms.Form):
+    version = forms.CharField(max_length=40, help_text="Letters, digits, dots, dashes: 2025-11-03.")
+    purposes = forms.MultipleChoiceField(
+        choices=Purpose.choices, widget=forms.CheckboxSelectMultiple
+    )
+    data_categories = forms.MultipleChoiceField(
+        choices=DataCategory.choices, widget=forms.CheckboxSelectMultiple
+    )
+    countries = CountriesField()
+    published_on = forms.DateField(widget=DateInput())
+    in_force_from = forms.DateField(
+        widget=DateInput(), help_text="When its notice period has run; not before it is published."
+    )
+    supersedes = forms.ModelChoiceField(
+        Notice.objects.all(), required=False, empty_label="no other notice"
+    )
+    source = forms.CharField(max_length=300, help_text="Where the text can be read.")
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )

@@ -1,0 +1,225 @@
+"""Ledger, reads, people and tokens in the admin. `site` is what the URLs mount."""
+
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+
+from portal import admin_views, ledger
+from portal.admin_site import PortalModelAdmin, ReadOnlyModelAdmin, badge, site
+from portal.models import AccessRecord, Entry, ServiceToken
+from portal.roles import ROLES
+
+__all__ = ["site"]
+
+SHOWN_ROWS = 50
+"""An entry may have written ten thousand rows: the page shows the first ones and says how many there are."""
+
+
+class ActorFilter(admin.SimpleListFilter):
+    """Entries by the kind of actor: a list of every user would be long, and the search finds names."""
+
+    title = "actor"
+    parameter_name = "actor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("person", "a person or service account"), ("system", "the system itself")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() in ("person", "system"):
+            return queryset.filter(actor__isnull=self.value() == "system")
+        return queryset
+
+
+@admin.register(Entry, site=site)
+class EntryAdmin(ReadOnlyModelAdmin):
+    list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
+    list_filter = ["kind", ActorFilter, "recorded_at"]
+    search_fields = ["reason", "subject", "actor_name"]
+    search_help_text = "Search the reason, the subject or the actor's name."
+    fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
+    change_form_template = "admin/portal/entry/change_form.html"
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = {**(extra_context or {}), "written": written_by(object_id)}
+        return super().change_view(request, object_id, form_url, context)
+
+
+def written_by(sequence: str) -> list[dict[str, Any]]:
+    """The sealed rows of an entry, model by model: what its leaf covers."""
+    written = []
+    if not sequence.isdecimal():
+        return written
+    for model in ledger.sealed_models().values():
+        columns = ledger.sealed_columns(model)
+        rows = model._default_manager.filter(entry_id=int(sequence)).order_by("pk")
+        shown = list(rows.values_list(*columns)[: SHOWN_ROWS + 1])
+        if shown:
+            count = rows.count() if len(shown) > SHOWN_ROWS else len(shown)
+            written.append(
+                {
+                    "name": model._meta.verbose_name,
+                    "columns": columns,
+                    "rows": shown[:SHOWN_ROWS],
+                    "count": count,
+                    "hidden": max(0, count - SHOWN_ROWS),
+                }
+            )
+    return written
+
+
+@admin.register(AccessRecord, site=site)
+class AccessRecordAdmin(ReadOnlyModelAdmin):
+    list_display = ["read_at", "actor_name", "kind", "subject", "purpose"]
+    list_filter = ["kind", "read_at"]
+    search_fields = ["=subject", "actor_name"]
+    search_help_text = "A subject such as member:12 or a run's reference, or the reader's name."
+    fields = ["read_at", "actor_name", "kind", "subject", "purpose"]
+
+
+# --- People -------------------------------------------------------------------------------------
+
+
+class UserAdmin(PortalModelAdmin, DjangoUserAdmin):
+    """People and service accounts. Nobody is deleted: the ledger names them. Roles are the only rights."""
+
+    list_display = ["username", "roles", "is_active", "is_staff", "last_login"]
+    list_filter = ["groups", "is_active"]
+    search_fields = ["username"]
+    filter_horizontal: ClassVar[list[str]] = []
+    fieldsets = [
+        (None, {"fields": ["username", "password"]}),
+        ("Roles", {"fields": ["groups", "is_active", "is_staff"]}),
+        ("Times", {"fields": ["last_login", "date_joined"]}),
+    ]
+    add_fieldsets = [
+        (None, {"fields": ["username", "usable_password", "password1", "password2"]}),
+        ("Roles", {"fields": ["groups", "is_staff"]}),
+    ]
+    readonly_fields = ["last_login", "date_joined"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all()) or "none"
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """A superuser's account is nobody's to change: whoever could, could become one."""
+        if obj is not None and obj.is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = list(super().get_readonly_fields(request, obj))
+        if obj is not None and obj.pk == request.user.pk:
+            # Nobody gives themselves a role, and nobody locks themselves out.
+            fields += ["groups", "is_active", "is_staff"]
+        return fields
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        # Django saves the password outside a transaction; it and its entry belong together.
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        self._record(request, obj, "Added.")
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Called by every page of Django's that changed the user, in the transaction of the change."""
+        changed = [
+            field
+            for part in message
+            if isinstance(part, dict)
+            for field in part.get("changed", {}).get("fields", [])
+        ]
+        self._record(request, obj, f"Changed: {', '.join(changed) or 'password'}.")
+
+    def _record(self, request: HttpRequest, user: User, what: str) -> None:
+        roles = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
+        with ledger.entry(
+            "user.changed",
+            actor=request.user,
+            subject=user.username[:100],
+            reason=f"{what} Roles now: {roles or 'none'}. {'Active' if user.is_active else 'Not active'}.",
+        ):
+            pass
+
+
+site.register(User, UserAdmin)
+
+
+@admin.register(Group, site=site)
+class GroupAdmin(ReadOnlyModelAdmin, DjangoGroupAdmin):
+    """The roles. What each may do is written in `portal.roles`, not here."""
+
+    list_display = ["name", "people"]
+    fields = ["name", "may"]
+    readonly_fields = ["name", "may"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).prefetch_related("user_set")
+
+    def people(self, group: Group) -> str:
+        return ", ".join(sorted(user.username for user in group.user_set.all())) or "nobody"
+
+    def may(self, group: Group) -> str:
+        return "\n".join(ROLES.get(group.name, [])) or "nothing"
+
+
+# --- Tokens -------------------------------------------------------------------------------------
+
+
+@admin.register(ServiceToken, site=site)
+class ServiceTokenAdmin(ReadOnlyModelAdmin):
+    """Tokens are issued and revoked; what they are is shown once, when they are issued."""
+
+    list_display = ["name", "user", "scope_words", "created", "expiry", "validity"]
+    list_select_related = ["user"]
+    list_filter = ["created"]
+    search_fields = ["name", "user__username"]
+    fields = ["name", "user", "scope_words", "token_key", "created", "expiry", "validity"]
+    change_form_template = "admin/portal/servicetoken/change_form.html"
+    pages = [
+        ("<str:digest>/revoke/", admin_views.revoke_token, "portal_servicetoken_revoke"),
+    ]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portal.add_servicetoken")
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return admin_views.issue_token(request)
+
+    @admin.display(description="scopes")
+    def scope_words(self, token: ServiceToken) -> str:
+        return ", ".join(token.scopes) or "none"
+
+    @admin.display(description="validity")
+    def validity(self, token: ServiceToken) -> str:
+        if token.expiry is None:
+            return badge("never expires", "warning")
+        left = token.expiry - timezone.now()
+        if left.total_seconds() <= 0:
+            return badge("expired")
+        if left.days < admin_views.EXPIRES_SOON_DAYS:
+            return badge(f"expires in {left.days} days", "warning")
+        return badge("valid", "good")

@@ -1,0 +1,189 @@
+"""The admin as the product's pages for staff: its site, and the classes every page is built on.
+
+An admin class declares; acts are pages of their own, one function each in `admin_views`: GET shows what will
+happen, POST does it through a service, a refusal is shown and nothing typed is lost.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from simple_history.admin import SimpleHistoryAdmin
+
+from portal import start_page
+from portal.errors import InvalidInput, PortalError
+
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:
+    ModelAdmin = admin.ModelAdmin
+
+
+class PortalAdminSite(admin.AdminSite):
+    site_header = "Training data portal"
+    site_title = "Training data portal"
+    index_title = "What waits for you"
+    site_url = None
+    empty_value_display = "none"
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        panels = start_page.panels_for(request)
+        return super().index(request, {**(extra_context or {}), "panels": panels})
+
+
+site = PortalAdminSite()
+
+
+def page(request: HttpRequest, template: str, *, title: str, **context: Any) -> TemplateResponse:
+    """A page inside the admin's frame."""
+    return TemplateResponse(
+        request, template, {**site.each_context(request), "title": title, **context}
+    )
+
+
+@contextmanager
+def refusal_shown_in(form: forms.Form) -> Iterator[None]:
+    """A refusal inside the block becomes an error of the form, beside the field it is about."""
+    try:
+        yield
+    except PortalError as refusal:
+        field = refusal.field if isinstance(refusal, InvalidInput) else ""
+        form.add_error(field if field in form.fields else None, str(refusal))
+
+
+class VersionedForm(forms.Form):
+    """A form over a row with a `version`: it carries the version its reader saw, for the service to compare."""
+
+    version = forms.IntegerField(widget=forms.HiddenInput)
+
+    def look_again(self, version: int) -> None:
+        """After a stale edit: keep what was typed, and let the next attempt be about the row as it is now."""
+        self.data = self.data.copy()
+        self.data[self.add_prefix("version")] = version
+
+
+class PortalModelAdmin(ModelAdmin):
+    """Nothing can be deleted, an action names its permission, and the ledger is the only log."""
+
+    pages: Sequence[tuple[str, Callable[..., HttpResponse], str]] = ()
+    """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
+    show_full_result_count = False
+    list_per_page = 50
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(route, self.admin_site.admin_view(view), name=name)
+            for route, view, name in self.pages
+        ]
+        return [*own, *super().get_urls()]
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Django offers an action without permissions to everybody who may look; here it is not offered."""
+        actions = super().get_actions(request)
+        return {
+            name: action
+            for name, action in actions.items()
+            if getattr(action[0], "allowed_permissions", None)
+        }
+
+    def act_on_each(
+        self, request: HttpRequest, rows: QuerySet[Any], act: Callable[[Any], object], done: str
+    ) -> None:
+        """Do one act for every row, each in its own transaction; refusals are shown beside the row's name."""
+        count = 0
+        for row in rows:
+            try:
+                act(row)
+            except PortalError as refusal:
+                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
+            else:
+                count += 1
+        if count:
+            self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
+
+    # Django's own log can be deleted and knows no reasons: the ledger is the record.
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        return None
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Only a tracked model has a history (HistoryModelAdmin)."""
+        raise Http404
+
+
+class ReadOnlyModelAdmin(PortalModelAdmin):
+    """To look at. What may be done to the row is a page of its own."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
+    """A tracked model with its history, told from the ledger's entries. History is read, never reverted to."""
+
+    object_history_template = "admin/history.html"
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        self._check_reader(request, object_id)
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET"])
+        self.record_history_read(request, object_id)
+        return SimpleHistoryAdmin.history_view(self, request, object_id, extra_context)
+
+    def history_form_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        version_id: str,
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """simple-history's form of an old version; the list says what changed, so there is none."""
+        self._check_reader(request, object_id)
+        raise Http404
+
+    def get_history_queryset(
+        self, request: HttpRequest, history_manager: Any, pk_name: str, object_id: Any
+    ) -> QuerySet[Any]:
+        rows = super().get_history_queryset(request, history_manager, pk_name, object_id)
+        return rows.select_related("entry").order_by("-entry_id", "-history_id")
+
+    def record_history_read(self, request: HttpRequest, object_id: str) -> None:
+        """Overridden where reading the history is reading a member's record."""
+
+    def _check_reader(self, request: HttpRequest, object_id: str) -> None:
+        """The row must be one this person may see. (simple-history falls back to any row with history.)"""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        row = self.get_object(request, object_id)
+        if row is None:
+            raise Http404
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+
+
+def badge(word: str, tone: str = "") -> SafeString:
+    """A word with a colour that repeats it."""
+    return format_html('<span class="badge {}">{}</span>', tone, word)

@@ -1,0 +1,138 @@
+"""The administrator's acts. Every view asks for its own permission: the admin alone lets all staff in."""
+
+import datetime as dt
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from portal import ledger, start_page, tokens
+from portal.admin_site import page, refusal_shown_in
+from portal.forms import ConfirmForm, IssueTokenForm
+from portal.models import Entry, ServiceToken
+
+EXPIRES_SOON_DAYS = 14
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("portal.add_servicetoken", raise_exception=True)
+@sensitive_variables("secret")
+def issue_token(request: HttpRequest) -> HttpResponse:
+    form = IssueTokenForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            token, secret = tokens.issue_token(actor=request.user, **form.cleaned_data)
+            # Shown in the answer to the POST itself: it is in no session and no URL.
+            return page(
+                request,
+                "admin/portal/servicetoken/issued.html",
+                title="Token issued",
+                token=token,
+                secret=secret,
+            )
+    return page(
+        request,
+        "admin/act.html",
+        title="Issue a token",
+        form=form,
+        button="Issue the token",
+        lead="A token is shown once, on the next page. Only its hash is kept.",
+        back=reverse("admin:portal_servicetoken_changelist"),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("portal.delete_servicetoken", raise_exception=True)
+def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
+    token = get_object_or_404(ServiceToken.objects.select_related("user"), pk=digest)
+    form = ConfirmForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            tokens.revoke_token(token=token, actor=request.user)
+            messages.success(request, f"The token {token.name} is revoked.")
+            return HttpResponseRedirect(reverse("admin:portal_servicetoken_changelist"))
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Revoke the token {token.name}",
+        form=form,
+        button="Revoke it",
+        dangerous=True,
+        lead=f"Whatever uses it as {token.user.get_username()} is refused from now on. This cannot be undone.",
+        back=reverse("admin:portal_servicetoken_changelist"),
+    )
+
+
+# --- Start page ---------------------------------------------------------------------------------
+
+
+@start_page.panel("portal.view_entry", order=10)
+def ledger_panel(request: HttpRequest) -> start_page.Panel:
+    head = ledger.read_head()
+    last = Entry.objects.first()
+    lines = [
+        start_page.Line(f"{head.size:,} entries", reverse("admin:portal_entry_changelist")),
+        start_page.Line("Root", detail=head.root),
+    ]
+    if last:
+        lines.append(
+            start_page.Line(
+                f"Last: {last.kind}",
+                reverse("admin:portal_entry_change", args=[last.pk]),
+                f"by {last.actor_name}, {last.recorded_at:%Y-%m-%d %H:%M} UTC",
+            )
+        )
+    return start_page.Panel("Ledger", lines if head.size else [], "Nothing is recorded yet.")
+
+
+@start_page.panel("portal.view_servicetoken", order=60)
+def tokens_panel(request: HttpRequest) -> start_page.Panel:
+    now = timezone.now()
+    soon = ServiceToken.objects.filter(
+        expiry__gt=now, expiry__lt=now + dt.timedelta(days=EXPIRES_SOON_DAYS)
+    )
+    return start_page.Panel(
+        "Tokens about to expire",
+        [
+            start_page.Line(
+                token.name,
+                reverse("admin:portal_servicetoken_change", args=[token.pk]),
+                f"{token.user.get_username()}, until {token.expiry:%Y-%m-%d}",
+                "warning",
+            )
+            for token in soon.select_related("user").order_by("expiry")[:10]
+        ],
+        f"No token expires within {EXPIRES_SOON_DAYS} days.",
+        _links(
+            request, "portal.add_servicetoken", "Issue a token", "admin:portal_servicetoken_add"
+        ),
+    )
+
+
+@start_page.panel("auth.change_user", order=70)
+def people_panel(request: HttpRequest) -> start_page.Panel:
+    idle = User.objects.filter(is_active=True, groups=None).order_by("username")
+    return start_page.Panel(
+        "People without a role",
+        [
+            start_page.Line(
+                user.username,
+                reverse("admin:auth_user_change", args=[user.pk]),
+                "can do nothing yet",
+            )
+            for user in idle[:10]
+        ],
+        "Everybody active has a role.",
+        _links(request, "auth.add_user", "Add a person or service account", "admin:auth_user_add"),
+    )
+
+
+def _links(request: HttpRequest, permission: str, text: str, name: str) -> list[tuple[str, Any]]:
+    return [(text, reverse(name))] if request.user.has_perm(permission) else []

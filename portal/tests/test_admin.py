@@ -1,0 +1,306 @@
+"""The admin's pages: who may open them, what they say, what they refuse."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+from django.urls import reverse
+
+from portal import ledger, roles
+from portal.admin_site import PortalModelAdmin, site
+from portal.models import Entry, ServiceToken
+
+ROLE_FIXTURES = ["officer", "engineer", "auditor", "administrator", "stranger"]
+
+
+@pytest.fixture
+def person(request: pytest.FixtureRequest) -> User:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.mark.parametrize("person", ROLE_FIXTURES, indirect=True)
+def test_a_list_opens_for_exactly_those_who_may_view_its_rows(person: User, client_of: Any) -> None:
+    client = client_of(person)
+
+    opened = {}
+    allowed = {}
+    for model in site._registry:
+        label = f"{model._meta.app_label}_{model._meta.model_name}"
+        opened[label] = client.get(reverse(f"admin:{label}_changelist")).status_code == 200
+        allowed[label] = person.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+
+    assert opened == allowed
+
+
+@pytest.mark.parametrize("person", ROLE_FIXTURES, indirect=True)
+def test_no_role_can_delete_anything(person: User, client_of: Any) -> None:
+    client = client_of(person)
+
+    answers = {
+        model: client.post(
+            reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_delete", args=["1"])
+        ).status_code
+        for model in site._registry
+    }
+
+    # A row that does not exist sends everybody home with a message; one that does is forbidden.
+    assert set(answers.values()) <= {302, 403}
+    assert all(
+        not model_admin.has_delete_permission(None) for model_admin in site._registry.values()
+    )
+
+
+def test_every_page_is_built_on_the_hardened_classes() -> None:
+    assert all(isinstance(found, PortalModelAdmin) for found in site._registry.values())
+    assert all(not found.list_editable for found in site._registry.values())
+
+
+def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: Any) -> None:
+    class Careless(type(site._registry[Entry])):  # type: ignore[misc]
+        actions = ["anything"]
+
+        def anything(self, request: Any, queryset: Any) -> None: ...
+
+    request = rf.get("/")
+    request.user = auditor
+
+    assert Careless(Entry, site).get_actions(request) == {}
+
+
+# --- Start page ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("person", "titles"),
+    [
+        (
+            "officer",
+            ["Proposals waiting for your review", "Latest denies recorded by staff", "Findings"],
+        ),
+        ("engineer", ["Your runs", "Freezes that failed so far", "Findings"]),
+        ("auditor", ["Ledger", "Manifests", "Findings"]),
+        ("administrator", ["Tokens about to expire", "People without a role"]),
+        ("stranger", []),
+    ],
+    indirect=["person"],
+)
+def test_the_start_page_shows_what_waits_for_the_role(
+    person: User, titles: list[str], client_of: Any
+) -> None:
+    response = client_of(person).get(reverse("admin:index"))
+
+    assert [panel.title for panel in response.context["panels"]] == titles
+
+
+def test_somebody_without_a_role_is_told_so(stranger: User, client_of: Any) -> None:
+    response = client_of(stranger).get(reverse("admin:index"))
+
+    assert "You have no role yet" in response.text
+
+
+# --- Ledger -------------------------------------------------------------------------------------
+
+
+def test_an_entry_shows_the_rows_it_wrote(
+    officer: User, second_officer: User, auditor: User, client_of: Any
+) -> None:
+    from tools import factories
+
+    factories.publish(officer, second_officer, version="2025-11-03")
+    proposed = Entry.objects.get(kind="notice.proposed")
+
+    response = client_of(auditor).get(reverse("admin:portal_entry_change", args=[proposed.pk]))
+
+    (part,) = response.context["written"]
+    assert (part["name"], part["count"]) == ("notice", 1)
+    assert "2025-11-03" in response.text
+
+
+# --- People -------------------------------------------------------------------------------------
+
+
+def _user_form(user: User, **changes: Any) -> dict[str, Any]:
+    form = {"username": user.username, "groups": [g.pk for g in user.groups.all()]}
+    form |= {"is_active": "on", "is_staff": "on"}
+    return form | changes
+
+
+def test_giving_a_role_is_an_entry_of_the_ledger(
+    administrator: User, stranger: User, client_of: Any
+) -> None:
+    role = Group.objects.get(name=roles.AUDITOR)
+
+    response = client_of(administrator).post(
+        reverse("admin:auth_user_change", args=[stranger.pk]),
+        _user_form(stranger, groups=[role.pk]),
+    )
+
+    assert response.status_code == 302
+    assert list(stranger.groups.all()) == [role]
+    entry = Entry.objects.get()
+    assert (entry.kind, entry.actor, entry.subject) == ("user.changed", administrator, "stranger")
+    assert entry.reason == "Changed: Groups. Roles now: Auditor. Active."
+
+
+def test_adding_a_person_is_an_entry_of_the_ledger(administrator: User, client_of: Any) -> None:
+    client_of(administrator).post(
+        reverse("admin:auth_user_add"),
+        {
+            "username": "newcomer",
+            "usable_password": "true",
+            "password1": "a battery of horses",
+            "password2": "a battery of horses",
+        },
+    )
+
+    assert User.objects.filter(username="newcomer").count() == 1
+    assert Entry.objects.get().subject == "newcomer"
+
+
+def test_a_new_password_is_an_entry_of_the_ledger(
+    administrator: User, stranger: User, client_of: Any
+) -> None:
+    client_of(administrator).post(
+        reverse("admin:auth_user_password_change", args=[stranger.pk]),
+        {
+            "usable_password": "true",
+            "password1": "a battery of horses",
+            "password2": "a battery of horses",
+        },
+    )
+
+    stranger.refresh_from_db()
+    assert stranger.check_password("a battery of horses")
+    assert Entry.objects.get().reason.startswith("Changed: password.")
+
+
+def test_administrators_cannot_give_themselves_a_role(administrator: User, client_of: Any) -> None:
+    everything = [group.pk for group in Group.objects.all()]
+
+    client_of(administrator).post(
+        reverse("admin:auth_user_change", args=[administrator.pk]),
+        _user_form(administrator, groups=everything),
+    )
+
+    assert [group.name for group in administrator.groups.all()] == [roles.ADMINISTRATOR]
+
+
+def test_nobody_becomes_a_superuser_by_any_form(
+    administrator: User, stranger: User, client_of: Any
+) -> None:
+    client = client_of(administrator)
+
+    for user in (administrator, stranger):
+        client.post(
+            reverse("admin:auth_user_change", args=[user.pk]),
+            _user_form(user, is_superuser="on", user_permissions=["1", "2"]),
+        )
+
+    assert not User.objects.filter(is_superuser=True).exists()
+    assert stranger.user_permissions.count() == administrator.user_permissions.count() == 0
+
+
+@pytest.mark.parametrize("page", ["auth_user_change", "auth_user_password_change"])
+def test_a_superuser_cannot_be_changed(page: str, administrator: User, client_of: Any) -> None:
+    root = User.objects.create_superuser("root", password="correct horse battery")
+
+    response = client_of(administrator).post(
+        reverse(f"admin:{page}", args=[root.pk]),
+        _user_form(root, password1="a battery of horses", password2="a battery of horses"),
+    )
+
+    root.refresh_from_db()
+    assert response.status_code == 403
+    assert root.check_password("correct horse battery")
+
+
+# --- Tokens -------------------------------------------------------------------------------------
+
+
+def test_a_token_is_shown_once_and_works(
+    administrator: User, product: User, client_of: Any
+) -> None:
+    client = client_of(administrator)
+
+    response = client.post(
+        reverse("admin:portal_servicetoken_add"),
+        {"name": "tracker", "user": product.pk, "scopes": ["decisions:write"], "days": "30"},
+    )
+
+    secret = response.context["secret"]
+    token = ServiceToken.objects.get()
+    assert secret in response.text
+    assert "no-store" in response["Cache-Control"]
+    assert (token.name, token.user, token.scopes) == ("tracker", product, ["decisions:write"])
+    listed = client.get(reverse("admin:portal_servicetoken_changelist"))
+    assert secret not in listed.text
+
+
+def test_a_token_is_revoked_after_a_confirmation(
+    administrator: User, product: User, client_of: Any
+) -> None:
+    from portal import tokens
+
+    token, _ = tokens.issue_token(
+        user=product, name="tracker", scopes=["decisions:write"], days=3, actor="test"
+    )
+    client = client_of(administrator)
+    address = reverse("admin:portal_servicetoken_revoke", args=[token.pk])
+
+    asked = client.get(address)
+    assert ServiceToken.objects.count() == 1
+    client.post(address)
+
+    assert "refused from now on" in asked.text
+    assert ServiceToken.objects.count() == 0
+
+
+def test_a_token_about_to_expire_is_on_the_start_page(
+    administrator: User, product: User, client_of: Any
+) -> None:
+    from portal import tokens
+
+    tokens.issue_token(user=product, name="soon", scopes=["decisions:write"], days=3, actor="test")
+    tokens.issue_token(user=product, name="late", scopes=["decisions:write"], days=90, actor="test")
+
+    response = client_of(administrator).get(reverse("admin:index"))
+
+    panel = response.context["panels"][0]
+    assert [line.text for line in panel.lines] == ["soon"]
+
+
+def test_no_inline_style_or_script_in_our_templates() -> None:
+    import re
+
+    from django.conf import settings
+
+    inline = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)")
+
+    found = [
+        path.name
+        for path in (settings.BASE_DIR / "templates").rglob("*.html")
+        if inline.search(path.read_text())
+    ]
+
+    assert found == []
+
+
+def test_logging_in_is_themed_and_wrong_passwords_lock(officer: User, db: Any) -> None:
+    client = Client()
+
+    page = client.get(reverse("admin:login"))
+    for _ in range(6):
+        last = client.post(reverse("admin:login"), {"username": "olga", "password": "wrong"})
+
+    assert "portal/portal.css" in page.text
+    assert last.status_code == 429
+
+
+def test_the_ledger_panel_shows_the_size_and_root(auditor: User, client_of: Any) -> None:
+    with ledger.entry("test.act", actor="test"):
+        pass
+
+    response = client_of(auditor).get(reverse("admin:index"))
+
+    assert ledger.read_head().root in response.text

@@ -1,0 +1,226 @@
+"""Runs and manifests in the admin: to read, and links to the acts in `admin_views`."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from portal.access import record_read
+from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
+from training_runs import admin_views
+from training_runs.choices import Agreement, RunState
+from training_runs.models import Canary, Finding, Manifest, Run, Verification
+
+_STATE_TONES = {
+    RunState.REQUESTED: "warning",
+    RunState.FROZEN: "good",
+    RunState.COMPLETED: "good",
+}
+
+
+def verification_badge(row: Any) -> SafeString:
+    """For a row annotated with `agrees` and `differs`: one disagreement outweighs every agreement."""
+    if row.differs:
+        return badge("DIFFERS", "danger")
+    if row.agrees:
+        return badge("verified", "good")
+    return badge("waiting for verification", "warning")
+
+
+class OwnerFilter(admin.SimpleListFilter):
+    title = "owner"
+    parameter_name = "owner"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("me", "my own")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(owner=request.user) if self.value() == "me" else queryset
+
+
+@admin.register(Run, site=site)
+class RunAdmin(HistoryModelAdmin):
+    list_display = [
+        "reference",
+        "title",
+        "purpose",
+        "state_word",
+        "included",
+        "share",
+        "as_of",
+        "verification",
+    ]
+    list_filter = ["state", OwnerFilter, "purpose", "registered_at"]
+    search_fields = ["=reference", "=tracker_run_id", "title"]
+    search_help_text = "A reference, the tracker's run id, or words of the title."
+    list_select_related = ["manifest", "owner"]
+    actions = ["verify_again"]
+    fields = [
+        "title", "state_word", "purpose", "categories", "tracker_run_id", "owner", "parent",
+        "registered_at", "requested_at", "as_of", "trained_digest",
+    ]  # fmt: skip
+    readonly_fields = fields
+    change_form_template = "admin/training_runs/run/change_form.html"
+    pages = [
+        ("<int:number>/start/", admin_views.start_run, "training_runs_run_start"),
+        ("<int:number>/cancel/", admin_views.cancel_run, "training_runs_run_cancel"),
+        ("<int:number>/rename/", admin_views.rename_run, "training_runs_run_rename"),
+        ("<int:number>/verify/", admin_views.verify_again, "training_runs_run_verify"),
+        ("<int:number>/explain/", admin_views.explain, "training_runs_run_explain"),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        verifications = Verification.objects.filter(manifest__run=OuterRef("pk"))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                agrees=Exists(verifications.filter(agreement=Agreement.AGREES)),
+                differs=Exists(verifications.filter(agreement=Agreement.DIFFERS)),
+            )
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("training_runs.add_run")
+
+    def has_verify_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("training_runs.add_verification")
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return admin_views.register_run(request)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        context = dict(extra_context or {})
+        run = self.get_object(request, object_id)
+        if run is not None and self.has_view_permission(request, run):
+            context |= admin_views.run_context(request, run)
+            if context["manifest"] is not None:
+                record_read(request.user, "manifest.read", run.reference, purpose="admin")
+        return super().change_view(request, object_id, form_url, context)
+
+    @admin.action(description="Verify the manifests again", permissions=["verify"])
+    def verify_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        manifests = Manifest.objects.filter(run__in=queryset).select_related("run")
+        self.act_on_each(
+            request, manifests, admin_views.request_verification, "Verifications on their way"
+        )
+
+    @admin.display(description="state", ordering="state")
+    def state_word(self, run: Run) -> SafeString:
+        return badge(run.get_state_display(), _STATE_TONES.get(RunState(run.state), ""))
+
+    @admin.display(description="included")
+    def included(self, run: Run) -> str:
+        manifest = getattr(run, "manifest", None)
+        return f"{manifest.included:,}" if manifest else "no manifest"
+
+    @admin.display(description="share")
+    def share(self, run: Run) -> str:
+        manifest = getattr(run, "manifest", None)
+        if manifest is None:
+            return ""
+        return admin_views.shares(manifest.population, manifest.included, {})[0].percent
+
+    @admin.display(description="verification")
+    def verification(self, run: Run) -> SafeString | str:
+        return verification_badge(run) if hasattr(run, "manifest") else ""
+
+    @admin.display(description="data categories")
+    def categories(self, run: Run) -> str:
+        return ", ".join(run.data_categories) or "none declared"
+
+
+@admin.register(Manifest, site=site)
+class ManifestAdmin(ReadOnlyModelAdmin):
+    list_display = ["run", "included", "population", "cut", "frozen_at", "verification"]
+    list_filter = ["frozen_at"]
+    search_fields = ["=run__reference", "=digest"]
+    search_help_text = "A run's reference or the digest of an archive."
+    list_select_related = ["run"]
+    fields = [
+        "run_link", "verification", "cut", "ledger_root", "digest", "size", "included", "population",
+        "frozen_at", "seconds",
+    ]  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return Manifest.objects.with_agreement().select_related("run")
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        manifest = self.get_object(request, object_id)
+        if manifest is not None and self.has_view_permission(request, manifest):
+            record_read(request.user, "manifest.read", manifest.run.reference, purpose="admin")
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description="run")
+    def run_link(self, manifest: Manifest) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>', admin_views.url_of(manifest.run), manifest.run.reference
+        )
+
+    @admin.display(description="verification")
+    def verification(self, manifest: Manifest) -> SafeString:
+        return verification_badge(manifest)
+
+
+@admin.register(Verification, site=site)
+class VerificationAdmin(ReadOnlyModelAdmin):
+    list_display = ["manifest", "outcome", "verified_at"]
+    list_filter = ["agreement", "verified_at"]
+    search_fields = ["=manifest__run__reference"]
+    list_select_related = ["manifest__run"]
+    fields = ["manifest", "outcome", "verified_at", "derived_digest", "detail", "entry"]
+    readonly_fields = fields
+
+    @admin.display(description="outcome")
+    def outcome(self, row: Verification) -> SafeString:
+        differs = row.agreement == Agreement.DIFFERS
+        return badge("DIFFERS", "danger") if differs else badge("agrees", "good")
+
+
+@admin.register(Finding, site=site)
+class FindingAdmin(ReadOnlyModelAdmin):
+    list_display = ["run", "what", "found_at"]
+    list_filter = ["kind", "found_at"]
+    search_fields = ["=run__reference"]
+    list_select_related = ["run"]
+    fields = ["run", "what", "detail", "found_at", "entry"]
+    readonly_fields = fields
+
+    @admin.display(description="finding")
+    def what(self, row: Finding) -> SafeString:
+        return badge(row.get_kind_display(), "danger")
+
+
+@admin.register(Canary, site=site)
+class CanaryAdmin(ReadOnlyModelAdmin):
+    list_display = ["exclusion", "member_id", "entry_id"]
+    fields = ["exclusion", "member", "entry"]
+
+    @admin.display(description="member")
+    def member_id(self, row: Canary) -> int:
+        return row.member_id
+
+    @admin.display(description="entry")
+    def entry_id(self, row: Canary) -> int:
+        return row.entry_id

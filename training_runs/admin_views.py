@@ -1,0 +1,437 @@
+"""What the ML team and auditors do to a run, one function an act: GET shows what will happen, POST does it.
+
+Every view asks for its own permission: the admin alone lets all staff in. ML engineers see every run and act on their own.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST
+
+from consent import countries
+from consent.choices import DataCategory
+from portal import start_page
+from portal.access import record_read
+from portal.admin_site import page, refusal_shown_in
+from portal.errors import PortalError, StaleEdit
+from portal.forms import ConfirmForm
+from training_runs import services, tasks
+from training_runs.choices import NEXT_STATES, RunState
+from training_runs.eligibility import BY_CODE, Answer
+from training_runs.errors import StartRefused
+from training_runs.forms import CancelForm, ExplainForm, RegisterForm, RenameForm
+from training_runs.models import Finding, FreezeAttempt, Manifest, Run
+
+
+def _run(number: int) -> Run:
+    return get_object_or_404(Run.objects.select_related("owner", "parent"), pk=number)
+
+
+def _own_run(request: HttpRequest, number: int) -> Run:
+    run = _run(number)
+    if run.owner_id != request.user.pk:
+        raise PermissionDenied
+    return run
+
+
+def may_explain(user: Any, run: Run) -> bool:
+    """The run's owner, and whoever may read members' records anyway."""
+    return user.has_perm("training_runs.explain_run") and (
+        run.owner_id == user.pk or user.has_perm("consent.view_member")
+    )
+
+
+def url_of(run: Run) -> str:
+    return reverse("admin:training_runs_run_change", args=[run.pk])
+
+
+# --- What is shown ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Share:
+    """A bar: how many of the population, as a number, a percentage and a width."""
+
+    code: str
+    label: str
+    ground: str
+    count: int
+    population: int
+
+    @property
+    def percent(self) -> str:
+        """Two digits, except that somebody is never shown as nobody."""
+        if not self.population:
+            return "0 %"
+        share = 100 * self.count / self.population
+        return "under 0.01 %" if 0 < share < 0.01 else f"{share:.2f} %"
+
+    @property
+    def width(self) -> str:
+        return f"{100 * self.count / self.population if self.population else 0:.3f}%"
+
+
+def shares(population: int, included: int, excluded: dict[str, int]) -> list[Share]:
+    """Included first, then every reason that leaves somebody out, the largest first."""
+    out = sorted(excluded.items(), key=lambda item: -item[1])
+    return [
+        Share("included", "in the run", "", included, population),
+        *(
+            Share(code, BY_CODE[code].sentence, BY_CODE[code].ground, count, population)
+            for code, count in out
+            if count
+        ),
+    ]
+
+
+def shares_of_manifest(manifest: Manifest) -> list[Share]:
+    parts = {part["name"]: part["members"] for part in manifest.header["parts"]}
+    included = parts.pop("included")
+    return shares(manifest.population, included, parts)
+
+
+def _shares_of_answer(answer: Answer) -> list[Share]:
+    counts = answer.counts()
+    return shares(counts["population"], counts["included"], counts["excluded"])
+
+
+def gaps_in_words(refusal: StartRefused) -> list[str]:
+    """The reasons of a refused start as sentences; countries with the same gap share one."""
+    words = []
+    by_gap: dict[tuple[str, ...], list[str]] = {}
+    for reason in refusal.reasons:
+        match reason["code"]:
+            case "no_notice":
+                gap = tuple(reason["data_categories"])  # type: ignore[arg-type]  # a list of words
+                by_gap.setdefault(gap, []).append(countries.name(str(reason["country"])))
+            case "no_data_categories":
+                words.append("Declare the data categories the run uses.")
+            case "no_country_allowed":
+                words.append("No region rule in force allows the purpose in any country.")
+            case "no_notice_in_force":
+                words.append("No approved notice for the purpose is in force.")
+            case "nobody_eligible":
+                words.append("Every member is out for one of the reasons shown.")
+    for gap, names in by_gap.items():
+        what = ", ".join(DataCategory(category).label for category in gap) or "the purpose"
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        words.append(f"No notice in force covers {what} in {shown}.")
+    return words
+
+
+# --- Acts ---------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("training_runs.add_run", raise_exception=True)
+def register_run(request: HttpRequest) -> HttpResponse:
+    form = RegisterForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            run, is_new = services.register(owner=request.user, **form.cleaned_data)
+            messages.success(
+                request,
+                f"Registered as {run.reference}."
+                if is_new
+                else f"It was registered before, as {run.reference}.",
+            )
+            return HttpResponseRedirect(url_of(run))
+    return page(
+        request,
+        "admin/act.html",
+        title="Register a run",
+        form=form,
+        button="Register it",
+        lead="Registering freezes nothing. The next page shows who would be in, and starts the run.",
+        back=reverse("admin:training_runs_run_changelist"),
+        back_title="Runs",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("training_runs.start_run", raise_exception=True)
+def start_run(request: HttpRequest, number: int) -> HttpResponse:
+    run = _own_run(request, number)
+    form = ConfirmForm(request.POST if request.method == "POST" else None)
+    gaps: list[str] = []
+    if form.is_valid():
+        with refusal_shown_in(form):
+            try:
+                run = services.start(run=run, actor=request.user)
+            except StartRefused as refusal:
+                gaps = gaps_in_words(refusal)
+                raise
+            # The run row is the queue: a message that is lost only costs the time until the next sweep.
+            transaction.on_commit(partial(tasks.freeze_run.delay, run.pk), robust=True)
+            messages.success(request, f"{run.reference} is started. Its manifest is being frozen.")
+            return HttpResponseRedirect(url_of(run))
+    rows, refusal_text = _preview(run)
+    return page(
+        request,
+        "admin/training_runs/run/start.html",
+        title=f"Start {run.reference}",
+        run=run,
+        shares=rows,
+        preview_refusal=refusal_text,
+        gaps=gaps,
+        form=form if run.state == RunState.REGISTERED else None,
+        button="Start the run",
+        back=url_of(run),
+        back_title=run.reference,
+    )
+
+
+def _preview(run: Run) -> tuple[list[Share], str]:
+    try:
+        return _shares_of_answer(services.preview(run)), ""
+    except PortalError as refusal:
+        return [], str(refusal)
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("training_runs.start_run", raise_exception=True)
+def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
+    run = _own_run(request, number)
+    form = CancelForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            services.cancel(run=run, actor=request.user, **form.cleaned_data)
+            messages.success(request, f"{run.reference} is cancelled.")
+            return HttpResponseRedirect(url_of(run))
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Cancel {run.reference}",
+        form=form,
+        button="Cancel the run",
+        dangerous=True,
+        lead=(
+            f"{run.reference} is {run.get_state_display()}. A cancelled run cannot be started again;"
+            " its entries and its manifest, if it has one, stay as they are."
+        ),
+        back=url_of(run),
+        back_title=run.reference,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("training_runs.change_run", raise_exception=True)
+def rename_run(request: HttpRequest, number: int) -> HttpResponse:
+    run = _own_run(request, number)
+    form = RenameForm(request.POST or None, initial={"title": run.title, "version": run.version})
+    if form.is_valid():
+        with refusal_shown_in(form):
+            try:
+                services.rename(run=run, actor=request.user, **form.cleaned_data)
+            except StaleEdit:
+                form.look_again(run.version)
+                form.add_error(
+                    None,
+                    "Somebody changed the run while you were writing."
+                    f" Its title is now “{run.title}”. Yours is kept below: save again to replace it.",
+                )
+            else:
+                messages.success(request, f"{run.reference} has a new title.")
+                return HttpResponseRedirect(url_of(run))
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Rename {run.reference}",
+        form=form,
+        button="Save the title",
+        lead="Only the title can be changed; everything else decides whose data is used.",
+        back=url_of(run),
+        back_title=run.reference,
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("training_runs.add_verification", raise_exception=True)
+def verify_again(request: HttpRequest, number: int) -> HttpResponse:
+    run = _run(number)
+    manifest = get_object_or_404(Manifest, run=run)
+    form = ConfirmForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        request_verification(manifest)
+        messages.success(request, "The verification is on its way; it shows here when it is done.")
+        return HttpResponseRedirect(url_of(run))
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Verify {run.reference} again",
+        form=form,
+        button="Verify again",
+        lead=(
+            "The manifest is derived a second time from the ledger's history up to its cut, by other code."
+            " If it differs, a finding is opened and nobody can download it any more."
+        ),
+        back=url_of(run),
+        back_title=run.reference,
+    )
+
+
+def request_verification(manifest: Manifest) -> None:
+    transaction.on_commit(partial(tasks.verify_manifest.delay, manifest.pk), robust=True)
+
+
+@require_POST
+@permission_required(["training_runs.view_run", "training_runs.explain_run"], raise_exception=True)
+@sensitive_post_parameters("who")
+def explain(request: HttpRequest, number: int) -> HttpResponse:
+    """Why a member is in or out of the run, as sentences. The reading is recorded first."""
+    run = _run(number)
+    if not may_explain(request.user, run):
+        raise PermissionDenied
+    form = ExplainForm(request.POST)
+    context: dict[str, Any] = {}
+    if form.is_valid():
+        member = form.cleaned_data["member"]
+        record_read(request.user, "run.explained", f"member:{member.pk}", purpose=run.reference)
+        with refusal_shown_in(form):
+            context["answer"] = services.explain(run, member).sentences
+    return page(
+        request,
+        "admin/training_runs/run/explain.html",
+        title=f"A member in {run.reference}",
+        run=run,
+        form=form,
+        back=url_of(run),
+        **context,
+    )
+
+
+# --- The run's page -----------------------------------------------------------------------------
+
+ARCHIVE = ("api:run-archive", "The archive itself")
+MEMBER_LISTS = [
+    ("api:run-members-csv", "Account references of the included, as CSV"),
+    ("api:run-members-parquet", "Account references of the included, as Parquet"),
+]
+
+
+def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
+    """Everything the run's page shows beside its fields."""
+    manifest = (
+        Manifest.objects.with_agreement().prefetch_related("verifications").filter(run=run).first()
+    )
+    user = request.user
+    may_act = run.owner_id == user.pk
+    return {
+        "manifest": manifest,
+        "shares": shares_of_manifest(manifest) if manifest else [],
+        "verifications": list(manifest.verifications.all()) if manifest else [],
+        "attempt": FreezeAttempt.objects.filter(run=run).first(),
+        "findings": list(run.findings.all()),
+        "children": list(run.children.all()),
+        "explain_form": ExplainForm() if may_explain(user, run) else None,
+        "downloads": downloads(request, run, manifest),
+        "may_start": may_act
+        and user.has_perm("training_runs.start_run")
+        and run.state == RunState.REGISTERED,
+        "may_cancel": may_act
+        and user.has_perm("training_runs.start_run")
+        and RunState.CANCELLED in NEXT_STATES[run.state],
+        "may_rename": may_act and user.has_perm("training_runs.change_run"),
+        "may_verify": user.has_perm("training_runs.add_verification") and manifest is not None,
+    }
+
+
+def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, str]]:
+    """(text, url) of what this person may download; nothing before the manifest is verified.
+
+    The archive holds numbers and codes: auditors may have it too. The API asks again.
+    """
+    if manifest is None or manifest.differs or not manifest.agrees:
+        return []
+    user = request.user
+    is_own = run.owner_id == user.pk and user.has_perm("training_runs.download_manifest")
+    found = [ARCHIVE] if is_own or user.has_perm("portal.view_entry") else []
+    if is_own:
+        found += MEMBER_LISTS
+    return [(text, reverse(name, args=[run.reference])) for name, text in found]
+
+
+# --- Start page ---------------------------------------------------------------------------------
+
+
+@start_page.panel("training_runs.start_run", order=20)
+def own_runs_panel(request: HttpRequest) -> start_page.Panel:
+    runs = Run.objects.owned_by(request.user)
+    changelist = reverse("admin:training_runs_run_changelist")
+    counts = dict(runs.order_by().values_list("state").annotate(Count("pk")))
+    return start_page.Panel(
+        "Your runs",
+        [
+            start_page.Line(
+                f"{RunState(state).label.capitalize()}: {counts[state]}",
+                f"{changelist}?owner=me&state__exact={state}",
+            )
+            for state in RunState.values
+            if state in counts
+        ],
+        "You have registered no run yet.",
+        [("Register a run", reverse("admin:training_runs_run_add")), ("All runs", changelist)],
+    )
+
+
+@start_page.panel("training_runs.start_run", order=21)
+def attempts_panel(request: HttpRequest) -> start_page.Panel:
+    failing = FreezeAttempt.objects.filter(run__owner=request.user).select_related("run")
+    return start_page.Panel(
+        "Freezes that failed so far",
+        [
+            start_page.Line(
+                attempt.run.reference,
+                url_of(attempt.run),
+                f"{attempt.count} attempts, last: {attempt.error}",
+                "danger",
+            )
+            for attempt in failing.order_by("-last_at")[:10]
+        ],
+        "No freeze of yours is failing.",
+    )
+
+
+@start_page.panel("training_runs.view_finding", order=40)
+def findings_panel(request: HttpRequest) -> start_page.Panel:
+    findings = Finding.objects.select_related("run")
+    return start_page.Panel(
+        "Findings",
+        [
+            start_page.Line(
+                f"{row.run.reference}: {row.get_kind_display()}",
+                url_of(row.run),
+                f"found {row.found_at:%Y-%m-%d %H:%M} UTC",
+                "danger",
+            )
+            for row in findings[:10]
+        ],
+        "No finding: every manifest that was checked agrees, and runs were trained on what was frozen.",
+    )
+
+
+@start_page.panel("portal.view_entry", order=30)
+def manifests_panel(request: HttpRequest) -> start_page.Panel:
+    manifests = Manifest.objects.with_agreement()
+    differs = manifests.filter(differs=True).count()
+    agrees = manifests.filter(differs=False, agrees=True).count()
+    waiting = manifests.filter(differs=False, agrees=False).count()
+    link = reverse("admin:training_runs_manifest_changelist")
+    lines = [start_page.Line(f"{agrees} verified", link, tone="good")]
+    if waiting:
+        lines.append(start_page.Line(f"{waiting} waiting for verification", link, tone="warning"))
+    if differs:
+        lines.append(start_page.Line(f"{differs} do not verify", link, tone="danger"))
+    return start_page.Panel(
+        "Manifests", lines if agrees + waiting + differs else [], "No manifest is frozen yet."
+    )

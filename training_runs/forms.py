@@ -1,0 +1,82 @@
+"""What staff may type about runs."""
+
+from typing import Any
+
+from django import forms
+
+from consent.choices import DataCategory, Purpose
+from consent.models import Member
+from consent.services import member_by_reference
+from portal.admin_site import VersionedForm
+from portal.errors import NotFound
+from training_runs.models import Run
+
+
+class RegisterForm(forms.Form):
+    tracker_run_id = forms.CharField(
+        max_length=100,
+        label="Tracker's run id",
+        help_text="The experiment tracker's id. The same id again gives the same run.",
+    )
+    title = forms.CharField(max_length=200, required=False)
+    purpose = forms.ChoiceField(choices=Purpose.choices)
+    data_categories = forms.MultipleChoiceField(
+        choices=DataCategory.choices,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="What kinds of data the run uses. A notice in force must cover each of them.",
+    )
+    parent = forms.CharField(
+        max_length=20,
+        required=False,
+        help_text=(
+            "For resuming, fine-tuning or handing over: the reference of the run whose manifest is used again,"
+            " for example TR-2026-000012."
+        ),
+    )
+
+    def clean_parent(self) -> Run | None:
+        reference = self.cleaned_data["parent"]
+        if not reference:
+            return None
+        parent = Run.objects.filter(reference=reference).first()
+        if parent is None:
+            raise forms.ValidationError(f"There is no run {reference}.")
+        return parent
+
+
+class RenameForm(VersionedForm):
+    title = forms.CharField(max_length=200, required=False)
+
+
+class CancelForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="The ledger keeps this for good: no names, no addresses.",
+    )
+
+
+class ExplainForm(forms.Form):
+    """Posted, never in a URL: a reference is personal data."""
+
+    who = forms.CharField(
+        max_length=100,
+        strip=False,
+        label="Account reference or member number",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        help_text="A number of ours is written with a hash: #12. Anything else is the product's reference.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        who = cleaned.get("who", "")
+        if who.startswith("#") and who[1:].isdecimal() and len(who) < 11:
+            cleaned["member"] = Member.objects.filter(pk=int(who[1:])).first()
+        elif who:
+            try:
+                cleaned["member"] = member_by_reference(who)
+            except NotFound:
+                cleaned["member"] = None
+        if who and cleaned["member"] is None:
+            self.add_error("who", "No member has this number or reference.")
+        return cleaned
