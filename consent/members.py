@@ -3,24 +3,26 @@
 import datetime as dt
 import hmac
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Max
 
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
 from portal import ledger
-from portal.bulk import insert_rows
+from portal.bulk import among, insert_rows, update_rows
 from portal.errors import LedgerError
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What is known of a member. The defaults are an account nobody has told us about: out."""
+class Facts(NamedTuple):
+    """What is known of a member. The defaults are an account nobody has told us about: out.
+
+    A tuple, because an import makes millions of them.
+    """
 
     country: str = UNKNOWN
     country_given: str = ""
@@ -31,12 +33,29 @@ class Facts:
     def complete(self) -> bool:
         """Enough to be let in (`MemberQuerySet.complete` asks the database the same)."""
         return (
-            self.status == Status.OPEN and self.adult_on is not None and self.country != UNKNOWN
+            self.status == Status.OPEN.value
+            and self.adult_on is not None
+            and self.country != UNKNOWN
         )
 
 
-_FACTS = ("country", "country_given", "adult_on", "status")
-_MEMBER = ("id", *_FACTS, "reference_seal")
+class Known(NamedTuple):
+    """A member as the database has it."""
+
+    number: int
+    facts: Facts
+    reference_seal: str
+
+
+class Sealed(NamedTuple):
+    """A reference with the salt and seal that will be stored beside it."""
+
+    account_ref: str
+    salt: str
+    seal: str
+
+
+_MEMBER = ("id", *Facts._fields, "reference_seal")
 _HISTORY = (*_MEMBER, "history_date", "history_type", "history_user_id", "entry_id")
 
 
@@ -45,18 +64,46 @@ def seal(salt: str, account_ref: str) -> str:
     return hmac.digest(bytes.fromhex(salt), account_ref.encode(), "sha256").hex()
 
 
+def seal_all(account_refs: Sequence[str]) -> list[Sealed]:
+    """A new salt and its seal for each reference. Needs no database: it can be done ahead."""
+    random = os.urandom(16 * len(account_refs)).hex()
+    salts = [random[start : start + 32] for start in range(0, len(random), 32)]
+    return [
+        Sealed(ref, salt, seal(salt, ref)) for ref, salt in zip(account_refs, salts, strict=True)
+    ]
+
+
 def suppression_hash(account_ref: str) -> str:
     """What an erased account leaves behind: HMAC-SHA-256 under a key outside the database."""
-    return hmac.digest(settings.SUPPRESSION_KEY.encode(), account_ref.encode(), sha256).hex()
+    return hmac.digest(settings.SUPPRESSION_KEY.encode(), account_ref.encode(), "sha256").hex()
 
 
 def suppressed(account_refs: Iterable[str]) -> set[str]:
     """Those of the references that belong to erased accounts."""
-    hashes = {suppression_hash(ref): ref for ref in account_refs}
     if not Suppression.objects.exists():
         return set()
-    found = Suppression.objects.filter(account_hash__in=list(hashes))
-    return {hashes[value] for value in found.values_list("account_hash", flat=True)}
+    hashes = {suppression_hash(ref): ref for ref in account_refs}
+    where, parameters = among("account_hash", list(hashes))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT account_hash FROM {Suppression._meta.db_table} WHERE {where}", parameters
+        )
+        return {hashes[value] for (value,) in cursor.fetchall()}
+
+
+def known(account_refs: Collection[str]) -> dict[str, Known]:
+    """The members of these references; those nobody has told us about are missing."""
+    where, parameters = among("r.account_ref", list(account_refs))
+    columns = ", ".join(f"m.{name}" for name in Facts._fields)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT r.account_ref, m.id, m.reference_seal, {columns}"
+            f" FROM {AccountReference._meta.db_table} r"
+            f" JOIN {Member._meta.db_table} m ON m.id = r.member_id WHERE {where}",
+            parameters,
+        )
+        rows = cursor.fetchall()
+    return {ref: Known(number, _facts(*facts), seal) for ref, number, seal, *facts in rows}
 
 
 def create(members: Sequence[tuple[str, Facts]]) -> list[int]:
@@ -64,55 +111,80 @@ def create(members: Sequence[tuple[str, Facts]]) -> list[int]:
 
     Needs an open ledger entry: its lock is what keeps the numbers dense.
     """
+    sealed = seal_all([ref for ref, _ in members])
+    return create_sealed(sealed, [facts for _, facts in members])
+
+
+def create_sealed(sealed: Sequence[Sealed], facts: Sequence[Facts]) -> list[int]:
+    """`create` for references that were sealed ahead."""
+    if not sealed:
+        return []
     opened = ledger.current()
     first = (Member.objects.aggregate(last=Max("id"))["last"] or 0) + 1
-    random = os.urandom(16 * len(members)).hex()
-    salts = [random[start : start + 32] for start in range(0, len(random), 32)]
+    numbers = range(first, first + len(sealed))
     rows = [
-        (number, facts.country, facts.country_given, facts.adult_on, facts.status, seal(salt, ref))
-        for number, (salt, (ref, facts)) in enumerate(zip(salts, members, strict=True), first)
+        (number, *fact, one.seal) for number, fact, one in zip(numbers, facts, sealed, strict=True)
     ]
     insert_rows(Member, _MEMBER, rows)
     insert_rows(
         AccountReference,
         ("member_id", "account_ref", "salt"),
-        [
-            (row[0], ref, salt)
-            for row, salt, (ref, _) in zip(rows, salts, members, strict=True)
-        ],
+        [(number, one.account_ref, one.salt) for number, one in zip(numbers, sealed, strict=True)],
     )
     _add_history(opened, rows, "+")
-    _count(len(rows), sum(facts.complete for _, facts in members))
-    return list(range(first, first + len(rows)))
+    _count(len(rows), sum(fact.complete for fact in facts))
+    return list(numbers)
 
 
 def change(changes: Sequence[tuple[Member, Facts]]) -> None:
     """Give members new facts. They must have been read under the open entry's lock."""
-    opened = ledger.current()
-    complete = 0
-    rows = []
+    change_known(
+        [
+            (Known(member.pk, facts_of(member), member.reference_seal), facts)
+            for member, facts in changes
+        ]
+    )
     for member, facts in changes:
-        if member.status == Status.ERASED:
-            raise LedgerError(f"{member} is erased and stays as it is.")
-        complete += facts.complete - facts_of(member).complete
-        for name in _FACTS:
-            setattr(member, name, getattr(facts, name))
-        rows.append((member.pk, *(getattr(facts, name) for name in _FACTS), member.reference_seal))
+        for name, value in facts._asdict().items():
+            setattr(member, name, value)
+
+
+def change_known(changes: Sequence[tuple[Known, Facts]]) -> None:
+    """`change` without building a model for each member."""
+    if not changes:
+        return
+    opened = ledger.current()
+    for before, _ in changes:
+        if before.facts.status == Status.ERASED.value:
+            raise LedgerError(f"member {before.number} is erased and stays as it is.")
     # The tracked queryset refuses bulk updates; here the history is written beside it.
-    Member._base_manager.bulk_update([member for member, _ in changes], _FACTS, batch_size=2000)
-    _add_history(opened, rows, "~")
-    _count(0, complete)
+    update_rows(
+        Member, ("id", *Facts._fields), [(before.number, *after) for before, after in changes]
+    )
+    _add_history(
+        opened,
+        [(before.number, *after, before.reference_seal) for before, after in changes],
+        "~",
+    )
+    _count(0, sum(after.complete - before.facts.complete for before, after in changes))
 
 
 def erase(member: Member, account_ref: str) -> None:
     """Out for good: the reference and its salt go, a keyed hash stays. Needs an open ledger entry."""
-    change([(member, replace(facts_of(member), status=Status.ERASED.value))])
+    change([(member, facts_of(member)._replace(status=Status.ERASED.value))])
     Suppression(member=member, account_hash=suppression_hash(account_ref)).save()
     AccountReference.objects.filter(member=member).delete()
 
 
 def facts_of(member: Member) -> Facts:
     return Facts(member.country, member.country_given, member.adult_on, member.status)
+
+
+def _facts(country: str, given: str, adult_on: dt.date | str | None, status: str) -> Facts:
+    """SQLite hands dates out as text."""
+    if isinstance(adult_on, str):
+        adult_on = dt.date.fromisoformat(adult_on)
+    return Facts(country, given, adult_on, status)
 
 
 def _add_history(opened: ledger.OpenEntry, rows: Sequence[tuple], kind: str) -> None:  # type: ignore[type-arg]

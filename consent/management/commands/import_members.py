@@ -1,0 +1,115 @@
+"""Import members from a file: create those not known, change those whose facts have changed.
+
+Columns: account_ref, country, adult_on or birth_date, status. Running it again continues, or changes nothing.
+Exit codes: 0 all lines imported; 1 the file could not be read to its end; 3 some lines were left out.
+"""
+
+import csv
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from consent import importing
+
+ACTOR = "command:import_members"
+LINES_LEFT_OUT = 3
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("file", type=Path, help=".csv, .csv.gz, .ndjson, .ndjson.gz, .parquet")
+        parser.add_argument("--dry-run", action="store_true", help="count, write nothing")
+        parser.add_argument(
+            "--batch-size", type=int, default=importing.BATCH_SIZE, metavar="N",
+            help="lines in one ledger entry (default: %(default)s)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--rejects", type=Path, metavar="FILE",
+            help="where lines that were left out are listed (default: beside the file)",
+        )  # fmt: skip
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path: Path = options["file"]
+        if options["batch_size"] < 1:
+            raise CommandError("--batch-size is at least 1.")
+        rejects = _RejectsFile(options["rejects"] or path.with_name(f"{path.name}.rejects.csv"))
+        # Where nobody watches (a pipe, a test) tqdm stays silent: disable=None.
+        with tqdm(unit=" lines", disable=None, dynamic_ncols=True) as bar, rejects:
+
+            def show(summary: importing.Summary, estimate: int | None) -> None:
+                bar.total = estimate
+                bar.update(summary.read - bar.n)
+
+            try:
+                summary = importing.import_members(
+                    path=path,
+                    actor=ACTOR,
+                    batch_size=options["batch_size"],
+                    dry_run=options["dry_run"],
+                    on_reject=rejects.add,
+                    on_progress=show,
+                )
+            except importing.ImportStopped as stop:
+                raise CommandError(str(stop)) from stop
+        self.stdout.write(_words(summary, is_dry=options["dry_run"]))
+        if summary.rejected:
+            raise CommandError(
+                f"{summary.rejected:,} lines were left out: {rejects.path} says which and why.",
+                returncode=LINES_LEFT_OUT,
+            )
+
+
+def _words(summary: importing.Summary, *, is_dry: bool) -> str:
+    counts = ", ".join(
+        f"{name}: {getattr(summary, name):,}"
+        for name in ("read", "new", "changed", "unchanged", "repeated", "erased", "rejected")
+    )
+    words = [("Dry run, nothing written. " if is_dry else "") + counts]
+    if summary.incomplete:
+        words.append(f"Out until more is known (country, age or status): {summary.incomplete:,}")
+    if summary.ignored_columns:
+        words.append(f"Columns not read: {len(summary.ignored_columns)}")
+    return "\n".join(words)
+
+
+class _RejectsFile:
+    """The lines left out, as CSV. Made with the first of them; its values may be personal: mode 0600."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: Any = None
+
+    def __enter__(self) -> "_RejectsFile":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._file:
+            self._file.close()
+
+    def add(self, reject: importing.Reject) -> None:
+        if self._file is None:
+            self._open()
+        self._rows.writerow(
+            [reject.line, reject.field, _harmless(reject.value), _harmless(reject.expected)]
+        )
+
+    def _open(self) -> None:
+        try:
+            # A file that is there may be open to all: it goes first.
+            self.path.unlink(missing_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise CommandError(f"The rejects file cannot be written: {error.strerror}.") from error
+        self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="")
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(["line", "field", "value", "expected"])
+
+
+def _harmless(text: str) -> str:
+    """A cell that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
