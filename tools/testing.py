@@ -15,6 +15,7 @@ atexit.register(_stack.close)
 
 data_dir = _stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-test-"))
 os.environ["PORTAL_ENV"] = "development"
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 os.environ["PORTAL_DATA_DIR"] = data_dir
 # Browser tests keep an event loop in the main thread; nothing here is asynchronous.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"

@@ -17,7 +17,12 @@ def path_of(digest: str) -> Path:
 def store(data: bytes) -> str:
     """Write an archive durably; returns its SHA-256. Raises OSError when it cannot (a full disk)."""
     digest = sha256(data).hexdigest()
-    path = path_of(digest)
+    write_whole(path_of(digest), data)
+    return digest
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file so that a crash leaves the old one or the new one. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
     try:
@@ -29,7 +34,6 @@ def store(data: bytes) -> str:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    return digest
 
 
 def load(digest: str) -> bytes:

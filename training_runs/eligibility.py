@@ -17,6 +17,7 @@ from consent import countries, rules
 from consent.choices import Rule
 from consent.models import Census, Consent, Member
 from objections.models import Objection
+from training_runs.country_sets import Kept
 from training_runs.errors import FreezeRefused
 from training_runs.packing import pack
 
@@ -70,6 +71,9 @@ class Exclusion:
     members: Callable[[Question], list["QuerySet[Any]"]]
 
 
+REGION = "region"
+"""The one rule whose set is large and rarely changes: `country_sets` keeps it between freezes."""
+
 EXCLUSIONS: list[Exclusion] = [
     Exclusion(
         "erased",
@@ -96,7 +100,7 @@ EXCLUSIONS: list[Exclusion] = [
         lambda q: [Member.objects.minors(q.as_of), Member.objects.of_unknown_age()],
     ),
     Exclusion(
-        "region",
+        REGION,
         "the purpose is not allowed in the member's country",
         "the region rule of the country",
         lambda q: [Member.objects.in_countries(q.excluded)],
@@ -167,8 +171,14 @@ class Answer:
         }
 
 
-def decide(question: Question, parent_included: BitMap | None = None) -> Answer:
-    """Apply the table. Call it inside a snapshot. Raises FreezeRefused when the census disagrees."""
+def decide(
+    question: Question, parent_included: BitMap | None = None, kept: Kept | None = None
+) -> Answer:
+    """Apply the table. Call it inside a snapshot. Raises FreezeRefused when the census disagrees.
+
+    With `kept`, the members of the excluded countries are taken from the last freeze and only those whose
+    record was written since are read.
+    """
     census = Census.objects.get(pk=1)
     highest = Member.objects.aggregate(highest=Max("id"))["highest"] or 0
     if highest != census.total:
@@ -176,13 +186,25 @@ def decide(question: Question, parent_included: BitMap | None = None) -> Answer:
             f"The highest member number is {highest}, the census says {census.total}."
         )
     everybody = BitMap(range(1, highest + 1))
-    excluded: dict[str, BitMap] = {}
-    for exclusion in EXCLUSIONS:
-        excluded[exclusion.code] = BitMap.union(
-            BitMap(), *(pack(_numbers(rows), highest) for rows in exclusion.members(question))
-        )
-    unknown_age = pack(_numbers(Member.objects.of_unknown_age()), highest)
-    incomplete = excluded["erased"] | excluded["closed"] | excluded["country_unknown"] | unknown_age
+    changed = kept.changed() if kept else Member.objects.none()
+    asked = [
+        (exclusion.code, rows & changed if kept and exclusion.code == REGION else rows)
+        for exclusion in EXCLUSIONS
+        for rows in exclusion.members(question)
+    ]
+    *packed, ageless, written = pack(
+        [
+            _numbers(rows)
+            for rows in [*(rows for _, rows in asked), Member.objects.of_unknown_age(), changed]
+        ],
+        highest,
+    )
+    excluded = {exclusion.code: BitMap() for exclusion in EXCLUSIONS}
+    for (code, _), members in zip(asked, packed, strict=True):
+        excluded[code] |= members
+    if kept:
+        excluded[REGION] = kept.now(written, excluded[REGION])
+    incomplete = excluded["erased"] | excluded["closed"] | excluded["country_unknown"] | ageless
     if highest - len(incomplete) != census.complete:
         raise FreezeRefused(
             f"{highest - len(incomplete)} records look complete, the census says {census.complete}."

@@ -1,12 +1,15 @@
-"""From a queryset of member numbers to a Roaring bitmap, packed by one aggregate inside the database.
+"""From querysets of member numbers to Roaring bitmaps, packed by aggregates inside the database.
 
 The rows never become Python objects: PostgreSQL sends four bytes a number in one value, SQLite a list of
 digits. A value has a limit (1 GB), so large numbers of members are packed a range at a time.
 """
 
+import sys
 from array import array
+from collections.abc import Sequence
 from typing import Any
 
+import psycopg
 from django.db import connection
 from django.db.models import QuerySet
 from pyroaring import BitMap
@@ -17,40 +20,66 @@ RANGE = 2**27
 """Member numbers packed in one value: 512 MiB at most."""
 
 
-def pack(numbers: "QuerySet[Any, int]", highest: int) -> BitMap:
-    """The set of member numbers (1..`highest`) a flat `values_list` yields.
+def pack(rules: "Sequence[QuerySet[Any, int]]", highest: int) -> list[BitMap]:
+    """The set of member numbers (1..`highest`) of each flat `values_list`, all read by one statement.
 
     The database counts what it packs; another count here, or a number twice, raises FreezeRefused.
     """
-    sql, params = numbers.order_by().query.get_compiler(connection=connection).as_sql()
-    packed = BitMap()
-    counted = 0
-    with connection.cursor() as cursor:
-        for low in range(0, highest + 1, RANGE):
-            bounds = ""
-            if highest >= RANGE:
-                bounds = f" WHERE number >= {low} AND number < {low + RANGE}"
-            if connection.vendor == "postgresql":
-                cursor.execute(
-                    "SELECT string_agg(int4send(number), ''::bytea), count(*)"
-                    f" FROM ({sql}) AS chosen (number){bounds}",
-                    params,
-                )
-                values, count = cursor.fetchone()
-                part = array("I", values or b"")
-                part.byteswap()
-            else:
-                cursor.execute(
-                    f"WITH chosen (number) AS ({sql})"
-                    f" SELECT group_concat(number), count(*) FROM chosen{bounds}",
-                    params,
-                )
-                values, count = cursor.fetchone()
-                part = array("I", map(int, values.split(","))) if values else array("I")
-            packed |= BitMap(part)
-            counted += count
-    if counted != len(packed):
-        raise FreezeRefused(
-            f"A rule counted {counted} members and packed {len(packed)}: the freeze is stopped."
-        )
+    packed = [BitMap() for _ in rules]
+    counted = [0] * len(rules)
+    for low in range(0, highest + 1, RANGE):
+        values = _read(*_statement(rules, low if highest >= RANGE else None))
+        for place in range(len(rules)):
+            packed[place] |= _unpack(values[2 * place])
+            counted[place] += values[2 * place + 1]
+    for members, count in zip(packed, counted, strict=True):
+        if count != len(members):
+            raise FreezeRefused(
+                f"A rule counted {count} members and packed {len(members)}: the freeze is stopped."
+            )
     return packed
+
+
+def _statement(rules: "Sequence[QuerySet[Any, int]]", low: int | None) -> tuple[str, list[Any]]:
+    """One row: for each rule its members in [low, low + RANGE), packed, and how many they are."""
+    packing = (
+        "string_agg(int4send(number), ''::bytea)"
+        if connection.vendor == "postgresql"
+        else "group_concat(number)"
+    )
+    bounds = "" if low is None else f" WHERE number >= {low} AND number < {low + RANGE}"
+    parts, params = [], []
+    for place, numbers in enumerate(rules):
+        compiler = numbers.order_by().query.get_compiler(connection=connection, elide_empty=False)
+        sql, values = compiler.as_sql()
+        parts.append(
+            f"(WITH chosen (number) AS ({sql}) SELECT {packing}, count(*) FROM chosen{bounds})"
+            f" AS rule_{place}"
+        )
+        params += values
+    return f"SELECT * FROM {', '.join(parts)}", params
+
+
+def _read(sql: str, params: list[Any]) -> tuple[Any, ...]:
+    if connection.vendor == "postgresql":
+        connection.ensure_connection()
+        # Django's cursors take results as text, which doubles what is sent; this one is binary.
+        with psycopg.Cursor(connection.connection) as cursor:
+            row = cursor.execute(sql.encode(), params, binary=True).fetchone()
+    else:
+        with connection.cursor() as cursor:
+            row = cursor.execute(sql, params).fetchone()
+    assert row is not None
+    return row
+
+
+def _unpack(value: Any) -> BitMap:
+    if not value:
+        return BitMap()
+    if isinstance(value, str):
+        return BitMap(array("I", map(int, value.split(","))))
+    numbers = array("I", value)
+    # int4send writes the most significant byte first.
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return BitMap(numbers)

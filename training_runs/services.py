@@ -18,9 +18,9 @@ from consent.models import AccountReference, Member
 from portal import ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.references import next_reference
-from training_runs import archives, canaries, folding, manifest_file
+from training_runs import archives, canaries, country_sets, folding, manifest_file
 from training_runs.choices import NEXT_STATES, Agreement, FindingKind, RunState
-from training_runs.eligibility import BY_CODE, Answer, ask, decide, reasons_now
+from training_runs.eligibility import BY_CODE, REGION, Answer, ask, decide, reasons_now
 from training_runs.errors import (
     ForbiddenMove,
     ManifestBlocked,
@@ -225,13 +225,17 @@ def freeze(run_id: int) -> Manifest | None:
             )
             if run is None:
                 return Manifest.objects.filter(run_id=run_id).first()
-            answer = decide(ask(run.purpose, run.as_of, run.data_categories), _parent_included(run))
+            question = ask(run.purpose, run.as_of, run.data_categories)
+            kept = country_sets.load(question.excluded)
+            answer = decide(question, _parent_included(run), kept)
             canaries.check(answer)
             facts = header_facts(run, answer, cut)
         header, data = manifest_file.build(
             facts, answer.population, answer.included, answer.excluded
         )
         archives.store(data)
+        if kept is None or kept.members != answer.excluded[REGION]:
+            country_sets.keep(question.excluded, cut.size, answer.excluded[REGION])
         return _record_manifest(run_id, header, data, time.perf_counter() - started)
     except (PortalError, OSError, DatabaseError) as error:
         _note_failure(run_id, error)

@@ -1,0 +1,48 @@
+"""`make bench`: how long a freeze and an import take, as ratios within one run on PostgreSQL.
+
+Prints medians of several rounds, measured in turn so that a slow moment of the machine hits all of them.
+Ratios travel between machines; seconds do not.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from tools import testing  # noqa: F401  sets the environment before Django is imported
+
+MEMBERS = int(os.environ.get("BENCH_MEMBERS", 1_000_000))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", 7))
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+
+    from django.core.management import call_command
+    from django.db import connection
+
+    if connection.vendor != "postgresql":
+        raise SystemExit("The benchmark runs on PostgreSQL: unset DATABASE_URL or give one.")
+    call_command("migrate", verbosity=0)
+
+    from tools import bench_freeze, bench_import
+
+    print(
+        f"{MEMBERS:,} members, PostgreSQL {connection.pg_version // 10_000}, {os.cpu_count()} cores"
+    )
+    print()
+    bench_import.report(MEMBERS)
+    print()
+    bench_freeze.report(MEMBERS, ROUNDS)
+
+
+if __name__ == "__main__":
+    if not os.environ.get("TEST_DATABASE") and not os.environ.get("DATABASE_URL"):
+        # The environment is read once, at import: start over with it.
+        os.execve(
+            sys.executable,
+            [sys.executable, "-m", "tools.bench"],
+            {**os.environ, "TEST_DATABASE": "postgresql", "PYTHONPATH": str(Path.cwd())},
+        )
+    main()
