@@ -58,8 +58,9 @@ class NdjsonParser(parsers.BaseParser):
     media_type = "application/x-ndjson"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        lines: list[bytes] = stream.read().split(b"\n")
-        return lines[:-1] if not lines[-1].strip() else lines
+        text = stream.read()
+        lines = text.split(b"\n") if text.strip() else []
+        return lines[:-1] if lines and not lines[-1].strip() else lines
 
 
 class NdjsonRenderer(renderers.BaseRenderer):
@@ -89,7 +90,10 @@ class Input(serializers.Serializer[Any]):
 
 
 class Text(serializers.CharField):
-    """A JSON string; a number is not quietly made one."""
+    """A JSON string as it was sent; a number is not quietly made one, space not quietly cut off."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(trim_whitespace=False, **kwargs)
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

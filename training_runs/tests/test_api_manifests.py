@@ -1,0 +1,300 @@
+"""Manifests over HTTP: the summary, the archive and its parts, member lists, who withdrew since."""
+
+import csv
+import io
+from hashlib import sha256
+
+import pyarrow.parquet as pq
+import pytest
+from django.db import connection
+
+from consent import services as consent
+from portal.models import AccessRecord
+from tools import factories
+from training_runs import archives, manifest_file, services
+from training_runs.downloads import Span, Unsatisfiable, as_cell, span
+from training_runs.models import Manifest, Verification
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def api(client_of, engineer):
+    return client_of(engineer)
+
+
+@pytest.fixture
+def manifest(officer, second_officer, engineer) -> Manifest:
+    """Of acc-0 to acc-3; acc-4 is out."""
+    factories.open_world(officer, second_officer)
+    factories.add_members(5)
+    factories.decide("acc-4", "deny", actor="test")
+    return factories.freeze(engineer)
+
+
+def url(manifest, what=""):
+    return f"/api/v1/runs/{manifest.run.reference}/manifest{what}"
+
+
+def body(response):
+    return b"".join(response.streaming_content)
+
+
+def test_the_summary_says_who_is_out_in_the_words_of_the_header(api, manifest):
+    answer = api.get(url(manifest)).json()
+
+    assert answer["included"] == 4
+    assert answer["verification"] == "agrees"
+    assert answer["digest"] == manifest.digest
+    assert answer["header"] == manifest.header
+    assert sum(row["members"] for row in answer["excluded"] if row["code"] == "opted_out") == 2
+    assert answer["excluded"][0].keys() == {"code", "sentence", "ground", "members"}
+
+
+def test_the_archive_is_what_was_frozen(api, manifest):
+    answer = api.get(url(manifest, "/archive"))
+
+    data = body(answer)
+    assert sha256(data).hexdigest() == manifest.digest
+    assert len(manifest_file.parse(data).included) == 4
+    assert (
+        answer["Content-Disposition"] == f'attachment; filename="{manifest.run.reference}.manifest"'
+    )
+    assert answer["X-Content-Type-Options"] == "nosniff"
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["ETag"] == f'"{manifest.digest}"'
+    assert answer["Content-Length"] == str(len(data))
+
+
+def test_a_part_of_the_archive_is_sent_alone(api, manifest):
+    whole = body(api.get(url(manifest, "/archive")))
+
+    part = api.get(url(manifest, "/archive"), headers={"Range": "bytes=10-19"})
+    last = api.get(url(manifest, "/archive"), headers={"Range": "bytes=-5"})
+
+    assert part.status_code == 206
+    assert part["Content-Range"] == f"bytes 10-19/{len(whole)}"
+    assert body(part) == whole[10:20]
+    assert body(last) == whole[-5:]
+
+
+def test_a_range_beyond_the_end_is_refused_with_the_size(api, manifest):
+    answer = api.get(url(manifest, "/archive"), headers={"Range": f"bytes={manifest.size}-"})
+
+    assert answer.status_code == 416
+    assert answer["Content-Range"] == f"bytes */{manifest.size}"
+    assert answer.json()["code"] == "range_not_satisfiable"
+
+
+def test_a_range_of_another_version_gives_the_whole(api, manifest):
+    answer = api.get(
+        url(manifest, "/archive"), headers={"Range": "bytes=0-1", "If-Range": '"another"'}
+    )
+
+    assert answer.status_code == 200
+    assert len(body(answer)) == manifest.size
+
+
+def test_who_has_the_archive_is_not_sent_it_again(api, manifest):
+    answer = api.get(url(manifest, "/archive"), headers={"If-None-Match": f'"{manifest.digest}"'})
+
+    assert answer.status_code == 304
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", None),
+        ("bytes=0-", Span(0, 100)),
+        ("bytes=0-0", Span(0, 1)),
+        ("bytes=90-200", Span(90, 10)),
+        ("bytes=-200", Span(0, 100)),
+        ("bytes=-1", Span(99, 1)),
+        ("bytes=5-4", None),
+        ("bytes=0-1,5-6", None),
+        ("bytes=a-b", None),
+        ("bytes=-", None),
+        ("lines=0-1", None),
+        ("bytes=0-99999999999999999999999", None),
+    ],
+)
+def test_a_range_header_names_a_span_or_nothing(header, expected):
+    assert span(header, 100) == expected
+
+
+@pytest.mark.parametrize("header", ["bytes=100-", "bytes=-0"])
+def test_a_span_without_a_byte_is_unsatisfiable(header):
+    with pytest.raises(Unsatisfiable):
+        span(header, 100)
+
+
+def test_the_member_list_as_csv(api, manifest, officer):
+    factories.decide("acc-1", "deny", actor="test")
+    consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
+
+    answer = api.get(url(manifest, "/members.csv"))
+
+    rows = list(csv.reader(io.StringIO(body(answer).decode())))
+    assert rows[0] == ["member_number", "account_ref"]
+    assert [row[1] for row in rows[1:]] == ["acc-0", "acc-1", "acc-3"]
+    assert answer["Members-Included"] == "4"
+    assert answer["Members-Withdrawn-Since"] == "2"
+    assert answer["Members-Erased-Since"] == "1"
+    assert answer["Content-Disposition"].startswith("attachment;")
+
+
+def test_the_member_list_as_parquet(api, manifest):
+    answer = api.get(url(manifest, "/members.parquet"))
+
+    table = pq.read_table(io.BytesIO(body(answer)))
+    assert table.column("account_ref").to_pylist() == ["acc-0", "acc-1", "acc-2", "acc-3"]
+    assert set(table.column("member_number").to_pylist()) == set(
+        manifest_file.parse(archives.load(manifest.digest)).included
+    )
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\tx", "\rx"])
+def test_no_cell_begins_a_formula(text):
+    assert as_cell(text) == f"'{text}"
+
+
+def test_a_reference_that_looks_like_a_formula_is_escaped_in_the_list(
+    api, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_member("=cmd|calc")
+    factories.add_member('a,b"c')
+    manifest = factories.freeze(engineer)
+
+    rows = list(csv.reader(io.StringIO(body(api.get(url(manifest, "/members.csv"))).decode())))
+
+    assert [row[1] for row in rows[1:]] == ["'=cmd|calc", 'a,b"c']
+
+
+def test_who_withdrew_since_is_listed_with_the_reason_in_pages(api, manifest, officer):
+    factories.decide("acc-1", "deny", actor="test")
+    consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    first = api.get(f"{path}?page_size=1").json()
+    second = api.get(first["next"]).json()
+
+    assert first["included"] == 4
+    assert first["withdrawn"] == 2
+    assert first["by_reason"] == {"opted_out": 1, "erased": 1}
+    assert [(row["account_ref"], row["reasons"]) for row in first["results"]] == [
+        ("acc-1", ["opted_out"])
+    ]
+    assert [(row["account_ref"], row["reasons"]) for row in second["results"]] == [
+        (None, ["erased"])
+    ]
+    assert second["next"] is None
+
+
+def test_nobody_withdrew(api, manifest):
+    answer = api.get(f"/api/v1/runs/{manifest.run.reference}/withdrawn").json()
+
+    assert answer == {"included": 4, "withdrawn": 0, "by_reason": {}, "next": None, "results": []}
+
+
+DOWNLOADS = ["/archive", "/members.csv", "/members.parquet"]
+
+
+@pytest.mark.parametrize("what", DOWNLOADS)
+def test_a_manifest_that_is_not_verified_yet_cannot_be_downloaded(
+    api, officer, second_officer, engineer, what
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(1)
+    manifest = factories.freeze(engineer, verified=False)
+
+    answer = api.get(url(manifest, what))
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "manifest_not_ready"
+
+
+@pytest.mark.parametrize("what", DOWNLOADS)
+def test_a_manifest_that_does_not_verify_is_shown_and_not_handed_out(api, manifest, what):
+    archives.path_of(manifest.digest).write_bytes(b"something else")
+    services.verify(manifest)
+
+    refused = api.get(url(manifest, what))
+
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "manifest_blocked"
+    assert api.get(url(manifest)).json()["verification"] == "differs"
+    assert Verification.objects.count() == 2
+
+
+@pytest.mark.parametrize("what", DOWNLOADS)
+def test_an_archive_damaged_after_its_verification_is_not_handed_out(api, manifest, what):
+    archives.path_of(manifest.digest).write_bytes(b"something else")
+
+    answer = api.get(url(manifest, what))
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "manifest_damaged"
+
+
+@pytest.mark.parametrize("what", [*DOWNLOADS, ""])
+def test_a_run_without_a_manifest_has_nothing_to_read(api, engineer, what):
+    run = factories.register(engineer)
+
+    answer = api.get(f"/api/v1/runs/{run.reference}/manifest{what}")
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "manifest_not_ready"
+
+
+@pytest.mark.parametrize(
+    ("what", "person", "status"),
+    [
+        ("/archive", "auditor", 200),
+        ("/archive", "officer", 403),
+        ("/archive", "second_engineer", 403),
+        ("/members.csv", "auditor", 403),
+        ("/members.csv", "second_engineer", 403),
+        ("/members.parquet", "officer", 403),
+        ("", "auditor", 200),
+        ("", "officer", 200),
+        ("", "second_engineer", 200),
+    ],
+)
+def test_who_may_read_a_manifest_that_is_not_theirs(
+    request, client_of, manifest, what, person, status
+):
+    answer = client_of(request.getfixturevalue(person)).get(url(manifest, what))
+
+    assert answer.status_code == status
+
+
+READS = [
+    ("manifest", "manifest.summary"),
+    ("manifest/archive", "manifest.archive"),
+    ("manifest/members.csv", "manifest.members"),
+    ("manifest/members.parquet", "manifest.members"),
+    ("withdrawn", "manifest.withdrawn"),
+]
+
+
+@pytest.mark.parametrize(("what", "kind"), READS)
+def test_every_read_of_a_manifest_is_recorded(api, manifest, engineer, what, kind):
+    api.get(f"/api/v1/runs/{manifest.run.reference}/{what}")
+
+    record = AccessRecord.objects.get()
+    assert (record.kind, record.subject, record.user) == (kind, manifest.run.reference, engineer)
+
+
+@pytest.mark.parametrize(("what", "kind"), READS)
+def test_a_read_that_cannot_be_recorded_is_refused(api, manifest, what, kind):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE portal_accessrecord RENAME TO portal_accessrecord_gone")
+    try:
+        answer = api.get(f"/api/v1/runs/{manifest.run.reference}/{what}")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE portal_accessrecord_gone RENAME TO portal_accessrecord")
+
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "read_not_recorded"

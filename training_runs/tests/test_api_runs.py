@@ -1,0 +1,250 @@
+"""Runs over HTTP: register, preview, start, follow, complete, cancel."""
+
+import base64
+import time
+
+import pytest
+from django.conf import settings
+
+from consent.models import Decision
+from portal.models import Entry
+from tools import factories
+from training_runs import services
+from training_runs.models import Finding, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+RUN = {
+    "tracker_run_id": "mlflow-1",
+    "purpose": "generative-ai",
+    "data_categories": ["posts", "profile"],
+}
+
+
+@pytest.fixture
+def api(client_of, engineer):
+    return client_of(engineer)
+
+
+@pytest.fixture
+def world(officer, second_officer):
+    factories.open_world(officer, second_officer)
+    return factories.add_members(3)
+
+
+def post(client, path, body=None):
+    return client.post(f"/api/v1/{path}", body, content_type="application/json")
+
+
+def test_a_run_is_registered_once_however_often_it_is_sent(api):
+    first = post(api, "runs", RUN)
+    again = post(api, "runs", RUN)
+
+    assert first.status_code == 201
+    assert first["Location"] == f"/api/v1/runs/{first.json()['reference']}"
+    assert again.status_code == 200
+    assert again.json() == first.json()
+    assert first.json()["state"] == "registered"
+    assert first.json()["manifest"] is None
+    assert Run.objects.count() == 1
+
+
+def test_a_tracker_id_with_other_facts_is_refused(api):
+    post(api, "runs", RUN)
+
+    answer = post(api, "runs", {**RUN, "purpose": "safety"})
+
+    assert answer.status_code == 422
+    assert answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "tracker_id_reused"
+
+
+def test_a_parent_that_does_not_exist_is_named_in_the_error(api):
+    answer = post(api, "runs", {**RUN, "parent": "TR-1999-000001"})
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"] == [
+        {"field": "parent", "code": "unknown_run", "detail": "There is no such run."}
+    ]
+
+
+def test_a_start_without_a_notice_says_every_gap(api, engineer):
+    run = factories.register(engineer)
+
+    answer = post(api, f"runs/{run.reference}/start")
+
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "start_refused"
+    assert {reason["code"] for reason in answer.json()["reasons"]} == {
+        "no_country_allowed",
+        "no_notice_in_force",
+    }
+
+
+def test_the_preview_counts_and_writes_nothing(api, engineer, world):
+    factories.decide("acc-0", "deny", actor="test")
+    run = factories.register(engineer)
+    entries = Entry.objects.count()
+
+    answer = api.get(f"/api/v1/runs/{run.reference}/preview").json()
+
+    assert answer["included"] == 2
+    # Three members and a canary for each of the ten exclusions.
+    assert answer["population"] == 13
+    out = {row["code"]: row["members"] for row in answer["excluded"]}
+    # acc-0 and the canary.
+    assert out["opted_out"] == 2
+    assert Entry.objects.count() == entries
+
+
+def test_a_run_goes_from_registered_to_completed(api, engineer, world):
+    reference = post(api, "runs", RUN).json()["reference"]
+
+    started = post(api, f"runs/{reference}/start")
+
+    assert started.status_code == 202
+    assert started["Location"] == f"/api/v1/runs/{reference}"
+    assert started.json()["state"] == "requested"
+
+    services.sweep()
+    frozen = api.get(f"/api/v1/runs/{reference}").json()
+
+    assert frozen["state"] == "frozen"
+    assert frozen["manifest"]["included"] == 3
+    assert frozen["manifest"]["verification"] == "agrees"
+
+    digest = frozen["manifest"]["digest"]
+    completed = post(api, f"runs/{reference}/complete", {"trained_digest": digest})
+
+    assert completed.status_code == 200
+    assert completed.json()["state"] == "completed"
+    assert not Finding.objects.exists()
+
+
+def test_training_on_another_digest_is_recorded_with_a_finding(api, engineer, world):
+    manifest = factories.freeze(engineer)
+
+    answer = post(api, f"runs/{manifest.run.reference}/complete", {"trained_digest": "0" * 64})
+
+    assert answer.status_code == 200
+    assert Finding.objects.get().detail == {"frozen": manifest.digest, "trained": "0" * 64}
+
+
+def test_a_cancelled_run_does_not_start(api, engineer, world):
+    run = factories.register(engineer)
+
+    cancelled = post(api, f"runs/{run.reference}/cancel", {"reason": "wrong data"})
+    started = post(api, f"runs/{run.reference}/start")
+
+    assert cancelled.json()["state"] == "cancelled"
+    assert started.status_code == 409
+    assert started.json()["code"] == "forbidden_move"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("start", None),
+        ("complete", {"trained_digest": "0" * 64}),
+        ("cancel", {"reason": "not mine"}),
+        ("explanation", {"account_ref": "acc-0"}),
+    ],
+)
+def test_an_engineer_sees_a_colleagues_run_and_cannot_act_on_it(
+    client_of, engineer, second_engineer, world, path, body
+):
+    manifest = factories.freeze(engineer)
+    colleague = client_of(second_engineer)
+
+    seen = colleague.get(f"/api/v1/runs/{manifest.run.reference}")
+    answer = post(colleague, f"runs/{manifest.run.reference}/{path}", body)
+
+    assert seen.status_code == 200
+    assert answer.status_code == 403
+    assert answer.json()["code"] == "not_your_run"
+
+
+def test_an_unknown_run_is_a_404_in_json(api):
+    answer = api.get("/api/v1/runs/TR-2026-999999")
+
+    assert answer.status_code == 404
+    assert answer.json()["code"] == "not_found"
+
+
+def test_runs_are_listed_by_state_and_purpose_in_pages(api, engineer):
+    runs = [factories.register(engineer) for _ in range(3)]
+    factories.register(engineer, purpose="safety")
+    services.cancel(run=runs[0], actor=engineer, reason="test")
+
+    first = api.get("/api/v1/runs?state=registered&purpose=generative-ai&page_size=1").json()
+    second = api.get(first["next"]).json()
+
+    assert [run["reference"] for run in first["results"]] == [runs[2].reference]
+    assert [run["reference"] for run in second["results"]] == [runs[1].reference]
+    assert second["next"] is None
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_list_of_runs_asks_as_many_queries_for_one_as_for_three(
+    api, engineer, world, count, django_assert_num_queries
+):
+    for _ in range(count):
+        factories.freeze(engineer)
+
+    # Session, user, two for permissions, runs with all beside them, verifications.
+    with django_assert_num_queries(6):
+        answer = api.get("/api/v1/runs")
+
+    assert len(answer.json()["results"]) == count
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["state=bogus", "ordering=owner", "page_size=0", "page_size=501", "state=frozen&state=frozen"],
+)
+def test_a_query_that_is_not_understood_is_refused(api, query):
+    answer = api.get(f"/api/v1/runs?{query}")
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["field"] == query.split("=")[0]
+
+
+@pytest.mark.parametrize("position", ["abc", "99999999999999999999999", "-1"])
+def test_a_forged_cursor_is_refused(api, position):
+    cursor = base64.b64encode(f"p={position}".encode()).decode()
+
+    assert api.get("/api/v1/runs", {"cursor": cursor}).status_code == 404
+
+
+def test_a_broker_that_is_away_costs_no_more_than_a_moment(api, engineer, world, caplog):
+    run = factories.register(engineer)
+    # Nothing of these tests listens there.
+    assert not settings.BROKER_SOCKET.exists()
+
+    started = time.monotonic()
+    answer = post(api, f"runs/{run.reference}/start")
+
+    assert answer.status_code == 202
+    assert time.monotonic() - started < 2.5
+    assert [record.name for record in caplog.records if record.levelname == "ERROR"]
+    assert Run.objects.get().state == "requested"
+
+
+def test_a_member_is_explained_as_frozen_and_as_now(api, engineer, world):
+    factories.decide("acc-0", "deny", actor="test")
+    manifest = factories.freeze(engineer)
+    factories.decide("acc-1", "deny", actor="test")
+    path = f"runs/{manifest.run.reference}/explanation"
+
+    left_out = post(api, path, {"account_ref": "acc-0"}).json()
+    went_later = post(api, path, {"account_ref": "acc-1"}).json()
+
+    assert not left_out["frozen"]["is_in"]
+    assert [reason["code"] for reason in left_out["frozen"]["reasons"]] == ["opted_out"]
+    assert went_later["frozen"] == {"is_in": True, "reasons": []}
+    assert not went_later["now"]["is_in"]
+    assert went_later["sentences"] == [
+        f"The member was in {manifest.run.reference}.",
+        "The member would be out of a run started now because the member switched the setting off.",
+    ]
+    assert Decision.objects.exclude(source_id__startswith="canary").count() == 2
