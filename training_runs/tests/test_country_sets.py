@@ -15,7 +15,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def excluded_countries(officer, second_officer):
-    """Germany is excluded, the rest of the world is not."""
+    """Germany is excluded, the rest of the world is not, and somebody lives there."""
+    add_members(1, prefix="american")
     open_world(officer, second_officer)
     allow(officer, second_officer, purposes=["generative-ai"], codes=["DE"], rule="excluded")
     return ask("generative-ai", ADULT.replace(year=2026), ["posts"]).excluded
