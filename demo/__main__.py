@@ -28,13 +28,14 @@ def main() -> int:
         print(f"{time.monotonic() - began:6.1f} s  {sentence.lstrip(chr(10))}", flush=True)
 
     with stage.only_demo():
-        say(f"An empty portal in {stage.DATA_DIR.relative_to(stage.ROOT)}: SQLite, migrated.")
+        say(f"Preparing an empty portal on SQLite in {stage.DATA_DIR}.")
         stage.empty_portal()
         stage.invite_people()
         tokens = stage.issue_tokens()
         people = list(population.members(options.members, today=dt.date.today()))
-        say(f"{len(people):,} synthetic members; importing them.")
-        stage.import_members(people)
+        say(f"Importing {len(people):,} synthetic members.")
+        for line in stage.import_members(people):
+            say(f"  {line}")
         say("Starting broker, worker and web server.")
         with stage.served() as address:
             say(f"The portal answers at http://{address[0]}:{address[1]}/.")

@@ -20,7 +20,7 @@ from demo.population import Person
 from portal import children
 
 ROOT = Path(__file__).resolve().parent.parent
-DATA_DIR = ROOT / "var" / "demo"
+DATA_DIR = Path(os.environ.get("DEMO_DATA_DIR", ROOT / "var" / "demo")).resolve()
 LOGINS = "logins.txt"
 
 # user name, role (the constant's name in portal.roles), what the person does in the story
@@ -53,11 +53,11 @@ class Tokens:
 def only_demo() -> Iterator[None]:
     """One demo at a time: it empties its data directory."""
     DATA_DIR.parent.mkdir(parents=True, exist_ok=True)
-    with (DATA_DIR.parent / "demo.lock").open("w") as lock:
+    with DATA_DIR.with_suffix(".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise CannotBegin("Another demo is running here: let it end first.") from None
+            raise CannotBegin(f"Another demo is running on {DATA_DIR}: let it end first.") from None
         yield
 
 
@@ -140,13 +140,15 @@ def issue_tokens() -> Tokens:
     return Tokens(product_token, trainer_token)
 
 
-def import_members(people: list[Person]) -> None:
-    """Through the same door as real ones: a file and `manage.py import_members`."""
+def import_members(people: list[Person]) -> list[str]:
+    """Through the same door as real ones: a file and `manage.py import_members`. Returns what it says."""
     from django.core.management import call_command
 
     path = DATA_DIR / "members.csv.gz"
     population.write_csv(path, people)
-    call_command("import_members", str(path))
+    said = io.StringIO()
+    call_command("import_members", str(path), stdout=said)
+    return said.getvalue().splitlines()
 
 
 def load_rules(day: dt.date) -> None:

@@ -1,0 +1,90 @@
+"""The two commands as processes, on a small population and in a directory of their own."""
+
+import fcntl
+import os
+import subprocess
+import sys
+
+import pytest
+
+from demo import stage
+
+PATIENCE = 240
+
+
+@pytest.fixture
+def data_dir(tmp_path):
+    return tmp_path / "demo"
+
+
+def run(module, *arguments, data_dir):
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"DEMO_DATA_DIR": str(data_dir)},
+        cwd=stage.ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def is_free(lock):
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "DATABASE_URL" in os.environ, reason="the demo is on SQLite: told there already"
+)
+def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(data_dir):
+    for _ in range(2):
+        told = run("demo", "--members", "2000", data_dir=data_dir)
+
+        assert told.returncode == 0, told.stdout + told.stderr
+        runs = [line for line in told.stdout.splitlines() if line.startswith("TR-")]
+        assert [line.split()[-1] for line in runs] == ["yes"] * 5
+        assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
+        assert "because the member switched the setting off." in told.stdout
+        assert "all manifests verified" in told.stdout
+        # Every part of the portal holds this lock as long as it lives.
+        assert is_free(data_dir / "run" / "parts.lock")
+
+
+def test_a_demo_is_refused_while_another_one_runs(data_dir):
+    data_dir.parent.mkdir(exist_ok=True)
+    with data_dir.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        refused = run("demo", data_dir=data_dir)
+
+    assert refused.returncode == 2
+    assert refused.stderr == f"Another demo is running on {data_dir}: let it end first.\n"
+
+
+def test_a_demo_is_refused_while_its_data_is_served(data_dir):
+    (data_dir / "run").mkdir(parents=True)
+    with (data_dir / "run" / "launcher.lock").open("w") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        refused = run("demo", data_dir=data_dir)
+
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        f"The portal is running on {data_dir} already (process 4711):"
+        " stop it first, or choose another PORTAL_DATA_DIR.\n"
+    )
+
+
+def test_without_demo_data_there_is_nothing_to_run(data_dir):
+    refused = run("demo.portal", data_dir=data_dir)
+
+    assert refused.returncode == 2
+    assert refused.stderr == "There is no demo data yet: run `make demo` first.\n"
