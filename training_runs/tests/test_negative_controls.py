@@ -19,9 +19,8 @@ from consent.models import Member
 from portal import ledger
 from portal.models import Entry
 from training_runs import canaries
-from training_runs.eligibility import EXCLUSIONS, Question, _numbers, ask
+from training_runs.eligibility import EXCLUSIONS, Question, ask
 from training_runs.models import Canary
-from training_runs.packing import pack
 from training_runs.tests import racing
 
 ATTEMPTS = 8
@@ -39,7 +38,8 @@ def _included(question: Question, between: Pause = lambda: None) -> BitMap:
     included = BitMap(range(1, highest + 1))
     for exclusion in EXCLUSIONS:
         for rows in exclusion.members(question):
-            included -= pack(_numbers(rows), highest)
+            field = "id" if rows.model is Member else "member_id"
+            included -= BitMap(number for number in rows.values_list(field, flat=True) if number)
         between()
     return included
 

@@ -1,0 +1,260 @@
+"""Whatever dies, a requested run ends frozen, with one manifest, within two sweeps. With a real worker and broker."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import kombu.pools
+import pytest
+import redis
+from django.conf import settings
+from django.db import connection
+from django.urls import reverse
+
+from portal.celery import app
+from portal.embedded import broker
+from portal.models import Entry
+from tools import factories
+from training_runs import services
+from training_runs.models import FreezeAttempt, Manifest, Run
+from training_runs.tasks import freeze_run
+
+WORKERS, KILLS = 3, 6
+"""Each worker loses five child processes, then dies itself."""
+# Enough that a freeze lasts long enough to be killed in each of its steps.
+MEMBERS = 60_000
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _no_broker() -> Iterator[None]:
+    """Unless a test asks for one there is none."""
+    before = app.conf.broker_url
+    _send_to("redis+socket:///nowhere/valkey.sock")
+    yield
+    _send_to(before)
+
+
+@pytest.fixture
+def queue(_no_broker: None, tmp_path: Path) -> Iterator[str]:
+    """An embedded broker of the test's own, and the tasks' messages go there."""
+    with broker(tmp_path / "valkey.sock") as url:
+        _send_to(url)
+        yield url
+
+
+def _send_to(url: str) -> None:
+    app.conf.broker_url = url
+    kombu.pools.reset()
+    app._pool = app.amqp._producer_pool = None
+
+
+def _database_url() -> str:
+    """The test's database, as another process names it."""
+    name = str(connection.settings_dict["NAME"])
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{name}"
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
+
+
+@contextmanager
+def worker(url: str, *, processes: int = 1) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Celery worker without its sweeper, ready for work; killed at the end, children too."""
+    home = Path(settings.MANIFEST_DIR).parent
+    environment = {
+        **os.environ,
+        "DATABASE_URL": _database_url(),
+        "PORTAL_DATA_DIR": str(home),
+        "REDIS_URL": url,
+    }
+    log = home / "worker.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "portal", "worker", "--concurrency", str(processes),
+             "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"],
+            env=environment, cwd=settings.BASE_DIR, stdout=output, stderr=output,
+            start_new_session=True,
+        )  # fmt: skip
+    try:
+        _until(lambda: process.poll() is not None or bool(app.control.ping(timeout=0.2)), 30)
+        assert process.poll() is None, log.read_text()[-2000:]
+        yield process
+    finally:
+        _kill(process)
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """kill -9 of the worker and its children, all at once."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _until(is_so: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def _requested(owner, count: int) -> list[Run]:
+    runs = [factories.register(owner) for _ in range(count)]
+    return [services.start(run=run, actor=owner) for run in runs]
+
+
+def _assert_frozen_once(runs: list[Run]) -> None:
+    """Every run has one manifest, one entry that froze it, and the second way agrees."""
+    references = sorted(run.reference for run in runs)
+    manifests = Manifest.objects.with_agreement().filter(run__in=runs).select_related("run")
+    assert sorted(manifest.run.reference for manifest in manifests) == references
+    assert all(manifest.agrees and not manifest.differs for manifest in manifests)
+    assert {manifest.run.state for manifest in manifests} == {"frozen"}
+    frozen = Entry.objects.filter(kind="run.frozen").values_list("subject", flat=True)
+    assert sorted(frozen) == references
+    assert not FreezeAttempt.objects.exists()
+
+
+def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
+    queue, officer, second_officer, engineer
+):
+    chance = random.Random(15)
+    factories.open_world(officer, second_officer)
+    factories.add_members(MEMBERS)
+    runs = []
+    interrupted = 0
+
+    for _ in range(WORKERS):
+        with worker(queue) as process:
+            for kill in range(KILLS):
+                (run,) = _requested(engineer, 1)
+                runs.append(run)
+                freeze_run.delay(run.pk)
+                time.sleep(chance.uniform(0.0, 0.25))
+                if kill < KILLS - 1:
+                    _kill_children()
+                else:
+                    _kill(process)
+                interrupted += not Manifest.objects.filter(run=run).exists()
+                # Frozen with a manifest or requested without one: nothing in between.
+                assert not Run.objects.filter(state="frozen", manifest=None).exists()
+                assert not Manifest.objects.exclude(run__state="frozen").exists()
+
+    assert interrupted > 0
+    # The broker would bring what nobody acknowledged back an hour later; the sweep does not wait.
+    services.sweep()
+    services.sweep()
+    _assert_frozen_once(runs)
+
+
+def _kill_children() -> None:
+    """kill -9 of the process at work; the worker's parent process starts another one."""
+    ((answer,),) = [
+        reply.values() for reply in app.control.broadcast("stats", reply=True, limit=1, timeout=5)
+    ]
+    for pid in answer["pool"]["processes"]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_messages_lost_with_the_broker_are_made_up_by_the_sweep(
+    queue, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(10)
+    runs = _requested(engineer, 3)
+    for run in runs:
+        freeze_run.delay(run.pk)
+
+    redis.Redis(unix_socket_path=queue.removeprefix("redis+socket://")).flushall()
+    with worker(queue):
+        assert not Manifest.objects.exists()
+        services.sweep()
+
+    _assert_frozen_once(runs)
+
+
+def test_the_same_message_delivered_ten_times_freezes_once(
+    queue, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(5_000)
+    (run,) = _requested(engineer, 1)
+
+    with worker(queue, processes=4):
+        for _ in range(10):
+            freeze_run.delay(run.pk)
+        _until(lambda: Manifest.objects.with_agreement().filter(agrees=True).exists(), 30)
+        # All ten were taken and acknowledged.
+        client = redis.Redis(unix_socket_path=queue.removeprefix("redis+socket://"))
+        _until(lambda: not client.llen("celery") and not client.hlen("unacked"), 30)
+
+    _assert_frozen_once([run])
+
+
+def test_ten_freezes_of_one_run_at_once_make_one_manifest(officer, second_officer, engineer):
+    factories.open_world(officer, second_officer)
+    factories.add_members(500)
+    (run,) = _requested(engineer, 1)
+    together = threading.Barrier(10)
+    faults = []
+
+    def freeze() -> None:
+        together.wait()
+        try:
+            services.freeze(run.pk)
+        except Exception as fault:  # whatever it is, the test must see it
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=freeze) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+    services.verify(Manifest.objects.get(run=run))
+    _assert_frozen_once([run])
+
+
+def test_without_a_broker_a_start_is_answered_at_once_and_a_sweep_freezes(
+    officer, second_officer, engineer, client_of
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(10)
+    run = factories.register(engineer)
+    browser = client_of(engineer)
+
+    before = time.monotonic()
+    answer = browser.post(reverse("api:run-start", args=[run.reference]))
+    waited = time.monotonic() - before
+    services.sweep()
+
+    assert answer.status_code == 202
+    assert waited < 5
+    _assert_frozen_once([run])
+
+
+def test_a_broker_that_dies_after_the_freeze_costs_the_worker_nothing(
+    officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(10)
+    (run,) = _requested(engineer, 1)
+
+    freeze_run(run.pk)
+
+    assert Manifest.objects.filter(run=run).count() == 1
+    services.sweep()
+    _assert_frozen_once([run])
