@@ -4,8 +4,7 @@ Every view asks for its own permission: the admin alone lets all staff in. ML en
 """
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -22,7 +21,7 @@ from consent import countries
 from consent.choices import DataCategory
 from portal import start_page
 from portal.access import record_read
-from portal.admin_site import page, refusal_shown_in
+from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError, StaleEdit
 from portal.forms import ConfirmForm
 from training_runs import services, tasks
@@ -112,8 +111,8 @@ def gaps_in_words(refusal: StartRefused) -> list[str]:
     for reason in refusal.reasons:
         match reason["code"]:
             case "no_notice":
-                gap = tuple(reason["data_categories"])  # type: ignore[arg-type]  # a list of words
-                by_gap.setdefault(gap, []).append(countries.name(str(reason["country"])))
+                gap = cast(list[str], reason["data_categories"])
+                by_gap.setdefault(tuple(gap), []).append(countries.name(str(reason["country"])))
             case "no_data_categories":
                 words.append("Declare the data categories the run uses.")
             case "no_country_allowed":
@@ -122,8 +121,8 @@ def gaps_in_words(refusal: StartRefused) -> list[str]:
                 words.append("No approved notice for the purpose is in force.")
             case "nobody_eligible":
                 words.append("Every member is out for one of the reasons shown.")
-    for gap, names in by_gap.items():
-        what = ", ".join(DataCategory(category).label for category in gap) or "the purpose"
+    for categories, names in by_gap.items():
+        what = ", ".join(DataCategory(word).label for word in categories) or "the purpose"
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         words.append(f"No notice in force covers {what} in {shown}.")
     return words
@@ -138,7 +137,7 @@ def register_run(request: HttpRequest) -> HttpResponse:
     form = RegisterForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            run, is_new = services.register(owner=request.user, **form.cleaned_data)
+            run, is_new = services.register(owner=staff(request), **form.cleaned_data)
             messages.success(
                 request,
                 f"Registered as {run.reference}."
@@ -167,12 +166,12 @@ def start_run(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             try:
-                run = services.start(run=run, actor=request.user)
+                run = services.start(run=run, actor=staff(request))
             except StartRefused as refusal:
                 gaps = gaps_in_words(refusal)
                 raise
             # The run row is the queue: a message that is lost only costs the time until the next sweep.
-            transaction.on_commit(partial(tasks.freeze_run.delay, run.pk), robust=True)
+            transaction.on_commit(lambda: tasks.freeze_run.delay(run.pk), robust=True)
             messages.success(request, f"{run.reference} is started. Its manifest is being frozen.")
             return HttpResponseRedirect(url_of(run))
     rows, refusal_text = _preview(run)
@@ -205,7 +204,7 @@ def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
     form = CancelForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            services.cancel(run=run, actor=request.user, **form.cleaned_data)
+            services.cancel(run=run, actor=staff(request), **form.cleaned_data)
             messages.success(request, f"{run.reference} is cancelled.")
             return HttpResponseRedirect(url_of(run))
     return page(
@@ -232,7 +231,7 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             try:
-                services.rename(run=run, actor=request.user, **form.cleaned_data)
+                services.rename(run=run, actor=staff(request), **form.cleaned_data)
             except StaleEdit:
                 form.look_again(run.version)
                 form.add_error(
@@ -281,7 +280,7 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def request_verification(manifest: Manifest) -> None:
-    transaction.on_commit(partial(tasks.verify_manifest.delay, manifest.pk), robust=True)
+    transaction.on_commit(lambda: tasks.verify_manifest.delay(manifest.pk), robust=True)
 
 
 @require_POST
@@ -296,7 +295,7 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
     context: dict[str, Any] = {}
     if form.is_valid():
         member = form.cleaned_data["member"]
-        record_read(request.user, "run.explained", f"member:{member.pk}", purpose=run.reference)
+        record_read(staff(request), "run.explained", f"member:{member.pk}", purpose=run.reference)
         with refusal_shown_in(form):
             context["answer"] = services.explain(run, member).sentences
     return page(
@@ -366,7 +365,7 @@ def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, 
 
 @start_page.panel("training_runs.start_run", order=20)
 def own_runs_panel(request: HttpRequest) -> start_page.Panel:
-    runs = Run.objects.owned_by(request.user)
+    runs = Run.objects.owned_by(staff(request))
     changelist = reverse("admin:training_runs_run_changelist")
     counts = dict(runs.order_by().values_list("state").annotate(Count("pk")))
     return start_page.Panel(
@@ -386,7 +385,7 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
 
 @start_page.panel("training_runs.start_run", order=21)
 def attempts_panel(request: HttpRequest) -> start_page.Panel:
-    failing = FreezeAttempt.objects.filter(run__owner=request.user).select_related("run")
+    failing = FreezeAttempt.objects.filter(run__owner=staff(request)).select_related("run")
     return start_page.Panel(
         "Freezes that failed so far",
         [
