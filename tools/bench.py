@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tools import testing  # noqa: F401  sets the environment before Django is imported
 
-MEMBERS = int(os.environ.get("BENCH_MEMBERS", 1_000_000))
-ROUNDS = int(os.environ.get("BENCH_ROUNDS", 7))
+MEMBERS = int(os.environ.get("BENCH_MEMBERS", "1000000"))
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 
 
 def main() -> None:
@@ -28,9 +28,10 @@ def main() -> None:
 
     from tools import bench_freeze, bench_import
 
-    print(
-        f"{MEMBERS:,} members, PostgreSQL {connection.pg_version // 10_000}, {os.cpu_count()} cores"
-    )
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW server_version")
+        (version,) = cursor.fetchone()
+    print(f"{MEMBERS:,} members, PostgreSQL {version}, {os.cpu_count()} cores")
     print()
     bench_import.report(MEMBERS)
     print()
@@ -40,7 +41,7 @@ def main() -> None:
 if __name__ == "__main__":
     if not os.environ.get("TEST_DATABASE") and not os.environ.get("DATABASE_URL"):
         # The environment is read once, at import: start over with it.
-        os.execve(
+        os.execve(  # noqa: S606  this program, with another environment
             sys.executable,
             [sys.executable, "-m", "tools.bench"],
             {**os.environ, "TEST_DATABASE": "postgresql", "PYTHONPATH": str(Path.cwd())},

@@ -1,7 +1,9 @@
 """A freeze against reading the ids once, against rows in a table, and against a loop over the ORM."""
 
 import datetime as dt
+import itertools
 import random
+from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.core.management import call_command
@@ -37,8 +39,8 @@ def report(count: int, rounds: int) -> None:
         rounds,
         {
             "freeze": lambda: runs.freeze(queue.pop().pk),
-            "server": lambda: _copy_ids_on_the_server(),
-            "client": lambda: _copy_ids_to_a_client(),
+            "server": _copy_ids_on_the_server,
+            "client": _copy_ids_to_a_client,
         },
     )
     found |= medians(1, {"rows": lambda: _insert_rows(question), "loop": lambda: _loop(question)})
@@ -152,13 +154,13 @@ def _insert_rows(question: Question) -> None:
             "INSERT INTO bench_manifest_row (run_id, member_id, reason)"
             " SELECT %s, m.id, coalesce(min(o.code), '') FROM consent_member m"
             f" LEFT JOIN ({excluded}) AS o (code, number) ON o.number = m.id GROUP BY m.id",
-            [run_id, *(value for _, _, params in out for value in params)],
+            [run_id, *itertools.chain.from_iterable(params for _, _, params in out)],
         )
 
 
-def _compiled(rows: object) -> tuple[str, tuple[object, ...]]:
-    field = "id" if rows.model is Member else "member_id"  # type: ignore[attr-defined]
-    numbers = rows.values_list(field, flat=True).order_by()  # type: ignore[attr-defined]
+def _compiled(rows: Any) -> tuple[str, tuple[Any, ...]]:
+    field = "id" if rows.model is Member else "member_id"
+    numbers = rows.values_list(field, flat=True).order_by()
     sql, params = numbers.query.get_compiler(connection=connection).as_sql()
     return sql, params
 

@@ -22,12 +22,10 @@ class RunQuerySet(TrackedQuerySet):
 class ManifestQuerySet(AppendOnlyQuerySet):
     def with_agreement(self) -> "ManifestQuerySet":
         """Adds `agrees` and `differs`: one disagreement blocks for good, whatever was verified later."""
-        from training_runs.models import Verification  # models import this module
-
-        verifications = Verification.objects.filter(manifest=OuterRef("pk"))
+        this = self.model.objects.filter(pk=OuterRef("pk"))
         return self.annotate(
-            agrees=Exists(verifications.filter(agreement=Agreement.AGREES)),
-            differs=Exists(verifications.filter(agreement=Agreement.DIFFERS)),
+            agrees=Exists(this.filter(verifications__agreement=Agreement.AGREES)),
+            differs=Exists(this.filter(verifications__agreement=Agreement.DIFFERS)),
         )
 
     def unverified(self) -> "ManifestQuerySet":
