@@ -5,10 +5,10 @@ Ratios travel between machines; seconds do not.
 """
 
 import os
-import sys
-from pathlib import Path
 
-from tools import testing  # noqa: F401  sets the environment before Django is imported
+os.environ.setdefault("TEST_DATABASE", "postgresql")
+
+from tools import testing  # noqa: E402, F401  sets the environment before Django is imported
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
@@ -39,11 +39,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    if not os.environ.get("TEST_DATABASE") and not os.environ.get("DATABASE_URL"):
-        # The environment is read once, at import: start over with it.
-        os.execve(  # noqa: S606  this program, with another environment
-            sys.executable,
-            [sys.executable, "-m", "tools.bench"],
-            {**os.environ, "TEST_DATABASE": "postgresql", "PYTHONPATH": str(Path.cwd())},
-        )
     main()
