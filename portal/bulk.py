@@ -84,11 +84,13 @@ def _copy(target: str, rows: Rows) -> None:
 
 
 def _copy_column(column: Sequence[Any]) -> Iterable[str]:
-    if set(map(type, column)) == {str}:
+    kinds = set(map(type, column))
+    if kinds == {int}:
+        return map(str, column)
+    if kinds == {str}:
+        # Four quick looks at the whole column instead of a look at each character.
         text = "".join(column)
-        return (
-            column if text.translate(_ESCAPES) == text else (v.translate(_ESCAPES) for v in column)
-        )
+        return map(_copy_text, column) if any(map(text.__contains__, "\\\t\n\r")) else column
     return _each(column, _copy_text)
 
 

@@ -216,7 +216,7 @@ def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> byte
             "rows": {
                 label: {
                     "columns": list(sealed_columns(sealed_models()[label])),
-                    "values": values,
+                    "values": canonical.plain_rows(values),
                 }
                 for label, values in rows.items()
                 if values
