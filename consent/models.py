@@ -68,11 +68,19 @@ class Member(Tracked):
 class AccountReference(models.Model):
     """The product's key for a member: personal data, untracked, deleted by erasure."""
 
+    # No constraint in the database, for the import's sake (see `LedgerHistory.entry`): a member is never
+    # deleted, and only `consent.members` writes references, together with their members.
     member = models.OneToOneField(
-        Member, models.PROTECT, primary_key=True, related_name="reference"
+        Member, models.PROTECT, primary_key=True, related_name="reference", db_constraint=False
     )
-    account_ref = models.CharField(max_length=100, unique=True)
+    account_ref = models.CharField(max_length=100)
     salt = models.CharField(max_length=32, help_text="128 random bits, hexadecimal.")
+
+    class Meta:
+        constraints = [
+            # Not `unique=True`: that adds a second index for LIKE, which nobody asks.
+            models.UniqueConstraint(fields=["account_ref"], name="account_ref_of_one_member"),
+        ]
 
     def __str__(self) -> str:
         return f"reference of member {self.member_id}"
