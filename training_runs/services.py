@@ -238,8 +238,19 @@ def freeze(run_id: int) -> Manifest | None:
             country_sets.keep(question.excluded, cut.size, answer.excluded[REGION])
         return _record_manifest(run_id, header, data, time.perf_counter() - started)
     except (PortalError, OSError, DatabaseError) as error:
+        if not _is_waiting(run_id):
+            # It was frozen or cancelled in the meantime: PostgreSQL locks no row that left the snapshot behind.
+            return Manifest.objects.filter(run_id=run_id).first()
         _note_failure(run_id, error)
         raise
+
+
+def _is_waiting(run_id: int) -> bool:
+    """Whether the run still waits for its manifest; True when the database cannot say."""
+    try:
+        return Run.objects.requested().filter(pk=run_id).exists()
+    except DatabaseError:
+        return True
 
 
 def header_facts(run: Run, answer: Answer, cut: ledger.Head) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import kombu.pools
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 from django.urls import reverse
 
 from portal.celery import app
@@ -258,3 +258,39 @@ def test_a_broker_that_dies_after_the_freeze_costs_the_worker_nothing(
     assert Manifest.objects.filter(run=run).count() == 1
     services.sweep()
     _assert_frozen_once([run])
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="on SQLite nothing is written while a snapshot is open"
+)
+def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_officer, engineer):
+    factories.open_world(officer, second_officer)
+    factories.add_members(10)
+    (run,) = _requested(engineer, 1)
+    results = []
+
+    def freeze() -> None:
+        try:
+            results.append(services.freeze(run.pk))
+        except Exception as fault:  # whatever it is, the test must see it
+            results.append(fault)
+        finally:
+            connection.close()
+
+    freezing = threading.Thread(target=freeze)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The freeze takes its snapshot, and waits here before it can lock the run.
+        cursor.execute("LOCK TABLE training_runs_run IN EXCLUSIVE MODE")
+        freezing.start()
+        _until(lambda: _is_somebody_waiting(cursor), 10)
+        services.cancel(run=run, actor=engineer, reason="test")
+    freezing.join()
+
+    assert results == [None]
+    assert not FreezeAttempt.objects.exists()
+    assert not Manifest.objects.exists()
+
+
+def _is_somebody_waiting(cursor) -> bool:
+    cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return cursor.fetchone()[0] > 0
