@@ -1,0 +1,93 @@
+"""What `/healthz` and `/readyz` say when something is away."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from portal import embedded
+from portal.append_only import unguard_sql
+from tools import factories
+from training_runs import services
+from training_runs.apps import LONGEST_WAIT
+
+ALL_WELL = {"database": "ok", "guards": "ok", "broker": "ok", "oldest_requested_run": "ok"}
+
+
+@pytest.fixture
+def broker():
+    with embedded.broker(settings.BROKER_SOCKET):
+        yield
+
+
+def away(*args):
+    raise OperationalError("the server is at db.internal")
+
+
+def test_a_living_process_says_so_without_a_database(client):
+    answer = client.get("/healthz")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_everything_is_there(client, broker):
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "ok",
+        "checks": ALL_WELL,
+        "age_seconds": {"oldest_requested_run": None},
+    }
+
+
+@pytest.mark.django_db
+def test_without_a_broker_the_portal_is_degraded_and_serves_on(client):
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["checks"] == {**ALL_WELL, "broker": "failing"}
+
+
+@pytest.mark.django_db
+def test_without_its_database_the_portal_is_unavailable_and_says_no_more(client, broker):
+    with connection.execute_wrapper(away):
+        answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unavailable"
+    assert answer.json()["checks"]["database"] == "failing"
+    assert b"db.internal" not in answer.content
+
+
+@pytest.mark.django_db
+def test_without_a_guard_the_portal_is_unavailable(client, broker):
+    with connection.cursor() as cursor:
+        for statement in unguard_sql(connection.vendor, "portal_entry", "append-only"):
+            cursor.execute(statement)
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["guards"] == "failing"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_waits_too_long_is_seen(client, broker, officer, second_officer, engineer):
+    factories.open_world(officer, second_officer)
+    factories.add_members(1)
+    services.start(run=factories.register(engineer), actor=engineer)
+
+    young = client.get("/readyz").json()
+    with time_machine.travel(timezone.now() + LONGEST_WAIT + dt.timedelta(seconds=1)):
+        old = client.get("/readyz").json()
+
+    assert young["checks"] == ALL_WELL
+    assert old["status"] == "degraded"
+    assert old["checks"] == {**ALL_WELL, "oldest_requested_run": "too_old"}
+    assert old["age_seconds"]["oldest_requested_run"] >= LONGEST_WAIT.total_seconds()
