@@ -1,0 +1,249 @@
+"""Which rule holds where: dates, superseding, and that lifting needs a person who knew what was lifted."""
+
+import datetime as dt
+
+import pytest
+
+from consent import rules, services
+from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.models import Notice
+from tools.factories import publish
+
+pytestmark = pytest.mark.django_db
+
+AI = Purpose.GENERATIVE_AI
+MAY, JUNE, JULY, AUGUST = (dt.date(2025, month, 1) for month in (5, 6, 7, 8))
+DAY = dt.timedelta(days=1)
+
+
+@pytest.fixture
+def propose(officer):
+    def propose(rule, effective_from, *codes, purpose=AI):
+        return services.propose_rule(
+            purpose=purpose,
+            countries=codes or ["US"],
+            rule=rule,
+            effective_from=effective_from,
+            source="test",
+            actor=officer,
+        )
+
+    return propose
+
+
+@pytest.fixture
+def approve(second_officer):
+    def approve(proposal, verdict=Verdict.APPROVED):
+        return services.review(
+            proposal=proposal, verdict=verdict, actor=second_officer, reason="test"
+        )
+
+    return approve
+
+
+@pytest.fixture
+def agree(propose, approve):
+    """A rule in force: proposed, and approved where it must be."""
+
+    def agree(*facts, **more):
+        row = propose(*facts, **more)
+        if row.needs_approval:
+            approve(row)
+        return row
+
+    return agree
+
+
+def holding(on, purpose=AI):
+    return {code: row.rule for code, row in rules.rules_in_force(purpose, on).items()}
+
+
+def test_without_a_rule_nobody_may_be_used():
+    assert holding(JUNE) == {}
+
+
+def test_a_rule_holds_from_its_day_until_further_notice(agree):
+    agree(Rule.DEFAULT_ON, JUNE)
+
+    assert holding(JUNE - DAY) == {}
+    assert holding(JUNE) == {"US": Rule.DEFAULT_ON}
+    assert holding(dt.date(2999, 1, 1)) == {"US": Rule.DEFAULT_ON}
+
+
+def test_a_rule_holds_for_its_purpose_and_countries_only(agree):
+    agree(Rule.DEFAULT_ON, JUNE, "US", "CA")
+
+    assert holding(JUNE, Purpose.SAFETY) == {}
+    assert holding(JUNE).keys() == {"US", "CA"}
+
+
+def test_a_later_rule_supersedes_country_by_country(agree):
+    agree(Rule.DEFAULT_ON, MAY, "US", "CA")
+    agree(Rule.OPT_IN, JUNE, "CA")
+
+    assert holding(MAY) == {"US": Rule.DEFAULT_ON, "CA": Rule.DEFAULT_ON}
+    assert holding(JUNE) == {"US": Rule.DEFAULT_ON, "CA": Rule.OPT_IN}
+
+
+def test_of_two_rules_of_one_day_the_one_recorded_last_holds(agree):
+    agree(Rule.DEFAULT_ON, JUNE)
+    agree(Rule.EXCLUDED, JUNE)
+    assert holding(JUNE) == {"US": Rule.EXCLUDED}
+
+    agree(Rule.DEFAULT_ON, JUNE)
+    assert holding(JUNE) == {"US": Rule.DEFAULT_ON}
+
+
+def test_an_older_rule_recorded_late_does_not_supersede_a_later_one(agree):
+    agree(Rule.EXCLUDED, JULY)
+    agree(Rule.DEFAULT_ON, JUNE)
+
+    assert holding(JULY - DAY) == {"US": Rule.DEFAULT_ON}
+    assert holding(JULY) == {"US": Rule.EXCLUDED}
+
+
+@pytest.mark.parametrize(
+    ("before", "rule", "needs"),
+    [
+        (None, Rule.DEFAULT_ON, True),
+        (None, Rule.OPT_IN, True),
+        (None, Rule.EXCLUDED, False),
+        (Rule.EXCLUDED, Rule.DEFAULT_ON, True),
+        (Rule.EXCLUDED, Rule.OPT_IN, True),
+        (Rule.OPT_IN, Rule.DEFAULT_ON, True),
+        (Rule.OPT_IN, Rule.OPT_IN, False),
+        (Rule.OPT_IN, Rule.EXCLUDED, False),
+        (Rule.DEFAULT_ON, Rule.EXCLUDED, False),
+        (Rule.DEFAULT_ON, Rule.OPT_IN, False),
+    ],
+)
+def test_only_what_lets_somebody_in_needs_a_second_person(agree, propose, before, rule, needs):
+    if before:
+        agree(before, JUNE)
+
+    assert propose(rule, JULY).needs_approval is needs
+
+
+def test_one_country_that_is_let_in_is_enough_to_need_approval(agree, propose):
+    agree(Rule.DEFAULT_ON, JUNE, "US")
+
+    assert propose(Rule.DEFAULT_ON, JULY, "US").needs_approval is False
+    assert propose(Rule.DEFAULT_ON, JULY, "US", "DE").needs_approval is True
+
+
+def test_a_lifting_counts_only_once_approved(agree, propose, approve):
+    agree(Rule.EXCLUDED, MAY)
+    lifting = propose(Rule.DEFAULT_ON, JUNE)
+    assert holding(JULY) == {"US": Rule.EXCLUDED}
+
+    approve(lifting)
+
+    assert holding(JULY) == {"US": Rule.DEFAULT_ON}
+
+
+def test_a_rejected_lifting_never_counts(agree, propose, approve):
+    agree(Rule.EXCLUDED, MAY)
+
+    approve(propose(Rule.DEFAULT_ON, JUNE), Verdict.REJECTED)
+
+    assert holding(JULY) == {"US": Rule.EXCLUDED}
+
+
+def test_an_exclusion_recorded_after_the_approval_stands_though_its_day_is_earlier(agree):
+    agree(Rule.DEFAULT_ON, AUGUST)
+    agree(Rule.EXCLUDED, JULY)
+
+    assert holding(AUGUST) == {"US": Rule.EXCLUDED}
+
+
+def test_a_lifting_approved_knowing_the_exclusion_counts(propose, approve):
+    lifting = propose(Rule.DEFAULT_ON, AUGUST)
+    propose(Rule.EXCLUDED, JULY)
+    approve(lifting)
+
+    assert holding(AUGUST) == {"US": Rule.DEFAULT_ON}
+
+
+def test_a_rule_that_needed_no_approval_does_not_lift_an_exclusion_recorded_in_between(agree):
+    agree(Rule.DEFAULT_ON, MAY)
+    repeated = agree(Rule.DEFAULT_ON, AUGUST)
+    assert repeated.needs_approval is False
+
+    agree(Rule.EXCLUDED, JULY)
+
+    assert holding(AUGUST) == {"US": Rule.EXCLUDED}
+
+
+# --- Notices and gaps ---------------------------------------------------------------------------
+
+
+def notice(officer, second_officer, *codes, categories=("posts",), since=JUNE):
+    return publish(officer, second_officer, codes=codes, categories=categories, in_force_from=since)
+
+
+def test_a_notice_counts_from_the_end_of_its_period(officer, second_officer):
+    row = notice(officer, second_officer, "US")
+
+    assert rules.notices_in_force(JUNE - DAY) == []
+    assert rules.notices_in_force(JUNE) == [row]
+
+
+def test_a_notice_that_is_not_approved_covers_nobody(officer):
+    services.propose_notice(
+        version="1", purposes=[AI], data_categories=["posts"], countries=["US"],
+        published_on=MAY, in_force_from=JUNE, source="test", actor=officer,
+    )  # fmt: skip
+
+    assert rules.notices_in_force(JULY) == []
+
+
+def test_a_superseding_notice_replaces_the_one_before_from_its_own_day(officer, second_officer):
+    first = notice(officer, second_officer, "US", since=JUNE)
+    second = services.propose_notice(
+        version="2", purposes=[AI], data_categories=["posts"], countries=["CA"], supersedes=first,
+        published_on=JUNE, in_force_from=JULY, source="test", actor=officer,
+    )  # fmt: skip
+    assert rules.notices_in_force(JULY) == [first]
+
+    services.review(proposal=second, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+
+    assert rules.notices_in_force(JUNE) == [first]
+    assert rules.notices_in_force(JULY) == [second]
+
+
+@pytest.mark.parametrize(
+    ("categories", "covered", "gaps"),
+    [
+        (["posts"], {"US", "CA"}, {"DE": ["posts"]}),
+        (["posts", "profile"], {"CA"}, {"US": ["profile"], "DE": ["posts", "profile"]}),
+        (["job-data"], set(), {"US": ["job-data"], "CA": ["job-data"], "DE": ["job-data"]}),
+        ([], {"US", "CA"}, {"DE": []}),
+    ],
+)
+def test_gaps_name_the_categories_that_no_notice_covers(
+    agree, officer, second_officer, categories, covered, gaps
+):
+    agree(Rule.DEFAULT_ON, MAY, "US", "CA", "DE")
+    agree(Rule.EXCLUDED, JUNE, "FR")
+    notice(officer, second_officer, "US", "CA")
+    notice(officer, second_officer, "CA", categories=["profile"])
+
+    found = rules.ruling(AI, JULY, categories)
+
+    assert (found.covered, found.gaps) == (covered, gaps)
+    assert found.allowed == {"US", "CA", "DE"}
+    assert found.countries_with(Rule.EXCLUDED) == {"FR"}
+
+
+def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_officer):
+    agree(Rule.DEFAULT_ON, MAY)
+    row = services.propose_notice(
+        version="1", purposes=[Purpose.SAFETY], data_categories=DataCategory.values,
+        countries=["US"], published_on=MAY, in_force_from=MAY, source="test", actor=officer,
+    )  # fmt: skip
+    services.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+
+    found = rules.ruling(AI, JULY, ["posts"])
+
+    assert (found.covered, found.notice_versions) == (frozenset(), ())
+    assert Notice.objects.count() == 1
