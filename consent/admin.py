@@ -11,7 +11,7 @@ from consent import admin_views, countries
 from consent.choices import Verdict
 from consent.models import Consent, Decision, Member, Notice, RegionRule
 from portal.access import record_read
-from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
+from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
 
 
 class CountryFilter(admin.SimpleListFilter):
@@ -39,7 +39,6 @@ class MemberAdmin(HistoryModelAdmin):
     list_display = ["id", "country_name", "adult_on", "status"]
     list_filter = ["status", CountryFilter]
     fields = ["id", "country_name", "country_given", "adult_on", "status", "reference_seal"]
-    readonly_fields = fields
     change_form_template = "admin/consent/member/change_form.html"
     change_list_template = "admin/consent/member/change_list.html"
     pages = [
@@ -71,9 +70,6 @@ class MemberAdmin(HistoryModelAdmin):
             fields.insert(1, "account_ref")
         return fields
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
-        return [*super().get_readonly_fields(request, obj), "account_ref"]
-
     @admin.display(description="account reference")
     def account_ref(self, member: Member) -> str:
         reference = getattr(member, "reference", None)
@@ -86,7 +82,7 @@ class MemberAdmin(HistoryModelAdmin):
         """The member, once the read is recorded; None when there is nothing this person may see."""
         member = self.get_object(request, object_id)
         if member is not None and self.has_view_permission(request, member):
-            record_read(request.user, kind, f"member:{member.pk}", purpose="admin")
+            record_read(staff(request), kind, f"member:{member.pk}", purpose="admin")
         return member
 
 
@@ -105,7 +101,7 @@ class DecisionAdmin(ReadOnlyModelAdmin):
     search_fields = ["=member__id"]
     search_help_text = "A member number."
     fields = [
-        "entry", "member", "purpose", "choice", "channel", "decided_at", "notice_version",
+        "entry_id", "member", "purpose", "choice", "channel", "decided_at", "notice_version",
         "privacy_signal", "evidence_only", "body_digest",
     ]  # fmt: skip
 
@@ -158,6 +154,10 @@ class ProposalAdmin(ReadOnlyModelAdmin):
             {**(extra_context or {}), "waits": waits},
         )
 
+    @admin.display(description="proposed by")
+    def proposer(self, row: Any) -> str:
+        return row.proposed_by.get_username()
+
     @admin.display(description="state")
     def standing(self, row: Any) -> SafeString:
         if not row.needs_approval:
@@ -185,14 +185,13 @@ class RegionRuleAdmin(ProposalAdmin):
         "rule",
         "country_count",
         "source",
-        "proposed_by",
+        "proposer",
         "standing",
     ]
     list_filter = ["purpose", "rule", "needs_approval"]
     fields = [
-        "purpose", "rule", "country_names", "effective_from", "source", "proposed_by", "standing", "entry",
+        "purpose", "rule", "country_names", "effective_from", "source", "proposer", "standing", "entry_id",
     ]  # fmt: skip
-    readonly_fields = fields
     change_form_template = "admin/consent/proposal.html"
     change_list_template = "admin/consent/regionrule/change_list.html"
     pages = [
@@ -216,16 +215,15 @@ class NoticeAdmin(ProposalAdmin):
         "published_on",
         "in_force_from",
         "country_count",
-        "proposed_by",
+        "proposer",
         "standing",
     ]
     list_filter = ["in_force_from"]
     search_fields = ["version"]
     fields = [
         "version", "purposes", "data_categories", "country_names", "published_on", "in_force_from",
-        "supersedes", "source", "proposed_by", "standing", "entry",
+        "supersedes", "source", "proposer", "standing", "entry_id",
     ]  # fmt: skip
-    readonly_fields = ["country_names", "standing"]
     change_form_template = "admin/consent/proposal.html"
     pages = [("<int:number>/review/", admin_views.review_notice, "consent_notice_review")]
 

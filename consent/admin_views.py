@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -22,8 +22,9 @@ from consent import countries, rules, services
 from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.models import Decision, Member, Notice, RegionRule
+from consent.querysets import ProposalQuerySet
 from portal import start_page
-from portal.admin_site import page, refusal_shown_in
+from portal.admin_site import page, refusal_shown_in, staff
 
 NO_RULE = "no rule, so excluded"
 
@@ -62,7 +63,7 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             recorded = services.deny_for_member(
-                member=member, actor=request.user, **form.cleaned_data
+                member=member, actor=staff(request), **form.cleaned_data
             )
             messages.success(request, f"Recorded as ledger entry #{recorded.entry}.")
             return HttpResponseRedirect(back)
@@ -75,7 +76,7 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
         form=form,
         button="Record the deny",
         back=back,
-        back_title=str(member).capitalize(),
+        back_title=capfirst(str(member)),
     )
 
 
@@ -88,7 +89,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     form = RegionRuleForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            row = services.propose_rule(actor=request.user, **form.cleaned_data)
+            row = services.propose_rule(actor=staff(request), **form.cleaned_data)
             messages.success(
                 request,
                 "Proposed: it lets somebody in, so it waits for a second person."
@@ -114,7 +115,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
     form = NoticeForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            row = services.propose_notice(actor=request.user, **form.cleaned_data)
+            row = services.propose_notice(actor=staff(request), **form.cleaned_data)
             messages.success(request, "Proposed: it counts once a second person has approved it.")
             return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
     return page(
@@ -166,8 +167,8 @@ def _review(
     form = ReviewForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            review = services.review(proposal=proposal, actor=request.user, **form.cleaned_data)
-            messages.success(request, f"{str(proposal).capitalize()}: {review.verdict}.")
+            review = services.review(proposal=proposal, actor=staff(request), **form.cleaned_data)
+            messages.success(request, f"{capfirst(str(proposal))}: {review.verdict}.")
             return HttpResponseRedirect(back)
     return page(
         request,
@@ -178,7 +179,7 @@ def _review(
         form=None if refusal and request.method == "GET" else form,
         button="Record it",
         back=back,
-        back_title=str(proposal).capitalize(),
+        back_title=capfirst(str(proposal)),
         **context,
     )
 
@@ -320,13 +321,11 @@ def proposals_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-def _waiting(
-    request: HttpRequest, rows: QuerySet[RegionRule] | QuerySet[Notice], name: str
-) -> list[start_page.Line]:
-    found = rows.waiting().exclude(proposed_by=request.user).select_related("proposed_by")
+def _waiting(request: HttpRequest, rows: ProposalQuerySet, name: str) -> list[start_page.Line]:
+    found = rows.waiting().exclude(proposed_by=staff(request)).select_related("proposed_by")
     return [
         start_page.Line(
-            str(row).capitalize(),
+            capfirst(str(row)),
             reverse(name, args=[row.pk]),
             f"proposed by {row.proposed_by.get_username()}",
             "warning",

@@ -1,6 +1,7 @@
 """Ledger, reads, people and tokens in the admin. `site` is what the URLs mount."""
 
-from typing import Any, ClassVar
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -12,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from portal import admin_views, ledger
-from portal.admin_site import PortalModelAdmin, ReadOnlyModelAdmin, badge, site
+from portal.admin_site import PortalModelAdmin, ReadOnlyModelAdmin, badge, site, staff
 from portal.models import AccessRecord, Entry, ServiceToken
 from portal.roles import ROLES
 
@@ -59,7 +60,7 @@ class EntryAdmin(ReadOnlyModelAdmin):
 
 def written_by(sequence: str) -> list[dict[str, Any]]:
     """The sealed rows of an entry, model by model: what its leaf covers."""
-    written = []
+    written: list[dict[str, Any]] = []
     if not sequence.isdecimal():
         return written
     for model in ledger.sealed_models().values():
@@ -72,12 +73,17 @@ def written_by(sequence: str) -> list[dict[str, Any]]:
                 {
                     "name": model._meta.verbose_name,
                     "columns": columns,
-                    "rows": shown[:SHOWN_ROWS],
+                    "rows": [[_in_words(value) for value in row] for row in shown[:SHOWN_ROWS]],
+                    "only": list(zip(columns, map(_in_words, shown[0]), strict=True)),
                     "count": count,
                     "hidden": max(0, count - SHOWN_ROWS),
                 }
             )
     return written
+
+
+def _in_words(value: object) -> object:
+    return json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else value
 
 
 @admin.register(AccessRecord, site=site)
@@ -91,8 +97,13 @@ class AccessRecordAdmin(ReadOnlyModelAdmin):
 
 # --- People -------------------------------------------------------------------------------------
 
+if TYPE_CHECKING:
+    _DjangoUserAdmin = DjangoUserAdmin[Any]
+else:
+    _DjangoUserAdmin = DjangoUserAdmin
 
-class UserAdmin(PortalModelAdmin, DjangoUserAdmin):
+
+class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
     """People and service accounts. Nobody is deleted: the ledger names them. Roles are the only rights."""
 
     list_display = ["username", "roles", "is_active", "is_staff", "last_login"]
@@ -153,7 +164,7 @@ class UserAdmin(PortalModelAdmin, DjangoUserAdmin):
         roles = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
         with ledger.entry(
             "user.changed",
-            actor=request.user,
+            actor=staff(request),
             subject=user.username[:100],
             reason=f"{what} Roles now: {roles or 'none'}. {'Active' if user.is_active else 'Not active'}.",
         ):

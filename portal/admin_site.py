@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -17,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 
 from portal import start_page
@@ -34,12 +36,22 @@ class PortalAdminSite(admin.AdminSite):
     index_title = "What waits for you"
     site_url = None
     empty_value_display = "none"
+    login_template = "admin/portal/login.html"
+    # The pages of a role fit into the header; tables get the width.
+    enable_nav_sidebar = False
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:
         panels = start_page.panels_for(request)
         return super().index(request, {**(extra_context or {}), "panels": panels})
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            if app["app_label"] == "auth":
+                app["name"] = "People and roles"
+        return apps
 
 
 site = PortalAdminSite()
@@ -50,6 +62,12 @@ def page(request: HttpRequest, template: str, *, title: str, **context: Any) -> 
     return TemplateResponse(
         request, template, {**site.each_context(request), "title": title, **context}
     )
+
+
+def staff(request: HttpRequest) -> User:
+    """Who asks. The admin lets nobody in who is not logged in."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 @contextmanager
@@ -69,8 +87,8 @@ class VersionedForm(forms.Form):
 
     def look_again(self, version: int) -> None:
         """After a stale edit: keep what was typed, and let the next attempt be about the row as it is now."""
-        self.data = self.data.copy()
-        self.data[self.add_prefix("version")] = version
+        typed = {name: self.data[name] for name in self.data}
+        self.data = {**typed, self.add_prefix("version"): version}
 
 
 class PortalModelAdmin(ModelAdmin):
@@ -78,7 +96,10 @@ class PortalModelAdmin(ModelAdmin):
 
     pages: Sequence[tuple[str, Callable[..., HttpResponse], str]] = ()
     """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
+    has_history = False
+    # Counting ten million rows for every link of a filter helps nobody.
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
     def get_urls(self) -> list[URLPattern]:
@@ -97,7 +118,7 @@ class PortalModelAdmin(ModelAdmin):
         return {
             name: action
             for name, action in actions.items()
-            if getattr(action[0], "allowed_permissions", None)
+            if action and getattr(action[0], "allowed_permissions", None)
         }
 
     def act_on_each(
@@ -114,6 +135,14 @@ class PortalModelAdmin(ModelAdmin):
                 count += 1
         if count:
             self.message_user(request, f"{done}: {count}.", messages.SUCCESS)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["has_history"] = self.has_history
+        if context.get("original") is not None:
+            context.update(title=capfirst(str(context["original"])), subtitle=None)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     # Django's own log can be deleted and knows no reasons: the ledger is the record.
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
@@ -142,6 +171,7 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
 class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
     """A tracked model with its history, told from the ledger's entries. History is read, never reverted to."""
 
+    has_history = True
     object_history_template = "admin/history.html"
 
     def history_view(

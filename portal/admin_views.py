@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
 from portal import ledger, start_page, tokens
-from portal.admin_site import page, refusal_shown_in
+from portal.admin_site import page, refusal_shown_in, staff
 from portal.forms import ConfirmForm, IssueTokenForm
 from portal.models import Entry, ServiceToken
 
@@ -28,7 +28,7 @@ def issue_token(request: HttpRequest) -> HttpResponse:
     form = IssueTokenForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            token, secret = tokens.issue_token(actor=request.user, **form.cleaned_data)
+            token, secret = tokens.issue_token(actor=staff(request), **form.cleaned_data)
             # Shown in the answer to the POST itself: it is in no session and no URL.
             return page(
                 request,
@@ -55,7 +55,7 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
     form = ConfirmForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         with refusal_shown_in(form):
-            tokens.revoke_token(token=token, actor=request.user)
+            tokens.revoke_token(token=token, actor=staff(request))
             messages.success(request, f"The token {token.name} is revoked.")
             return HttpResponseRedirect(reverse("admin:portal_servicetoken_changelist"))
     return page(

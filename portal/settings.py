@@ -134,6 +134,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = True
+FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Members, decisions -------------------------------------------------------------------------
 GPC_IMPLIES_DENY = env.bool("GPC_IMPLIES_DENY", False)

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from portal.access import record_read
-from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
+from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
 from training_runs import admin_views
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification
@@ -38,7 +38,7 @@ class OwnerFilter(admin.SimpleListFilter):
         return [("me", "my own")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(owner=request.user) if self.value() == "me" else queryset
+        return queryset.filter(owner=staff(request)) if self.value() == "me" else queryset
 
 
 @admin.register(Run, site=site)
@@ -59,10 +59,9 @@ class RunAdmin(HistoryModelAdmin):
     list_select_related = ["manifest", "owner"]
     actions = ["verify_again"]
     fields = [
-        "title", "state_word", "purpose", "categories", "tracker_run_id", "owner", "parent",
+        "title", "state_word", "purpose", "categories", "tracker_run_id", "owner_name", "parent",
         "registered_at", "requested_at", "as_of", "trained_digest",
     ]  # fmt: skip
-    readonly_fields = fields
     change_form_template = "admin/training_runs/run/change_form.html"
     pages = [
         ("<int:number>/start/", admin_views.start_run, "training_runs_run_start"),
@@ -109,7 +108,7 @@ class RunAdmin(HistoryModelAdmin):
         if run is not None and self.has_view_permission(request, run):
             context |= admin_views.run_context(request, run)
             if context["manifest"] is not None:
-                record_read(request.user, "manifest.read", run.reference, purpose="admin")
+                record_read(staff(request), "manifest.read", run.reference, purpose="admin")
         return super().change_view(request, object_id, form_url, context)
 
     @admin.action(description="Verify the manifests again", permissions=["verify"])
@@ -139,6 +138,10 @@ class RunAdmin(HistoryModelAdmin):
     def verification(self, run: Run) -> SafeString | str:
         return verification_badge(run) if hasattr(run, "manifest") else ""
 
+    @admin.display(description="owner")
+    def owner_name(self, run: Run) -> str:
+        return run.owner.get_username()
+
     @admin.display(description="data categories")
     def categories(self, run: Run) -> str:
         return ", ".join(run.data_categories) or "none declared"
@@ -155,7 +158,6 @@ class ManifestAdmin(ReadOnlyModelAdmin):
         "run_link", "verification", "cut", "ledger_root", "digest", "size", "included", "population",
         "frozen_at", "seconds",
     ]  # fmt: skip
-    readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return Manifest.objects.with_agreement().select_related("run")
@@ -169,7 +171,7 @@ class ManifestAdmin(ReadOnlyModelAdmin):
     ) -> HttpResponse:
         manifest = self.get_object(request, object_id)
         if manifest is not None and self.has_view_permission(request, manifest):
-            record_read(request.user, "manifest.read", manifest.run.reference, purpose="admin")
+            record_read(staff(request), "manifest.read", manifest.run.reference, purpose="admin")
         return super().change_view(request, object_id, form_url, extra_context)
 
     @admin.display(description="run")
@@ -189,8 +191,7 @@ class VerificationAdmin(ReadOnlyModelAdmin):
     list_filter = ["agreement", "verified_at"]
     search_fields = ["=manifest__run__reference"]
     list_select_related = ["manifest__run"]
-    fields = ["manifest", "outcome", "verified_at", "derived_digest", "detail", "entry"]
-    readonly_fields = fields
+    fields = ["manifest", "outcome", "verified_at", "derived_digest", "detail", "entry_id"]
 
     @admin.display(description="outcome")
     def outcome(self, row: Verification) -> SafeString:
@@ -204,8 +205,7 @@ class FindingAdmin(ReadOnlyModelAdmin):
     list_filter = ["kind", "found_at"]
     search_fields = ["=run__reference"]
     list_select_related = ["run"]
-    fields = ["run", "what", "detail", "found_at", "entry"]
-    readonly_fields = fields
+    fields = ["run", "what", "detail", "found_at", "entry_id"]
 
     @admin.display(description="finding")
     def what(self, row: Finding) -> SafeString:
@@ -215,7 +215,7 @@ class FindingAdmin(ReadOnlyModelAdmin):
 @admin.register(Canary, site=site)
 class CanaryAdmin(ReadOnlyModelAdmin):
     list_display = ["exclusion", "member_id", "entry_id"]
-    fields = ["exclusion", "member", "entry"]
+    fields = ["exclusion", "member_id", "entry_id"]
 
     @admin.display(description="member")
     def member_id(self, row: Canary) -> int:

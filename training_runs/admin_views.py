@@ -68,6 +68,10 @@ class Share:
     population: int
 
     @property
+    def members(self) -> str:
+        return f"{self.count:,}"
+
+    @property
     def percent(self) -> str:
         """Two digits, except that somebody is never shown as nobody."""
         if not self.population:

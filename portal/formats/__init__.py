@@ -1,0 +1,1 @@
+"""How the admin writes dates: unmistakable everywhere, and all of them UTC."""
