@@ -1,0 +1,154 @@
+"""Proposals and their review: two people, one final word."""
+
+import datetime as dt
+
+import pytest
+
+from consent import services
+from consent.choices import Purpose, Rule, Verdict
+from consent.errors import AlreadyExists, AlreadyReviewed, NeedsSecondPerson
+from consent.models import Notice, RegionRule, Review
+from portal import verification
+from portal.errors import InvalidInput
+from portal.models import Entry
+
+pytestmark = pytest.mark.django_db
+
+DAY = dt.date(2025, 6, 1)
+
+
+def a_rule(actor, **other):
+    facts = {
+        "purpose": Purpose.GENERATIVE_AI,
+        "countries": ["US"],
+        "rule": Rule.DEFAULT_ON,
+        "effective_from": DAY,
+        "source": "test",
+    }
+    return services.propose_rule(**{**facts, **other}, actor=actor)
+
+
+def a_notice(actor, **other):
+    facts = {
+        "version": "2025-06",
+        "purposes": [Purpose.GENERATIVE_AI],
+        "data_categories": ["posts"],
+        "countries": ["US"],
+        "published_on": DAY,
+        "in_force_from": DAY,
+        "source": "test",
+    }
+    return services.propose_notice(**{**facts, **other}, actor=actor)
+
+
+def review(proposal, actor, verdict=Verdict.APPROVED, reason="read and agreed"):
+    return services.review(proposal=proposal, verdict=verdict, actor=actor, reason=reason)
+
+
+@pytest.mark.parametrize("propose", [a_rule, a_notice])
+def test_the_proposer_may_not_decide_and_nothing_is_written(propose, officer):
+    proposal = propose(officer)
+    entries = Entry.objects.count()
+
+    for verdict in Verdict:
+        with pytest.raises(NeedsSecondPerson):
+            review(proposal, officer, verdict)
+
+    assert Review.objects.count() == 0
+    assert Entry.objects.count() == entries
+
+
+@pytest.mark.parametrize("propose", [a_rule, a_notice])
+@pytest.mark.parametrize("verdict", Verdict)
+def test_a_verdict_is_final(propose, verdict, officer, second_officer):
+    proposal = propose(officer)
+    review(proposal, second_officer, verdict)
+
+    for other in Verdict:
+        with pytest.raises(AlreadyReviewed):
+            review(type(proposal).objects.get(pk=proposal.pk), second_officer, other)
+
+    assert Review.objects.get().verdict == verdict
+    approved = type(proposal).objects.approved()
+    assert list(approved) == ([proposal] if verdict == Verdict.APPROVED else [])
+    assert list(type(proposal).objects.waiting()) == []
+
+
+def test_a_tightening_holds_at_once_and_takes_no_verdict(officer, second_officer):
+    proposal = a_rule(officer, rule=Rule.EXCLUDED)
+
+    assert list(RegionRule.objects.approved()) == [proposal]
+    with pytest.raises(AlreadyReviewed):
+        review(proposal, second_officer, Verdict.REJECTED)
+
+
+def test_each_step_is_an_entry_with_its_person(officer, second_officer):
+    rule, notice = a_rule(officer), a_notice(officer)
+    review(rule, second_officer)
+    review(notice, second_officer, Verdict.REJECTED, reason="not clear enough")
+
+    assert list(
+        Entry.objects.order_by("sequence").values_list("kind", "actor_name", "subject", "reason")
+    ) == [
+        ("rule.proposed", "olga", f"region-rule:{rule.pk}", ""),
+        ("notice.proposed", "olga", "notice:2025-06", ""),
+        ("rule.approved", "otto", f"region-rule:{rule.pk}", "read and agreed"),
+        ("notice.rejected", "otto", "notice:2025-06", "not clear enough"),
+    ]
+    assert verification.verify_ledger().problems == []
+
+
+def test_a_verdict_says_why(officer, second_officer):
+    with pytest.raises(InvalidInput) as refusal:
+        review(a_rule(officer), second_officer, reason=" ")
+
+    assert refusal.value.field == "reason"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"purpose": "advertising"}, "purpose"),
+        ({"rule": "maybe"}, "rule"),
+        ({"countries": []}, "countries"),
+        ({"source": " "}, "source"),
+        ({"source": "x" * 301}, "source"),
+    ],
+)
+def test_a_rule_that_means_nothing_is_refused(officer, wrong, field):
+    with pytest.raises(InvalidInput) as refusal:
+        a_rule(officer, **wrong)
+
+    assert refusal.value.field == field
+    assert Entry.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"purposes": ["advertising"]}, "purposes"),
+        ({"purposes": []}, "purposes"),
+        ({"data_categories": ["private-messages"]}, "data_categories"),
+        ({"countries": []}, "countries"),
+        ({"source": ""}, "source"),
+        ({"in_force_from": DAY - dt.timedelta(days=1)}, "in_force_from"),
+    ],
+)
+def test_a_notice_that_means_nothing_is_refused(officer, wrong, field):
+    with pytest.raises(InvalidInput) as refusal:
+        a_notice(officer, **wrong)
+
+    assert refusal.value.field == field
+    assert Entry.objects.count() == 0
+
+
+def test_a_version_is_used_once_and_superseded_once(officer):
+    first = a_notice(officer)
+    with pytest.raises(AlreadyExists):
+        a_notice(officer)
+
+    a_notice(officer, version="2", supersedes=first)
+    with pytest.raises(AlreadyExists):
+        a_notice(officer, version="3", supersedes=first)
+
+    assert set(Notice.objects.values_list("version", flat=True)) == {"2025-06", "2"}
