@@ -1,0 +1,135 @@
+"""The database itself refuses what may not change, by any statement, on both engines."""
+
+import importlib
+import io
+import sys
+from collections.abc import Collection
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+
+from consent import services as consent
+from objections import services as objections
+from portal import celery
+from portal.access import record_read
+from portal.append_only import guarded_models, missing_guards, trigger_name
+from portal.checks import require_triggers
+from portal.errors import GuardsMissing
+from tools import factories
+from training_runs import services as runs
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+POSTGRESQL = connection.vendor == "postgresql"
+TABLES = guarded_models()
+
+
+@pytest.fixture
+def rows_everywhere(officer, second_officer, engineer, product) -> None:
+    """At least one row in every guarded table: a trigger for each row needs a row to fire."""
+    factories.open_world(officer, second_officer)
+    factories.add_members(3)
+    factories.decide("acc-0", "deny", actor=product)
+    consent.erase_member(account_ref="acc-1", actor=officer, reason="test")
+    run = runs.start(run=factories.register(engineer), actor=engineer)
+    manifest = runs.freeze(run.pk)
+    runs.verify(manifest)
+    runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
+    objections.receive(
+        member=None, purposes=["safety"], received_at=factories.timezone.now(), actor=officer
+    )
+    record_read(officer, "test.read", "test:1")
+
+
+def _rows(table: str) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT * FROM {table} ORDER BY 1")
+        return cursor.fetchall()
+
+
+def _assert_refused(table: str, *statements: str, by: Collection[str] = ()) -> None:
+    """The last statement is refused by the table's guard (or one of `by`), and every row is as it was."""
+    before = _rows(table)
+    assert before != []
+
+    with pytest.raises(DatabaseError) as refusal, transaction.atomic(), connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+    assert any(f"{name} is {TABLES[name]}" in str(refusal.value) for name in by or [table])
+    assert _rows(table) == before
+
+
+def _key(table: str) -> str:
+    with connection.cursor() as cursor:
+        return connection.introspection.get_primary_key_column(cursor, table)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_no_statement_changes_or_removes_a_row(table, rows_everywhere):
+    key = _key(table)
+
+    _assert_refused(table, f"DELETE FROM {table}")
+    if POSTGRESQL:
+        _assert_refused(table, "SET LOCAL session_replication_role = replica", f"DELETE FROM {table}")
+        # With CASCADE the first table that refuses may be another one.
+        _assert_refused(table, f"TRUNCATE {table} CASCADE", by=TABLES)
+    else:
+        _assert_refused(table, f"REPLACE INTO {table} SELECT * FROM {table}")
+    if TABLES[table] == "append-only":
+        _assert_refused(table, f"UPDATE {table} SET {key} = {key}")
+        # SQLite needs the WHERE to tell the upsert from a join.
+        _assert_refused(
+            table,
+            f"INSERT INTO {table} SELECT * FROM {table} WHERE true"
+            f" ON CONFLICT ({key}) DO UPDATE SET {key} = EXCLUDED.{key}",
+        )
+
+
+# --- A guard that is gone -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def a_guard_gone():
+    """One trigger dropped; emptying the database afterwards puts it back."""
+    name = trigger_name("consent_decision", "DELETE")
+    on = " ON consent_decision" if POSTGRESQL else ""
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TRIGGER {name}{on}")
+    return name
+
+
+def test_every_guard_is_there():
+    assert missing_guards() == []
+    require_triggers()
+
+
+def test_a_dropped_guard_is_noticed(a_guard_gone):
+    assert missing_guards() == [a_guard_gone]
+
+
+@pytest.mark.skipif(not POSTGRESQL, reason="SQLite cannot switch a trigger off")
+@pytest.mark.parametrize("state", ["DISABLE TRIGGER", "ENABLE TRIGGER", "ENABLE REPLICA TRIGGER"])
+def test_a_guard_that_is_switched_off_is_noticed(state):
+    name = trigger_name("consent_decision", "UPDATE")
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE consent_decision {state} {name}")
+
+    assert missing_guards() == [name]
+
+
+def test_the_system_check_names_a_missing_guard(a_guard_gone):
+    with pytest.raises(CommandError, match="portal.E001") as found:
+        call_command("check", databases=["default"], stderr=io.StringIO())
+
+    assert a_guard_gone in str(found.value)
+
+
+def test_neither_the_web_server_nor_the_worker_starts_unguarded(a_guard_gone):
+    sys.modules.pop("portal.wsgi", None)
+
+    with pytest.raises(GuardsMissing):
+        importlib.import_module("portal.wsgi")
+    with pytest.raises(GuardsMissing):
+        celery._refuse_to_work_unguarded()

@@ -1,0 +1,215 @@
+"""One ledger, one order: gap-free, all or nothing, and a leaf that covers every row."""
+
+import datetime as dt
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from consent.models import AccountReference, Decision, Member
+from portal import ledger
+from portal.append_only import guard_sql, guarded_models, unguard_sql
+from portal.errors import LedgerError, NoOpenEntry
+from portal.merkle import root_of
+from portal.models import Entry, LedgerHead
+from portal.verification import verify_ledger
+from tools import factories
+
+THREADS, EACH = 8, 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_eight_writers_at_once_leave_no_gap_and_a_root_that_recomputes(product):
+    faults = []
+
+    def write(name: int) -> None:
+        try:
+            for number in range(EACH):
+                factories.decide(f"writer-{name}-{number}", "deny", actor=product)
+        except Exception as fault:  # whatever it is, the test must see it
+            faults.append(fault)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in range(THREADS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert faults == []
+    entries = Entry.objects.order_by("sequence")
+    assert [row.sequence for row in entries] == list(range(1, THREADS * EACH + 1))
+    # Times do not run against the order: they are taken under the lock that gives the number.
+    times = [row.recorded_at for row in entries]
+    assert times == sorted(times)
+    assert ledger.read_head() == ledger.Head(
+        len(times), root_of(bytes.fromhex(row.leaf) for row in entries).hex()
+    )
+    assert verify_ledger().problems == []
+    # Member numbers are as dense as entries.
+    numbers = sorted(Member.objects.values_list("pk", flat=True))
+    assert numbers == list(range(1, THREADS * EACH + 1))
+
+
+@pytest.mark.django_db
+def test_an_entry_says_who_did_what_to_what_and_why(officer):
+    with ledger.entry("test.act", actor=officer, subject="thing:1", reason="because"):
+        pass
+
+    entry = Entry.objects.get()
+    assert (entry.sequence, entry.kind, entry.actor, entry.actor_name) == (
+        1, "test.act", officer, "olga",
+    )  # fmt: skip
+    assert (entry.subject, entry.reason) == ("thing:1", "because")
+
+
+@pytest.mark.django_db
+def test_the_name_of_an_actor_stays_when_the_account_is_renamed(officer):
+    with ledger.entry("test.act", actor=officer):
+        pass
+    officer.username = "renamed"
+    officer.save()
+
+    assert Entry.objects.get().actor_name == "olga"
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_exception_leaves_nothing_of_an_entry(officer, product):
+    before = ledger.read_head()
+
+    with pytest.raises(ZeroDivisionError), ledger.entry("test.act", actor=officer):
+        from consent import members
+
+        members.create([("gone", members.Facts())])
+        1 / 0
+
+    assert ledger.read_head() == before
+    assert not Entry.objects.exists()
+    assert not Member.objects.exists()
+    assert not AccountReference.objects.exists()
+    # The next one takes the number that was not used.
+    factories.decide("next", "deny", actor=product)
+    assert [row.sequence for row in Entry.objects.all()] == [1]
+
+
+@pytest.mark.django_db
+def test_entries_do_not_nest(officer):
+    with (
+        pytest.raises(LedgerError, match="do not nest"),
+        ledger.entry("outer", actor=officer),
+        ledger.entry("inner", actor=officer),
+    ):
+        pass
+
+    assert not Entry.objects.exists()
+    with pytest.raises(NoOpenEntry):
+        ledger.current()
+
+
+@pytest.mark.django_db
+def test_an_abandoned_entry_takes_no_number(officer):
+    with ledger.entry("test.act", actor=officer) as opened:
+        opened.abandon()
+
+    assert ledger.read_head().size == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_entry_that_wrote_rows_cannot_be_abandoned(officer):
+    from consent import members
+
+    with pytest.raises(LedgerError), ledger.entry("test.act", actor=officer) as opened:
+        members.create([("kept", members.Facts())])
+        opened.abandon()
+
+    assert not Member.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="on SQLite a transaction keeps every writer out"
+)
+def test_a_snapshot_inside_a_transaction_is_refused():
+    with transaction.atomic(), pytest.raises(LedgerError), ledger.snapshot():
+        pass
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="on SQLite nobody writes while a snapshot is open"
+)
+def test_a_snapshot_does_not_move_while_others_write(product):
+    def write() -> None:
+        factories.decide("while-open", "deny", actor=product)
+        connection.close()
+
+    factories.decide("before", "deny", actor=product)
+    with ledger.snapshot() as head:
+        writer = threading.Thread(target=write)
+        writer.start()
+        writer.join()
+        seen = (head.size, ledger.read_head().size, Decision.objects.count())
+
+    assert seen == (1, 1, 1)
+    assert ledger.read_head().size == 2
+
+
+# --- What a leaf covers -------------------------------------------------------------------------
+
+
+def _change(table: str, column: str, value: object) -> None:
+    """Change one row behind the portal's back."""
+    guard = guarded_models()[table]
+    with connection.cursor() as cursor:
+        for statement in unguard_sql(connection.vendor, table, guard):
+            cursor.execute(statement)
+        cursor.execute(f'UPDATE {table} SET "{column}" = %s', [value])
+        assert cursor.rowcount == 1
+        for statement in guard_sql(connection.vendor, table, guard):
+            cursor.execute(statement)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("consent_decision", "choice", "allow"),
+        ("consent_decision", "member_id", 2),
+        ("consent_decision", "decided_at", dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
+        ("consent_decision", "evidence_only", True),
+        ("consent_historicalmember", "country", "US"),
+        ("consent_historicalmember", "adult_on", dt.date(1980, 1, 1)),
+        ("consent_historicalmember", "reference_seal", "0" * 64),
+        ("portal_entry", "actor_name", "somebody else"),
+        ("portal_entry", "kind", "something.else"),
+        ("portal_entry", "recorded_at", dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
+        ("portal_entry", "leaf", "0" * 64),
+    ],
+)
+def test_a_row_changed_behind_the_back_is_not_what_was_sealed(table, column, value, product):
+    # One decision of one stranger: an entry, a member's first history row, a decision.
+    factories.decide("only", "deny", actor=product)
+    assert verify_ledger().problems == []
+    value = connection.ops.adapt_datetimefield_value(value) if isinstance(value, dt.datetime) else value
+
+    if column == "member_id":
+        with connection.cursor() as cursor:
+            # A second member, without history, for the decision to be moved to.
+            cursor.execute(
+                "INSERT INTO consent_member (id, country, country_given, status, reference_seal)"
+                " VALUES (2, '', '', 'unknown', '')"
+            )
+    _change(table, column, value)
+
+    assert "Entry 1 (" in " ".join(verify_ledger().problems)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_head_that_claims_another_root_is_found(product):
+    factories.decide("only", "deny", actor=product)
+
+    LedgerHead.objects.update(frontier="00" * 32)
+
+    assert verify_ledger().problems != []
