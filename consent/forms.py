@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from consent import countries
 from consent.choices import PURPOSES, Control, DataCategory, Purpose, Rule, Verdict
@@ -35,7 +36,7 @@ class CountriesField(forms.CharField):
         try:
             return countries.expand(words)
         except ValueError as error:
-            raise forms.ValidationError(f"{str(error).capitalize()}.") from error
+            raise forms.ValidationError(f"{capfirst(str(error))}.") from error
 
 
 class LookUpForm(forms.Form):
@@ -104,7 +105,11 @@ class RegionRuleForm(forms.Form):
 
 
 class NoticeForm(forms.Form):
-    version = forms.CharField(max_length=40, help_text="Letters, digits, dots, dashes: 2025-11-03.")
+    version = forms.CharField(
+        max_length=40,
+        validators=Notice._meta.get_field("version").validators,
+        help_text="Letters, digits, dots, dashes: 2025-11-03.",
+    )
     purposes = forms.MultipleChoiceField(
         choices=Purpose.choices, widget=forms.CheckboxSelectMultiple
     )
