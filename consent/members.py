@@ -83,6 +83,8 @@ def suppressed(account_refs: Iterable[str]) -> set[str]:
     if not Suppression.objects.exists():
         return set()
     hashes = {suppression_hash(ref): ref for ref in account_refs}
+    if not hashes:
+        return set()
     where, parameters = among("account_hash", list(hashes))
     with connection.cursor() as cursor:
         cursor.execute(
@@ -93,17 +95,29 @@ def suppressed(account_refs: Iterable[str]) -> set[str]:
 
 def known(account_refs: Collection[str]) -> dict[str, Known]:
     """The members of these references; those nobody has told us about are missing."""
-    where, parameters = among("r.account_ref", list(account_refs))
-    columns = ", ".join(f"m.{name}" for name in Facts._fields)
+    if not account_refs:
+        return {}
+    # Two questions, not a join: it would read all members for the sake of a few thousand.
+    where, parameters = among("account_ref", list(account_refs))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT r.account_ref, m.id, m.reference_seal, {columns}"
-            f" FROM {AccountReference._meta.db_table} r"
-            f" JOIN {Member._meta.db_table} m ON m.id = r.member_id WHERE {where}",
+            f"SELECT account_ref, member_id FROM {AccountReference._meta.db_table} WHERE {where}",
             parameters,
         )
-        rows = cursor.fetchall()
-    return {ref: Known(number, _facts(*facts), seal) for ref, number, seal, *facts in rows}
+        numbers = dict(cursor.fetchall())
+        if not numbers:
+            return {}
+        where, parameters = among("id", list(numbers.values()))
+        cursor.execute(
+            f"SELECT id, reference_seal, {', '.join(Facts._fields)}"
+            f" FROM {Member._meta.db_table} WHERE {where}",
+            parameters,
+        )
+        stored = {
+            number: Known(number, _facts(*facts), seal)
+            for number, seal, *facts in cursor.fetchall()
+        }
+    return {ref: stored[number] for ref, number in numbers.items()}
 
 
 def create(members: Sequence[tuple[str, Facts]]) -> list[int]:
