@@ -60,7 +60,7 @@ def _complete(canary: Canary) -> None:
     member, code = canary.member, canary.exclusion
     if members.facts_of(member) == FACTS[code] or member.status == Status.ERASED:
         return
-    if code == "opted_out":
+    if code == "opted_out" and not member.decisions.exists():
         consent.record_decision(
             consent.DecisionInput(
                 account_ref=f"canary:{code}",

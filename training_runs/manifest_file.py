@@ -81,6 +81,6 @@ def parse(data: bytes) -> Archive:
         if offset != len(data):
             raise ValueError("there are bytes after the last part")
         included = sets.pop(INCLUDED)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ManifestDamaged(f"The archive is damaged: {error}.") from error
     return Archive(header, included, sets)
