@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import User
 
 from consent import services
 from consent.choices import DataCategory, Purpose, Rule, Verdict
@@ -46,7 +46,7 @@ class NoticeRow:
     def find(self) -> Notice | None:
         return Notice.objects.filter(version=self.version).first()
 
-    def propose(self, actor: AbstractUser) -> Notice:
+    def propose(self, actor: User) -> Notice:
         return services.propose_notice(
             version=self.version,
             purposes=[Purpose.GENERATIVE_AI],
@@ -85,7 +85,7 @@ class RuleRow:
             source=self.source,
         ).first()
 
-    def propose(self, actor: AbstractUser) -> RegionRule:
+    def propose(self, actor: User) -> RegionRule:
         return services.propose_rule(
             purpose=Purpose.GENERATIVE_AI,
             countries=self.countries,
@@ -149,9 +149,7 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
 )
 
 
-def load(
-    *, proposer: AbstractUser, approver: AbstractUser, until: dt.date | None = None
-) -> Iterator[str]:
+def load(*, proposer: User, approver: User, until: dt.date | None = None) -> Iterator[str]:
     """Load the rows known by `until` that are not there yet; a sentence for each.
 
     A load that broke off between a proposal and its approval is completed by the next one; a proposal that
@@ -171,7 +169,7 @@ def load(
     return _load(proposer, approver, until)
 
 
-def _load(proposer: AbstractUser, approver: AbstractUser, until: dt.date | None) -> Iterator[str]:
+def _load(proposer: User, approver: User, until: dt.date | None) -> Iterator[str]:
     for row in TIMELINE:
         if until and row.known_from > until:
             continue
