@@ -71,16 +71,19 @@ def serve(bind: str, *, worker: bool, say: Callable[[str], object]) -> int:
         listener = stack.enter_context(_listening(address))
         lock = stack.enter_context(data_directory_lock(settings.DATA_DIR, say=say))
         signalled = stack.enter_context(_stop_signals())
+        # The web server warns of a directory that is not there; in a trial nothing is collected into it.
+        settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
         env = {}
         if not settings.REDIS_URL:
             env["REDIS_URL"] = stack.enter_context(embedded.broker(settings.BROKER_SOCKET))
         parts: dict[str, children.Child] = {}
         stack.callback(_stop_all, parts)
-        # Every part holds the lock: it is free again only when the last of them is gone.
+        stack.callback(lock.retire)
+        # Every part holds the lock, so that the next start can wait for the last of them.
         if worker:
-            parts["worker"] = children.start(_worker_command(), env=env, pass_fds=[lock])
+            parts["worker"] = children.start(_worker_command(), env=env, pass_fds=[lock.parts])
         parts["web server"] = children.start(
-            _web_command(listener), env=env, pass_fds=[lock, listener.fileno()]
+            _web_command(listener), env=env, pass_fds=[lock.parts, listener.fileno()]
         )
         # The web server listens; while we end, nobody should be kept waiting in our copy of the queue.
         listener.close()
@@ -177,19 +180,32 @@ def _listening(address: Address) -> Iterator[socket.socket]:
         yield listener
 
 
-@contextlib.contextmanager
-def data_directory_lock(data_dir: Path, *, say: Callable[[str], object]) -> Iterator[int]:
-    """Only one portal works on a data directory. Raises NotStarted.
+@dataclass(frozen=True)
+class DataDirectoryLock:
+    own: int
+    """Descriptor of the launcher's lock; it ends with the launcher, however it ends."""
+    parts: int
+    """Descriptor for the children to inherit; the lock is free when the last of them is gone."""
 
-    There are two locks. The launcher's own ends with the launcher, however it ends. The descriptor of the other
-    is yielded for the children to inherit: it is free when the last of them is gone, and a start after an
-    interrupted one waits for that.
+    def retire(self) -> None:
+        """From here on a new start need not be refused: it waits for the parts to end."""
+        fcntl.flock(self.own, fcntl.LOCK_UN)
+
+
+@contextlib.contextmanager
+def data_directory_lock(
+    data_dir: Path, *, say: Callable[[str], object]
+) -> Iterator[DataDirectoryLock]:
+    """Only one portal works on a data directory: refuses while one runs, waits while one ends.
+
+    Raises NotStarted.
     """
     home = data_dir / "run"
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o700)
     with (home / "launcher.lock").open("a+") as own, (home / "parts.lock").open("w") as parts:
-        if not _locked(own.fileno()):
+        # A launcher that is told to end, or whose parent was killed, takes a moment to notice.
+        if not _lock(own.fileno(), seconds=1):
             own.seek(0)
             raise NotStarted(
                 f"The portal is running on {data_dir} already (process {own.read()}):"
@@ -198,17 +214,21 @@ def data_directory_lock(data_dir: Path, *, say: Callable[[str], object]) -> Iter
         own.truncate(0)
         own.write(str(os.getpid()))
         own.flush()
-        if not _locked(parts.fileno()):
-            say("An earlier start was interrupted; waiting until the last of it has ended.")
-            until = time.monotonic() + LEFTOVER_SECONDS
-            while not _locked(parts.fileno()):
-                if time.monotonic() > until:
-                    raise NotStarted(
-                        f"Something that an earlier start left on {data_dir} does not end: look for its"
-                        " worker and web server, and stop them."
-                    )
-                time.sleep(0.2)
-        yield parts.fileno()
+        if not _lock(parts.fileno(), seconds=0):
+            say("An earlier start is still ending; waiting for the last of it.")
+            if not _lock(parts.fileno(), seconds=LEFTOVER_SECONDS):
+                raise NotStarted(
+                    f"What an earlier start left on {data_dir} does not end:"
+                    " look for its worker and web server, and stop them."
+                )
+        yield DataDirectoryLock(own.fileno(), parts.fileno())
+
+
+def _lock(descriptor: int, *, seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not (got := _locked(descriptor)) and time.monotonic() < until:
+        time.sleep(0.1)
+    return got
 
 
 def _locked(descriptor: int) -> bool:
