@@ -53,7 +53,11 @@ def _assert_refused(table: str, *statements: str, by: Collection[str] = ()) -> N
     before = _rows(table)
     assert before != []
 
-    with pytest.raises(DatabaseError) as refusal, transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError) as refusal,
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         for statement in statements:
             cursor.execute(statement)
 
@@ -72,7 +76,9 @@ def test_no_statement_changes_or_removes_a_row(table, rows_everywhere):
 
     _assert_refused(table, f"DELETE FROM {table}")
     if POSTGRESQL:
-        _assert_refused(table, "SET LOCAL session_replication_role = replica", f"DELETE FROM {table}")
+        _assert_refused(
+            table, "SET LOCAL session_replication_role = replica", f"DELETE FROM {table}"
+        )
         # With CASCADE the first table that refuses may be another one.
         _assert_refused(table, f"TRUNCATE {table} CASCADE", by=TABLES)
     else:
@@ -120,7 +126,7 @@ def test_a_guard_that_is_switched_off_is_noticed(state):
 
 
 def test_the_system_check_names_a_missing_guard(a_guard_gone):
-    with pytest.raises(CommandError, match="portal.E001") as found:
+    with pytest.raises(CommandError, match=r"portal\.E001") as found:
         call_command("check", databases=["default"], stderr=io.StringIO())
 
     assert a_guard_gone in str(found.value)

@@ -110,9 +110,9 @@ class Oracle:
     def objections_to(self, cut: int, as_of: dt.date, included: set[int]) -> list[str]:
         """What is wrong with an included set that claims a cut; empty when nothing is."""
         must = {number for number, reasons in self.reasons_at(cut, as_of).items() if not reasons}
-        return [f"cut {cut}: member {number} is wrongly in" for number in sorted(included - must)] + [
-            f"cut {cut}: member {number} is wrongly out" for number in sorted(must - included)
-        ]
+        return [
+            f"cut {cut}: member {number} is wrongly in" for number in sorted(included - must)
+        ] + [f"cut {cut}: member {number} is wrongly out" for number in sorted(must - included)]
 
     def missing_before(self, moment: float, cut: int) -> list[int]:
         """Entries acknowledged before a moment that the cut leaves out."""

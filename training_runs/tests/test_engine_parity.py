@@ -42,15 +42,12 @@ test_engine_parity.answer(sys.argv[1])
 """
 
 
-
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(
     connection.vendor == "sqlite", reason="compares the two engines: the run on PostgreSQL does it"
 )
-def test_both_engines_derive_and_freeze_the_same_bytes(
-    officer, second_officer, engineer, tmp_path
-):
+def test_both_engines_derive_and_freeze_the_same_bytes(officer, second_officer, engineer, tmp_path):
     oracle = racing.world(officer, second_officer)
     with racing.race(oracle, officer, second_officer, acts_each=3) as race:
         frozen = [racing.freeze(race, engineer).manifest for _ in range(6)]
@@ -120,4 +117,4 @@ def answer(rows: str) -> None:
     assert connection.vendor == "sqlite"
     found = {**_derived(), "ledger": _recomputed_root()}
     (waiting,) = Run.objects.requested()
-    print(json.dumps({**found, "frozen": services.freeze(waiting.pk).digest}))
+    sys.stdout.write(json.dumps({**found, "frozen": services.freeze(waiting.pk).digest}))

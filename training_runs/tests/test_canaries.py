@@ -1,0 +1,82 @@
+import pytest
+
+from consent.choices import Purpose
+from consent.models import Member
+from portal import ledger
+from tools import factories
+from training_runs import canaries, eligibility, services
+from training_runs.models import Canary
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_every_exclusion_has_a_canary():
+    canaries.plant()
+
+    codes = sorted(Canary.objects.values_list("exclusion", flat=True))
+    assert codes == sorted(item.code for item in eligibility.EXCLUSIONS) == sorted(canaries.FACTS)
+
+
+def test_planting_again_changes_nothing():
+    canaries.plant()
+    before = ledger.read_head()
+
+    canaries.plant()
+
+    assert ledger.read_head() == before
+
+
+@pytest.mark.parametrize("left", [0, 5, *range(10, 24)])
+def test_planting_goes_on_where_it_was_interrupted(left, monkeypatch):
+    class Interrupted(Exception):
+        pass
+
+    entries = iter(range(left))
+    real = ledger.entry
+
+    def entry(*args, **kwargs):
+        if next(entries, None) is None:
+            raise Interrupted
+        return real(*args, **kwargs)
+
+    with monkeypatch.context() as cut, pytest.raises(Interrupted):
+        cut.setattr(ledger, "entry", entry)
+        canaries.plant()
+    assert Canary.objects.count() <= len(canaries.FACTS)
+
+    canaries.plant()
+
+    # Their facts are what keeps them out; the freeze below would refuse anything less.
+    facts = {row.exclusion: row.member for row in Canary.objects.select_related("member")}
+    assert {code: member.status for code, member in facts.items()} == {
+        code: "erased" if code == "erased" else wanted.status
+        for code, wanted in canaries.FACTS.items()
+    }
+
+
+@pytest.mark.parametrize("purpose", Purpose.values)
+def test_each_canary_is_out_for_its_reason_for_every_purpose(
+    purpose, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(3)
+
+    manifest = factories.freeze(engineer, purpose=purpose)
+
+    archive = services.load(manifest)
+    for canary in Canary.objects.all():
+        if canary.exclusion == "opted_out" and purpose != Purpose.GENERATIVE_AI:
+            # No setting rules the purpose: there this one is kept out by an objection.
+            assert archive.reasons(canary.member_id) == ["objection_open"]
+        else:
+            assert archive.reasons(canary.member_id) == [canary.exclusion]
+
+
+def test_nobody_but_canaries_lives_in_the_test_countries():
+    canaries.plant()
+    factories.add_members(3)
+
+    residents = Member.objects.filter(country__startswith="Q").exclude(country="QA")
+    assert set(residents.values_list("pk", flat=True)) <= set(
+        Canary.objects.values_list("member_id", flat=True)
+    )

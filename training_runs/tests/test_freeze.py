@@ -1,0 +1,201 @@
+"""What a frozen manifest is: one, prospective, and the same bytes for the same content."""
+
+import datetime as dt
+from hashlib import sha256
+
+import pytest
+from django.utils import timezone
+
+from consent.choices import Purpose
+from consent.models import Member
+from objections import services as objections
+from objections.choices import Effect
+from portal import ledger
+from portal.models import Entry
+from tools import factories
+from training_runs import archives, eligibility, services
+from training_runs.models import Manifest
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def world(officer, second_officer):
+    factories.open_world(officer, second_officer)
+
+
+def _reasons(manifest, number: int) -> list[str]:
+    return services.load(manifest).reasons(number)
+
+
+def test_the_manifest_says_what_it_counted(world, engineer):
+    factories.add_members(5)
+
+    manifest = factories.freeze(engineer)
+
+    archive = services.load(manifest)
+    frozen = Entry.objects.get(kind="run.frozen")
+    assert manifest.cut == archive.header["cut"] == frozen.sequence - 1
+    assert sha256(archives.load(manifest.digest)).hexdigest() == manifest.digest
+    assert manifest.included == len(archive.included) == 5
+    assert manifest.population == Member.objects.count()
+    assert archive.header["as_of"] == manifest.run.as_of.isoformat()
+    assert manifest.header == archive.header
+    assert list(archive.excluded) == [item.code for item in eligibility.EXCLUSIONS]
+
+
+def test_freezing_again_gives_the_first_manifest(world, engineer):
+    factories.add_members(5)
+    manifest = factories.freeze(engineer)
+    before = ledger.read_head()
+
+    assert services.freeze(manifest.run_id) == manifest
+    assert ledger.read_head() == before
+    assert Manifest.objects.count() == 1
+
+
+@pytest.mark.parametrize("state", ["registered", "cancelled"])
+def test_only_a_requested_run_is_frozen(state, world, engineer):
+    factories.add_members(5)
+    run = factories.register(engineer)
+    if state == "cancelled":
+        run = services.start(run=run, actor=engineer)
+        services.cancel(run=run, actor=engineer, reason="test")
+
+    assert services.freeze(run.pk) is None
+    assert not Manifest.objects.exists()
+
+
+def test_what_a_member_decides_later_does_not_move_a_frozen_manifest(world, engineer, product):
+    numbers = factories.add_members(3)
+    manifest = factories.freeze(engineer)
+    data = archives.load(manifest.digest)
+
+    factories.decide("acc-0", "deny", actor=product)
+
+    assert archives.load(manifest.digest) == data
+    assert services.verify(manifest).agreement == "agrees"
+    assert set(services.withdrawn_since(manifest).excluded["opted_out"]) == {numbers[0]}
+    assert _reasons(factories.freeze(engineer), numbers[0]) == ["opted_out"]
+
+
+def test_a_decision_between_request_and_freeze_counts(world, engineer, product):
+    numbers = factories.add_members(3)
+    run = services.start(run=factories.register(engineer), actor=engineer)
+    factories.decide("acc-0", "deny", actor=product)
+
+    manifest = services.freeze(run.pk)
+
+    assert _reasons(manifest, numbers[0]) == ["opted_out"]
+
+
+@pytest.mark.parametrize(
+    ("decisions", "reasons"),
+    [
+        pytest.param([("deny", 0)], ["opted_out"], id="denied"),
+        pytest.param([("deny", 0), ("allow", 1)], [], id="changed their mind"),
+        pytest.param([("deny", 1), ("allow", 0)], ["opted_out"], id="an older allow comes late"),
+        pytest.param([("allow", 1), ("deny", 0)], [], id="an older deny comes late"),
+        pytest.param([("allow", 0), ("deny", 0)], ["opted_out"], id="a tie, deny last"),
+        pytest.param([("deny", 0), ("allow", 0)], ["opted_out"], id="a tie, allow last"),
+    ],
+)
+def test_the_newest_choice_counts_and_deny_wins_a_tie(decisions, reasons, world, engineer, product):
+    (number, *_) = factories.add_members(3)
+    start = timezone.now() - dt.timedelta(hours=1)
+    for choice, minutes in decisions:
+        factories.decide("acc-0", choice, actor=product, at=start + dt.timedelta(minutes=minutes))
+
+    assert _reasons(factories.freeze(engineer), number) == reasons
+
+
+@pytest.mark.parametrize(
+    ("facts", "reasons"),
+    [
+        ({}, []),
+        ({"status": "closed"}, ["closed"]),
+        ({"status": "unknown"}, ["closed"]),
+        ({"country": ""}, ["country_unknown"]),
+        ({"adult_on": None}, ["minor"]),
+        ({"adult_on": dt.date(9998, 1, 1)}, ["minor"]),
+        ({"country": "", "adult_on": None, "status": "closed"}, ["closed", "country_unknown", "minor"]),
+    ],
+)  # fmt: skip
+def test_every_reason_of_a_member_is_kept(facts, reasons, world, engineer):
+    factories.add_members(3)
+    number = factories.add_member("one", **facts)
+
+    assert _reasons(factories.freeze(engineer), number) == reasons
+
+
+@pytest.mark.parametrize(("days", "reasons"), [(-1, []), (0, []), (1, ["minor"])])
+def test_a_member_is_of_age_from_the_day_on(days, reasons, world, engineer):
+    factories.add_members(3)
+    day = timezone.now().date() + dt.timedelta(days=days)
+    number = factories.add_member("one", adult_on=day)
+
+    manifest = factories.freeze(engineer)
+
+    assert manifest.run.as_of == timezone.now().date()
+    assert _reasons(manifest, number) == reasons
+
+
+@pytest.mark.parametrize(
+    ("effect", "reasons"),
+    [(None, ["objection_open"]), (Effect.UPHELD, ["objection_upheld"]), (Effect.LIFTED, [])],
+)
+def test_an_objection_keeps_out_from_receipt_and_for_good_once_upheld(
+    effect, reasons, world, engineer, officer
+):
+    (number, *_) = factories.add_members(3)
+    ticket = objections.receive(
+        member=Member.objects.get(pk=number),
+        purposes=[Purpose.GENERATIVE_AI],
+        received_at=timezone.now(),
+        actor=officer,
+    )
+    if effect:
+        objections.settle(
+            ticket=ticket,
+            purpose=Purpose.GENERATIVE_AI,
+            effect=effect,
+            actor=officer,
+            reason="test",
+        )
+
+    assert _reasons(factories.freeze(engineer), number) == reasons
+
+
+def test_an_objection_keeps_out_of_the_purposes_it_names_only(world, engineer, officer):
+    (number, *_) = factories.add_members(3)
+    objections.receive(
+        member=Member.objects.get(pk=number),
+        purposes=[Purpose.SAFETY],
+        received_at=timezone.now(),
+        actor=officer,
+    )
+
+    out = {
+        purpose: _reasons(factories.freeze(engineer, purpose=purpose), number)
+        for purpose in Purpose
+    }
+
+    assert out == {
+        Purpose.GENERATIVE_AI: [],
+        Purpose.PERSONALISATION: [],
+        Purpose.SAFETY: ["objection_open"],
+    }
+
+
+def test_one_run_that_fails_does_not_keep_the_others_waiting(world, engineer):
+    factories.add_members(3)
+    parent = factories.freeze(engineer)
+    child = services.start(run=factories.register(engineer, parent=parent.run), actor=engineer)
+    other = services.start(run=factories.register(engineer), actor=engineer)
+    archives.path_of(parent.digest).unlink()
+
+    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
+
+    child.refresh_from_db()
+    assert child.state == "requested"
+    assert services.usable_manifest(other).run == other
