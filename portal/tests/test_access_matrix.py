@@ -1,0 +1,338 @@
+"""Every address × method × person, against a table. An address that is not in the table fails.
+
+People, by their letter:
+O privacy officer · E ML engineer, owner of the run · C a colleague of E · A auditor · D administrator ·
+P the product's service · S somebody on the staff without a role · - nobody logged in.
+A letter in the table means: let in. Everybody else gets 401, 403, 404 or 405, or is sent to the login page.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from django.urls import get_resolver, resolve, reverse
+from django.urls.resolvers import URLResolver
+
+from consent.models import Notice, RegionRule
+from portal import tokens
+from portal.access import record_read
+from tools import factories
+from training_runs import services
+from training_runs.models import Run
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+PEOPLE = {
+    "O": "officer",
+    "E": "engineer",
+    "C": "second_engineer",
+    "A": "auditor",
+    "D": "administrator",
+    "P": "product",
+    "S": "stranger",
+}
+SIGNED_IN = "OECADPS"
+EVERYBODY = "OECADPS-"
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+# --- The table ----------------------------------------------------------------------------------
+
+PAGES = {
+    # A redirect to the admin, whatever the method.
+    "start": dict.fromkeys(METHODS, EVERYBODY),
+    "healthz": {"GET": EVERYBODY},
+    "readyz": {"GET": EVERYBODY},
+    "api:schema": {"GET": EVERYBODY},
+    "api:docs": {"GET": EVERYBODY},
+    "api:decisions": {"POST": "P"},
+    "api:decisions-bulk": {"POST": "P"},
+    "api:member-standing": {"POST": "P"},
+    "api:region-rules": {"GET": "OECA", "POST": "O"},
+    "api:region-rule-review": {"POST": "O"},
+    "api:notices": {"GET": "OECA", "POST": "O"},
+    "api:notice-review": {"POST": "O"},
+    "api:runs": {"GET": "OECA", "POST": "EC"},
+    "api:run-detail": {"GET": "OECA"},
+    "api:run-preview": {"GET": "OECA"},
+    "api:run-start": {"POST": "E"},
+    "api:run-complete": {"POST": "E"},
+    "api:run-cancel": {"POST": "E"},
+    "api:run-explanation": {"POST": "OEA"},
+    "api:run-withdrawn": {"GET": "E"},
+    "api:run-manifest": {"GET": "OECA"},
+    "api:run-archive": {"GET": "EA"},
+    "api:run-members-csv": {"GET": "E"},
+    "api:run-members-parquet": {"GET": "E"},
+}
+
+# Django's admin answers any other method as it answers GET, so two are asked there.
+ADMIN_PAGES = {
+    "admin:index": {"GET": SIGNED_IN, "POST": SIGNED_IN},
+    "admin:login": {"GET": EVERYBODY, "POST": EVERYBODY},
+    # Who is not logged in is sent to the front page.
+    "admin:logout": {"GET": "-", "POST": EVERYBODY},
+    "admin:password_change": {"GET": SIGNED_IN, "POST": SIGNED_IN},
+    "admin:password_change_done": {"GET": SIGNED_IN},
+    "admin:jsi18n": {"GET": SIGNED_IN},
+    "admin:autocomplete": {},
+    # Leads to an object's page, which asks again.
+    "admin:view_on_site": {"GET": SIGNED_IN, "POST": SIGNED_IN},
+    "admin:app_list": {"GET": "AD", "POST": "AD"},
+    "admin:(?P<url>.*)$": {},
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """Who may look at a model's rows in the admin, add and change them; nobody may delete."""
+
+    view: str
+    add: str = ""
+    change: str = ""
+    has_history: bool = False
+    pages: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def expected(self, page: str) -> dict[str, str]:
+        history = {"GET": self.view} if self.has_history else {}
+        return {
+            "changelist": {"GET": self.view, "POST": self.view},
+            "change": {"GET": self.view, "POST": self.change},
+            "add": {"GET": self.add, "POST": self.add},
+            "delete": {},
+            "history": history,
+            # simple-history's form of an old version, which could revert: it is closed.
+            "simple_history": {},
+            # A redirect to the change page, which asks.
+            "<path:object_id>/": {"GET": SIGNED_IN, "POST": SIGNED_IN},
+            **self.pages,
+        }[page]
+
+
+def both(who: str) -> dict[str, str]:
+    return {"GET": who, "POST": who}
+
+
+ADMIN_MODELS = {
+    "consent.member": Model(
+        "OA", has_history=True, pages={"look_up": both("O"), "deny": both("O")}
+    ),
+    "consent.decision": Model("OA"),
+    "consent.consent": Model("OA"),
+    "consent.regionrule": Model(
+        "OECA", add="O", pages={"today": {"GET": "OECA"}, "review": both("O")}
+    ),
+    "consent.notice": Model("OECA", add="O", pages={"review": both("O")}),
+    "objections.ticket": Model("OA", has_history=True),
+    "objections.objection": Model("OA", has_history=True),
+    "training_runs.run": Model(
+        "OECA",
+        add="EC",
+        has_history=True,
+        pages={
+            "start": both("E"),
+            "cancel": both("E"),
+            "rename": both("E"),
+            "verify": both("A"),
+            "explain": {"POST": "OEA"},
+        },
+    ),
+    "training_runs.manifest": Model("OECA"),
+    "training_runs.verification": Model("OECA"),
+    "training_runs.finding": Model("OECA"),
+    "training_runs.canary": Model("A"),
+    "portal.entry": Model("A"),
+    "portal.accessrecord": Model("A"),
+    "portal.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),
+    "auth.user": Model("AD", add="D", change="D", pages={"password_change": both("D")}),
+    "auth.group": Model("AD"),
+}
+
+# What is needed before access is asked.
+BODIES = {
+    "api:run-complete": {"trained_digest": "0" * 64},
+    "api:run-cancel": {"reason": "test"},
+    "api:run-explanation": {"account_ref": "acc-0"},
+}
+
+# --- Walking and asking -------------------------------------------------------------------------
+
+
+def addresses(resolver: URLResolver, namespace: str = "", below: str = "") -> Iterator[str]:
+    """The name of every address; one without a name goes by its pattern."""
+    for pattern in resolver.url_patterns:
+        here = below + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            inner = f"{pattern.namespace}:" if pattern.namespace else ""
+            # Inside the admin a model's addresses follow its label.
+            yield from addresses(pattern, namespace + inner, "" if inner else here)
+        else:
+            yield namespace + (pattern.name or here)
+
+
+def admin_page(name: str) -> tuple[str, str] | None:
+    """The model and page of an address of the admin."""
+    name = name.removeprefix("admin:")
+    for label in ADMIN_MODELS:
+        for start in (label.replace(".", "_") + "_", label.replace(".", "/") + "/"):
+            if name.startswith(start):
+                return label, name.removeprefix(start)
+    return None
+
+
+ADDRESSES = sorted(set(addresses(get_resolver())))
+BY_MODEL: dict[str, list[tuple[str, str]]] = {}
+for name in ADDRESSES:
+    if name.startswith("admin:") and name not in ADMIN_PAGES and (found := admin_page(name)):
+        BY_MODEL.setdefault(found[0], []).append((name, found[1]))
+
+
+@pytest.fixture
+def people(request, client_of):
+    users = {letter: request.getfixturevalue(name) for letter, name in PEOPLE.items()}
+
+    @cache
+    def client(letter: str) -> Client:
+        return client_of(users[letter]) if letter in users else Client()
+
+    return client
+
+
+@pytest.fixture
+def run(people, officer, second_officer, engineer, auditor, product) -> Run:
+    """A frozen run of E, in a world where every table has a row."""
+    factories.open_world(officer, second_officer)
+    factories.add_members(2)
+    factories.decide("acc-1", "deny", actor="test")
+    manifest = factories.freeze(engineer)
+    completed = factories.freeze(engineer)
+    services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
+    record_read(auditor, "manifest.summary", manifest.run.reference)
+    tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
+    return manifest.run
+
+
+def address(name: str, run: Run) -> str:
+    if name == "api:region-rule-review":
+        return reverse(name, args=[RegionRule.objects.first().pk])
+    if name == "api:notice-review":
+        return reverse(name, args=[Notice.objects.get().version])
+    return reverse(name, args=[run.reference] if name.startswith("api:run-") else [])
+
+
+def is_let_in(answer) -> bool:
+    to_login = answer.status_code == 302 and "/login/" in answer["Location"]
+    assert answer.status_code < 500
+    return answer.status_code not in (401, 403, 404, 405) and not to_login
+
+
+def let_in(people, method: str, url: str, body: object = None) -> str:
+    """The letters of everybody who is let in."""
+    found = ""
+    for letter in EVERYBODY:
+        kind = {} if "/admin/" in url else {"content_type": "application/json"}
+        send = getattr(people(letter), method.lower())
+        answer = send(url) if method == "GET" else send(url, body or {}, **kind)
+        found += letter if is_let_in(answer) else ""
+    return found
+
+
+# --- The tests ----------------------------------------------------------------------------------
+
+
+def test_every_address_is_in_the_table():
+    pages = PAGES.keys() | ADMIN_PAGES.keys()
+    undeclared = [name for name in ADDRESSES if name not in pages and not admin_page(name)]
+
+    assert undeclared == []
+    assert sorted(pages - set(ADDRESSES)) == []
+    assert BY_MODEL.keys() == ADMIN_MODELS.keys()
+
+
+def test_who_is_let_in(people, run):
+    found = {
+        name: {
+            method: let_in(people, method, address(name, run), BODIES.get(name))
+            for method in METHODS
+        }
+        for name in PAGES
+    }
+
+    assert found == {
+        name: {method: rule.get(method, "") for method in METHODS} for name, rule in PAGES.items()
+    }
+
+
+def test_who_is_let_into_the_admin(people, run):
+    special = {
+        "admin:app_list": "/admin/auth/",
+        "admin:(?P<url>.*)$": "/admin/nowhere",
+        "admin:view_on_site": f"/admin/r/{ContentType.objects.get_for_model(Run).pk}/{run.pk}/",
+    }
+
+    found = {}
+    for name in ADMIN_PAGES:
+        url = special.get(name) or reverse(name)
+        found[name] = {method: let_in(people, method, url) for method in ("GET", "POST")}
+        if name == "admin:logout":
+            people.cache_clear()
+
+    assert found == {
+        name: {method: rule.get(method, "") for method in ("GET", "POST")}
+        for name, rule in ADMIN_PAGES.items()
+    }
+
+
+def test_who_is_let_into_the_pages_of_a_model(people, run):
+    expected, found = {}, {}
+    for label, pages in BY_MODEL.items():
+        row = apps.get_model(label)._base_manager.order_by("pk").first()
+        for name, page in pages:
+            url = page_of(label, name, page, row)
+            for method in ("GET", "POST"):
+                expected[name, method] = ADMIN_MODELS[label].expected(page).get(method, "")
+                found[name, method] = let_in(people, method, url)
+
+    assert found == expected
+
+
+def page_of(label: str, name: str, page: str, row: Any) -> str:
+    if page in ("changelist", "add", "today", "look_up"):
+        return reverse(name)
+    if page == "simple_history":
+        return reverse(name, args=[row.pk, row.history.first().pk])
+    if page.startswith("<"):
+        return reverse(f"admin:{label.replace('.', '_')}_changelist") + f"{row.pk}/"
+    return reverse(name, args=[row.pk])
+
+
+def test_a_token_without_the_scope_is_let_in_nowhere(run):
+    everybody = run.owner
+    everybody.groups.set(Group.objects.all())
+    one_missing, one_alone, expected = {}, {}, {}
+    for name, methods in PAGES.items():
+        for method, who in methods.items():
+            if who == EVERYBODY:
+                continue
+            access = resolve(address(name, run)).func.cls.access[method]
+            others = [scope for scope in tokens.SCOPES if scope != access.scope]
+            expected[name, method] = (403, "scope_missing")
+            refused = ask(everybody, others, method, name, run)
+            one_missing[name, method] = (refused.status_code, refused.json()["code"])
+            one_alone[name, method] = is_let_in(ask(everybody, [access.scope], method, name, run))
+
+    assert one_missing == expected
+    assert one_alone == dict.fromkeys(expected, True)
+
+
+def ask(user, scopes, method, name, run):
+    """One request with a token of these scopes."""
+    _, plain = tokens.issue_token(user=user, name="x", scopes=scopes, days=1, actor="test")
+    kind = {} if method == "GET" else {"content_type": "application/json"}
+    send = getattr(Client(headers={"Authorization": f"Bearer {plain}"}), method.lower())
+    return send(address(name, run), BODIES.get(name, {}), **kind)
