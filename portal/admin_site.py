@@ -6,6 +6,7 @@ happen, POST does it through a service, a refusal is shown and nothing typed is 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -45,6 +46,21 @@ class PortalAdminSite(admin.AdminSite):
     ) -> TemplateResponse:
         panels = start_page.panels_for(request)
         return super().index(request, {**(extra_context or {}), "panels": panels})
+
+    def admin_view(
+        self, view: Callable[..., HttpResponse], cacheable: bool = False
+    ) -> Callable[..., HttpResponse]:
+        """A refusal that a page does not show in its form is a page of its own, never a crash."""
+
+        def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                return view(request, *args, **kwargs)
+            except PortalError as refusal:
+                response = page(request, "admin/refused.html", title="Refused", refusal=refusal)
+                response.status_code = refusal.status
+                return response
+
+        return super().admin_view(update_wrapper(refusing, view), cacheable)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)
@@ -97,6 +113,7 @@ class PortalModelAdmin(ModelAdmin):
     pages: Sequence[tuple[str, Callable[..., HttpResponse], str]] = ()
     """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
     has_history = False
+    view_on_site = False
     # Counting ten million rows for every link of a filter helps nobody.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -140,8 +157,6 @@ class PortalModelAdmin(ModelAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         context["has_history"] = self.has_history
-        if context.get("original") is not None:
-            context.update(title=capfirst(str(context["original"])), subtitle=None)
         return super().render_change_form(request, context, *args, **kwargs)
 
     # Django's own log can be deleted and knows no reasons: the ledger is the record.
@@ -166,6 +181,13 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        if context.get("original") is not None:
+            context.update(title=capfirst(str(context["original"])), subtitle=None)
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):

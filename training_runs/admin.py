@@ -136,7 +136,7 @@ class RunAdmin(HistoryModelAdmin):
 
     @admin.display(description="verification")
     def verification(self, run: Run) -> SafeString | str:
-        return verification_badge(run) if hasattr(run, "manifest") else ""
+        return verification_badge(run) if hasattr(run, "manifest") else "no manifest"
 
     @admin.display(description="owner")
     def owner_name(self, run: Run) -> str:

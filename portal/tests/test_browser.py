@@ -358,6 +358,6 @@ def test_an_auditor_reads_a_run_its_history_and_the_entry_behind_it(
     page.get_by_role("link", name="History").click()
     page.get_by_role("link", name=f"#{world.manifest.entry_id}").click()
 
-    expect(page.get_by_text("manifest.frozen").first).to_be_visible()
+    expect(page.get_by_role("heading", name="run.frozen")).to_be_visible()
     expect(page.get_by_role("heading", name="manifest: 1 row")).to_be_visible()
     assert Entry.objects.filter(actor=auditor).count() == 0

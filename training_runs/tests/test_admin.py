@@ -232,6 +232,20 @@ def test_the_auditor_has_manifests_verified_again_and_nobody_else(
     assert statuses == [403, 403, 302]
 
 
+def test_the_action_is_offered_to_the_auditor_only(
+    frozen: Run, auditor: User, engineer: User, officer: User, client_of: Any
+) -> None:
+    address = reverse("admin:training_runs_run_changelist")
+    act = {"action": "verify_again", "_selected_action": [frozen.pk]}
+
+    answers = [
+        client_of(user).post(address, act, follow=True).text
+        for user in (auditor, engineer, officer)
+    ]
+
+    assert ["Verifications on their way: 1." in text for text in answers] == [True, False, False]
+
+
 # --- Explaining ---------------------------------------------------------------------------------
 
 
