@@ -9,8 +9,8 @@ from typing import Any
 from demo.client import Client, UnexpectedAnswer
 
 OFF_SHARE = 0.7
-BULK_EVERY = 8
-BULK_SIZE = 250
+BULK_EVERY = 3
+BULK_SIZE = 100
 
 
 class Switching(threading.Thread):
