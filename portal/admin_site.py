@@ -47,9 +47,7 @@ class PortalAdminSite(admin.AdminSite):
         panels = start_page.panels_for(request)
         return super().index(request, {**(extra_context or {}), "panels": panels})
 
-    def admin_view(
-        self, view: Callable[..., HttpResponse], cacheable: bool = False
-    ) -> Callable[..., HttpResponse]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         """A refusal that a page does not show in its form is a page of its own, never a crash."""
 
         def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
