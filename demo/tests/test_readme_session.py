@@ -1,0 +1,103 @@
+"""The README's first API session, pasted as it stands: only the port and the places of files are the test's own."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from urllib.request import urlopen
+
+import pytest
+
+from demo import stage
+from portal import children
+
+PATIENCE = 240
+
+
+def session(*, address, data_dir):
+    """The commands in the README's one block of bash."""
+    (commands,) = re.findall(
+        r"^```bash\n(.*?)^```", (stage.ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    for theirs, ours in {
+        "http://127.0.0.1:8000": address,
+        "$PWD/var/demo": str(data_dir),
+        " var/": f" {data_dir}/",
+        ".venv/bin/python": sys.executable,
+    }.items():
+        assert theirs in commands
+        commands = commands.replace(theirs, ours)
+    return commands
+
+
+@pytest.fixture
+def served(tmp_path):
+    """The portal as `make run` serves it, on a small demo; gives its address and data directory."""
+    data_dir = tmp_path / "demo"
+    environment = os.environ | {"DEMO_DATA_DIR": str(data_dir)}
+    subprocess.run(
+        [sys.executable, "-m", "demo", "--members", "500"],
+        env=environment, cwd=stage.ROOT, capture_output=True, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        bind = f"127.0.0.1:{probe.getsockname()[1]}"
+    with (tmp_path / "run.log").open("wb") as log:
+        server = children.start(
+            [sys.executable, "-m", "demo.portal", "--bind", bind],
+            env={"DEMO_DATA_DIR": str(data_dir)},
+            output=log,
+        )
+    try:
+        wait_for(f"http://{bind}/readyz", server)
+        yield f"http://{bind}", data_dir
+    finally:
+        children.stop(server, patience=40)
+
+
+def wait_for(url, server):
+    until = time.monotonic() + 60
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            return urlopen(url, timeout=5).read()
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError("The portal did not start.")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("curl"), reason="CURL IS MISSING: the session needs it")
+@pytest.mark.skipif(
+    "DATABASE_URL" in os.environ, reason="the demo is on SQLite: told there already"
+)
+def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
+    address, data_dir = served
+
+    told = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", session(address=address, data_dir=data_dir)],
+        cwd=stage.ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    answers = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
+    (reference,) = {answer["run"] for answer in answers if "run" in answer}
+    because = " because the member switched the setting off."
+    assert [answer["sentences"] for answer in answers if "sentences" in answer] == [
+        ["The member would be out of a run started now" + because],
+        ["The member would be in a run started now."],
+        [
+            f"The member was in {reference}.",
+            "The member would be out of a run started now" + because,
+        ],
+    ]
+    (frozen,) = [answer for answer in answers if "ledger_root" in answer]
+    assert f"{frozen['digest']}  {data_dir}/{reference}.manifest" in told.stdout
+    assert len(re.findall(r"^\d+,two-\d+$", told.stdout, re.MULTILINE)) == 1
+    assert not re.findall(r"^\d+,one-\d+$", told.stdout, re.MULTILINE)
+    assert [answer["by_reason"] for answer in answers if "by_reason" in answer] == [
+        {"opted_out": 1}
+    ]
+    assert f"The manifest of {reference} verifies." in told.stdout
