@@ -28,5 +28,12 @@ class AlreadyReviewed(RuleViolation):
     code = "already_reviewed"
 
 
-class AlreadyExists(RuleViolation):
-    code = "already_exists"
+class VersionReused(RuleViolation):
+    """There is a notice of this version with other facts."""
+
+    code = "version_reused"
+    status = 422
+
+
+class AlreadySuperseded(RuleViolation):
+    code = "already_superseded"

@@ -37,9 +37,6 @@ BATCH_SIZE = 20_000
 """Lines in one ledger entry: its lock keeps decisions waiting for a fifth of a second."""
 
 DAY_COLUMNS = ("adult_on", "birth_date")
-RESERVED = "canary:"
-"""References of the portal's own test accounts begin so; no import may change those."""
-
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
 AGE_OF_MAJORITY = 18
 _BLOCK = 1 << 20
@@ -304,7 +301,7 @@ def _understood(source: _Source) -> Iterator[_Batch]:
                     or not ref.isprintable()
                     or ref[0] == " "
                     or ref[-1] == " "
-                    or ref.startswith(RESERVED)
+                    or ref.startswith(members.CANARY_PREFIX)
                 ):
                     raise _Wrong(*_BAD_REFERENCE)
                 facts = make(Facts, (*country_of[country], day_of[day], status_of[status]))
@@ -327,7 +324,7 @@ def _understood(source: _Source) -> Iterator[_Batch]:
 _BAD_REFERENCE = (
     "account_ref",
     "",
-    f"1 to 100 printable characters, no space at either end, not beginning with {RESERVED}",
+    f"1 to 100 printable characters, no space at either end, not beginning with {members.CANARY_PREFIX}",
 )
 
 

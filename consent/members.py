@@ -59,6 +59,16 @@ _MEMBER = ("id", *Facts._fields, "reference_seal")
 _HISTORY = (*_MEMBER, "history_date", "history_type", "history_user_id", "entry_id")
 
 
+CANARY_PREFIX = "canary:"
+"""References of the portal's own test accounts (training_runs.canaries) begin so."""
+CANARY_ACTOR = "system:canaries"
+
+
+def is_test_account(account_ref: str) -> bool:
+    """Whether it is a canary's: nobody but the portal decides, imports or erases those."""
+    return account_ref.startswith(CANARY_PREFIX)
+
+
 def seal(salt: str, account_ref: str) -> str:
     """HMAC-SHA-256 of the reference under the member's salt (hexadecimal both)."""
     return hmac.digest(bytes.fromhex(salt), account_ref.encode(), "sha256").hex()

@@ -1,5 +1,7 @@
 """Members, what they chose, and the rules and notices that decide whether a choice is needed."""
 
+import datetime as dt
+
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
@@ -9,7 +11,10 @@ from simple_history.models import HistoricalRecords
 from consent.choices import Channel, Choice, Purpose, Rule, Status, Verdict
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
-from portal.models import LedgerHistory, Sealed, Tracked
+from portal.models import LedgerHistory, Sealed, Tracked, actor_field
+
+FIRST_DAY = dt.date(2024, 9, 18)
+"""No run is as of an earlier day: whoever was of age by then need not be in the index of minors."""
 
 
 class Member(Tracked):
@@ -37,7 +42,7 @@ class Member(Tracked):
     reference_seal = models.CharField(
         max_length=64, help_text="HMAC-SHA-256 of the account_ref under the member's own salt."
     )
-    history = HistoricalRecords(bases=[LedgerHistory])
+    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
 
     objects = MemberQuerySet.as_manager()
 
@@ -55,7 +60,14 @@ class Member(Tracked):
         # Each index serves one exclusion, so that a freeze reads only who is out.
         indexes = [
             models.Index(fields=["country", "id"], name="member_by_country"),
-            models.Index(fields=["adult_on", "id"], name="member_by_majority"),
+            models.Index(
+                fields=["adult_on", "id"],
+                name="member_minor",
+                condition=Q(adult_on__gt=FIRST_DAY),
+            ),
+            models.Index(
+                fields=["id"], name="member_of_unknown_age", condition=Q(adult_on__isnull=True)
+            ),
             models.Index(
                 fields=["status", "id"], name="member_not_open", condition=~Q(status=Status.OPEN)
             ),

@@ -14,11 +14,12 @@ from consent import members, rules
 from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
 from consent.errors import (
     AccountErased,
-    AlreadyExists,
     AlreadyReviewed,
+    AlreadySuperseded,
     NeedsSecondPerson,
     RuledByObjection,
     SourceIdReused,
+    VersionReused,
 )
 from consent.models import (
     AccountReference,
@@ -133,14 +134,14 @@ def record_decisions(
             for item in sent:
                 if item.key not in known:
                     new.setdefault(item.key, item)
-            numbers, erased = _numbers_of({item.account_ref for item in new.values()})
-            kept = [item for item in new.values() if item.account_ref not in erased]
+            numbers, refused = _numbers_of({item.account_ref for item in new.values()}, actor)
+            kept = [item for item in new.values() if item.account_ref not in refused]
             if kept:
                 _write_decisions(kept, numbers)
             else:
                 opened.abandon()
     else:
-        new, erased = {}, set()
+        new, refused = {}, {}
         opened = None
 
     answers: list[Recorded | PortalError] = []
@@ -150,10 +151,8 @@ def record_decisions(
             answers.append(first if digest == item.digest else _reused(item))
         elif new[item.key].digest != item.digest:
             answers.append(_reused(item))
-        elif item.account_ref in erased:
-            answers.append(
-                AccountErased("The account was erased; it stays out and nothing is kept of it.")
-            )
+        elif item.account_ref in refused:
+            answers.append(refused[item.account_ref])
         else:
             assert opened is not None
             answers.append(
@@ -236,20 +235,37 @@ def _first_answers(
     }
 
 
-def _numbers_of(account_refs: set[str]) -> tuple[dict[str, int], set[str]]:
-    """The members' numbers, creating those not known yet; and the references of erased accounts."""
+def _numbers_of(
+    account_refs: set[str], actor: ledger.Actor
+) -> tuple[dict[str, int], dict[str, PortalError]]:
+    """The members' numbers, creating those not known yet; and why a reference is refused."""
+    refused: dict[str, PortalError] = {
+        ref: _not_yours()
+        for ref in account_refs
+        if members.is_test_account(ref) and actor != members.CANARY_ACTOR
+    }
     numbers = dict(
-        AccountReference.objects.filter(account_ref__in=account_refs).values_list(
+        AccountReference.objects.filter(account_ref__in=account_refs - refused.keys()).values_list(
             "account_ref", "member_id"
         )
     )
-    missing = account_refs - numbers.keys()
-    erased = members.suppressed(missing)
-    unknown = sorted(missing - erased)
+    missing = account_refs - refused.keys() - numbers.keys()
+    for ref in members.suppressed(missing):
+        refused[ref] = AccountErased(
+            "The account was erased; it stays out and nothing is kept of it."
+        )
+    unknown = sorted(missing - refused.keys())
     if unknown:
         created = members.create([(ref, members.Facts()) for ref in unknown])
         numbers |= dict(zip(unknown, created, strict=True))
-    return numbers, erased
+    return numbers, refused
+
+
+def _not_yours() -> InvalidInput:
+    return InvalidInput(
+        f"References that begin with {members.CANARY_PREFIX} are the portal's own test accounts.",
+        field="account_ref",
+    )
 
 
 def _write_decisions(kept: Sequence[DecisionInput], numbers: dict[str, int]) -> None:
@@ -304,6 +320,8 @@ def _write_decisions(kept: Sequence[DecisionInput], numbers: dict[str, int]) -> 
 
 def erase_member(*, account_ref: str, actor: ledger.Actor, reason: str) -> Member:
     """Erase a member's identity: out for good, by GDPR Art. 17. Cannot be undone."""
+    if members.is_test_account(account_ref) and actor != members.CANARY_ACTOR:
+        raise _not_yours()
     with ledger.entry("member.erased", actor=actor, reason=reason) as opened:
         member = member_by_reference(account_ref)
         members.erase(member, account_ref)
@@ -324,21 +342,32 @@ def propose_rule(
     actor: User,
     reason: str = "",
 ) -> RegionRule:
-    """Record a region rule. What lets somebody in waits for a second person; a tightening holds at once."""
+    """Record a region rule. What lets somebody in waits for a second person; a tightening holds at once.
+
+    The purpose's latest rule proposed once more by the same person, and not rejected, is that rule.
+    """
     _check_words("purpose", [purpose], Purpose.values)
     _check_words("rule", [rule], Rule.values)
     _check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
+    facts = {
+        "countries": sorted(countries),
+        "rule": rule,
+        "effective_from": effective_from,
+        "source": source,
+    }
     with ledger.entry("rule.proposed", actor=actor, reason=reason) as opened:
+        last = RegionRule.objects.filter(purpose=purpose).order_by("id").last()
+        # Only the latest: the same words after another rule are a change back.
+        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
+            opened.abandon()
+            return last
         row = RegionRule(
             purpose=purpose,
-            countries=sorted(countries),
-            rule=rule,
-            effective_from=effective_from,
-            source=source,
             needs_approval=rules.loosens(purpose, countries, rule, effective_from),
             proposed_by=actor,
+            **facts,
         )
         row.save()
         opened.subject = f"region-rule:{row.pk}"
@@ -358,7 +387,10 @@ def propose_notice(
     supersedes: Notice | None = None,
     reason: str = "",
 ) -> Notice:
-    """Record a version of the privacy notice; it counts once a second person has approved it."""
+    """Record a version of the privacy notice; it counts once a second person has approved it.
+
+    The same notice again is that notice; raises VersionReused when the version has other facts.
+    """
     _check_words("purposes", purposes, Purpose.values)
     _check_words("data_categories", data_categories, DataCategory.values)
     _check_text("source", source, 300)
@@ -368,22 +400,27 @@ def propose_notice(
         raise InvalidInput(
             "A notice cannot be in force before it is published.", field="in_force_from"
         )
+    facts = {
+        "purposes": sorted(purposes),
+        "data_categories": sorted(data_categories),
+        "countries": sorted(countries),
+        "published_on": published_on,
+        "in_force_from": in_force_from,
+        "supersedes": supersedes,
+        "source": source,
+    }
     with ledger.entry("notice.proposed", actor=actor, reason=reason) as opened:
-        if Notice.objects.filter(version=version).exists():
-            raise AlreadyExists(f"There is a notice {version} already; versions are never edited.")
+        known = Notice.objects.filter(version=version).first()
+        if known is not None:
+            if not _has(known, facts):
+                raise VersionReused(
+                    f"There is a notice {version} with other facts; versions are never edited."
+                )
+            opened.abandon()
+            return known
         if supersedes and Notice.objects.filter(supersedes=supersedes).exists():
-            raise AlreadyExists(f"{supersedes} is superseded by another notice already.")
-        row = Notice(
-            version=version,
-            purposes=sorted(purposes),
-            data_categories=sorted(data_categories),
-            countries=sorted(countries),
-            published_on=published_on,
-            in_force_from=in_force_from,
-            supersedes=supersedes,
-            source=source,
-            proposed_by=actor,
-        )
+            raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
+        row = Notice(version=version, proposed_by=actor, **facts)
         row.full_clean(exclude=["entry"])
         row.save()
         opened.subject = f"notice:{row.version}"
@@ -395,7 +432,7 @@ def review(*, proposal: RegionRule | Notice, verdict: Verdict, actor: User, reas
 
     Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.
     """
-    field = "region_rule" if isinstance(proposal, RegionRule) else "notice"
+    field = _review_field(proposal)
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
     with ledger.entry(
@@ -422,3 +459,13 @@ def _check_words(field: str, words: Collection[Any], known: Collection[str]) -> 
 def _check_text(field: str, value: str, length: int) -> None:
     if not 1 <= len(value.strip()) <= length:
         raise InvalidInput(f"1 to {length} characters.", field=field)
+
+
+def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
+    """Whether a proposal says just this, and nobody rejected it."""
+    rejected = Review.objects.filter(**{_review_field(row): row}, verdict=Verdict.REJECTED).exists()
+    return not rejected and all(getattr(row, name) == value for name, value in facts.items())
+
+
+def _review_field(proposal: RegionRule | Notice) -> str:
+    return "region_rule" if isinstance(proposal, RegionRule) else "notice"

@@ -130,7 +130,7 @@ def _refused(error: PortalError | ParseError | drf.ValidationError) -> dict[str,
 class RegionRulesView(Endpoint):
     access = {
         "GET": Access("consent.view_regionrule", "rules:read"),
-        "POST": Access("consent.add_regionrule", "rules:write"),
+        "POST": Access("consent.add_regionrule"),
     }
     schema = EndpointSchema()
 
@@ -153,13 +153,16 @@ class RegionRulesView(Endpoint):
         responses={201: RegionRuleOutput},
     )
     def post(self, request: Request) -> Response:
-        """Propose a rule. What lets somebody in waits for a second person; a tightening holds at once."""
+        """Propose a rule. What lets somebody in waits for a second person; a tightening holds at once.
+
+        The purpose's latest rule sent once more is the same rule and gets the first answer.
+        """
         row = services.propose_rule(**read(RegionRuleInput, request.data), actor=caller(request))
         return Response(RegionRuleOutput(row).data, status=201)
 
 
 class RegionRuleReviewView(Endpoint):
-    access = {"POST": Access("consent.add_review", "rules:write")}
+    access = {"POST": Access("consent.add_review")}
     schema = EndpointSchema()
 
     @extend_schema(
@@ -173,7 +176,7 @@ class RegionRuleReviewView(Endpoint):
 class NoticesView(Endpoint):
     access = {
         "GET": Access("consent.view_notice", "rules:read"),
-        "POST": Access("consent.add_notice", "rules:write"),
+        "POST": Access("consent.add_notice"),
     }
     schema = EndpointSchema()
 
@@ -187,16 +190,21 @@ class NoticesView(Endpoint):
         return _page(self, request, rows, NoticeOutput)
 
     @extend_schema(
-        operation_id="propose_notice", request=NoticeInput, responses={201: NoticeOutput}
+        operation_id="propose_notice",
+        request=NoticeInput,
+        responses={201: NoticeOutput},
     )
     def post(self, request: Request) -> Response:
-        """Propose a version of the notice; it counts once a second person has approved it."""
+        """Propose a version of the notice; it counts once a second person has approved it.
+
+        The same notice once more gets the first answer; the version with other facts is refused (422).
+        """
         row = services.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
         return Response(NoticeOutput(row).data, status=201)
 
 
 class NoticeReviewView(Endpoint):
-    access = {"POST": Access("consent.add_review", "rules:write")}
+    access = {"POST": Access("consent.add_review")}
     schema = EndpointSchema()
 
     @extend_schema(operation_id="review_notice", request=ReviewInput, responses={201: ReviewOutput})

@@ -10,7 +10,7 @@ from consent.choices import Purpose
 from consent.models import Member
 from objections.choices import Effect
 from objections.querysets import ObjectionQuerySet
-from portal.models import LedgerHistory, Tracked
+from portal.models import LedgerHistory, Tracked, actor_field
 
 
 class Ticket(Tracked):
@@ -19,7 +19,7 @@ class Ticket(Tracked):
     reference = models.CharField(max_length=20, unique=True)
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="tickets")
     received_at = models.DateTimeField()
-    history = HistoricalRecords(bases=[LedgerHistory])
+    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
 
     class Meta:
         ordering = ["-received_at"]
@@ -36,7 +36,7 @@ class Objection(Tracked):
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     purpose = models.CharField(max_length=20, choices=Purpose)
     effect = models.CharField(max_length=11, choices=Effect, default=Effect.RESTRICTING)
-    history = HistoricalRecords(bases=[LedgerHistory])
+    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
 
     objects = ObjectionQuerySet.as_manager()
 

@@ -34,13 +34,16 @@ logger = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Access:
-    """What a method needs: the user's permission and, for a token, the scope."""
+    """What a method needs: the user's permission and, for a token, the scope.
+
+    Without a scope it is for people only: a token, which somebody else issued, does not decide.
+    """
 
     permission: str
-    scope: str
+    scope: str | None = None
 
     def __post_init__(self) -> None:
-        if self.scope not in SCOPES:
+        if self.scope is not None and self.scope not in SCOPES:
             raise ValueError(f"{self.scope} is not in portal.tokens.SCOPES.")
 
 
@@ -55,10 +58,15 @@ class NamedAccess(BasePermission):
         if method not in named:
             raise exceptions.MethodNotAllowed(method)
         access = named[method]
-        if isinstance(request.auth, ServiceToken) and access.scope not in request.auth.scopes:
-            raise exceptions.PermissionDenied(
-                f"The token needs the scope {access.scope}.", code="scope_missing"
-            )
+        if isinstance(request.auth, ServiceToken):
+            if access.scope is None:
+                raise exceptions.PermissionDenied(
+                    "This is for people, not for tokens.", code="people_only"
+                )
+            if access.scope not in request.auth.scopes:
+                raise exceptions.PermissionDenied(
+                    f"The token needs the scope {access.scope}.", code="scope_missing"
+                )
         if not request.user.has_perm(access.permission):
             raise exceptions.PermissionDenied(
                 f"This needs the permission {access.permission}.", code="permission_missing"

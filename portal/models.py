@@ -82,6 +82,11 @@ class LedgerHistory(AppendOnly):
         opened.touch(type(self))
 
 
+def actor_field() -> "models.IntegerField[Any, Any]":
+    """simple-history's column for who did it, without the index of a foreign key: the entry names the actor."""
+    return models.IntegerField(null=True)
+
+
 class TrackedQuerySet(models.QuerySet[Any]):
     """Rows whose every change must leave history: what would bypass it is refused."""
 
@@ -96,7 +101,7 @@ class TrackedQuerySet(models.QuerySet[Any]):
 class Tracked(models.Model):
     """A mutable row with history. Saving it outside a ledger entry is an error; it is never deleted.
 
-    Subclasses declare `history = HistoricalRecords(bases=[LedgerHistory])`.
+    Subclasses declare `history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())`.
     """
 
     guard = "undeletable"

@@ -270,5 +270,5 @@ SIMPLE_HISTORY_REVERT_DISABLED = True
 # History is read by row or by entry; an index over its dates would only slow imports.
 SIMPLE_HISTORY_DATE_INDEX = False
 
-# An installation starts with one command: the directory for its data comes with it.
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+# An installation starts with one command: the directories for its data come with it.
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)

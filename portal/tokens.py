@@ -18,7 +18,6 @@ SCOPES = {
     "decisions:write": "Record what members decided.",
     "members:read": "Ask where a member stands, and why a member is in or out of a run.",
     "rules:read": "Read region rules and notices.",
-    "rules:write": "Propose and review region rules and notices.",
     "runs:read": "Read runs and preview them.",
     "runs:write": "Register, start, complete and cancel runs.",
     "manifests:read": "Read manifests and download them with their member lists.",

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import apps
 from django.db import models
+from django.db.models import Max
 
 from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models
 from portal.merkle import Frontier, leaf_hash
@@ -56,6 +57,7 @@ def verify_ledger(progress: Callable[[int], object] = lambda size: None) -> Repo
         report.add([f"The head is damaged: {error}"])
         return report
     report.add(_leaves(report, head.size, progress))
+    report.add(_rows_of_no_entry())
     if not report.problems and report.root != head.root:
         report.add([f"The head claims the root {head.root}, its entries have {report.root}."])
     for name, check in {"current state is the last history row": _current_state, **_checks}.items():
@@ -91,6 +93,18 @@ def _leaves(report: Report, size: int, progress: Callable[[int], object]) -> Ite
         yield f"The head counts {size} entries, there are {frontier.size}."
     report.size, report.root = frontier.size, frontier.root().hex()
     progress(frontier.size)
+
+
+def _rows_of_no_entry() -> Iterator[str]:
+    """A row can be seen once its entry is committed: what lies beyond the head was put there by hand."""
+    last = {
+        label: model._default_manager.aggregate(last=Max("entry_id"))["last"] or 0
+        for label, model in sealed_models().items()
+    }
+    size = read_head().size
+    for label, sequence in last.items():
+        if sequence > size:
+            yield f"{label} has rows of entry {sequence}, and there are {size} entries."
 
 
 class _Rows:

@@ -8,7 +8,7 @@ import os
 
 os.environ.setdefault("TEST_DATABASE", "postgresql")
 
-from tools import testing  # noqa: E402, F401  sets the environment before Django is imported
+from tools import testing  # noqa: F401  sets the environment before Django is imported
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))

@@ -20,7 +20,7 @@ from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
 from training_runs.errors import FreezeRefused
 from training_runs.models import Canary
 
-ACTOR = "system:canaries"
+ACTOR = members.CANARY_ACTOR
 _ADULT = Facts(
     country=countries.CANARY_OPEN, adult_on=dt.date(1990, 1, 1), status=Status.OPEN.value
 )
@@ -42,7 +42,7 @@ def plant() -> None:
     """Create the canaries that are missing. Safe to run again, also after a crash in the middle."""
     missing = [code for code in FACTS if not Canary.objects.filter(exclusion=code).exists()]
     for code in missing:
-        reference = f"canary:{code}"
+        reference = f"{members.CANARY_PREFIX}{code}"
         with ledger.entry("canary.planted", actor=ACTOR, subject=reference) as opened:
             if Canary.objects.filter(exclusion=code).exists():
                 opened.abandon()
@@ -63,11 +63,11 @@ def _complete(canary: Canary) -> None:
     if code == "opted_out" and not member.decisions.exists():
         consent.record_decision(
             consent.DecisionInput(
-                account_ref=f"canary:{code}",
+                account_ref=f"{members.CANARY_PREFIX}{code}",
                 purpose=Purpose.GENERATIVE_AI,
                 choice=Choice.DENY,
                 channel=Channel.STAFF,
-                source_id=f"canary:{code}",
+                source_id=f"{members.CANARY_PREFIX}{code}",
                 decided_at=timezone.now(),
             ),
             actor=ACTOR,
@@ -94,9 +94,11 @@ def _complete(canary: Canary) -> None:
                     reason="canary",
                 )
     if code == "erased":
-        consent.erase_member(account_ref=f"canary:{code}", actor=ACTOR, reason="canary")
+        consent.erase_member(
+            account_ref=f"{members.CANARY_PREFIX}{code}", actor=ACTOR, reason="canary"
+        )
     elif FACTS[code].status == Status.OPEN:
-        with ledger.entry("canary.opened", actor=ACTOR, subject=f"canary:{code}"):
+        with ledger.entry("canary.opened", actor=ACTOR, subject=f"{members.CANARY_PREFIX}{code}"):
             members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
 
 

@@ -235,7 +235,7 @@ def freeze(run_id: int) -> Manifest | None:
         )
         archives.store(data)
         if kept is None or kept.members != answer.excluded[REGION]:
-            country_sets.keep(question.excluded, cut.size, answer.excluded[REGION])
+            _keep_countries(answer, cut)
         return _record_manifest(run_id, header, data, time.perf_counter() - started)
     except (PortalError, OSError, DatabaseError) as error:
         if not _is_waiting(run_id):
@@ -251,6 +251,14 @@ def _is_waiting(run_id: int) -> bool:
         return Run.objects.requested().filter(pk=run_id).exists()
     except DatabaseError:
         return True
+
+
+def _keep_countries(answer: Answer, cut: ledger.Head) -> None:
+    try:
+        country_sets.keep(answer.question.excluded, cut.size, answer.excluded[REGION])
+    except OSError as error:
+        # The next freeze reads the table instead.
+        logger.warning("country set not kept", error=type(error).__name__)
 
 
 def header_facts(run: Run, answer: Answer, cut: ledger.Head) -> dict[str, Any]:

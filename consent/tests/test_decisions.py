@@ -19,7 +19,7 @@ from consent.services import CLOCK_SKEW, DecisionInput, record_decisions
 from portal import verification
 from portal.errors import InvalidInput
 from portal.models import Entry
-from tools.factories import add_member, decide
+from tools.factories import add_member, decide, register
 
 pytestmark = pytest.mark.django_db
 
@@ -326,3 +326,14 @@ class AnyOrderTest(TestCase):
         assert {ref: current(ref) for ref in expected} == expected
         assert Member.objects.count() == len(expected)
         assert set(Member.objects.values_list("status", flat=True)) == {Facts().status}
+
+
+def test_nobody_decides_for_the_portals_test_accounts(engineer, product):
+    """Switching a canary on would stop every freeze."""
+    register(engineer)  # plants them
+    before = Decision.objects.count()
+
+    with pytest.raises(InvalidInput, match="test accounts"):
+        decide("canary:opted_out", "allow", actor=product)
+
+    assert Decision.objects.count() == before

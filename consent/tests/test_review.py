@@ -6,7 +6,12 @@ import pytest
 
 from consent import services
 from consent.choices import Purpose, Rule, Verdict
-from consent.errors import AlreadyExists, AlreadyReviewed, NeedsSecondPerson
+from consent.errors import (
+    AlreadyReviewed,
+    AlreadySuperseded,
+    NeedsSecondPerson,
+    VersionReused,
+)
 from consent.models import Notice, RegionRule, Review
 from portal import verification
 from portal.errors import InvalidInput
@@ -144,11 +149,35 @@ def test_a_notice_that_means_nothing_is_refused(officer, wrong, field):
 
 def test_a_version_is_used_once_and_superseded_once(officer):
     first = a_notice(officer)
-    with pytest.raises(AlreadyExists):
-        a_notice(officer)
+    assert a_notice(officer) == first
+    with pytest.raises(VersionReused):
+        a_notice(officer, source="elsewhere")
 
     a_notice(officer, version="2", supersedes=first)
-    with pytest.raises(AlreadyExists):
+    with pytest.raises(AlreadySuperseded):
         a_notice(officer, version="3", supersedes=first)
 
     assert set(Notice.objects.values_list("version", flat=True)) == {"2025-06", "2"}
+
+
+def test_the_latest_rule_sent_again_is_the_same_rule(officer):
+    first = a_rule(officer)
+
+    assert a_rule(officer) == first
+    assert RegionRule.objects.count() == 1
+
+
+def test_the_same_words_after_another_rule_are_a_change_back(officer):
+    first = a_rule(officer, rule="excluded")
+    a_rule(officer, rule="opt-in")
+
+    again = a_rule(officer, rule="excluded")
+
+    assert again != first
+
+
+def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
+    first = a_rule(officer, rule="default-on")
+    services.review(proposal=first, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+
+    assert a_rule(officer, rule="default-on") != first

@@ -110,7 +110,7 @@ def test_every_piece_of_history_has_an_entry_and_an_actor(
         # The history's own user is the entry's, also where that is nobody with an account.
         assert (
             not rows.exclude(history_user_id=F("entry__actor_id"))
-            .exclude(history_user=None, entry__actor=None)
+            .exclude(history_user_id=None, entry__actor=None)
             .exists()
         )
 

@@ -47,6 +47,10 @@ def test_untouched_ledger_verifies(ledger_with_history):
             "UPDATE consent_historicalmember SET country = 'CA' WHERE id = 3",
         ),
         ("consent_historicalmember", "DELETE FROM consent_historicalmember WHERE id = 3"),
+        (
+            "consent_historicalmember",
+            "UPDATE consent_historicalmember SET entry_id = 1000 WHERE id = 3",
+        ),
         ("consent_member", "UPDATE consent_member SET country = 'CA' WHERE id = 3"),
         ("consent_consent", "UPDATE consent_consent SET choice = 'deny'"),
         ("consent_consent", "DELETE FROM consent_consent"),
