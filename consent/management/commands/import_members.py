@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from consent import importing
+from consent.member_files import ImportStopped, Reject
 
 ACTOR = "command:import_members"
 LINES_LEFT_OUT = 3
@@ -54,7 +55,7 @@ class Command(BaseCommand):
                     on_reject=rejects.add,
                     on_progress=show,
                 )
-            except importing.ImportStopped as stop:
+            except ImportStopped as stop:
                 raise CommandError(str(stop)) from stop
         self.stdout.write(_words(summary, is_dry=options["dry_run"]))
         if summary.rejected:
@@ -91,7 +92,7 @@ class _RejectsFile:
         if self._file:
             self._file.close()
 
-    def add(self, reject: importing.Reject) -> None:
+    def add(self, reject: Reject) -> None:
         if self._file is None:
             self._open()
         self._rows.writerow(
