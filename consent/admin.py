@@ -10,8 +10,7 @@ from django.utils.safestring import SafeString
 from consent import admin_views, countries
 from consent.choices import Verdict
 from consent.models import Consent, Decision, Member, Notice, RegionRule
-from portal.access import record_read
-from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
+from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
 
 
 class CountryFilter(admin.SimpleListFilter):
@@ -36,6 +35,7 @@ class CountryFilter(admin.SimpleListFilter):
 class MemberAdmin(HistoryModelAdmin):
     """Facts and standing. There is no search box: what is typed into one ends up in the address."""
 
+    read_on_record = True
     list_display = ["id", "country_name", "adult_on", "status"]
     list_filter = ["status", CountryFilter]
     fields = ["id", "country_name", "country_given", "adult_on", "status", "reference_seal"]
@@ -59,10 +59,13 @@ class MemberAdmin(HistoryModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        member = self._read_member(request, object_id, "member.read")
+        member = self.get_object(request, object_id)
         return super().change_view(
             request, object_id, form_url, {**(extra_context or {}), "member": member}
         )
+
+    def read_subject(self, row: Any) -> str:
+        return f"member:{row.pk}"
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         fields = list(super().get_fields(request, obj))
@@ -75,19 +78,10 @@ class MemberAdmin(HistoryModelAdmin):
         reference = getattr(member, "reference", None)
         return reference.account_ref if reference else "erased"
 
-    def record_history_read(self, request: HttpRequest, object_id: str) -> None:
-        self._read_member(request, object_id, "member.history_read")
-
-    def _read_member(self, request: HttpRequest, object_id: str, kind: str) -> Any:
-        """The member, once the read is recorded; None when there is nothing this person may see."""
-        member = self.get_object(request, object_id)
-        if member is not None and self.has_view_permission(request, member):
-            record_read(staff(request), kind, f"member:{member.pk}", purpose="admin")
-        return member
-
 
 @admin.register(Decision, site=site)
 class DecisionAdmin(ReadOnlyModelAdmin):
+    read_on_record = True
     list_display = [
         "entry_id",
         "member_id",
@@ -118,6 +112,7 @@ class DecisionAdmin(ReadOnlyModelAdmin):
 class ConsentAdmin(ReadOnlyModelAdmin):
     """Current choices. A member without a row is on the default: not a consent, only no objection."""
 
+    read_on_record = True
     list_display = ["member_id", "purpose", "choice", "decided_at", "notice_version"]
     list_filter = ["purpose", "choice"]
     search_fields = ["=member__id"]

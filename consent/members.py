@@ -83,9 +83,15 @@ def seal_all(account_refs: Sequence[str]) -> list[Sealed]:
     ]
 
 
+def keyed_hash(use: str, data: bytes) -> str:
+    """HMAC-SHA-256 under a key outside the database; `use` keeps hashes of different things apart."""
+    key = settings.SUPPRESSION_KEY.encode()
+    return hmac.digest(key, use.encode() + b"\0" + data, "sha256").hex()
+
+
 def suppression_hash(account_ref: str) -> str:
-    """What an erased account leaves behind: HMAC-SHA-256 under a key outside the database."""
-    return hmac.digest(settings.SUPPRESSION_KEY.encode(), account_ref.encode(), "sha256").hex()
+    """What an erased account leaves behind."""
+    return keyed_hash("suppression", account_ref.encode())
 
 
 def suppressed(account_refs: Iterable[str]) -> set[str]:

@@ -222,7 +222,9 @@ class Decision(Sealed):
     evidence_only = models.BooleanField(
         default=False, help_text="Kept as evidence; it does not change the member's choice."
     )
-    body_digest = models.CharField(max_length=64, help_text="SHA-256 of what was sent.")
+    body_digest = models.CharField(
+        max_length=64, help_text="HMAC-SHA-256 of what was sent, to recognise a replay."
+    )
 
     class Meta:
         ordering = ["-entry_id", "-id"]

@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
@@ -86,9 +85,10 @@ class DecisionInput:
 
     @property
     def digest(self) -> str:
-        return sha256(
-            canonical.dumps({name: getattr(self, name) for name in self.__slots__})
-        ).hexdigest()
+        """Keyed: without the key nobody can try references against it after an erasure."""
+        return members.keyed_hash(
+            "decision", canonical.dumps({name: getattr(self, name) for name in self.__slots__})
+        )
 
     @property
     def evidence_only(self) -> bool:

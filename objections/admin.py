@@ -8,6 +8,7 @@ from portal.admin_site import HistoryModelAdmin, site
 
 @admin.register(Ticket, site=site)
 class TicketAdmin(HistoryModelAdmin):
+    read_on_record = True
     list_display = ["reference", "received_at", "member"]
     list_filter = ["received_at"]
     search_fields = ["=reference"]
@@ -18,6 +19,7 @@ class TicketAdmin(HistoryModelAdmin):
 
 @admin.register(Objection, site=site)
 class ObjectionAdmin(HistoryModelAdmin):
+    read_on_record = True
     list_display = ["ticket", "purpose", "effect", "member"]
     list_filter = ["purpose", "effect"]
     list_select_related = ["ticket", "member"]

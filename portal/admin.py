@@ -40,12 +40,16 @@ class ActorFilter(admin.SimpleListFilter):
 
 @admin.register(Entry, site=site)
 class EntryAdmin(ReadOnlyModelAdmin):
+    read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
     list_filter = ["kind", ActorFilter, "recorded_at"]
     search_fields = ["reason", "subject", "actor_name"]
     search_help_text = "Search the reason, the subject or the actor's name."
     fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
     change_form_template = "admin/portal/entry/change_form.html"
+
+    def read_subject(self, row: Any) -> str:
+        return f"entry:{row.pk}"
 
     def change_view(
         self,

@@ -23,6 +23,7 @@ from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 
 from portal import start_page
+from portal.access import record_read
 from portal.errors import InvalidInput, PortalError
 
 if TYPE_CHECKING:
@@ -174,6 +175,35 @@ class PortalModelAdmin(ModelAdmin):
 class ReadOnlyModelAdmin(PortalModelAdmin):
     """To look at. What may be done to the row is a page of its own."""
 
+    read_on_record = False
+    """Whether its rows are part of members' records: then looking at the list or at a row is recorded first."""
+
+    def read_subject(self, row: Any) -> str:
+        return f"member:{row.member_id}" if row.member_id else str(row)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if self.read_on_record and self.has_view_permission(request):
+            record_read(staff(request), f"{self.opts.model_name}.listed", "list", purpose="admin")
+        return super().changelist_view(request, extra_context)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if self.read_on_record:
+            row = self.get_object(request, object_id)
+            if row is not None and self.has_view_permission(request, row):
+                subject = self.read_subject(row)
+                record_read(
+                    staff(request), f"{self.opts.model_name}.read", subject, purpose="admin"
+                )
+        return super().change_view(request, object_id, form_url, extra_context)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -197,10 +227,12 @@ class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        self._check_reader(request, object_id)
+        row = self._row_for_reader(request, object_id)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET"])
-        self.record_history_read(request, object_id)
+        if self.read_on_record:
+            kind = f"{self.opts.model_name}.history_read"
+            record_read(staff(request), kind, self.read_subject(row), purpose="admin")
         return SimpleHistoryAdmin.history_view(self, request, object_id, extra_context)
 
     def history_form_view(
@@ -211,7 +243,7 @@ class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """simple-history's form of an old version; the list says what changed, so there is none."""
-        self._check_reader(request, object_id)
+        self._row_for_reader(request, object_id)
         raise Http404
 
     def get_history_queryset(
@@ -220,10 +252,7 @@ class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
         rows = super().get_history_queryset(request, history_manager, pk_name, object_id)
         return rows.select_related("entry").order_by("-entry_id", "-history_id")
 
-    def record_history_read(self, request: HttpRequest, object_id: str) -> None:
-        """Overridden where reading the history is reading a member's record."""
-
-    def _check_reader(self, request: HttpRequest, object_id: str) -> None:
+    def _row_for_reader(self, request: HttpRequest, object_id: str) -> Any:
         """The row must be one this person may see. (simple-history falls back to any row with history.)"""
         if not self.has_view_permission(request):
             raise PermissionDenied
@@ -232,6 +261,7 @@ class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
             raise Http404
         if not self.has_view_permission(request, row):
             raise PermissionDenied
+        return row
 
 
 def badge(word: str, tone: str = "") -> SafeString:

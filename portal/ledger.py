@@ -186,7 +186,11 @@ def sealed_models() -> dict[str, type[models.Model]]:
 
 @cache
 def sealed_columns(model: type[models.Model]) -> tuple[str, ...]:
-    """The columns of a row that its leaf covers, in alphabetical order."""
+    """The columns of a row that its leaf covers, in alphabetical order.
+
+    A leaf names those in which any row of the entry has a value. So a column can be added later: older rows
+    have no value in it, and their leaves stay as they are. It must be nullable, and none is ever removed.
+    """
     return tuple(
         sorted(f.attname for f in model._meta.concrete_fields if f.attname not in UNSEALED)
     )
@@ -226,15 +230,24 @@ def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> byte
             "kind": row.kind,
             "reason": row.reason,
             "recorded_at": row.recorded_at,
-            "rows": {
-                label: {
-                    "columns": list(sealed_columns(sealed_models()[label])),
-                    "values": canonical.plain_rows(values),
-                }
-                for label, values in rows.items()
-                if values
-            },
+            "rows": {label: _table(label, values) for label, values in rows.items() if values},
             "sequence": row.sequence,
             "subject": row.subject,
         }
     )
+
+
+def _table(label: str, values: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """Rows of one model, without the columns in which none of them has a value."""
+    columns = sealed_columns(sealed_models()[label])
+    held = [
+        place
+        for place, first in enumerate(values[0])
+        if first is not None or any(row[place] is not None for row in values)
+    ]
+    if len(held) < len(columns):
+        values = [tuple(row[place] for place in held) for row in values]
+    return {
+        "columns": [columns[place] for place in held],
+        "values": canonical.plain_rows(values),
+    }

@@ -10,6 +10,11 @@
 | ALLOWED_HOSTS | localhost names in development | comma separated |
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
 | MAX_BODY_BYTES | 5 MiB | larger request bodies are refused |
+| SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
+| DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
+| BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
+| SECURE_SSL_REDIRECT | true in production | send plain HTTP to HTTPS |
+| CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
 """
 
 from pathlib import Path
@@ -271,4 +276,5 @@ SIMPLE_HISTORY_REVERT_DISABLED = True
 SIMPLE_HISTORY_DATE_INDEX = False
 
 # An installation starts with one command: the directories for its data come with it.
-STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+for _directory in (STATIC_ROOT, BROKER_SOCKET.parent):
+    _directory.mkdir(parents=True, exist_ok=True)

@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from consent import countries, members
 from consent import services as consent
-from consent.choices import PURPOSES, Channel, Choice, Control, Purpose, Status
+from consent.choices import PURPOSES, Channel, Choice, Control, Status
 from consent.members import Facts
 from consent.models import Member
 from objections import services as objections
 from objections.choices import Effect
+from objections.models import Objection
 from portal import ledger
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
 from training_runs.errors import FreezeRefused
@@ -37,6 +38,8 @@ FACTS: Mapping[str, Facts] = {
     "objection_upheld": _ADULT,
 }
 
+KEPT_OUT_BY_OBJECTION = {"objection_open", "objection_upheld", "opted_out"}
+
 
 def plant() -> None:
     """Create the canaries that are missing. Safe to run again, also after a crash in the middle."""
@@ -56,50 +59,60 @@ def plant() -> None:
 
 
 def _complete(canary: Canary) -> None:
-    """Give a canary what keeps it out, then its real facts. Does nothing for one that has them."""
+    """Give a canary what keeps it out of every purpose there is, then its real facts."""
     member, code = canary.member, canary.exclusion
+    if code == "opted_out":
+        _deny(member)
+    if code in KEPT_OUT_BY_OBJECTION:
+        _object(member, code)
     if members.facts_of(member) == FACTS[code] or member.status == Status.ERASED:
         return
-    if code == "opted_out" and not member.decisions.exists():
-        consent.record_decision(
-            consent.DecisionInput(
-                account_ref=f"{members.CANARY_PREFIX}{code}",
-                purpose=Purpose.GENERATIVE_AI,
-                choice=Choice.DENY,
-                channel=Channel.STAFF,
-                source_id=f"{members.CANARY_PREFIX}{code}",
-                decided_at=timezone.now(),
-            ),
-            actor=ACTOR,
-        )
-    # Purposes that no setting rules: there the opted-out canary is kept out by an objection.
-    purposes = [
+    reference = f"{members.CANARY_PREFIX}{code}"
+    if code == "erased":
+        consent.erase_member(account_ref=reference, actor=ACTOR, reason="canary")
+    elif FACTS[code].status == Status.OPEN:
+        with ledger.entry("canary.opened", actor=ACTOR, subject=reference):
+            members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
+
+
+def _deny(member: Member) -> None:
+    denied = set(member.decisions.values_list("purpose", flat=True))
+    for purpose, facts in PURPOSES.items():
+        if facts.control == Control.SETTING and purpose not in denied:
+            consent.record_decision(
+                consent.DecisionInput(
+                    account_ref=f"{members.CANARY_PREFIX}opted_out",
+                    purpose=purpose,
+                    choice=Choice.DENY,
+                    channel=Channel.STAFF,
+                    source_id=f"{members.CANARY_PREFIX}{purpose}",
+                    decided_at=timezone.now(),
+                ),
+                actor=ACTOR,
+            )
+
+
+def _object(member: Member, code: str) -> None:
+    effects = dict(Objection.objects.filter(member=member).values_list("purpose", "effect"))
+    missing = [
         purpose
         for purpose, facts in PURPOSES.items()
-        if code.startswith("objection")
-        or (code == "opted_out" and facts.control != Control.SETTING)
+        # The opted-out canary objects where no setting keeps it out.
+        if purpose not in effects and (code != "opted_out" or facts.control != Control.SETTING)
     ]
-    if purposes and not member.tickets.exists():
-        objections.receive(
-            member=member, purposes=purposes, received_at=timezone.now(), actor=ACTOR
-        )
+    if missing:
+        objections.receive(member=member, purposes=missing, received_at=timezone.now(), actor=ACTOR)
     if code == "objection_upheld":
-        for ticket in member.tickets.all():
-            for purpose in purposes:
-                objections.settle(
-                    ticket=ticket,
-                    purpose=purpose,
-                    effect=Effect.UPHELD,
-                    actor=ACTOR,
-                    reason="canary",
-                )
-    if code == "erased":
-        consent.erase_member(
-            account_ref=f"{members.CANARY_PREFIX}{code}", actor=ACTOR, reason="canary"
-        )
-    elif FACTS[code].status == Status.OPEN:
-        with ledger.entry("canary.opened", actor=ACTOR, subject=f"{members.CANARY_PREFIX}{code}"):
-            members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
+        for objection in Objection.objects.filter(
+            member=member, effect=Effect.RESTRICTING
+        ).select_related("ticket"):
+            objections.settle(
+                ticket=objection.ticket,
+                purpose=objection.purpose,
+                effect=Effect.UPHELD,
+                actor=ACTOR,
+                reason="canary",
+            )
 
 
 def check(answer: Answer) -> None:

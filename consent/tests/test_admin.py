@@ -395,16 +395,37 @@ def test_a_list_asks_no_more_questions_for_three_rows_than_for_one(
     address = reverse(f"admin:consent_{label}_changelist")
     counts = []
 
-    for round_ in range(3):
-        factories.add_member(f"customer-{round_}")
-        factories.decide(f"customer-{round_}", "deny", actor=officer)
-        factories.allow(officer, second_officer, purposes=["safety"], codes=["US"])
+    for code in ["US", "CA", "BR"]:
+        factories.add_member(f"customer-{code}")
+        factories.decide(f"customer-{code}", "deny", actor=officer)
+        factories.allow(officer, second_officer, purposes=["safety"], codes=[code])
         factories.publish(officer, second_officer)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             client.get(address)
         counts.append(len(queries))
 
     assert counts[0] == counts[2]
     assert counts[0] <= 9
+
+
+@pytest.mark.parametrize("label", ["member", "decision", "consent"])
+def test_a_list_of_members_facts_is_read_on_record(
+    label: str, auditor: User, client_of: Any
+) -> None:
+    client_of(auditor).get(reverse(f"admin:consent_{label}_changelist"))
+
+    assert list(AccessRecord.objects.values_list("user", "kind", "subject")) == [
+        (auditor.pk, f"{label}.listed", "list")
+    ]
+
+
+def test_a_decision_is_read_on_the_members_record(
+    auditor: User, product: User, client_of: Any
+) -> None:
+    number = factories.add_member("customer-1")
+    factories.decide("customer-1", "deny", actor=product)
+    decision = Decision.objects.get()
+
+    client_of(auditor).get(reverse("admin:consent_decision_change", args=[decision.pk]))
+
+    assert AccessRecord.objects.get().subject == f"member:{number}"

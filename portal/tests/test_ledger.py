@@ -1,6 +1,7 @@
 """One ledger, one order: gap-free, all or nothing, and a leaf that covers every row."""
 
 import datetime as dt
+import json
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ from consent.models import AccountReference, Decision, Member
 from portal import ledger
 from portal.append_only import guard_sql, guarded_models, unguard_sql
 from portal.errors import LedgerError, NoOpenEntry
-from portal.merkle import root_of
+from portal.merkle import leaf_hash, root_of
 from portal.models import Entry, LedgerHead
 from portal.verification import verify_ledger
 from tools import factories
@@ -212,3 +213,21 @@ def test_a_head_that_claims_another_root_is_found(product):
     LedgerHead.objects.update(frontier="00" * 32)
 
     assert verify_ledger().problems != []
+
+
+@pytest.mark.django_db
+def test_column_without_a_value_is_no_part_of_the_leaf(officer):
+    """What lets a sealed table grow: a column added later is null in the rows that were there before."""
+    number = factories.add_members(1)[0]
+    model = Member.history.model
+    row = model.objects.filter(id=number).values_list(*ledger.sealed_columns(model)).get()
+
+    entry = Entry.objects.latest("sequence")
+    sealed = json.loads(ledger.entry_bytes(entry, {"consent.historicalmember": [row]}))
+
+    columns = sealed["rows"]["consent.historicalmember"]["columns"]
+    assert set(ledger.sealed_columns(model)) - set(columns) == {"history_change_reason"}
+    assert (
+        leaf_hash(ledger.entry_bytes(entry, {"consent.historicalmember": [row]})).hex()
+        == entry.leaf
+    )

@@ -46,7 +46,11 @@ def plain(column: str, value: object) -> object:
 def entry_bytes(entry: dict, written: dict[str, list[dict]]) -> bytes:
     rows = {}
     for name, found in written.items():
-        columns = sorted(found[0].keys() - {"entry_id", "history_user_id"})
+        columns = sorted(
+            column
+            for column in found[0].keys() - {"entry_id", "history_user_id"}
+            if any(row[column] is not None for row in found)
+        )
         values = [[plain(column, row[column]) for column in columns] for row in found]
         rows[name] = {"columns": columns, "values": values}
     said = {

@@ -1,6 +1,6 @@
 import pytest
 
-from consent.choices import Purpose
+from consent.choices import PURPOSES, Purpose
 from consent.models import Member
 from portal import ledger
 from tools import factories
@@ -80,3 +80,17 @@ def test_nobody_but_canaries_lives_in_the_test_countries():
     assert set(residents.values_list("pk", flat=True)) <= set(
         Canary.objects.values_list("member_id", flat=True)
     )
+
+
+def test_purpose_that_comes_later_gets_its_canaries(officer, second_officer, engineer, monkeypatch):
+    """Planted when there was one purpose; then two more are there."""
+    factories.open_world(officer, second_officer)
+    factories.add_members(1)
+    with monkeypatch.context() as early:
+        early.setattr(
+            canaries, "PURPOSES", {Purpose.GENERATIVE_AI: PURPOSES[Purpose.GENERATIVE_AI]}
+        )
+        canaries.plant()
+
+    for purpose in Purpose.values:
+        assert factories.freeze(engineer, purpose=purpose).included == 1

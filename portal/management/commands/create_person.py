@@ -1,0 +1,31 @@
+"""Make a member of staff with a role: how the first administrator comes to be."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.core.management.base import BaseCommand, CommandError
+
+from portal import ledger, roles
+
+
+class Command(BaseCommand):
+    help = "Make a member of staff with a role; `changepassword` then gives the password."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("username")
+        parser.add_argument("--role", required=True, choices=sorted(roles.ROLES))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        username, role = options["username"], options["role"]
+        if User.objects.filter(username=username).exists():
+            raise CommandError(f"There is a user {username} already; roles change in the admin.")
+        with ledger.entry(
+            "user.changed",
+            actor="command:create_person",
+            subject=username[:100],
+            reason=f"Added. Roles now: {role}. Active.",
+        ):
+            user = User.objects.create_user(username, is_staff=True)
+            user.groups.add(Group.objects.get(name=role))
+        self.stdout.write(f"{username} is {role}. Next: manage.py changepassword {username}")
