@@ -14,8 +14,10 @@ from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
 from portal import ledger
-from portal.bulk import among, insert_rows, update_rows
+from portal.bulk import Rows, among, insert_rows, update_rows
 from portal.errors import LedgerError
+
+_OPEN = Status.OPEN.value  # looked up once: an enum's value takes longer than the comparison
 
 
 class Facts(NamedTuple):
@@ -32,11 +34,7 @@ class Facts(NamedTuple):
     @property
     def complete(self) -> bool:
         """Enough to be let in (`MemberQuerySet.complete` asks the database the same)."""
-        return (
-            self.status == Status.OPEN.value
-            and self.adult_on is not None
-            and self.country != UNKNOWN
-        )
+        return self.status == _OPEN and self.adult_on is not None and self.country != UNKNOWN
 
 
 class Known(NamedTuple):
@@ -53,10 +51,6 @@ class Sealed(NamedTuple):
     account_ref: str
     salt: str
     seal: str
-
-
-_MEMBER = ("id", *Facts._fields, "reference_seal")
-_HISTORY = (*_MEMBER, "history_date", "history_type", "history_user_id", "entry_id")
 
 
 CANARY_PREFIX = "canary:"
@@ -152,17 +146,15 @@ def create_sealed(sealed: Sequence[Sealed], facts: Sequence[Facts]) -> list[int]
     opened = ledger.current()
     first = (Member.objects.aggregate(last=Max("id"))["last"] or 0) + 1
     numbers = range(first, first + len(sealed))
-    rows = [
-        (number, *fact, one.seal) for number, fact, one in zip(numbers, facts, sealed, strict=True)
-    ]
-    insert_rows(Member, _MEMBER, rows)
+    references, salts, seals = zip(*sealed, strict=True)
+    rows = _rows(numbers, facts, seals)
+    insert_rows(Member, rows)
     insert_rows(
         AccountReference,
-        ("member_id", "account_ref", "salt"),
-        [(number, one.account_ref, one.salt) for number, one in zip(numbers, sealed, strict=True)],
+        Rows({"member_id": numbers, "account_ref": references, "salt": salts}),
     )
     _add_history(opened, rows, "+")
-    _count(len(rows), sum(fact.complete for fact in facts))
+    _count(len(sealed), sum(fact.complete for fact in facts))
     return list(numbers)
 
 
@@ -187,15 +179,14 @@ def change_known(changes: Sequence[tuple[Known, Facts]]) -> None:
     for before, _ in changes:
         if before.facts.status == Status.ERASED.value:
             raise LedgerError(f"member {before.number} is erased and stays as it is.")
+    rows = _rows(
+        [before.number for before, _ in changes],
+        [after for _, after in changes],
+        [before.reference_seal for before, _ in changes],
+    )
     # The tracked queryset refuses bulk updates; here the history is written beside it.
-    update_rows(
-        Member, ("id", *Facts._fields), [(before.number, *after) for before, after in changes]
-    )
-    _add_history(
-        opened,
-        [(before.number, *after, before.reference_seal) for before, after in changes],
-        "~",
-    )
+    update_rows(Member, rows)
+    _add_history(opened, rows, "~")
     _count(0, sum(after.complete - before.facts.complete for before, after in changes))
 
 
@@ -217,10 +208,22 @@ def _facts(country: str, given: str, adult_on: dt.date | str | None, status: str
     return Facts(country, given, adult_on, status)
 
 
-def _add_history(opened: ledger.OpenEntry, rows: Sequence[tuple], kind: str) -> None:  # type: ignore[type-arg]
+def _rows(numbers: Sequence[int], facts: Sequence[Facts], seals: Sequence[str]) -> Rows:
+    """Members as the columns that `Member` and its history share."""
+    columns = zip(Facts._fields, zip(*facts, strict=True), strict=True)
+    return Rows({"id": numbers, **dict(columns), "reference_seal": seals})
+
+
+def _add_history(opened: ledger.OpenEntry, rows: Rows, kind: str) -> None:
     history = Member.history.model
-    tail = (opened.recorded_at, kind, opened.actor_id, opened.sequence)
-    insert_rows(history, _HISTORY, [(*row, *tail) for row in rows])
+    insert_rows(
+        history,
+        rows,
+        history_date=opened.recorded_at,
+        history_type=kind,
+        history_user_id=opened.actor_id,
+        entry_id=opened.sequence,
+    )
     opened.touch(history)
 
 

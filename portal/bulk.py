@@ -6,30 +6,54 @@ datetime or None. Work is done column by column: a loop over single values would
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import connection, models
 
-Rows = Iterable[Sequence[Any]]
-
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _STAGE = "bulk_stage"
+_PIECE = 2_000
 
 
-def insert_rows(model: type[models.Model], columns: Sequence[str], rows: Rows) -> None:
-    """Insert rows. Columns left out take the database's default."""
-    table, names = _quoted(model, columns)
+class Rows:
+    """Rows given as columns of one length, to be inserted into one table or several.
+
+    They are written for the database once, a piece at a time as they are sent: the server works on a
+    piece while the next one is being written.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[Any]]) -> None:
+        self.names = list(columns)
+        self.columns = list(columns.values())
+        self._pieces: list[Any] = []
+
+    def pieces(self) -> Iterator[Any]:
+        """PostgreSQL: lines of COPY text. SQLite: lists of rows."""
+        write = _copy_lines if connection.vendor == "postgresql" else _sqlite_rows
+        yield from self._pieces
+        for start in range(len(self._pieces) * _PIECE, len(self.columns[0]), _PIECE):
+            self._pieces.append(write([column[start : start + _PIECE] for column in self.columns]))
+            yield self._pieces[-1]
+
+
+def insert_rows(model: type[models.Model], rows: Rows, **same: Any) -> None:
+    """Insert rows; `same` are columns with one value in all of them. Others take the database's default."""
+    table, names = _quoted(model, [*rows.names, *same])
     if connection.vendor == "postgresql":
-        _copy(f"{table} ({', '.join(names)})", rows)
+        _copy(f"{table} ({', '.join(names)})", rows, list(same.values()))
     else:
-        marks = ", ".join(["%s"] * len(columns))
-        _execute_many(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})", rows)
+        marks = ", ".join(["%s"] * len(names))
+        tail = [_sqlite_value(value) for value in same.values()]
+        _execute_many(
+            f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",
+            ((*row, *tail) for piece in rows.pieces() for row in piece),
+        )
 
 
-def update_rows(model: type[models.Model], columns: Sequence[str], rows: Rows) -> None:
+def update_rows(model: type[models.Model], rows: Rows) -> None:
     """Update rows by their first column, the primary key. A key that is not there changes nothing."""
-    table, (key, *names) = _quoted(model, columns)
+    table, (key, *names) = _quoted(model, rows.names)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(
@@ -43,7 +67,8 @@ def update_rows(model: type[models.Model], columns: Sequence[str], rows: Rows) -
     else:
         moved = ", ".join(f"{name} = %s" for name in names)
         _execute_many(
-            f"UPDATE {table} SET {moved} WHERE {key} = %s", ((*row[1:], row[0]) for row in rows)
+            f"UPDATE {table} SET {moved} WHERE {key} = %s",
+            ((*row[1:], row[0]) for piece in rows.pieces() for row in piece),
         )
 
 
@@ -75,17 +100,33 @@ def _quoted(model: type[models.Model], columns: Sequence[str]) -> tuple[str, lis
     return quote(model._meta.db_table), [quote(column) for column in columns]
 
 
-def _execute_many(statement: str, rows: Rows) -> None:
-    columns = [_each(column, _sqlite_value) for column in zip(*rows, strict=True)]
+def _execute_many(statement: str, rows: Iterable[Sequence[Any]]) -> None:
     with connection.cursor() as cursor:
-        cursor.executemany(statement, list(zip(*columns, strict=True)))
+        cursor.executemany(statement, list(rows))
 
 
-def _copy(target: str, rows: Rows) -> None:
-    columns = [_copy_column(column) for column in zip(*rows, strict=True)]
-    text = "".join(["\t".join(line) + "\n" for line in zip(*columns, strict=True)])
+def _sqlite_rows(columns: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return list(zip(*(map(_sqlite_value, column) for column in columns), strict=True))
+
+
+def _sqlite_value(value: Any) -> Any:
+    """As Django's SQLite backend would store it."""
+    if isinstance(value, dt.datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return str(value) if isinstance(value, dt.date) else value
+
+
+def _copy(target: str, rows: Rows, same: Sequence[Any] = ()) -> None:
+    # A line ends where its text has a line break: within values they are escaped.
+    end = "".join(f"\t{_copy_text(value)}" for value in same) + "\n"
     with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
-        copy.write(text)
+        for lines in rows.pieces():
+            copy.write(lines.replace("\n", end) if same else lines)
+
+
+def _copy_lines(columns: Sequence[Sequence[Any]]) -> str:
+    lines = zip(*map(_copy_column, columns), strict=True)
+    return "\n".join(map("\t".join, lines)) + "\n"
 
 
 def _copy_column(column: Sequence[Any]) -> Iterable[str]:
@@ -96,23 +137,10 @@ def _copy_column(column: Sequence[Any]) -> Iterable[str]:
         # Four quick looks at the whole column instead of a look at each character.
         text = "".join(column)
         return map(_copy_text, column) if any(map(text.__contains__, "\\\t\n\r")) else column
-    return _each(column, _copy_text)
-
-
-def _each(column: Sequence[Any], write: Callable[[Any], Any]) -> Iterable[Any]:
-    """`write` of each value; once per different value where they repeat (dates, codes)."""
-    written = {value: write(value) for value in set(column)}
-    return map(written.__getitem__, column)
+    return map(_copy_text, column)
 
 
 def _copy_text(value: Any) -> str:
     if value is None:
         return "\\N"
-    return str(value).translate(_ESCAPES)
-
-
-def _sqlite_value(value: Any) -> Any:
-    """As Django's SQLite backend would store it."""
-    if isinstance(value, dt.datetime):
-        return connection.ops.adapt_datetimefield_value(value)
-    return str(value) if isinstance(value, dt.date) else value
+    return value.translate(_ESCAPES) if isinstance(value, str) else str(value)
