@@ -35,9 +35,9 @@ class Plain(list[Any]):
     """What `plain_rows` made: taken as it is."""
 
 
-def plain_rows(rows: Sequence[tuple[Any, ...]]) -> Plain:
-    """Rows of one table as the JSON types that travel: `plain`, with each column's type asked once."""
-    return Plain(zip(*map(_plain_column, zip(*rows, strict=True)), strict=True))
+def plain_rows(columns: Iterable[Sequence[Any]]) -> Plain:
+    """The columns' rows as the JSON types that travel: `plain`, with each column's type asked once."""
+    return Plain(zip(*map(_plain_column, columns), strict=True))
 
 
 def _plain_column(column: Sequence[Any]) -> Iterable[Any]:

@@ -239,15 +239,6 @@ def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> byte
 
 def _table(label: str, values: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     """Rows of one model, without the columns in which none of them has a value."""
-    columns = sealed_columns(sealed_models()[label])
-    held = [
-        place
-        for place, first in enumerate(values[0])
-        if first is not None or any(row[place] is not None for row in values)
-    ]
-    if len(held) < len(columns):
-        values = [tuple(row[place] for place in held) for row in values]
-    return {
-        "columns": [columns[place] for place in held],
-        "values": canonical.plain_rows(values),
-    }
+    columns = zip(sealed_columns(sealed_models()[label]), zip(*values, strict=True), strict=True)
+    held = {name: column for name, column in columns if any(one is not None for one in column)}
+    return {"columns": list(held), "values": canonical.plain_rows(held.values())}
