@@ -2,6 +2,7 @@
 
 import csv
 import datetime as dt
+import gc
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ from pyarrow import parquet
 
 from consent import importing, members, services
 from consent.importing import majority
+from consent.member_files import ImportStopped
 from consent.members import Facts
 from consent.models import AccountReference, Census, Member
 from portal import verification
@@ -258,6 +260,22 @@ def test_an_account_twice_keeps_its_first_facts_whatever_the_batch_size(
         }
         again, _ = run(path, batch_size=batch_size)
         assert again == {"unchanged": 2, "repeated": 2, "rejected": 2}
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_account_twice_among_nobody_known_is_one_account(tmp_path, dry_run):
+    path = written(tmp_path, "a1,US,2008-01-01,open", "a2,US,,open", "a1,US,2008-01-01,open")
+
+    assert run(path, dry_run=dry_run) == ({"new": 2, "repeated": 1, "incomplete": 1}, [])
+
+
+def test_the_search_for_cycles_goes_on_after_an_import_even_a_failed_one(tmp_path):
+    run(written(tmp_path, "a1,US,2008-01-01,open"))
+    assert gc.isenabled()
+
+    with pytest.raises(ImportStopped):
+        run(tmp_path / "none.csv")
+    assert gc.isenabled()
 
 
 def test_line_numbers_are_right_after_values_over_several_lines(tmp_path):

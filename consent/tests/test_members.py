@@ -53,6 +53,19 @@ def test_odd_texts_are_stored_as_they_are(odd):
     assert verification.verify_ledger().problems == []
 
 
+def test_thousands_at_once_are_each_stored_as_given_with_their_history():
+    given = {f"a{n}": Facts("", f"{n}\n\t\\N", None, "open") for n in range(4_001)}
+
+    with ledger.entry("test", actor="test"):
+        members.create(list(given.items()))
+
+    assert {ref: found.facts for ref, found in members.known(list(given)).items()} == given
+    shared = ("id", "country_given", "reference_seal")
+    assert list(Member.history.order_by("id").values_list(*shared, "history_type", "entry_id")) == [
+        (*row, "+", 1) for row in Member.objects.order_by("id").values_list(*shared)
+    ]
+
+
 def test_known_finds_those_that_are_there():
     add_member("a1")
 
