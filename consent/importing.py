@@ -26,7 +26,7 @@ from consent.models import AccountReference, Member
 from portal import bulk, ledger
 
 BATCH_SIZE = 20_000
-"""Lines in one ledger entry: its lock keeps decisions waiting for a fifth of a second."""
+"""Lines in one ledger entry: its lock keeps decisions waiting for half a second."""
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
 AGE_OF_MAJORITY = 18
