@@ -35,6 +35,7 @@ class PurposeFacts:
 
 
 LEGITIMATE_INTEREST = "GDPR Art. 6(1)(f), legitimate interest"
+CONSENT_BASIS = "GDPR Art. 6(1)(a), consent"
 PURPOSES: dict[str, PurposeFacts] = {
     Purpose.GENERATIVE_AI: PurposeFacts(
         LEGITIMATE_INTEREST, Control.SETTING, ObjectionMode.UNCONDITIONAL

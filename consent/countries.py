@@ -20,6 +20,13 @@ FOLLOWING_THE_EU: Final = frozenset("FO GL AW CW SX BQ AD MC SM VA".split())
 EEA: Final = EU | {"IS", "LI", "NO"}
 UNITED_KINGDOM: Final = frozenset("GB GI JE GG IM".split())
 
+TERRITORIES: Final = {
+    "FR": WITH_FRANCE | (WITH_THE_EU - {"AX"}),
+    "FI": frozenset({"AX"}),
+    "NO": WITH_NORWAY,
+    "GB": UNITED_KINGDOM,
+}
+
 GROUPS: Final[dict[str, frozenset[str]]] = {
     "EU": EU | WITH_THE_EU | WITH_FRANCE,
     "EEA": EEA | WITH_THE_EU | WITH_FRANCE | WITH_NORWAY,
@@ -66,6 +73,18 @@ def expand(codes: Iterable[str]) -> list[str]:
             unknown.append(code)
     if unknown:
         raise ValueError(f"unknown countries: {', '.join(sorted(unknown))}")
+    return sorted(found)
+
+
+def with_followers(codes: Iterable[str], *, is_excluded: bool) -> list[str]:
+    """The codes and those that go with them when a rule tightens: the territories of GB, FR, FI and NO, and,
+    where all of the EU is excluded, the countries that follow it."""
+    found = set(codes)
+    for country, territories in TERRITORIES.items():
+        if country in found:
+            found |= territories
+    if is_excluded and found >= EU:
+        found |= FOLLOWING_THE_EU
     return sorted(found)
 
 

@@ -6,12 +6,11 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
 from consent.choices import Channel, Choice, Purpose, Rule, Status, Verdict
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
-from portal.models import LedgerHistory, Sealed, Tracked, actor_field
+from portal.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
 """No run is as of an earlier day: whoever was of age by then need not be in the index of minors."""
@@ -42,7 +41,7 @@ class Member(Tracked):
     reference_seal = models.CharField(
         max_length=64, help_text="HMAC-SHA-256 of the account_ref under the member's own salt."
     )
-    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
+    history = tracked_history()
 
     objects = MemberQuerySet.as_manager()
 
@@ -51,6 +50,10 @@ class Member(Tracked):
         permissions = [("view_standing", "Can ask where a member stands")]
         constraints = [
             models.CheckConstraint(condition=Q(id__gte=1), name="member_number_from_one"),
+            # A word that no rule knows would be in no exclusion either.
+            models.CheckConstraint(
+                condition=Q(status__in=Status.values), name="member_status_known"
+            ),
             # A code that no rule can name would be in no exclusion.
             models.CheckConstraint(
                 condition=Q(country__in=sorted({UNKNOWN, *NAMES, *CANARIES})),
@@ -131,15 +134,15 @@ class Notice(Sealed):
     version = models.CharField(
         max_length=40,
         unique=True,
-        validators=[RegexValidator(r"^[\w.-]+$", "Letters, digits, dots, dashes.")],
+        validators=[RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "Letters, digits, dots, dashes.")],
     )
     purposes = models.JSONField()
     data_categories = models.JSONField()
     countries = models.JSONField(help_text="ISO codes.")
     published_on = models.DateField()
     in_force_from = models.DateField(help_text="When its notice period has run.")
-    supersedes = models.OneToOneField(
-        "self", models.PROTECT, null=True, blank=True, related_name="superseded_by"
+    supersedes = models.ForeignKey(
+        "self", models.PROTECT, null=True, blank=True, related_name="successors"
     )
     source = models.CharField(max_length=300, help_text="Where the text can be read.")
     needs_approval = models.BooleanField(default=True)
@@ -249,8 +252,13 @@ class Consent(models.Model):
     objects = ConsentQuerySet.as_manager()
 
     class Meta:
+        verbose_name = "current choice"
         constraints = [
             models.UniqueConstraint(fields=["member", "purpose"], name="one_consent_per_purpose"),
+            models.CheckConstraint(
+                condition=Q(choice__in=Choice.values, purpose__in=Purpose.values),
+                name="consent_in_known_words",
+            ),
         ]
         indexes = [
             models.Index(

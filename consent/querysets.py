@@ -25,7 +25,7 @@ class MemberQuerySet(TrackedQuerySet):
 
     def closed(self) -> "MemberQuerySet":
         """Closed accounts, and accounts no import has told us to be open."""
-        return self.filter(status__in=[Status.CLOSED, Status.UNKNOWN])
+        return self.exclude(status=Status.OPEN).exclude(status=Status.ERASED)
 
     def erased(self) -> "MemberQuerySet":
         return self.filter(status=Status.ERASED)
@@ -48,8 +48,13 @@ class ConsentQuerySet(models.QuerySet[Any]):
     def denied(self, purpose: str) -> "ConsentQuerySet":
         return self.filter(purpose=purpose, choice=Choice.DENY)
 
-    def allowed(self, purpose: str) -> "ConsentQuerySet":
-        return self.filter(purpose=purpose, choice=Choice.ALLOW)
+    def allowed(self, purpose: str, since: dt.date) -> "ConsentQuerySet":
+        """Members who said yes on that day (UTC) or later.
+
+        A yes from before consent was asked for is a setting left on, not consent (GDPR Art. 4(11), 7).
+        """
+        midnight = dt.datetime.combine(since, dt.time(), dt.UTC)
+        return self.filter(purpose=purpose, choice=Choice.ALLOW, decided_at__gte=midnight)
 
 
 class ProposalQuerySet(AppendOnlyQuerySet):

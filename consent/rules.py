@@ -14,6 +14,8 @@ class Ruling:
 
     rule_of: dict[str, str]
     """Country to rule; a country that is missing has none and is excluded."""
+    since: dict[str, dt.date]
+    """Country to the day its rule is effective from."""
     covered: frozenset[str]
     """Countries in which every declared category is covered by a notice in force."""
     gaps: dict[str, list[str]] = field(default_factory=dict)
@@ -34,18 +36,24 @@ def rules_in_force(purpose: str, on: dt.date) -> dict[str, RegionRule]:
     """For each country the rule that holds: the latest date wins, then the one recorded last.
 
     Where a rule would let somebody in whom the one before kept out, it counts only if a second person
-    approved it *knowing* the one before: an exclusion recorded after the approval stands.
+    approved it *knowing* every stricter rule of an earlier date: an exclusion recorded after the approval
+    stands, also when another exclusion lies between them.
     """
     holding: dict[str, RegionRule] = {}
+    known_since: dict[tuple[str, int], int] = {}
     rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
     for row in rows.select_related("review").order_by("effective_from", "entry_id", "id"):
         approved_at = row.review.entry_id if row.needs_approval else 0
+        strictness = STRICTNESS[Rule(row.rule)]
         for country in row.countries:
             before = holding.get(country)
+            stricter = [known_since.get((country, more), 0) for more in range(strictness + 1, 3)]
             if not _looser(row.rule, before.rule if before else Rule.EXCLUDED) or (
-                approved_at > (before.entry_id if before else 0)
+                approved_at > max(stricter, default=0)
             ):
                 holding[country] = row
+            place = (country, strictness)
+            known_since[place] = max(known_since.get(place, 0), approved_at or row.entry_id)
     return holding
 
 
@@ -71,6 +79,7 @@ def ruling(purpose: str, on: dt.date, categories: Collection[str]) -> Ruling:
     }
     return Ruling(
         rule_of=rule_of,
+        since={country: row.effective_from for country, row in holding.items()},
         covered=frozenset(rule_of.keys() - missing.keys()),
         gaps={
             country: gap for country, gap in missing.items() if rule_of[country] != Rule.EXCLUDED

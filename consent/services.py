@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from consent import members, rules
 from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
+from consent.countries import with_followers
 from consent.errors import (
     AccountErased,
     AlreadyReviewed,
@@ -171,6 +172,9 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
     if not reason.strip():
         raise InvalidInput("Say how the member told us.", field="reason")
     now = timezone.now()
+    # A product's clock may run ahead of ours by the allowed skew; the deny wins all the same (a tie is a deny).
+    chosen = Consent.objects.filter(member=member, purpose=purpose).first()
+    decided_at = max(now, chosen.decided_at) if chosen else now
     reference = AccountReference.objects.filter(member=member).first()
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
@@ -181,7 +185,7 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
             choice=Choice.DENY,
             channel=Channel.STAFF,
             source_id=f"{actor.pk}-{member.pk}-{now:%Y%m%dT%H%M%S%f}",
-            decided_at=now,
+            decided_at=decided_at,
         ),
         actor=actor,
         reason=reason,
@@ -351,6 +355,9 @@ def propose_rule(
     _check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
+    if rule != Rule.DEFAULT_ON:
+        # A regulator who says "France" means its territories too; letting them in is said one by one.
+        countries = with_followers(countries, is_excluded=rule == Rule.EXCLUDED)
     facts = {
         "countries": sorted(countries),
         "rule": rule,
@@ -414,11 +421,12 @@ def propose_notice(
         if known is not None:
             if not _has(known, facts):
                 raise VersionReused(
-                    f"There is a notice {version} with other facts; versions are never edited."
+                    f"There is a notice {version} already; a mended text, also of a rejected one,"
+                    " needs a version of its own."
                 )
             opened.abandon()
             return known
-        if supersedes and Notice.objects.filter(supersedes=supersedes).exists():
+        if supersedes and supersedes.successors.exclude(review__verdict=Verdict.REJECTED).exists():
             raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
         row = Notice(version=version, proposed_by=actor, **facts)
         row.full_clean(exclude=["entry"])

@@ -18,8 +18,6 @@ from consent.models import Notice, RegionRule
 from portal.errors import InvalidInput
 
 EEA_AND_SWITZERLAND = GROUPS["EEA"] | {"CH"}
-# The followers are for review: no source speaks of them, so they start out with the EU and no row lets
-# them in when the EU is.
 EXCLUDED_AT_FIRST = EEA_AND_SWITZERLAND | FOLLOWING_THE_EU
 EVERYWHERE_ELSE = frozenset(NAMES) - EXCLUDED_AT_FIRST
 JOINED_IN_2025 = EEA_AND_SWITZERLAND | UNITED_KINGDOM | {"CA", "HK"}
@@ -56,7 +54,7 @@ class NoticeRow:
             in_force_from=self.in_force_from,
             source=self.source,
             actor=actor,
-            reason="timeline",
+            reason="load_timeline",
         )
 
 
@@ -93,7 +91,7 @@ class RuleRow:
             effective_from=self.effective_from,
             source=self.source,
             actor=actor,
-            reason="timeline",
+            reason="load_timeline",
         )
 
 
@@ -109,9 +107,15 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
     ),
     RuleRow(
         Rule.EXCLUDED,
-        EXCLUDED_AT_FIRST,
+        EEA_AND_SWITZERLAND,
         dt.date(2024, 9, 18),
         "FAQ of 2024-09-18: not in the EU, the EEA and Switzerland until further notice",
+    ),
+    RuleRow(
+        Rule.EXCLUDED,
+        FOLLOWING_THE_EU,
+        dt.date(2024, 9, 18),
+        "For review: excluded as the EU is until somebody decides; no public source",
     ),
     RuleRow(
         Rule.DEFAULT_ON,
@@ -177,7 +181,7 @@ def _load(proposer: User, approver: User, until: dt.date | None) -> Iterator[str
         proposal = found or row.propose(proposer)
         if proposal.needs_approval and not hasattr(proposal, "review"):
             services.review(
-                proposal=proposal, verdict=Verdict.APPROVED, actor=approver, reason="timeline"
+                proposal=proposal, verdict=Verdict.APPROVED, actor=approver, reason="load_timeline"
             )
             yield f"{row.label}: {'was proposed, now' if found else 'proposed and'} approved"
         elif found is None:

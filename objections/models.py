@@ -4,13 +4,12 @@ from typing import Any
 
 from django.db import models
 from django.db.models import Q
-from simple_history.models import HistoricalRecords
 
 from consent.choices import Purpose
 from consent.models import Member
 from objections.choices import Effect
 from objections.querysets import ObjectionQuerySet
-from portal.models import LedgerHistory, Tracked, actor_field
+from portal.models import Tracked, tracked_history
 
 
 class Ticket(Tracked):
@@ -19,7 +18,7 @@ class Ticket(Tracked):
     reference = models.CharField(max_length=20, unique=True)
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="tickets")
     received_at = models.DateTimeField()
-    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
+    history = tracked_history()
 
     class Meta:
         ordering = ["-received_at"]
@@ -36,13 +35,17 @@ class Objection(Tracked):
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     purpose = models.CharField(max_length=20, choices=Purpose)
     effect = models.CharField(max_length=11, choices=Effect, default=Effect.RESTRICTING)
-    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
+    history = tracked_history()
 
     objects = ObjectionQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["ticket", "purpose"], name="one_effect_per_purpose"),
+            models.CheckConstraint(
+                condition=Q(effect__in=Effect.values, purpose__in=Purpose.values),
+                name="objection_in_known_words",
+            ),
         ]
         indexes = [
             models.Index(

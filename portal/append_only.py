@@ -151,7 +151,9 @@ def missing_guards(using: str = "default") -> list[str]:
         if connection.vendor == "postgresql":
             # 'A' is ENABLE ALWAYS: anything else can be got past.
             cursor.execute(
-                "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'A'"
+                "SELECT tgname FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid"
+                " WHERE NOT tgisinternal AND tgenabled = 'A' AND proname = %s",
+                [FUNCTION],
             )
         else:
             cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")

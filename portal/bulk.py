@@ -119,7 +119,12 @@ def _sqlite_value(value: Any) -> Any:
 def _copy(target: str, rows: Rows, same: Sequence[Any] = ()) -> None:
     # A line ends where its text has a line break: within values they are escaped.
     end = "".join(f"\t{_copy_text(value)}" for value in same) + "\n"
-    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
+    with (
+        connection.cursor() as cursor,
+        # Django does not wrap what `copy` raises.
+        connection.wrap_database_errors,
+        cursor.copy(f"COPY {target} FROM STDIN") as copy,
+    ):
         for lines in rows.pieces():
             copy.write(lines.replace("\n", end) if same else lines)
 

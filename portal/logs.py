@@ -4,6 +4,8 @@ One JSON object a line: event, level, logger, time, and the fields the caller na
 the route (`api:run-start`), never the path or the query: those carry what people typed.
 """
 
+import sys
+import traceback
 from typing import Any
 
 import structlog
@@ -17,10 +19,24 @@ _SHARED: list[Any] = [
 
 
 def _drop_request(logger: object, name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """`django.request` attaches the whole request; its path and body stay out of the log."""
+    """Django's own lines name what was asked for; that stays out of the log."""
     record = event.get("_record")
-    if record is not None and record.name in ("django.request", "django.security"):
+    if record is not None and record.name.startswith(("django.request", "django.security")):
         event["event"] = f"{record.name} {getattr(record, 'status_code', '')}".strip()
+    return event
+
+
+def _type_and_places(logger: object, name: str, event: dict[str, Any]) -> dict[str, Any]:
+    """An exception as its type and where it was raised: its text may hold what somebody sent."""
+    found = event.pop("exc_info", None)
+    if found:
+        error = found[1] if isinstance(found, tuple) else sys.exc_info()[1]
+        if error is not None:
+            event["error"] = type(error).__name__
+            event["where"] = [
+                f"{frame.filename}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_tb(error.__traceback__)
+            ][-8:]
     return event
 
 
@@ -34,7 +50,7 @@ LOGGING: dict[str, Any] = {
             "processors": [
                 _drop_request,
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _type_and_places,
                 structlog.processors.JSONRenderer(),
             ],
         }

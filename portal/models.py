@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from knox.models import AbstractAuthToken
+from simple_history.models import HistoricalRecords
 
 from portal import ledger
 from portal.append_only import AppendOnly, AppendOnlyQuerySet
@@ -82,9 +83,17 @@ class LedgerHistory(AppendOnly):
         opened.touch(type(self))
 
 
-def actor_field() -> "models.IntegerField[Any, Any]":
-    """simple-history's column for who did it, without the index of a foreign key: the entry names the actor."""
-    return models.IntegerField(null=True)
+def tracked_history() -> HistoricalRecords:
+    """The history of a tracked model.
+
+    Its rows outlive many imports of everybody, so their key is a big one. The column for who did it has no
+    foreign key and so no index: the entry names the actor.
+    """
+    return HistoricalRecords(
+        bases=[LedgerHistory],
+        history_id_field=models.BigAutoField(),
+        history_user_id_field=models.IntegerField(null=True),
+    )
 
 
 class TrackedQuerySet(models.QuerySet[Any]):
@@ -101,7 +110,7 @@ class TrackedQuerySet(models.QuerySet[Any]):
 class Tracked(models.Model):
     """A mutable row with history. Saving it outside a ledger entry is an error; it is never deleted.
 
-    Subclasses declare `history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())`.
+    Subclasses declare `history = tracked_history()`.
     """
 
     guard = "undeletable"

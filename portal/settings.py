@@ -72,7 +72,6 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "simple_history",
     "rest_framework",
-    "django_filters",
     "knox",
     "axes",
     "csp",
@@ -131,6 +130,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
+    # Whoever holds the ledger's lock and falls silent must not hold up every opt-out.
+    _database.setdefault("OPTIONS", {}).setdefault(
+        "options", "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
+    )
 else:
     raise ImproperlyConfigured("DATABASE_URL: PostgreSQL or SQLite.")
 

@@ -158,13 +158,18 @@ def _loop(question: Question) -> int:
             consents__purpose=question.purpose, consents__choice="deny"
         ).values_list("pk", flat=True)
     )
+    out = (
+        question.excluded
+        | question.uncovered
+        | {c for codes in question.opt_in.values() for c in codes}
+    )
     included = 0
     for member in Member.objects.iterator(10_000):
         included += (
             member.status == Status.OPEN
             and member.adult_on is not None
             and member.adult_on <= question.as_of
-            and member.country not in question.excluded | question.uncovered | question.opt_in
+            and member.country not in out
             and member.country != ""
             and member.pk not in denied
         )

@@ -37,10 +37,13 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def load(digest: str) -> bytes:
-    """The archive's bytes, checked. Raises ManifestDamaged when they are missing or others."""
+    """The archive's bytes, checked. Raises ManifestDamaged when they are missing or others.
+
+    A store that cannot be read just now is an OSError: it says nothing of the archive.
+    """
     try:
         data = path_of(digest).read_bytes()
-    except OSError as error:
+    except FileNotFoundError as error:
         raise ManifestDamaged("The archive is not in the store.") from error
     if sha256(data).hexdigest() != digest:
         raise ManifestDamaged("The archive does not have the digest it was frozen with.")

@@ -28,6 +28,7 @@ CANARY_RULES = {
     countries.CANARY_NO_NOTICE: Rule.DEFAULT_ON,
     countries.CANARY_OPT_IN: Rule.OPT_IN,
 }
+CANARY_SINCE = dt.date(2000, 1, 1)
 CANARY_COVERED = countries.CANARIES - {countries.CANARY_NO_NOTICE}
 
 
@@ -40,7 +41,8 @@ class Question:
     ruling: rules.Ruling
     excluded: frozenset[str]
     """Countries where the purpose is not allowed, or no rule says anything."""
-    opt_in: frozenset[str]
+    opt_in: dict[dt.date, list[str]]
+    """Countries that ask for consent, by the day since when."""
     uncovered: frozenset[str]
     """Countries where it would be allowed, but no notice in force covers it."""
 
@@ -50,12 +52,15 @@ def ask(purpose: str, as_of: dt.date, categories: Collection[str]) -> Question:
     ruling = rules.ruling(purpose, as_of, categories)
     rule_of = {**ruling.rule_of, **CANARY_RULES}
     allowed = {country for country, rule in rule_of.items() if rule != Rule.EXCLUDED}
+    opt_in: dict[dt.date, list[str]] = {}
+    for country in sorted(country for country, rule in rule_of.items() if rule == Rule.OPT_IN):
+        opt_in.setdefault(ruling.since.get(country, CANARY_SINCE), []).append(country)
     return Question(
         purpose=purpose,
         as_of=as_of,
         ruling=ruling,
         excluded=frozenset((countries.NAMES.keys() | countries.CANARIES) - allowed),
-        opt_in=frozenset(c for c, rule in rule_of.items() if rule == Rule.OPT_IN),
+        opt_in=opt_in,
         uncovered=frozenset(allowed - ruling.covered - CANARY_COVERED),
     )
 
@@ -101,7 +106,7 @@ EXCLUSIONS: list[Exclusion] = [
     ),
     Exclusion(
         REGION,
-        "the purpose is not allowed in the member's country",
+        "no rule allows the purpose in the member's country",
         "the region rule of the country",
         lambda q: [Member.objects.in_countries(q.excluded)],
     ),
@@ -116,14 +121,15 @@ EXCLUSIONS: list[Exclusion] = [
         "the member's country asks for consent, and the member has not given it",
         "GDPR Art. 6(1)(a)",
         lambda q: [
-            Member.objects.in_countries(q.opt_in).filter(
-                ~Exists(Consent.objects.allowed(q.purpose).filter(member=OuterRef("pk")))
+            Member.objects.in_countries(codes).filter(
+                ~Exists(Consent.objects.allowed(q.purpose, since).filter(member=OuterRef("pk")))
             )
+            for since, codes in q.opt_in.items()
         ],
     ),
     Exclusion(
         "opted_out",
-        "the member switched the setting off",
+        "the member's setting for the purpose is off",
         "GDPR Art. 21(1)",
         lambda q: [Consent.objects.denied(q.purpose)],
     ),
@@ -148,7 +154,14 @@ NOT_IN_PARENT = Exclusion(
     "GDPR Art. 5(1)(b): using a data set again is new processing",
     lambda q: [],
 )
-BY_CODE = {exclusion.code: exclusion for exclusion in [*EXCLUSIONS, NOT_IN_PARENT]}
+# No rule of a freeze: what is said of a member who joined after it.
+UNKNOWN_AT_CUT = Exclusion(
+    "unknown_at_cut",
+    "the portal did not know the account when the manifest was frozen",
+    "GDPR Art. 5(2), accountability: unknown is out",
+    lambda q: [],
+)
+BY_CODE = {exclusion.code: exclusion for exclusion in [*EXCLUSIONS, NOT_IN_PARENT, UNKNOWN_AT_CUT]}
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,18 @@ class FreezeRefused(PortalError):
     code = "freeze_refused"
 
 
+class RunCancelled(RuleViolation):
+    """A cancelled run's manifest is not used any more."""
+
+    code = "run_cancelled"
+
+
+class CannotDerive(PortalError):
+    """This release does not know a reason that an old manifest names."""
+
+    code = "cannot_derive"
+
+
 class ManifestDamaged(PortalError):
     """The stored archive is not what was frozen."""
 

@@ -25,43 +25,70 @@ from objections.models import Objection
 from portal.merkle import root_of
 from portal.models import Entry
 from training_runs import archives, manifest_file
-from training_runs.eligibility import BY_CODE
+from training_runs.errors import CannotDerive
 from training_runs.models import Manifest, Run
 
 # What a country lets happen: members are left out, asked, or in unless they say no.
 _OUT, _ASK, _IN = "out", "ask", "in"
-_CODES = [code for code in BY_CODE if code != "not_in_parent"]
+# What this fold can find; a manifest names those that were rules when it was frozen.
+_CODES = {
+    "erased",
+    "closed",
+    "country_unknown",
+    "minor",
+    "region",
+    "no_notice",
+    "not_opted_in",
+    "opted_out",
+    "objection_open",
+    "objection_upheld",
+}
 
 
 def derive(manifest: Manifest) -> bytes:
-    """The archive's bytes according to history up to the manifest's cut."""
+    """The archive's bytes according to history up to the manifest's cut.
+
+    Which reasons there are, and their words, are the manifest's own: a later release may add or reword
+    some, and old manifests still verify. Raises CannotDerive for a reason that is not known here.
+    """
     cut = manifest.cut
+    texts = manifest.header["reasons"]
+    codes = [part["name"] for part in manifest.header["parts"]][1:]
     run = Run.history.filter(id=manifest.run_id, entry_id__lte=cut).order_by("-history_id").first()
     assert run is not None
-    rules, rule_ids = _rules(run.purpose, run.as_of, cut)
+    if unknown := sorted(set(codes) - _CODES - {"not_in_parent"}):
+        raise CannotDerive(f"This release cannot find {', '.join(unknown)} in history.")
+    rules, since, rule_ids = _rules(run.purpose, run.as_of, cut)
     notices = _notices(run.purpose, run.as_of, cut)
     covered = _covered(rules, notices, run.data_categories)
+    since[CANARY_OPT_IN] = dt.date.min
     rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
     covered |= {CANARY_OPEN, CANARY_OPT_IN, CANARY_EXCLUDED}
     choices = _choices(run.purpose, cut)
     objections = _objections(run.purpose, cut)
 
-    out = {code: array("I") for code in _CODES}
+    out = {code: array("I") for code in codes}
     included = array("I")
     population = 0
     for number, country, adult_on, status in _members(cut):
         population += 1
+        choice, decided_at = choices.get(number, (None, None))
         reasons = _facts_against(status, adult_on, run.as_of)
-        reasons += _country_against(country, rules, covered, choices.get(number))
-        if choices.get(number) == Choice.DENY:
+        reasons += _country_against(country, rules, covered)
+        if rules.get(country) == _ASK and not (
+            choice == Choice.ALLOW and decided_at and _day(decided_at) >= since[country]
+        ):
+            reasons.append("not_opted_in")
+        if choice == Choice.DENY:
             reasons.append("opted_out")
         reasons += objections.get(number, ())
+        reasons = [code for code in reasons if code in out]
         for code in reasons:
             out[code].append(number)
         if not reasons:
             included.append(number)
 
-    sets = {code: BitMap(out[code]) for code in _CODES}
+    sets = {code: BitMap(out[code]) for code in codes}
     members = BitMap(included)
     parent = None
     if run.parent_id is not None:
@@ -70,10 +97,6 @@ def derive(manifest: Manifest) -> bytes:
         allowed = manifest_file.parse(archives.load(frozen.digest)).included
         sets["not_in_parent"] = BitMap(range(1, population + 1)) - allowed
         members &= allowed
-    leaves = Entry.objects.filter(sequence__lte=cut).order_by("sequence")
-    root = root_of(
-        bytes.fromhex(leaf) for leaf in leaves.values_list("leaf", flat=True).iterator(10_000)
-    )
     _, data = manifest_file.build(
         {
             "run": run.reference,
@@ -82,19 +105,28 @@ def derive(manifest: Manifest) -> bytes:
             "parent": parent,
             "as_of": run.as_of,
             "cut": cut,
-            "ledger_root": root.hex(),
+            "ledger_root": _root(cut),
             "notices": sorted(row.version for row in notices),
             "region_rules": sorted(rule_ids),
-            "reasons": {
-                code: {"sentence": BY_CODE[code].sentence, "ground": BY_CODE[code].ground}
-                for code in sets
-            },
+            "reasons": {code: texts[code] for code in sets},
         },
         population,
         members,
         sets,
     )
     return data
+
+
+def _root(cut: int) -> str:
+    """The root over the stored leaves; that these are right is for `verify_ledger` to say."""
+    leaves = Entry.objects.filter(sequence__lte=cut).order_by("sequence")
+    return root_of(
+        bytes.fromhex(leaf) for leaf in leaves.values_list("leaf", flat=True).iterator(10_000)
+    ).hex()
+
+
+def _day(moment: dt.datetime) -> dt.date:
+    return moment.astimezone(dt.UTC).date()
 
 
 def _facts_against(status: str, adult_on: dt.date | None, as_of: dt.date) -> list[str]:
@@ -108,18 +140,12 @@ def _facts_against(status: str, adult_on: dt.date | None, as_of: dt.date) -> lis
     return reasons
 
 
-def _country_against(
-    country: str, rules: dict[str, str], covered: set[str], choice: str | None
-) -> list[str]:
+def _country_against(country: str, rules: dict[str, str], covered: set[str]) -> list[str]:
     if country == UNKNOWN:
         return ["country_unknown"]
-    rule = rules.get(country, _OUT)
-    if rule == _OUT:
+    if rules.get(country, _OUT) == _OUT:
         return ["region"]
-    reasons = [] if country in covered else ["no_notice"]
-    if rule == _ASK and choice != Choice.ALLOW:
-        reasons.append("not_opted_in")
-    return reasons
+    return [] if country in covered else ["no_notice"]
 
 
 def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
@@ -139,17 +165,17 @@ def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
         yield last
 
 
-def _choices(purpose: str, cut: int) -> dict[int, str]:
-    """Each member's choice: the newest decision, and among equally new ones a *deny*."""
-    newest: dict[int, tuple[dt.datetime, str]] = {}
+def _choices(purpose: str, cut: int) -> dict[int, tuple[str, dt.datetime]]:
+    """Each member's choice and when: the newest decision, and among equally new ones a *deny*."""
+    newest: dict[int, tuple[str, dt.datetime]] = {}
     rows = Decision.objects.filter(purpose=purpose, evidence_only=False, entry_id__lte=cut)
     for number, choice, at in rows.values_list("member_id", "choice", "decided_at").iterator(
         10_000
     ):
         known = newest.get(number)
-        if known is None or at > known[0] or (at == known[0] and choice == Choice.DENY):
-            newest[number] = (at, choice)
-    return {number: choice for number, (_, choice) in newest.items()}
+        if known is None or at > known[1] or (at == known[1] and choice == Choice.DENY):
+            newest[number] = (choice, at)
+    return newest
 
 
 def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
@@ -167,28 +193,42 @@ def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
     return found
 
 
-def _rules(purpose: str, as_of: dt.date, cut: int) -> tuple[dict[str, str], set[int]]:
-    """What each country lets happen, and the rows that say so.
+def _rules(
+    purpose: str, as_of: dt.date, cut: int
+) -> tuple[dict[str, str], dict[str, dt.date], set[int]]:
+    """What each country lets happen, since when, and the rows that say so.
 
-    A row that lets more happen than the one before it counts only if it was approved after that one.
+    A row that lets more happen than the one before it counts only if it was approved after every earlier
+    row that lets less happen.
     """
     approvals = _verdicts("region_rule_id", cut)
     weight = {Rule.EXCLUDED: 2, Rule.OPT_IN: 1, Rule.DEFAULT_ON: 0}
     meaning = {Rule.EXCLUDED: _OUT, Rule.OPT_IN: _ASK, Rule.DEFAULT_ON: _IN}
+    rows = [
+        (row, approvals.get(row.pk, 0))
+        for row in RegionRule.objects.filter(
+            purpose=purpose, entry_id__lte=cut, effective_from__lte=as_of
+        )
+        if row.pk in approvals or not row.needs_approval
+    ]
+    rows.sort(key=lambda item: (item[0].effective_from, item[0].entry_id, item[0].pk))
     found: dict[str, RegionRule] = {}
-    rows = RegionRule.objects.filter(purpose=purpose, entry_id__lte=cut, effective_from__lte=as_of)
-    for row in sorted(rows, key=lambda row: (row.effective_from, row.entry_id, row.pk)):
-        approved_at = approvals.get(row.pk, 0)
-        if row.needs_approval and not approved_at:
-            continue
+    for place, (row, approved_at) in enumerate(rows):
         for country in row.countries:
-            before = found.get(country)
-            tightens = weight[Rule(row.rule)] >= (weight[Rule(before.rule)] if before else 2)
-            if tightens or approved_at > (before.entry_id if before else 0):
+            held = weight[Rule(found[country].rule)] if country in found else 2
+            unknown = any(
+                country in earlier.countries
+                and weight[Rule(earlier.rule)] > weight[Rule(row.rule)]
+                and (earlier_approved or earlier.entry_id) >= approved_at
+                for earlier, earlier_approved in rows[:place]
+            )
+            if weight[Rule(row.rule)] >= held or (approved_at and not unknown):
                 found[country] = row
-    return {country: meaning[Rule(row.rule)] for country, row in found.items()}, {
-        row.pk for row in found.values()
-    }
+    return (
+        {country: meaning[Rule(row.rule)] for country, row in found.items()},
+        {country: row.effective_from for country, row in found.items()},
+        {row.pk for row in found.values()},
+    )
 
 
 def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:

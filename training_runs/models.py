@@ -6,10 +6,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
-from simple_history.models import HistoricalRecords
 
 from consent.choices import Purpose
-from portal.models import LedgerHistory, Sealed, Tracked, actor_field
+from portal.models import Sealed, Tracked, tracked_history
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.querysets import ManifestQuerySet, RunQuerySet
 
@@ -39,7 +38,7 @@ class Run(Tracked):
     as_of = models.DateField(null=True, help_text="The day its rules are read at (UTC).")
     trained_digest = models.CharField(max_length=64, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
-    history = HistoricalRecords(bases=[LedgerHistory], history_user_id_field=actor_field())
+    history = tracked_history()
 
     objects = RunQuerySet.as_manager()
 

@@ -64,7 +64,7 @@ def _read(sql: str, params: list[Any]) -> tuple[Any, ...]:
     if connection.vendor == "postgresql":
         connection.ensure_connection()
         # Django's cursors take results as text, which doubles what is sent; this one is binary.
-        with psycopg.Cursor(connection.connection) as cursor:
+        with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
             row = cursor.execute(sql.encode(), params, binary=True).fetchone()
     else:
         with connection.cursor() as cursor:

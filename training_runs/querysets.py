@@ -27,6 +27,3 @@ class ManifestQuerySet(AppendOnlyQuerySet):
             agrees=Exists(this.filter(verifications__agreement=Agreement.AGREES)),
             differs=Exists(this.filter(verifications__agreement=Agreement.DIFFERS)),
         )
-
-    def unverified(self) -> "ManifestQuerySet":
-        return self.filter(verifications__isnull=True)

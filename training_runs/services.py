@@ -10,23 +10,34 @@ from typing import Any
 import structlog
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
+from django.db.models import Max, Q
 from django.utils import timezone
 from pyroaring import BitMap
 
-from consent.choices import DataCategory, Purpose
+from consent.choices import CONSENT_BASIS, PURPOSES, Choice, DataCategory, Purpose, Rule
 from consent.models import AccountReference, Member
 from portal import ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
+from portal.models import Entry
 from portal.references import next_reference
 from training_runs import archives, canaries, country_sets, folding, manifest_file
 from training_runs.choices import NEXT_STATES, Agreement, FindingKind, RunState
-from training_runs.eligibility import BY_CODE, REGION, Answer, ask, decide, reasons_now
+from training_runs.eligibility import (
+    BY_CODE,
+    REGION,
+    UNKNOWN_AT_CUT,
+    Answer,
+    ask,
+    decide,
+    reasons_now,
+)
 from training_runs.errors import (
     ForbiddenMove,
     ManifestBlocked,
     ManifestDamaged,
     ManifestNotReady,
     ParentNotUsable,
+    RunCancelled,
     StartRefused,
     TrackerIdReused,
 )
@@ -36,6 +47,7 @@ logger = structlog.get_logger(__name__)
 
 FREEZER = "system:freezer"
 VERIFIER = "system:verifier"
+VERIFICATION_REQUESTED = "verification.requested"
 
 
 # --- Registering and starting -------------------------------------------------------------------
@@ -131,29 +143,27 @@ def start(*, run: Run, actor: User) -> Run:
 
 def _refuse_gaps(run: Run) -> None:
     """What stands in the way of a start, all of it at once."""
-    if not run.data_categories:
-        raise StartRefused(
-            "The run declares no data categories.", reasons=[{"code": "no_data_categories"}]
-        )
     answer = preview(run)
     ruling = answer.question.ruling
-    reasons: list[dict[str, object]] = []
-    if not ruling.allowed:
-        reasons.append({"code": "no_country_allowed", "purpose": run.purpose})
+    said, reasons = "", list[dict[str, object]]()
+    if not run.data_categories:
+        said = "The run declares no data categories."
+        reasons.append({"code": "no_data_categories"})
     if not ruling.allowed & ruling.covered:
+        said = said or f"No notice in force lets {run.purpose} use this data in any country."
+        if not ruling.allowed:
+            reasons.append({"code": "no_country_allowed", "purpose": run.purpose})
+        if not ruling.notice_versions:
+            reasons.append({"code": "no_notice_in_force", "purpose": run.purpose})
         reasons += [
             {"code": "no_notice", "country": country, "data_categories": gap}
             for country, gap in sorted(ruling.gaps.items())
         ]
-        if not reasons or not ruling.notice_versions:
-            reasons.append({"code": "no_notice_in_force", "purpose": run.purpose})
-        raise StartRefused(
-            f"No notice in force lets {run.purpose} use this data in any country.", reasons=reasons
-        )
-    if not answer.included:
-        raise StartRefused(
-            "Nobody is eligible.", reasons=[{"code": "nobody_eligible", **answer.counts()}]
-        )
+    elif not answer.included:
+        said = said or "Nobody is eligible."
+        reasons.append({"code": "nobody_eligible", **answer.counts()})
+    if reasons:
+        raise StartRefused(said, reasons=reasons)
 
 
 def cancel(*, run: Run, actor: User, reason: str) -> Run:
@@ -173,6 +183,8 @@ def complete(*, run: Run, trained_digest: str, actor: User) -> Run:
     """Record which manifest the run was trained on. Another digest than the frozen one opens a finding."""
     if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
         raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
+    if run.state == RunState.FROZEN:
+        usable_manifest(run)
     with ledger.entry("run.completed", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
         if run.state == RunState.COMPLETED and run.trained_digest == trained_digest:
@@ -216,6 +228,7 @@ def freeze(run_id: int) -> Manifest | None:
     """
     started = time.perf_counter()
     try:
+        _move_day(run_id)
         with ledger.snapshot() as cut:
             run = (
                 Run.objects.requested()
@@ -243,6 +256,22 @@ def freeze(run_id: int) -> Manifest | None:
             return Manifest.objects.filter(run_id=run_id).first()
         _note_failure(run_id, error)
         raise
+
+
+def _move_day(run_id: int) -> None:
+    """A run that waited past midnight is frozen under the rules of the day it is frozen on."""
+    today = timezone.now().date()
+    late = Run.objects.requested().filter(pk=run_id, as_of__lt=today)
+    if not late.exists():
+        return
+    with ledger.entry("run.day_moved", actor=FREEZER, reason="waited past midnight") as opened:
+        run = late.select_for_update().first()
+        if run is None:
+            opened.abandon()
+            return
+        run.as_of = today
+        run.save()
+        opened.subject = run.reference
 
 
 def _is_waiting(run_id: int) -> bool:
@@ -339,6 +368,8 @@ def _parent_included(run: Run) -> BitMap | None:
     if run.parent is None:
         return None
     manifest = Manifest.objects.with_agreement().filter(run=run.parent).first()
+    if run.parent.state == RunState.CANCELLED:
+        raise ParentNotUsable(f"{run.parent.reference} is cancelled.")
     if manifest is None:
         raise ParentNotUsable(f"{run.parent.reference} has no manifest yet.")
     if manifest.differs or not manifest.agrees:
@@ -412,6 +443,8 @@ def usable_manifest(run: Run) -> Manifest:
     manifest = Manifest.objects.with_agreement().select_related("run").filter(run=run).first()
     if manifest is None:
         raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
+    if run.state == RunState.CANCELLED:
+        raise RunCancelled(f"{run.reference} is cancelled: its manifest is not used any more.")
     if manifest.differs:
         raise ManifestBlocked(
             f"The manifest of {run.reference} does not verify; nobody may use it until this is explained."
@@ -421,6 +454,36 @@ def usable_manifest(run: Run) -> Manifest:
             f"The manifest of {run.reference} is being verified; try again soon."
         )
     return manifest
+
+
+def request_verification(manifest: Manifest, *, actor: User) -> None:
+    """Ask for another verification. The entry is the request: the sweeper finds it if a message is lost."""
+    with ledger.entry(VERIFICATION_REQUESTED, actor=actor, subject=manifest.run.reference):
+        pass
+
+
+def _to_be_verified() -> list[Manifest]:
+    """Manifests never verified, and those whose verification was asked for since the last one."""
+    asked = dict(
+        Entry.objects.filter(kind=VERIFICATION_REQUESTED)
+        .order_by("subject")
+        .values_list("subject")
+        .annotate(last=Max("sequence"))
+    )
+    waiting = Manifest.objects.filter(run__reference__in=asked).annotate(
+        verified_at_entry=Max("verifications__entry")
+    )
+    again = [
+        manifest.pk
+        for manifest in waiting.select_related("run")
+        if (manifest.verified_at_entry or 0) < asked[manifest.run.reference]
+    ]
+    return list(
+        Manifest.objects.filter(Q(verifications__isnull=True) | Q(pk__in=again))
+        .select_related("run")
+        .order_by("pk")
+        .distinct()
+    )
 
 
 # --- Sweeping -----------------------------------------------------------------------------------
@@ -435,12 +498,13 @@ def sweep() -> dict[str, int]:
     for run_id in list(Run.objects.requested().values_list("pk", flat=True)):
         try:
             done["frozen"] += freeze(run_id) is not None
-        except (PortalError, OSError, DatabaseError):
+        except Exception as error:  # whatever it is, the other runs must not wait for it
+            logger.error("freeze failed in a sweep", run_id=run_id, error=type(error).__name__)
             done["failed"] += 1
-    for manifest in Manifest.objects.unverified().select_related("run"):
+    for manifest in _to_be_verified():
         try:
             done["verified"] += verify(manifest).agreement == Agreement.AGREES
-        except (PortalError, OSError, DatabaseError) as error:
+        except Exception as error:  # likewise
             logger.error(
                 "verification failed", run=manifest.run.reference, error=type(error).__name__
             )
@@ -491,12 +555,15 @@ def explain(run: Run, member: Member) -> Explanation:
     if manifest is not None:
         archive = load(manifest)
         frozen = archive.reasons(member.pk)
-        if not frozen and member.pk not in archive.included:
-            frozen = ["closed"]
+        if member.pk > manifest.population:
+            frozen = [UNKNOWN_AT_CUT.code]
     now = reasons_now(ask(run.purpose, timezone.now().date(), run.data_categories), member.pk)
     if run.parent is not None and member.pk not in (_parent_included(run) or BitMap()):
         now.append("not_in_parent")
     return Explanation(run, member, frozen, now)
+
+
+NO_RULE = "none"
 
 
 @dataclass(frozen=True)
@@ -507,11 +574,28 @@ class Standing:
     choice: str
     """`allow`, `deny`, or `default` when the member never chose."""
     rule: str
+    """The rule in the member's country, or NO_RULE."""
     reasons: list[str]
 
     @property
+    def legal_basis(self) -> str | None:
+        """What the use rests on; None when the member is out."""
+        if self.reasons:
+            return None
+        return CONSENT_BASIS if self.rule == Rule.OPT_IN else PURPOSES[self.purpose].legal_basis
+
+    @property
     def sentence(self) -> str:
-        return _sentence(self.reasons, "is in", "is out")
+        """A member on the default is in without having consented: the sentence says so."""
+        if self.reasons:
+            return _sentence(self.reasons, "", "is out")
+        if self.rule == Rule.OPT_IN:
+            how = "the member has given consent"
+        elif self.choice == Choice.ALLOW:
+            how = "on by default, and left on by the member, who has not objected"
+        else:
+            how = "on by default; the member has not consented, and has not objected"
+        return f"The member is in: {how} ({self.legal_basis})."
 
 
 def standing(member: Member) -> list[Standing]:
@@ -525,7 +609,7 @@ def standing(member: Member) -> list[Standing]:
             Standing(
                 purpose=purpose,
                 choice=chosen.get(purpose, "default"),
-                rule=question.ruling.rule_of.get(member.country, "excluded"),
+                rule=question.ruling.rule_of.get(member.country, NO_RULE),
                 reasons=reasons_now(question, member.pk),
             )
         )

@@ -337,3 +337,14 @@ def test_nobody_decides_for_the_portals_test_accounts(engineer, product):
         decide("canary:opted_out", "allow", actor=product)
 
     assert Decision.objects.count() == before
+
+
+def test_a_staff_deny_wins_over_a_clock_that_runs_ahead(officer, product):
+    member = Member.objects.get(pk=add_member("acc-0"))
+    decide("acc-0", "allow", actor=product, at=timezone.now() + dt.timedelta(minutes=4))
+
+    services.deny_for_member(
+        member=member, purpose=Purpose.GENERATIVE_AI, actor=officer, reason="by telephone"
+    )
+
+    assert Consent.objects.get().choice == Choice.DENY

@@ -146,14 +146,14 @@ def erase(monkeypatch):
     return erase
 
 
-def test_the_command_erases_who_is_named_on_standard_input(erase):
+def test_the_command_erases_who_is_named_on_standard_input(erase, officer):
     number = add_member("erase-me")
 
-    words = erase("erase-me\n", "--reason", "asked by letter", "--yes")
+    words = erase("erase-me\n", "--reason", "asked by letter", "--by", "olga", "--yes")
 
     assert words == f"Erased: member {number} is out of every run from now on.\n"
     entry = Entry.objects.first()
-    assert (entry.actor_name, entry.reason) == ("command:erase_member", "asked by letter")
+    assert (entry.actor_name, entry.reason) == ("olga", "asked by letter")
 
 
 @pytest.mark.parametrize(
@@ -167,10 +167,10 @@ def test_the_command_erases_who_is_named_on_standard_input(erase):
         ("erase-me\n", ["--yes"], "--reason"),
     ],
 )
-def test_the_command_refuses_what_is_not_clear(erase, typed, options, message):
+def test_the_command_refuses_what_is_not_clear(erase, officer, typed, options, message):
     add_member("erase-me")
 
     with pytest.raises(CommandError, match=message):
-        erase(typed, *options)
+        erase(typed, "--by", "olga", *options)
 
     assert Member.objects.get().status == "open"

@@ -181,3 +181,13 @@ def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
     services.review(proposal=first, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
 
     assert a_rule(officer, rule="default-on") != first
+
+
+def test_a_rejected_notice_stands_in_nobodys_way(officer, second_officer):
+    first = a_notice(officer)
+    rejected = a_notice(officer, version="2", supersedes=first)
+    services.review(proposal=rejected, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+
+    assert a_notice(officer, version="3", supersedes=first).supersedes == first
+    with pytest.raises(VersionReused):
+        a_notice(officer, version="2", supersedes=first)

@@ -6,6 +6,7 @@ import pytest
 
 from consent import rules, services
 from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
 from tools.factories import publish
 
@@ -224,7 +225,7 @@ def test_gaps_name_the_categories_that_no_notice_covers(
     agree, officer, second_officer, categories, covered, gaps
 ):
     agree(Rule.DEFAULT_ON, MAY, "US", "CA", "DE")
-    agree(Rule.EXCLUDED, JUNE, "FR")
+    agree(Rule.EXCLUDED, JUNE, "IT")
     notice(officer, second_officer, "US", "CA")
     notice(officer, second_officer, "CA", categories=["profile"])
 
@@ -232,7 +233,7 @@ def test_gaps_name_the_categories_that_no_notice_covers(
 
     assert (found.covered, found.gaps) == (covered, gaps)
     assert found.allowed == {"US", "CA", "DE"}
-    assert found.countries_with(Rule.EXCLUDED) == {"FR"}
+    assert found.countries_with(Rule.EXCLUDED) == {"IT"}
 
 
 def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_officer):
@@ -247,3 +248,43 @@ def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_offi
 
     assert (found.covered, found.notice_versions) == (frozenset(), ())
     assert Notice.objects.count() == 1
+
+
+def test_a_late_exclusion_stands_also_behind_another_one(agree, propose, approve):
+    """The approval knew the exclusion of June; the one of May came after it."""
+    agree(Rule.EXCLUDED, JUNE)
+    lift = propose(Rule.DEFAULT_ON, JULY)
+    approve(lift)
+    propose(Rule.EXCLUDED, MAY)
+
+    assert holding(AUGUST) == {"US": "excluded"}
+
+
+def test_an_old_opt_in_approved_late_counts_from_its_approval(agree, propose, approve):
+    agree(Rule.EXCLUDED, MAY)
+    opt_in = propose(Rule.OPT_IN, JUNE)
+    lift = propose(Rule.DEFAULT_ON, JULY)
+    approve(lift)
+    approve(opt_in)
+
+    assert holding(AUGUST) == {"US": "opt-in"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "codes", "more"),
+    [
+        ("excluded", ["GB"], {"GG", "GI", "IM", "JE"}),
+        ("opt-in", ["GB"], {"GG", "GI", "IM", "JE"}),
+        ("default-on", ["GB"], set()),
+        ("excluded", ["FI"], {"AX"}),
+        ("excluded", ["NO"], {"BV", "SJ"}),
+        ("excluded", ["DE"], set()),
+    ],
+)
+def test_territories_go_with_their_country_when_a_rule_tightens(propose, rule, codes, more):
+    assert set(propose(rule, MAY, *codes).countries) == {*codes, *more}
+
+
+def test_followers_are_excluded_whenever_the_eu_is(propose):
+    assert set(propose(Rule.EXCLUDED, MAY, *EU).countries) >= FOLLOWING_THE_EU
+    assert not FOLLOWING_THE_EU & set(propose(Rule.OPT_IN, JUNE, *EU).countries)

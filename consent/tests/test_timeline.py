@@ -56,11 +56,11 @@ def test_each_date_lets_in_exactly_the_countries_of_its_day(officer, second_offi
     ("until", "notices", "loaded"),
     [
         ("2024-09-17", [], 0),
-        ("2024-09-18", ["2024-09-18"], 3),
-        ("2024-09-20", ["2024-09-18"], 4),
-        ("2024-10-11", ["2024-09-18"], 5),
-        ("2025-09-18", ["2024-09-18", "2025-09-18"], 6),
-        ("2025-11-03", ["2024-09-18", "2025-09-18"], 7),
+        ("2024-09-18", ["2024-09-18"], 4),
+        ("2024-09-20", ["2024-09-18"], 5),
+        ("2024-10-11", ["2024-09-18"], 6),
+        ("2025-09-18", ["2024-09-18", "2025-09-18"], 7),
+        ("2025-11-03", ["2024-09-18", "2025-09-18"], 8),
     ],
 )
 def test_until_loads_what_was_known_by_that_day(officer, second_officer, until, notices, loaded):
@@ -85,7 +85,7 @@ def test_loading_in_steps_and_again_loads_each_row_once(officer, second_officer)
 
     assert [line.rsplit(": ", 1)[1] for line in again] == ["there already"] * len(timeline.TIMELINE)
     assert Entry.objects.count() == entries
-    assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 5)
+    assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 6)
 
 
 def test_what_lets_somebody_in_was_proposed_by_one_and_approved_by_the_other(

@@ -1,19 +1,19 @@
 """The second way reads history only, up to the cut, and has no part in the first."""
 
 import ast
+import datetime as dt
 import inspect
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from tools import factories
 from training_runs import archives, eligibility, folding, services
-
-SHARED = {"BY_CODE"}
-"""What the fold may take from the rules it checks: the words."""
+from training_runs.errors import CannotDerive
 
 
-def test_the_fold_shares_nothing_with_the_rules_but_their_words():
+def test_the_fold_shares_nothing_with_the_rules():
     imported = {
         (node.module, name.name)
         for node in ast.walk(ast.parse(inspect.getsource(folding)))
@@ -21,10 +21,9 @@ def test_the_fold_shares_nothing_with_the_rules_but_their_words():
         for name in node.names
     }
 
-    assert {name for module, name in imported if module == "training_runs.eligibility"} == SHARED
     assert not {module for module, _ in imported} & {
         "consent.rules", "consent.querysets", "consent.services", "training_runs.packing",
-        "training_runs.services", "training_runs.country_sets",
+        "training_runs.services", "training_runs.country_sets", "training_runs.eligibility",
     }  # fmt: skip
 
 
@@ -66,3 +65,52 @@ def test_a_child_is_derived_with_its_parent(officer, second_officer, engineer, p
 
     assert services.load(manifest).included == services.load(parent).included
     assert folding.derive(manifest) == archives.load(manifest.digest)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_old_manifest_verifies_after_reasons_were_reworded_and_added(
+    officer, second_officer, engineer, monkeypatch
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(5)
+    manifest = factories.freeze(engineer)
+    reworded = [
+        replace(rule, sentence=f"{rule.sentence}, in other words")
+        for rule in eligibility.EXCLUSIONS
+    ]
+    monkeypatch.setattr(eligibility, "EXCLUSIONS", [*reworded, replace(reworded[0], code="new")])
+    monkeypatch.setattr(eligibility, "BY_CODE", {rule.code: rule for rule in reworded})
+
+    assert services.verify(manifest).agreement == "agrees"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reason_no_fold_knows_is_an_error_and_no_verdict(officer, second_officer, engineer):
+    factories.open_world(officer, second_officer)
+    factories.add_members(5)
+    manifest = factories.freeze(engineer)
+    manifest.header["parts"].append({"name": "from-the-future"})
+
+    with pytest.raises(CannotDerive, match="from-the-future"):
+        folding.derive(manifest)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer, product):
+    """A yes from before consent was asked for is a setting left on; *freeze* verifies by the fold."""
+    factories.open_world(officer, second_officer)
+    since = factories.LONG_AGO + dt.timedelta(days=10)
+    factories.allow(
+        officer, second_officer, purposes=["generative-ai"], codes=["KR"], rule="opt-in",
+        effective_from=since,
+    )  # fmt: skip
+    early, late, silent = factories.add_members(3, country="KR")
+    for number, days in ((0, -1), (1, 0)):
+        at = dt.datetime.combine(since + dt.timedelta(days=days), dt.time(12), dt.UTC)
+        factories.decide(f"acc-{number}", "allow", actor=product, at=at)
+    factories.add_members(1, prefix="american")
+
+    archive = services.load(factories.freeze(engineer))
+
+    assert late in archive.included
+    assert {early, silent} <= set(archive.excluded["not_opted_in"])

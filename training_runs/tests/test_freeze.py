@@ -4,8 +4,10 @@ import datetime as dt
 from hashlib import sha256
 
 import pytest
+import time_machine
 from django.utils import timezone
 
+from consent import services as consent
 from consent.choices import Purpose
 from consent.models import Member
 from objections import services as objections
@@ -14,7 +16,8 @@ from portal import ledger
 from portal.models import Entry
 from tools import factories
 from training_runs import archives, eligibility, services
-from training_runs.models import Manifest
+from training_runs.errors import ManifestNotReady, ParentNotUsable, RunCancelled
+from training_runs.models import Manifest, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -199,3 +202,84 @@ def test_one_run_that_fails_does_not_keep_the_others_waiting(world, engineer):
     child.refresh_from_db()
     assert child.state == "requested"
     assert services.usable_manifest(other).run == other
+
+
+def test_a_run_that_waited_past_midnight_is_frozen_under_the_rules_of_the_day(
+    world, officer, second_officer, engineer
+):
+    """Requested while everybody was in, frozen after an exclusion that was recorded first is in force."""
+    (german,) = factories.add_members(1, country="DE")
+    factories.add_members(1, prefix="american")
+    with time_machine.travel(dt.datetime(2026, 10, 31, 12, tzinfo=dt.UTC), tick=False):
+        run = services.start(run=factories.register(engineer), actor=engineer)
+        factories.allow(
+            officer, second_officer, purposes=["generative-ai"], codes=["DE"], rule="excluded",
+            effective_from=dt.date(2026, 11, 3),
+        )  # fmt: skip
+
+    with time_machine.travel(dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC), tick=False):
+        manifest = services.freeze(run.pk)
+
+    assert services.load(manifest).reasons(german) == ["region"]
+    assert manifest.header["as_of"] == "2026-11-20"
+    assert Entry.objects.get(kind="run.day_moved").subject == run.reference
+    assert services.verify(manifest).agreement == "agrees"
+
+
+def test_who_joined_after_the_cut_was_not_known_then(world, engineer):
+    factories.add_members(1)
+    run = factories.freeze(engineer).run
+    factories.add_member("newcomer")
+
+    explained = services.explain(run, consent.member_by_reference("newcomer"))
+
+    assert explained.frozen == ["unknown_at_cut"]
+    assert "did not know the account" in explained.sentences[0]
+    assert explained.now == []
+
+
+def test_a_cancelled_runs_manifest_is_not_used_any_more(world, engineer):
+    factories.add_members(1)
+    run = factories.freeze(engineer).run
+    services.cancel(run=run, actor=engineer, reason="wrong data")
+
+    with pytest.raises(RunCancelled):
+        services.usable_manifest(Run.objects.get(pk=run.pk))
+    with pytest.raises(ParentNotUsable, match="cancelled"):
+        services.preview(factories.register(engineer, parent=Run.objects.get(pk=run.pk)))
+
+
+def test_a_run_is_not_completed_before_its_manifest_verified(world, engineer):
+    factories.add_members(1)
+    manifest = factories.freeze(engineer, verified=False)
+
+    with pytest.raises(ManifestNotReady):
+        services.complete(run=manifest.run, trained_digest=manifest.digest, actor=engineer)
+
+
+def test_a_verification_that_was_asked_for_is_done_by_the_sweep(world, engineer, auditor):
+    factories.add_members(1)
+    manifest = factories.freeze(engineer)
+    services.request_verification(manifest, actor=auditor)
+
+    assert services.sweep() == {"frozen": 0, "verified": 1, "failed": 0}
+    assert services.sweep() == {"frozen": 0, "verified": 0, "failed": 0}
+    assert Entry.objects.filter(kind="verification.requested", actor=auditor).count() == 1
+
+
+def test_a_run_that_cannot_be_frozen_does_not_hold_up_the_next(world, engineer, monkeypatch):
+    factories.add_members(1)
+    first, second = (
+        services.start(run=factories.register(engineer), actor=engineer) for _ in range(2)
+    )
+    freeze = services.freeze
+
+    def stumble(run_id):
+        if run_id == first.pk:
+            raise ZeroDivisionError
+        return freeze(run_id)
+
+    monkeypatch.setattr(services, "freeze", stumble)
+
+    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
+    assert Manifest.objects.get().run == second

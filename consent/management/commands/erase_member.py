@@ -8,13 +8,11 @@ import getpass
 import sys
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consent import services
 from portal.errors import PortalError
-
-ACTOR = "command:erase_member"
-
 
 class Command(BaseCommand):
     help = __doc__
@@ -23,11 +21,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reason", required=True, help="goes into the ledger: no personal data, no account_ref"
         )
+        parser.add_argument("--by", required=True, metavar="USER", help="who decided it")
         parser.add_argument("--yes", action="store_true", help="do not ask, for standard input")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["reason"].strip():
             raise CommandError("Say why.")
+        person = User.objects.filter(username=options["by"], is_active=True).first()
+        if person is None:
+            raise CommandError(f"There is no active user {options['by']}.")
         if sys.stdin.isatty():
             account_ref = getpass.getpass("account_ref (not shown): ")
         else:
@@ -40,7 +42,7 @@ class Command(BaseCommand):
             raise CommandError("Nothing was erased.")
         try:
             member = services.erase_member(
-                account_ref=account_ref, actor=ACTOR, reason=options["reason"]
+                account_ref=account_ref, actor=person, reason=options["reason"]
             )
         except PortalError as refusal:
             raise CommandError(str(refusal)) from refusal
