@@ -10,7 +10,13 @@ from django.utils.safestring import SafeString
 from consent import admin_views, countries
 from consent.choices import Verdict
 from consent.models import Consent, Decision, Member, Notice, RegionRule
-from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
+from portal.admin_site import (
+    HistoryModelAdmin,
+    MemberNumberSearchAdmin,
+    ReadOnlyModelAdmin,
+    badge,
+    site,
+)
 
 
 class CountryFilter(admin.SimpleListFilter):
@@ -80,7 +86,7 @@ class MemberAdmin(HistoryModelAdmin):
 
 
 @admin.register(Decision, site=site)
-class DecisionAdmin(ReadOnlyModelAdmin):
+class DecisionAdmin(MemberNumberSearchAdmin):
     read_on_record = True
     list_display = [
         "entry_id",
@@ -92,8 +98,6 @@ class DecisionAdmin(ReadOnlyModelAdmin):
         "evidence_only",
     ]
     list_filter = ["purpose", "choice", "channel", "decided_at"]
-    search_fields = ["=member__id"]
-    search_help_text = "A member number."
     fields = [
         "entry_id", "member", "purpose", "choice", "channel", "decided_at", "notice_version",
         "privacy_signal", "evidence_only", "body_digest",
@@ -109,15 +113,14 @@ class DecisionAdmin(ReadOnlyModelAdmin):
 
 
 @admin.register(Consent, site=site)
-class ConsentAdmin(ReadOnlyModelAdmin):
+class ConsentAdmin(MemberNumberSearchAdmin):
     """Current choices. A member without a row is on the default: not a consent, only no objection."""
 
     read_on_record = True
     list_display = ["member_id", "purpose", "choice", "decided_at", "notice_version"]
     list_filter = ["purpose", "choice"]
-    search_fields = ["=member__id"]
-    search_help_text = "A member number."
-    ordering = ["-decided_at"]
+    # By the key: no index leads from the time of a choice to its row.
+    ordering = ["-id"]
     fields = ["member", "purpose", "choice", "decided_at", "notice_version"]
 
     @admin.display(description="member", ordering="member_id")

@@ -8,12 +8,19 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from portal import admin_views, ledger
-from portal.admin_site import PortalModelAdmin, ReadOnlyModelAdmin, badge, site, staff
+from portal.admin_site import (
+    ExactSearchAdmin,
+    PortalModelAdmin,
+    ReadOnlyModelAdmin,
+    badge,
+    site,
+    staff,
+)
 from portal.models import AccessRecord, Entry, ServiceToken
 from portal.roles import ROLES
 
@@ -21,6 +28,44 @@ __all__ = ["site"]
 
 SHOWN_ROWS = 50
 """An entry may have written ten thousand rows: the page shows the first ones and says how many there are."""
+
+
+# What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
+ENTRY_KINDS = [
+    "canary.opened", "canary.planted", "consent.decision", "consent.decisions", "manifest.differs",
+    "manifest.verified", "member.erased", "members.imported", "notice.approved", "notice.proposed",
+    "notice.rejected", "objection.received", "objection.settled", "rule.approved", "rule.proposed",
+    "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen", "run.registered",
+    "run.renamed", "run.requested", "token.issued", "token.revoked", "user.changed",
+    "verification.requested",
+]  # fmt: skip
+READ_KINDS = [
+    "consent.listed", "consent.read", "decision.listed", "decision.read", "entry.listed", "entry.read",
+    "manifest.archive", "manifest.members", "manifest.read", "manifest.summary", "manifest.withdrawn",
+    "member.history_read", "member.listed", "member.read", "member.standing", "objection.history_read",
+    "objection.listed", "objection.read", "run.explained", "run.explanation", "ticket.history_read",
+    "ticket.listed", "ticket.read",
+]  # fmt: skip
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = "kind"
+    parameter_name = "kind"
+    kinds: ClassVar[list[str]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(kind, kind) for kind in self.kinds]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+class EntryKindFilter(KindFilter):
+    kinds = ENTRY_KINDS
+
+
+class ReadKindFilter(KindFilter):
+    kinds = READ_KINDS
 
 
 class ActorFilter(admin.SimpleListFilter):
@@ -42,7 +87,7 @@ class ActorFilter(admin.SimpleListFilter):
 class EntryAdmin(ReadOnlyModelAdmin):
     read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
-    list_filter = ["kind", ActorFilter, "recorded_at"]
+    list_filter = [EntryKindFilter, ActorFilter, "recorded_at"]
     search_fields = ["reason", "subject", "actor_name"]
     search_help_text = "Search the reason, the subject or the actor's name."
     fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
@@ -51,25 +96,20 @@ class EntryAdmin(ReadOnlyModelAdmin):
     def read_subject(self, row: Any) -> str:
         return f"entry:{row.pk}"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context = {**(extra_context or {}), "written": written_by(object_id)}
-        return super().change_view(request, object_id, form_url, context)
+        """Called once the reader is known to be allowed to read, and the read is recorded."""
+        context["written"] = written_by(context["original"].pk)
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
-def written_by(sequence: str) -> list[dict[str, Any]]:
+def written_by(sequence: int) -> list[dict[str, Any]]:
     """The sealed rows of an entry, model by model: what its leaf covers."""
     written: list[dict[str, Any]] = []
-    if not sequence.isdecimal():
-        return written
     for model in ledger.sealed_models().values():
         columns = ledger.sealed_columns(model)
-        rows = model._default_manager.filter(entry_id=int(sequence)).order_by("pk")
+        rows = model._default_manager.filter(entry_id=sequence).order_by("pk")
         shown = list(rows.values_list(*columns)[: SHOWN_ROWS + 1])
         if shown:
             count = rows.count() if len(shown) > SHOWN_ROWS else len(shown)
@@ -91,12 +131,18 @@ def _in_words(value: object) -> object:
 
 
 @admin.register(AccessRecord, site=site)
-class AccessRecordAdmin(ReadOnlyModelAdmin):
+class AccessRecordAdmin(ExactSearchAdmin):
     list_display = ["read_at", "actor_name", "kind", "subject", "purpose"]
-    list_filter = ["kind", "read_at"]
-    search_fields = ["=subject", "actor_name"]
-    search_help_text = "A subject such as member:12 or a run's reference, or the reader's name."
+    list_filter = [ReadKindFilter, "read_at"]
+    search_fields = ["subject", "user"]
+    search_help_text = (
+        "In full: a subject such as member:12 or a run's reference, or the reader's username."
+    )
     fields = ["read_at", "actor_name", "kind", "subject", "purpose"]
+
+    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        readers = list(User.objects.filter(username=term).values_list("pk", flat=True))
+        return rows.filter(Q(subject=term) | Q(user__in=readers))
 
 
 # --- People -------------------------------------------------------------------------------------

@@ -6,13 +6,14 @@ happen, POST does it through a service, a refusal is shown and nothing typed is 
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import update_wrapper
+from functools import cached_property, update_wrapper
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -28,8 +29,10 @@ from portal.errors import InvalidInput, PortalError
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
+    AnyPaginator = Paginator[Any]
 else:
     ModelAdmin = admin.ModelAdmin
+    AnyPaginator = Paginator
 
 
 class PortalAdminSite(admin.AdminSite):
@@ -106,6 +109,28 @@ class VersionedForm(forms.Form):
         self.data = {**typed, self.add_prefix("version"): version}
 
 
+class CappedPaginator(AnyPaginator):
+    """Pages of a list that may have ten million rows: counting stops where nobody turns pages any more."""
+
+    MOST = 10_000
+
+    @cached_property
+    def _counted(self) -> int:
+        rows = self.object_list
+        if isinstance(rows, QuerySet):
+            return rows.order_by()[: self.MOST + 1].count()
+        return len(rows)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are rows behind the last page; a filter or a search leads to them."""
+        return self._counted > self.MOST
+
+    @cached_property
+    def count(self) -> int:
+        return min(self._counted, self.MOST)
+
+
 class PortalModelAdmin(ModelAdmin):
     """Nothing can be deleted, an action names its permission, and the ledger is the only log."""
 
@@ -117,6 +142,7 @@ class PortalModelAdmin(ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
+    paginator = CappedPaginator
 
     def get_urls(self) -> list[URLPattern]:
         own = [
@@ -124,6 +150,23 @@ class PortalModelAdmin(ModelAdmin):
             for route, view, name in self.pages
         ]
         return [*own, *super().get_urls()]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)
+        except OverflowError:
+            # A number in the address that no column can hold is nobody's.
+            return None
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().changelist_view(request, extra_context)
+        except OverflowError as error:
+            raise BadRequest("A filter names a number that no column can hold.") from error
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -216,6 +259,30 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
         if context.get("original") is not None:
             context.update(title=capfirst(str(context["original"])), subtitle=None)
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+class ExactSearchAdmin(ReadOnlyModelAdmin):
+    """Its rows are too many to be searched by likeness: a term names them exactly, and an index finds them."""
+
+    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        raise NotImplementedError
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        term = search_term.strip()
+        return (self.rows_named(queryset, term) if term else queryset), False
+
+
+class MemberNumberSearchAdmin(ExactSearchAdmin):
+    """Rows of members, found by the member's number."""
+
+    search_fields = ["member"]
+    search_help_text = "A member number, in digits; nothing else finds anything."
+
+    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        number = int(term) if term.isdecimal() and len(term) <= 10 else 0
+        return rows.filter(member_id=number) if 0 < number < 2**31 else rows.none()
 
 
 class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):

@@ -3,8 +3,6 @@ from django.contrib.auth.models import User
 
 from portal import tokens
 
-MAX_DAYS = 365
-
 
 class IssueTokenForm(forms.Form):
     """What a token is for, whose rights it has, and how much of them."""
@@ -20,7 +18,9 @@ class IssueTokenForm(forms.Form):
         choices=lambda: [(scope, scope) for scope in tokens.SCOPES],
         widget=forms.CheckboxSelectMultiple,
     )
-    days = forms.IntegerField(label="Valid for (days)", min_value=1, max_value=MAX_DAYS, initial=90)
+    days = forms.IntegerField(
+        label="Valid for (days)", min_value=1, max_value=tokens.LONGEST_DAYS, initial=90
+    )
 
 
 class ConfirmForm(forms.Form):

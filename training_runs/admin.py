@@ -68,6 +68,7 @@ class RunAdmin(HistoryModelAdmin):
         ("<int:number>/cancel/", admin_views.cancel_run, "training_runs_run_cancel"),
         ("<int:number>/rename/", admin_views.rename_run, "training_runs_run_rename"),
         ("<int:number>/verify/", admin_views.verify_again, "training_runs_run_verify"),
+        ("<int:number>/withdrawn/", admin_views.withdrawn_since, "training_runs_run_withdrawn"),
         ("<int:number>/explain/", admin_views.explain, "training_runs_run_explain"),
     ]
 
@@ -106,16 +107,19 @@ class RunAdmin(HistoryModelAdmin):
         context = dict(extra_context or {})
         run = self.get_object(request, object_id)
         if run is not None and self.has_view_permission(request, run):
-            context |= admin_views.run_context(request, run)
-            if context["manifest"] is not None:
+            if hasattr(run, "manifest"):
                 record_read(staff(request), "manifest.read", run.reference, purpose="admin")
+            context |= admin_views.run_context(request, run)
         return super().change_view(request, object_id, form_url, context)
 
     @admin.action(description="Verify the manifests again", permissions=["verify"])
     def verify_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
         manifests = Manifest.objects.filter(run__in=queryset).select_related("run")
         self.act_on_each(
-            request, manifests, admin_views.request_verification, "Verifications on their way"
+            request,
+            manifests,
+            lambda manifest: admin_views.request_verification(manifest, staff(request)),
+            "Verifications on their way",
         )
 
     @admin.display(description="state", ordering="state")

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count
@@ -15,7 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from consent import countries
 from consent.choices import DataCategory
@@ -48,6 +49,11 @@ def may_explain(user: Any, run: Run) -> bool:
     return user.has_perm("training_runs.explain_run") and (
         run.owner_id == user.pk or user.has_perm("consent.view_member")
     )
+
+
+def may_name_numbers(user: Any) -> bool:
+    """Whether the person may ask about a member by number; a run's owner knows references only."""
+    return bool(user.has_perm("consent.view_member"))
 
 
 def url_of(run: Run) -> str:
@@ -205,6 +211,7 @@ def _preview(run: Run) -> tuple[list[Share], str]:
 @permission_required("training_runs.start_run", raise_exception=True)
 def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
     run = _own_run(request, number)
+    is_final = RunState.CANCELLED not in NEXT_STATES[run.state]
     form = CancelForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
@@ -215,10 +222,12 @@ def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
         request,
         "admin/act.html",
         title=f"Cancel {run.reference}",
-        form=form,
+        form=None if is_final else form,
         button="Cancel the run",
         dangerous=True,
-        lead=(
+        lead=f"{run.reference} is {run.get_state_display()}: it cannot be cancelled."
+        if is_final
+        else (
             f"{run.reference} is {run.get_state_display()}. A cancelled run cannot be started again;"
             " its entries and its manifest, if it has one, stay as they are."
         ),
@@ -262,10 +271,10 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
 @permission_required("training_runs.add_verification", raise_exception=True)
 def verify_again(request: HttpRequest, number: int) -> HttpResponse:
     run = _run(number)
-    manifest = get_object_or_404(Manifest, run=run)
+    manifest = get_object_or_404(Manifest.objects.select_related("run"), run=run)
     form = ConfirmForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
-        request_verification(manifest)
+        request_verification(manifest, staff(request))
         messages.success(request, "The verification is on its way; it shows here when it is done.")
         return HttpResponseRedirect(url_of(run))
     return page(
@@ -283,7 +292,9 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
     )
 
 
-def request_verification(manifest: Manifest) -> None:
+def request_verification(manifest: Manifest, actor: User) -> None:
+    """Put the request into the ledger; the message only saves the wait for the next sweep."""
+    services.request_verification(manifest, actor=actor)
     transaction.on_commit(lambda: tasks.verify_manifest.delay(manifest.pk), robust=True)
 
 
@@ -295,7 +306,7 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
     run = _run(number)
     if not may_explain(request.user, run):
         raise PermissionDenied
-    form = ExplainForm(request.POST)
+    form = ExplainForm(request.POST, by_number=may_name_numbers(request.user))
     context: dict[str, Any] = {}
     if form.is_valid():
         member = form.cleaned_data["member"]
@@ -310,6 +321,29 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
         form=form,
         back=url_of(run),
         **context,
+    )
+
+
+@require_GET
+@permission_required(
+    ["training_runs.view_run", "training_runs.view_manifest"], raise_exception=True
+)
+def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
+    """How many of the included would be out of a run frozen now, by reason. Counts only."""
+    run = _run(number)
+    manifest = services.usable_manifest(run)
+    record_read(staff(request), "manifest.withdrawn", run.reference, purpose="admin")
+    since = services.withdrawn_since(manifest)
+    rows = _shares_of_answer(since)
+    return page(
+        request,
+        "admin/training_runs/run/withdrawn.html",
+        title=f"Withdrawn since {run.reference} was frozen",
+        run=run,
+        manifest=manifest,
+        shares=rows,
+        withdrawn=since.population - len(since.included),
+        back=url_of(run),
     )
 
 
@@ -336,7 +370,9 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "attempt": FreezeAttempt.objects.filter(run=run).first(),
         "findings": list(run.findings.all()),
         "children": list(run.children.all()),
-        "explain_form": ExplainForm() if may_explain(user, run) else None,
+        "explain_form": ExplainForm(by_number=may_name_numbers(user))
+        if may_explain(user, run)
+        else None,
         "downloads": downloads(request, run, manifest),
         "may_start": may_act
         and user.has_perm("training_runs.start_run")
@@ -345,16 +381,28 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         and user.has_perm("training_runs.start_run")
         and RunState.CANCELLED in NEXT_STATES[run.state],
         "may_rename": may_act and user.has_perm("training_runs.change_run"),
+        "may_ask_withdrawn": _is_usable(run, manifest)
+        and user.has_perm("training_runs.view_manifest"),
         "may_verify": user.has_perm("training_runs.add_verification") and manifest is not None,
     }
 
 
+def _is_usable(run: Run, manifest: Any) -> bool:
+    """What `services.usable_manifest` lets through: nothing unverified, nothing of a cancelled run."""
+    return (
+        manifest is not None
+        and run.state != RunState.CANCELLED
+        and manifest.agrees
+        and not manifest.differs
+    )
+
+
 def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, str]]:
-    """(text, url) of what this person may download; nothing before the manifest is verified.
+    """(text, url) of what this person may download; nothing unless the manifest is verified.
 
     The archive holds numbers and codes: auditors may have it too. The API asks again.
     """
-    if manifest is None or manifest.differs or not manifest.agrees:
+    if not _is_usable(run, manifest):
         return []
     user = request.user
     is_own = run.owner_id == user.pk and user.has_perm("training_runs.download_manifest")

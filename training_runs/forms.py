@@ -57,20 +57,32 @@ class CancelForm(forms.Form):
 
 
 class ExplainForm(forms.Form):
-    """Posted, never in a URL: a reference is personal data."""
+    """Posted, never in a URL: a reference is personal data.
+
+    Only who may read members' records may ask by number: anybody else could count through all members.
+    """
 
     who = forms.CharField(
         max_length=100,
         strip=False,
-        label="Account reference or member number",
+        label="Account reference",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
-        help_text="A number of ours is written with a hash: #12. Anything else is the product's reference.",
+        help_text="The product's key of the account. It is not kept in the address or in any log.",
     )
+
+    def __init__(self, *args: Any, by_number: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.by_number = by_number
+        if by_number:
+            self.fields["who"].label = "Account reference or member number"
+            self.fields[
+                "who"
+            ].help_text = "A number of ours is written with a hash: #12. Anything else is the product's reference."
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         who = cleaned.get("who", "")
-        if who.startswith("#") and who[1:].isdecimal() and len(who) < 11:
+        if self.by_number and who.startswith("#") and who[1:].isdecimal() and len(who) < 11:
             cleaned["member"] = Member.objects.filter(pk=int(who[1:])).first()
         elif who:
             try:
@@ -78,5 +90,10 @@ class ExplainForm(forms.Form):
             except NotFound:
                 cleaned["member"] = None
         if who and cleaned["member"] is None:
-            self.add_error("who", "No member has this number or reference.")
+            self.add_error(
+                "who",
+                "No member has this number or reference."
+                if self.by_number
+                else "No member has this reference.",
+            )
         return cleaned

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from consent.models import Decision, Member, Notice, RegionRule, Review
@@ -114,7 +115,7 @@ def test_the_members_page_says_where_the_member_stands(
 
     response = client_of(officer).get(reverse("admin:consent_member_change", args=[number]))
 
-    assert "The member is out because the member switched the setting off." in response.text
+    assert "The member is out because the member's setting for the purpose is off." in response.text
 
 
 # --- Deny, never allow --------------------------------------------------------------------------
@@ -429,3 +430,37 @@ def test_a_decision_is_read_on_the_members_record(
     client_of(auditor).get(reverse("admin:consent_decision_change", args=[decision.pk]))
 
     assert AccessRecord.objects.get().subject == f"member:{number}"
+
+
+@pytest.mark.parametrize("label", ["decision", "consent"])
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [("{number}", 1), (" {number} ", 1), ("{number}0", 0), ("x", 0), ("²", 0), ("9" * 30, 0)],
+)
+def test_members_rows_are_found_by_the_exact_number(
+    label: str, term: str, found: int, auditor: User, product: User, client_of: Any
+) -> None:
+    number = factories.add_member("customer-1")
+    factories.decide("customer-1", "deny", actor=product)
+
+    with CaptureQueriesContext(connection) as queries:
+        page = client_of(auditor).get(
+            reverse(f"admin:consent_{label}_changelist"), {"q": term.format(number=number)}
+        )
+
+    assert page.context["cl"].result_count == found
+    assert not any("UPPER(" in query["sql"] for query in queries)
+
+
+def test_the_members_page_leads_to_the_members_decisions(
+    officer: User, product: User, client_of: Any
+) -> None:
+    number = factories.add_member("customer-1")
+    factories.decide("customer-1", "deny", actor=product)
+    client = client_of(officer)
+
+    page = client.get(reverse("admin:consent_member_change", args=[number]))
+
+    address = f"{reverse('admin:consent_decision_changelist')}?q={number}"
+    assert address in page.text
+    assert client.get(address).context["cl"].result_count == 1

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portal import ledger, roles
-from portal.admin_site import PortalModelAdmin, site
+from consent.choices import Verdict
+from portal import access, ledger, roles, tokens
+from portal.admin import ENTRY_KINDS, READ_KINDS
+from portal.admin_site import CappedPaginator, PortalModelAdmin, site
 from portal.models import Entry, ServiceToken
 
 ROLE_FIXTURES = ["officer", "engineer", "auditor", "administrator", "stranger"]
@@ -240,8 +244,6 @@ def test_a_token_is_shown_once_and_works(
 def test_a_token_is_revoked_after_a_confirmation(
     administrator: User, product: User, client_of: Any
 ) -> None:
-    from portal import tokens
-
     token, _ = tokens.issue_token(
         user=product, name="tracker", scopes=["decisions:write"], days=3, actor="test"
     )
@@ -259,8 +261,6 @@ def test_a_token_is_revoked_after_a_confirmation(
 def test_a_token_about_to_expire_is_on_the_start_page(
     administrator: User, product: User, client_of: Any
 ) -> None:
-    from portal import tokens
-
     tokens.issue_token(user=product, name="soon", scopes=["decisions:write"], days=3, actor="test")
     tokens.issue_token(user=product, name="late", scopes=["decisions:write"], days=90, actor="test")
 
@@ -304,3 +304,121 @@ def test_the_ledger_panel_shows_the_size_and_root(auditor: User, client_of: Any)
     response = client_of(auditor).get(reverse("admin:index"))
 
     assert ledger.read_head().root in response.text
+
+
+# --- Lists of millions --------------------------------------------------------------------------
+
+
+def test_counting_a_list_stops_and_says_that_there_is_more(
+    auditor: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CappedPaginator, "MOST", 3)
+    for _ in range(3):
+        with ledger.entry("test.act", actor="test"):
+            pass
+    client = client_of(auditor)
+    exact = client.get(reverse("admin:portal_entry_changelist")).text
+    with ledger.entry("test.act", actor="test"):
+        pass
+
+    capped = client.get(reverse("admin:portal_entry_changelist")).text
+
+    assert ["more than 3 ledger entries" in text for text in (exact, capped)] == [False, True]
+    assert "3 ledger entries" in exact
+
+
+@pytest.mark.parametrize("label", ["entry", "accessrecord"])
+def test_no_list_asks_its_table_which_kinds_there_are(
+    label: str, auditor: User, client_of: Any
+) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        response = client_of(auditor).get(reverse(f"admin:portal_{label}_changelist"))
+
+    assert [query["sql"] for query in queries if "DISTINCT" in query["sql"]] == []
+    assert "manifest.verified" in response.text or "manifest.members" in response.text
+
+
+def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
+    import re
+
+    from django.conf import settings
+
+    code = "\n".join(
+        path.read_text()
+        for app in ("portal", "consent", "objections", "training_runs", "setting_page")
+        for path in (settings.BASE_DIR / app).rglob("*.py")
+        if "tests" not in path.parts
+    )
+    entries = set(re.findall(r'ledger\.entry\(\s*"([a-z_.]+)"', code))
+    entries |= set(re.findall(r'(?:kind|_REQUESTED) = .*?"([a-z]+\.[a-z]+)"', code))
+    entries |= set(re.findall(r'else "([a-z]+\.[a-z]+)"\n', code))
+    entries |= {f"{what}.{word}" for what in ("rule", "notice") for word in Verdict.values}
+    reads = set(re.findall(r'record_read\([^"]*?"([a-z_]+\.[a-z_]+)"', code))
+    for model, found in site._registry.items():
+        name = model._meta.model_name
+        if getattr(found, "read_on_record", False):
+            reads |= {f"{name}.listed", f"{name}.read"}
+            reads |= {f"{name}.history_read"} if found.has_history else set()
+
+    assert sorted(entries) == ENTRY_KINDS
+    assert sorted(reads) == READ_KINDS
+
+
+@pytest.mark.parametrize(
+    ("term", "found"), [("member:1", 1), ("member:", 0), ("tessa", 1), ("tess", 0)]
+)
+def test_reads_are_found_by_the_whole_subject_or_the_whole_name(
+    term: str, found: int, auditor: User, client_of: Any
+) -> None:
+    reader = User.objects.create_user("tessa")
+    access.record_read(reader, "member.read", "member:1")
+    access.record_read(auditor, "member.read", "member:2")
+
+    page = client_of(auditor).get(reverse("admin:portal_accessrecord_changelist"), {"q": term})
+
+    assert page.context["cl"].result_count == found
+
+
+@pytest.mark.parametrize(
+    ("address", "status"),
+    [
+        ("/admin/portal/entry/99999999999999999999999/change/", 302),
+        ("/admin/portal/accessrecord/99999999999999999999999/change/", 302),
+        ("/admin/portal/entry/?recorded_at__year=99999999999999", 400),
+        ("/admin/portal/accessrecord/?read_at__year=99999999999999", 400),
+    ],
+)
+def test_a_number_that_no_column_can_hold_is_no_crash(
+    address: str, status: int, auditor: User, client_of: Any
+) -> None:
+    assert client_of(auditor).get(address).status_code == status
+
+
+def test_an_entry_is_read_only_after_the_reader_is_recorded(
+    engineer: User, auditor: User, client_of: Any
+) -> None:
+    with ledger.entry("test.act", actor="test") as opened:
+        pass
+    address = reverse("admin:portal_entry_change", args=[opened.sequence])
+
+    asked = {}
+    for user in (engineer, auditor):
+        client = client_of(user)
+        with CaptureQueriesContext(connection) as queries:
+            client.get(address)
+        asked[user.username] = [query["sql"] for query in queries]
+
+    sealed = 'FROM "consent_decision"'
+    recorded = 'INSERT INTO "portal_accessrecord"'
+    first = {
+        word: next(i for i, sql in enumerate(asked[auditor.username]) if word in sql)
+        for word in (sealed, recorded)
+    }
+    assert not any(sealed in sql for sql in asked[engineer.username])
+    assert first[recorded] < first[sealed]
+
+
+def test_the_longest_life_of_a_token_is_the_services(administrator: User, client_of: Any) -> None:
+    response = client_of(administrator).get(reverse("admin:portal_servicetoken_add"))
+
+    assert response.context["form"].fields["days"].max_value == tokens.LONGEST_DAYS

@@ -185,6 +185,7 @@ def pages_of(role: str, world: World) -> list[str]:
             ("training_runs_run_add", []),
             ("training_runs_run_change", [run]),
             ("training_runs_run_change", [world.requested.pk]),
+            ("training_runs_run_withdrawn", [run]),
             ("training_runs_run_start", [world.registered.pk]),
             ("training_runs_run_cancel", [world.registered.pk]),
             ("training_runs_run_rename", [world.registered.pk]),
@@ -282,7 +283,9 @@ def test_an_officer_finds_a_member_and_records_a_deny(
     page.get_by_label("Reason").fill("asked by telephone")
     page.get_by_role("button", name="Record the deny").click()
 
-    expect(page.get_by_text("because the member switched the setting off").first).to_be_visible()
+    expect(
+        page.get_by_text("because the member's setting for the purpose is off").first
+    ).to_be_visible()
     decision = Decision.objects.get(member=world.number)
     assert (decision.choice, decision.channel, decision.entry.actor) == ("deny", "staff", officer)
     assert decision.entry.reason == "asked by telephone"
@@ -327,7 +330,7 @@ def test_an_engineer_registers_previews_and_starts_a_run(
     page.get_by_label("Posts and articles").check()
     page.get_by_role("button", name="Register it").click()
     page.get_by_role("link", name="Preview and start").click()
-    expect(page.get_by_text("Out: the member switched the setting off")).to_be_visible()
+    expect(page.get_by_text("Out: the member's setting for the purpose is off")).to_be_visible()
     page.get_by_role("button", name="Start the run").click()
     run = Run.objects.get(tracker_run_id="mlflow-1")
     expect(page.get_by_text("waiting for its manifest").first).to_be_visible()
@@ -338,10 +341,10 @@ def test_an_engineer_registers_previews_and_starts_a_run(
     assert bars.count() > 5
     assert bars.first.bounding_box()["width"] > 100
     expect(page.get_by_text("agrees", exact=True)).to_be_visible()
-    page.get_by_label("Account reference or member number").fill("acc-1")
+    page.get_by_label("Account reference").fill("acc-1")
     page.get_by_role("button", name="Look up").click()
     expect(
-        page.get_by_text(f"was out of {run.reference} because the member switched")
+        page.get_by_text(f"was out of {run.reference} because the member's setting")
     ).to_be_visible()
     assert "acc-1" not in page.url
 

@@ -206,6 +206,84 @@ def test_a_manifest_that_differs_is_shown_in_red_and_not_offered(
     assert [line.tone for panel in start.context["panels"] for line in panel.lines][-1] == "danger"
 
 
+def test_a_final_run_cannot_be_cancelled_and_shows_no_form_for_it(
+    frozen: Run, engineer: User, client_of: Any
+) -> None:
+    services.complete(run=frozen, trained_digest=frozen.manifest.digest, actor=engineer)
+    cancelled = services.cancel(run=factories.register(engineer), actor=engineer, reason="mistake")
+    client = client_of(engineer)
+
+    pages = [client.get(_page("cancel", run)) for run in (frozen, cancelled)]
+
+    assert [page.context["form"] for page in pages] == [None, None]
+    assert all("it cannot be cancelled" in page.text for page in pages)
+
+
+def test_nothing_of_a_cancelled_run_is_offered(
+    frozen: Run, engineer: User, auditor: User, client_of: Any
+) -> None:
+    services.cancel(run=frozen, actor=engineer, reason="wrong data")
+
+    pages = [client_of(user).get(_page("change", frozen)) for user in (engineer, auditor)]
+    asked = client_of(engineer).get(_page("withdrawn", frozen))
+
+    assert [page.context["downloads"] for page in pages] == [[], []]
+    assert [page.context["may_ask_withdrawn"] for page in pages] == [False, False]
+    assert asked.status_code == 409
+
+
+def test_withdrawn_since_counts_by_reason_and_names_nobody(
+    frozen: Run, officer: User, engineer: User, client_of: Any
+) -> None:
+    factories.decide("acc-2", "deny", actor=officer)
+
+    page = client_of(engineer).get(_page("withdrawn", frozen))
+
+    assert _page("withdrawn", frozen) in client_of(engineer).get(_page("change", frozen)).text
+    assert [(share.code, share.count) for share in page.context["shares"]] == [
+        ("included", 2),
+        ("opted_out", 1),
+    ]
+    assert "1 of the 3 members" in page.text
+    assert "acc-2" not in page.text
+    read = AccessRecord.objects.get(kind="manifest.withdrawn")
+    assert (read.user, read.subject) == (engineer, frozen.reference)
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [("officer", 200), ("auditor", 200), ("administrator", 403), ("stranger", 403)],
+)
+def test_withdrawn_since_is_for_those_who_may_read_manifests(
+    role: str, status: int, frozen: Run, client_of: Any, request: pytest.FixtureRequest
+) -> None:
+    client = client_of(request.getfixturevalue(role))
+
+    assert client.get(_page("withdrawn", frozen)).status_code == status
+    assert client.post(_page("withdrawn", frozen)).status_code in (403, 405)
+
+
+def test_a_manifest_that_is_not_verified_says_nothing_of_withdrawals(
+    officer: User, second_officer: User, engineer: User, client_of: Any
+) -> None:
+    factories.open_world(officer, second_officer)
+    factories.add_members(3)
+    run = factories.freeze(engineer, verified=False).run
+
+    asked = client_of(engineer).get(_page("withdrawn", run))
+
+    assert asked.status_code == 409
+    assert not AccessRecord.objects.filter(kind="manifest.withdrawn").exists()
+
+
+def test_the_run_says_that_canaries_are_counted(
+    frozen: Run, engineer: User, client_of: Any
+) -> None:
+    page = client_of(engineer).get(_page("change", frozen))
+
+    assert "Each reason counts one test account (canary) that must be out for it" in page.text
+
+
 def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) -> None:
     from consent.models import Census
     from portal.errors import PortalError
@@ -230,6 +308,8 @@ def test_the_auditor_has_manifests_verified_again_and_nobody_else(
     ]
 
     assert statuses == [403, 403, 302]
+    requested = Entry.objects.get(kind="verification.requested")
+    assert (requested.actor, requested.subject) == (auditor, frozen.reference)
 
 
 def test_the_action_is_offered_to_the_auditor_only(
@@ -249,18 +329,41 @@ def test_the_action_is_offered_to_the_auditor_only(
 # --- Explaining ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("who", ["acc-1", "#2"])
+@pytest.mark.parametrize(
+    ("role", "who"), [("engineer", "acc-1"), ("officer", "acc-1"), ("officer", "#2")]
+)
 def test_a_member_is_explained_in_sentences_and_the_look_is_recorded(
-    who: str, frozen: Run, engineer: User, client_of: Any
+    role: str, who: str, frozen: Run, client_of: Any, request: pytest.FixtureRequest
 ) -> None:
-    response = client_of(engineer).post(_page("explain", frozen), {"who": who})
+    user = request.getfixturevalue(role)
+
+    response = client_of(user).post(_page("explain", frozen), {"who": who})
 
     assert response.context["answer"] == [
-        f"The member was out of {frozen.reference} because the member switched the setting off.",
-        "The member would be out of a run started now because the member switched the setting off.",
+        f"The member was out of {frozen.reference} because the member's setting for the purpose is off.",
+        "The member would be out of a run started now because the member's setting for the purpose is off.",
     ]
     read = AccessRecord.objects.get(kind="run.explained")
-    assert (read.user, read.subject, read.purpose) == (engineer, "member:2", frozen.reference)
+    assert (read.user, read.subject, read.purpose) == (user, "member:2", frozen.reference)
+
+
+def test_the_owner_of_a_run_asks_by_reference_and_not_by_number(
+    frozen: Run, engineer: User, officer: User, client_of: Any
+) -> None:
+    offered = [
+        client_of(user).get(_page("change", frozen)).context["explain_form"]["who"]
+        for user in (engineer, officer)
+    ]
+
+    answer = client_of(engineer).post(_page("explain", frozen), {"who": "#2"})
+
+    assert [field.label for field in offered] == [
+        "Account reference",
+        "Account reference or member number",
+    ]
+    assert ["#12" in field.help_text for field in offered] == [False, True]
+    assert answer.context["form"].errors["who"] == ["No member has this reference."]
+    assert not AccessRecord.objects.filter(kind="run.explained").exists()
 
 
 @pytest.mark.parametrize(
@@ -287,9 +390,9 @@ def test_engineers_ask_about_members_in_their_own_runs_only(
 
 @pytest.mark.parametrize("who", ["nobody", "#999", "#0", "#99999999999999", "", "\x00"])
 def test_nobody_found_is_said_and_nothing_recorded(
-    who: str, frozen: Run, engineer: User, client_of: Any
+    who: str, frozen: Run, officer: User, client_of: Any
 ) -> None:
-    response = client_of(engineer).post(_page("explain", frozen), {"who": who})
+    response = client_of(officer).post(_page("explain", frozen), {"who": who})
 
     assert response.status_code == 200
     assert response.context["form"].errors
