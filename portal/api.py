@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -77,6 +78,8 @@ class NamedAccess(BasePermission):
 # --- Problems -----------------------------------------------------------------------------------
 
 PROBLEM = "application/problem+json"
+MOST_ERRORS = 20
+"""Who sends more mistakes than this learns nothing from the others."""
 
 _CODES = {
     400: "bad_request",
@@ -122,7 +125,7 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     if isinstance(error, PortalError):
         return _portal_problem(error)
     if isinstance(error, exceptions.ValidationError):
-        return _invalid(list(_flat(error.get_full_details())))
+        return _invalid(flat_errors(error))
     if isinstance(error, ModelInvalid):
         return _invalid(
             [
@@ -149,8 +152,8 @@ def refusal(error: PortalError) -> dict[str, Any]:
 
 
 def flat_errors(error: exceptions.ValidationError) -> list[dict[str, str]]:
-    """A validation error as a list of field, code and detail."""
-    return list(_flat(error.get_full_details()))
+    """A validation error as a list of field, code and detail, MOST_ERRORS long at most."""
+    return list(islice(_flat(error.get_full_details()), MOST_ERRORS))
 
 
 def _portal_problem(error: PortalError) -> HttpResponse:

@@ -85,6 +85,34 @@ def test_a_field_that_cannot_be_is_named(api, field, value):
     assert not Entry.objects.filter(kind="run.registered").exists()
 
 
+LISTS = [
+    ("runs", "engineer", "data_categories", 50),
+    ("notices", "officer", "data_categories", 20),
+    ("notices", "officer", "purposes", 20),
+    ("notices", "officer", "countries", 300),
+    ("region-rules", "officer", "countries", 300),
+]
+
+
+@pytest.mark.parametrize(("path", "person", "field", "most"), LISTS)
+def test_a_list_that_is_too_long_is_refused_before_its_items_are_looked_at(
+    request, client_of, path, person, field, most
+):
+    client = client_of(request.getfixturevalue(person))
+
+    answer = send(client, json.dumps({field: [1] * (most + 1)}), path)
+
+    errors = [error for error in answer.json()["errors"] if error["field"].startswith(field)]
+    assert answer.status_code == 400
+    assert [(error["field"], error["code"]) for error in errors] == [(field, "max_length")]
+
+
+def test_a_problem_lists_twenty_errors_at_most(client_of, officer):
+    answer = send(client_of(officer), json.dumps({"countries": [1] * 300}), "region-rules")
+
+    assert len(answer.json()["errors"]) == 20
+
+
 @pytest.mark.parametrize("digest", ["", "0" * 63, "0" * 65, "G" * 64, "A" * 64, "0" * 63 + "\n"])
 def test_a_digest_that_is_none_is_refused(api, engineer, digest):
     run = factories.register(engineer)
