@@ -8,7 +8,7 @@ from rest_framework import serializers
 from consent import countries, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
 from consent.models import Notice, RegionRule
-from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Text, Word
+from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
 SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
@@ -19,9 +19,14 @@ class DecisionInput(Input):
     purpose = Word(choices=Purpose.choices)
     choice = Word(choices=Choice.choices)
     channel = Word(choices=SENT_CHANNELS)
-    source_id = Text(max_length=100, help_text="Yours; a replay is recognised by it.")
+    source_id = Text(
+        max_length=100,
+        help_text="Yours, without the account_ref in it; a replay is recognised by it.",
+    )
     decided_at = Moment()
-    notice_version = Text(required=False, allow_blank=True, max_length=40)
+    notice_version = Text(
+        required=False, allow_blank=True, max_length=40, help_text="Letters, digits and -._ only."
+    )
     privacy_signal = Flag(required=False, allow_null=True, help_text="Sec-GPC as you received it.")
 
 
@@ -33,7 +38,7 @@ class DecisionOutput(serializers.Serializer[services.Recorded]):
     recorded_at = serializers.DateTimeField()
 
 
-class CountriesField(serializers.ListField):
+class CountriesField(Several):
     """ISO codes and group names (EU, EEA, EU-FOLLOWERS, UK, ALL), expanded to codes."""
 
     child = Text(max_length=20)
@@ -62,8 +67,8 @@ class RegionRuleInput(Input):
 
 class NoticeInput(Input):
     version = Text(max_length=40)
-    purposes = serializers.ListField(child=Word(choices=Purpose.choices), max_length=20)
-    data_categories = serializers.ListField(child=Word(choices=DataCategory.choices), max_length=20)
+    purposes = Several(child=Word(choices=Purpose.choices), max_length=20)
+    data_categories = Several(child=Word(choices=DataCategory.choices), max_length=20)
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
     published_on = Day()
     in_force_from = Day(help_text="When its notice period has run.")

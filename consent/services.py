@@ -1,6 +1,7 @@
 """What can be done to members, choices and rules. Admin, API and commands are doors to these functions."""
 
 import datetime as dt
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,7 @@ from portal import canonical, ledger
 from portal.errors import InvalidInput, NotFound, PortalError
 
 CLOCK_SKEW = dt.timedelta(minutes=5)
+VERSION = re.compile(r"[\w.-]{1,40}\Z", re.ASCII)
 EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 """No product kept settings before; an older time is a sender's mistake (epoch 0, a missing century)."""
 
@@ -58,6 +60,15 @@ class DecisionInput:
         check_account_ref(self.account_ref)
         if not self.source_id or not self.source_id.isprintable() or len(self.source_id) > 100:
             raise InvalidInput("1 to 100 printable characters.", field="source_id")
+        if self._repeats_reference():
+            raise InvalidInput(
+                "It repeats the account_ref, and is kept for good: name the event, not the account.",
+                field="source_id",
+            )
+        if self.notice_version and not VERSION.match(self.notice_version):
+            raise InvalidInput(
+                "1 to 40 letters, digits, dots, dashes and underlines.", field="notice_version"
+            )
         for field, value, known in (
             ("purpose", self.purpose, Purpose.values),
             ("choice", self.choice, Choice.values),
@@ -79,6 +90,17 @@ class DecisionInput:
             raise InvalidInput(
                 f"Before {EARLIEST:%Y-%m-%d}.", field="decided_at", code="too_long_ago"
             )
+
+    def _repeats_reference(self) -> bool:
+        """Whether an erasure would leave the reference behind, in the source id.
+
+        A short one is in there by chance, and so is any in what we number ourselves for staff.
+        """
+        return (
+            self.channel != Channel.STAFF
+            and len(self.account_ref) >= 4
+            and self.account_ref.casefold() in self.source_id.casefold()
+        )
 
     @property
     def key(self) -> tuple[str, str]:

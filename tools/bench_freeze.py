@@ -83,8 +83,10 @@ def _opt_out() -> None:
     for first in range(0, len(out), 10_000):
         consent.record_decisions(
             [
-                consent.DecisionInput(reference, "generative-ai", "deny", "product", reference, now)
-                for reference in out[first : first + 10_000]
+                consent.DecisionInput(
+                    reference, "generative-ai", "deny", "product", f"bench-{number}", now
+                )
+                for number, reference in enumerate(out[first : first + 10_000], first)
             ],
             actor="command:bench",
         )

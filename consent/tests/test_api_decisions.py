@@ -114,6 +114,7 @@ BROKEN = [
     ({"account_ref": ["acc"]}, "account_ref", "invalid"),
     ({"account_ref": None}, "account_ref", "null"),
     ({"source_id": "a\tb"}, "source_id", "invalid"),
+    ({"source_id": "evt-ACC-1-off"}, "source_id", "invalid"),
     ({"decided_at": "yesterday"}, "decided_at", "invalid"),
     ({"decided_at": "2025-11-03T09:30:00"}, "decided_at", "invalid"),
     ({"decided_at": "2025-02-30T09:30:00Z"}, "decided_at", "invalid"),
@@ -124,6 +125,9 @@ BROKEN = [
     ({"privacy_signal": "yes"}, "privacy_signal", "invalid"),
     ({"privacy_signal": 1}, "privacy_signal", "invalid"),
     ({"notice_version": "x" * 41}, "notice_version", "max_length"),
+    ({"notice_version": "of acc-1"}, "notice_version", "invalid"),
+    ({"notice_version": "2025-09\n"}, "notice_version", "invalid"),
+    ({"notice_version": "٢٠٢٥"}, "notice_version", "invalid"),
     ({"name": "Ada"}, "name", "unknown_field"),
     ({"9" * 300: 1}, "9" * 100, "unknown_field"),
 ]
@@ -136,6 +140,10 @@ def test_a_broken_decision_is_refused_by_field_and_nothing_is_kept(api, change, 
     assert answer.status_code == 400
     assert [(e["field"], e["code"]) for e in answer.json()["errors"]] == [(field, code)]
     assert not Entry.objects.exists()
+
+
+def test_a_reference_too_short_to_tell_anybody_may_be_in_a_source_id_by_chance(api):
+    assert send(api, {**DECISION, "account_ref": "evt"}).status_code == 201
 
 
 def test_five_minutes_of_clock_skew_are_forgiven(api):
