@@ -1,6 +1,7 @@
 """Region rules and notices over HTTP."""
 
 import pytest
+from django.contrib.auth.models import User
 
 from consent.countries import GROUPS
 from consent.models import Notice, RegionRule
@@ -54,6 +55,33 @@ def test_a_rule_names_groups_and_waits_for_a_second_person(client_of, officer, s
         "reviewer": "otto",
         "entry": approved.json()["entry"],
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "person", "status"),
+    [
+        ({}, "second_officer", 201),
+        ({"reason": "another"}, "second_officer", 409),
+        ({"verdict": "rejected"}, "second_officer", 409),
+        ({}, "third_officer", 409),
+    ],
+)
+def test_only_the_same_review_again_gets_the_first_answer(
+    client_of, officer, second_officer, change, person, status
+):
+    rule = post(client_of(officer), "region-rules", RULE).json()
+    path = f"region-rules/{rule['id']}/review"
+    said = {"verdict": "approved", "reason": "checked"}
+    third_officer = User.objects.create_user("otilie")
+    third_officer.groups.set(second_officer.groups.all())
+    people = {"second_officer": second_officer, "third_officer": third_officer}
+
+    first = post(client_of(second_officer), path, said)
+    again = post(client_of(people[person]), path, {**said, **change})
+
+    assert first.status_code == 201
+    assert again.status_code == status
+    assert status == 409 or again.json() == first.json()
 
 
 def test_a_tightening_holds_at_once(client_of, officer):
