@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from consent.choices import DataCategory, Purpose, Rule
-from portal.endpoints import Input, PageQuery, Text, Word
+from portal.endpoints import Input, PageQuery, Several, Text, Word
 from training_runs import services
 from training_runs.choices import Agreement, RunState
 from training_runs.eligibility import BY_CODE, Answer
@@ -19,7 +19,7 @@ from training_runs.models import Manifest, Run
 class RunInput(Input):
     tracker_run_id = Text(max_length=100, help_text="The experiment tracker's id of the run.")
     purpose = Word(choices=Purpose.choices)
-    data_categories = serializers.ListField(child=Word(choices=DataCategory.choices), max_length=50)
+    data_categories = Several(child=Word(choices=DataCategory.choices), max_length=50)
     title = Text(required=False, allow_blank=True, max_length=200)
     parent = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
         required=False, allow_null=True, max_length=20,
@@ -87,9 +87,15 @@ def reasons(codes: Iterable[str]) -> list[dict[str, str]]:
 class StandingOutput(serializers.Serializer[services.Standing]):
     purpose = serializers.ChoiceField(choices=Purpose.choices)
     choice = serializers.ChoiceField(choices=["allow", "deny", "default"])
-    rule = serializers.ChoiceField(choices=Rule.choices, help_text="In the member's country.")
+    rule = serializers.ChoiceField(
+        choices=[*Rule.values, services.NO_RULE],
+        help_text=f"In the member's country; `{services.NO_RULE}` where no rule names it.",
+    )
     is_in = serializers.SerializerMethodField(help_text="Right now.")
     reasons = serializers.SerializerMethodField()
+    legal_basis = serializers.CharField(
+        allow_null=True, help_text="What the use rests on; null when the member is out."
+    )
     sentence = serializers.CharField()
 
     def get_is_in(self, standing: services.Standing) -> bool:
@@ -229,7 +235,9 @@ class InOrOutOutput(serializers.Serializer[Any]):
 class ExplanationOutput(serializers.Serializer[services.Explanation]):
     run = serializers.CharField(source="run.reference")
     member_number = serializers.IntegerField(source="member.pk")
-    frozen = serializers.SerializerMethodField(help_text="As frozen; null without a manifest.")
+    frozen = serializers.SerializerMethodField(
+        help_text="As frozen; null without a manifest. Who joined later is out: `unknown_at_cut`."
+    )
     now = serializers.SerializerMethodField(help_text="As it would be in a run started now.")
     sentences = serializers.ListField(child=serializers.CharField())
 

@@ -19,7 +19,7 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent.models import AccountReference
+from consent.models import AccountReference, Member
 from consent.services import member_by_reference
 from portal.access import record_read
 from portal.api import Access, problem
@@ -46,6 +46,19 @@ from training_runs.serializers import (
 from training_runs.tasks import freeze_run
 
 
+def asked_member(request: Request, kind: str, *, purpose: str = "") -> Member:
+    """The member whose reference was sent. Raises NotFound; the read is recorded even then."""
+    account_ref = read(AccountInput, request.data)["account_ref"]
+    try:
+        member = member_by_reference(account_ref)
+    except NotFound:
+        # That nobody has the reference is an answer about somebody.
+        record_read(caller(request), kind, "member:unknown", purpose=purpose)
+        raise
+    record_read(caller(request), kind, f"member:{member.pk}", purpose=purpose)
+    return member
+
+
 class StandingView(Endpoint):
     access = {"POST": Access("consent.view_standing", "members:read")}
     schema = EndpointSchema()
@@ -58,8 +71,7 @@ class StandingView(Endpoint):
 
         POST, because the reference is personal data: addresses end in logs and histories.
         """
-        member = member_by_reference(read(AccountInput, request.data)["account_ref"])
-        record_read(caller(request), "member.standing", f"member:{member.pk}")
+        member = asked_member(request, "member.standing")
         answer = {"member_number": member.pk, "standings": services.standing(member)}
         return Response(StandingsOutput(answer).data)
 
@@ -167,7 +179,10 @@ class CompleteView(Endpoint):
 
     @extend_schema(operation_id="complete_run", request=CompletionInput, responses=RunOutput)
     def post(self, request: Request, reference: str) -> Response:
-        """Say which manifest the run was trained on. Another than the frozen one opens a finding."""
+        """Say which manifest the run was trained on. Another than the frozen one opens a finding.
+
+        Refused (409) unless the frozen one verified.
+        """
         sent = read(CompletionInput, request.data)
         return answer(
             services.complete(run=own_run(request, reference), **sent, actor=caller(request))
@@ -197,10 +212,7 @@ class ExplanationView(Endpoint):
     def post(self, request: Request, reference: str) -> Response:
         """Why a member is in or out of the run. POST, because the reference is personal data."""
         run = own_run(request, reference, unless="consent.view_member")
-        member = member_by_reference(read(AccountInput, request.data)["account_ref"])
-        record_read(
-            caller(request), "run.explanation", f"member:{member.pk}", purpose=run.reference
-        )
+        member = asked_member(request, "run.explained", purpose=run.reference)
         return Response(ExplanationOutput(services.explain(run, member)).data)
 
 
@@ -218,7 +230,7 @@ class ManifestView(Endpoint):
         manifest = getattr(run, "manifest", None)
         if manifest is None:
             raise ManifestNotReady(f"{reference} is {run.get_state_display()}: it has no manifest.")
-        record_read(caller(request), "manifest.summary", run.reference)
+        record_read(caller(request), "manifest.read", run.reference)
         return Response(ManifestOutput(manifest).data)
 
 
@@ -248,7 +260,11 @@ class ArchiveView(Endpoint):
         },
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The archive (docs/manifest-format.md): numbers and codes, no account_ref. Supports Range."""
+        """The archive (docs/manifest-format.md): numbers and codes, no account_ref. Supports Range.
+
+        Refused (409) while the manifest is not verified, for good when it does not verify, and for a
+        cancelled run.
+        """
         run = own_run(request, reference, unless="portal.view_entry")
         manifest = services.usable_manifest(run)
         record_read(caller(request), "manifest.archive", run.reference)
@@ -325,7 +341,11 @@ class MembersCsvView(_MembersView):
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The included, as CSV: member_number, account_ref. Cells never begin a formula."""
+        """The included, as CSV: member_number, account_ref. Refused for a cancelled run (409).
+
+        A cell that would begin a formula in a spreadsheet gets a leading apostrophe; Parquet has the
+        reference as it is.
+        """
         return self._stream(request, reference, "csv", "text/csv; charset=utf-8")
 
 
@@ -336,7 +356,7 @@ class MembersParquetView(_MembersView):
         responses={(200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY},
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The included, as Parquet: member_number, account_ref."""
+        """The included, as Parquet: member_number, account_ref as it is. Refused for a cancelled run (409)."""
         return self._stream(request, reference, "parquet", "application/vnd.apache.parquet")
 
 

@@ -50,7 +50,7 @@ def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(data_dir):
         runs = [line for line in told.stdout.splitlines() if line.startswith("TR-")]
         assert [line.split()[-1] for line in runs] == ["yes"] * 5
         assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
-        assert "because the member switched the setting off." in told.stdout
+        assert "because the member's setting for the purpose is off." in told.stdout
         assert "all manifests verified" in told.stdout
         # Every part of the portal holds this lock as long as it lives.
         assert is_free(data_dir / "run" / "parts.lock")

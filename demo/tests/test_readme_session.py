@@ -84,7 +84,7 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
     assert told.returncode == 0, told.stdout + told.stderr
     answers = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
     (reference,) = {answer["run"] for answer in answers if "run" in answer}
-    because = " because the member switched the setting off."
+    because = " because the member's setting for the purpose is off."
     assert [answer["sentences"] for answer in answers if "sentences" in answer] == [
         ["The member would be out of a run started now" + because],
         ["The member would be in a run started now."],

@@ -212,7 +212,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer)
     services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
-    record_read(auditor, "manifest.summary", manifest.run.reference)
+    record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     return manifest.run
 

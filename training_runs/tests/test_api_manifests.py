@@ -237,6 +237,17 @@ def test_an_archive_damaged_after_its_verification_is_not_handed_out(api, manife
     assert answer.json()["code"] == "manifest_damaged"
 
 
+@pytest.mark.parametrize("what", DOWNLOADS)
+def test_the_manifest_of_a_cancelled_run_is_shown_and_not_handed_out(api, manifest, engineer, what):
+    services.cancel(run=manifest.run, actor=engineer, reason="test")
+
+    refused = api.get(url(manifest, what))
+
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "run_cancelled"
+    assert api.get(url(manifest)).status_code == 200
+
+
 @pytest.mark.parametrize("what", [*DOWNLOADS, ""])
 def test_a_run_without_a_manifest_has_nothing_to_read(api, engineer, what):
     run = factories.register(engineer)
@@ -270,7 +281,7 @@ def test_who_may_read_a_manifest_that_is_not_theirs(
 
 
 READS = [
-    ("manifest", "manifest.summary"),
+    ("manifest", "manifest.read"),
     ("manifest/archive", "manifest.archive"),
     ("manifest/members.csv", "manifest.members"),
     ("manifest/members.parquet", "manifest.members"),

@@ -7,9 +7,9 @@ import pytest
 from django.conf import settings
 
 from consent.models import Decision
-from portal.models import Entry
+from portal.models import AccessRecord, Entry
 from tools import factories
-from training_runs import services
+from training_runs import archives, services
 from training_runs.models import Finding, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -81,6 +81,19 @@ def test_a_start_without_a_notice_says_every_gap(api, engineer):
     }
 
 
+def test_a_start_without_data_categories_says_the_other_gaps_too(api, engineer):
+    reference = post(api, "runs", {**RUN, "data_categories": []}).json()["reference"]
+
+    answer = post(api, f"runs/{reference}/start")
+
+    assert answer.status_code == 409
+    assert [reason["code"] for reason in answer.json()["reasons"]] == [
+        "no_data_categories",
+        "no_country_allowed",
+        "no_notice_in_force",
+    ]
+
+
 def test_the_preview_counts_and_writes_nothing(api, engineer, world):
     factories.decide("acc-0", "deny", actor="test")
     run = factories.register(engineer)
@@ -128,6 +141,24 @@ def test_training_on_another_digest_is_recorded_with_a_finding(api, engineer, wo
 
     assert answer.status_code == 200
     assert Finding.objects.get().detail == {"frozen": manifest.digest, "trained": "0" * 64}
+
+
+def test_a_run_is_not_completed_with_a_manifest_nobody_may_use(api, engineer, world):
+    pending = factories.freeze(engineer, verified=False)
+    damaged = factories.freeze(engineer, verified=False)
+    archives.path_of(damaged.digest).write_bytes(b"something else")
+    services.verify(damaged)
+
+    answers = [
+        post(api, f"runs/{manifest.run.reference}/complete", {"trained_digest": manifest.digest})
+        for manifest in (pending, damaged)
+    ]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (409, "manifest_not_ready"),
+        (409, "manifest_blocked"),
+    ]
+    assert set(Run.objects.values_list("state", flat=True)) == {"frozen"}
 
 
 def test_a_cancelled_run_does_not_start(api, engineer, world):
@@ -245,6 +276,38 @@ def test_a_member_is_explained_as_frozen_and_as_now(api, engineer, world):
     assert not went_later["now"]["is_in"]
     assert went_later["sentences"] == [
         f"The member was in {manifest.run.reference}.",
-        "The member would be out of a run started now because the member switched the setting off.",
+        "The member would be out of a run started now because"
+        " the member's setting for the purpose is off.",
     ]
     assert Decision.objects.exclude(source_id__startswith="canary").count() == 2
+
+
+def test_a_member_who_joined_after_the_cut_was_unknown_to_the_manifest(api, engineer, world):
+    manifest = factories.freeze(engineer)
+    factories.add_member("late")
+
+    answer = post(api, f"runs/{manifest.run.reference}/explanation", {"account_ref": "late"}).json()
+
+    assert [reason["code"] for reason in answer["frozen"]["reasons"]] == ["unknown_at_cut"]
+    assert answer["now"] == {"is_in": True, "reasons": []}
+    assert "unknown_at_cut" not in manifest.header["reasons"]
+
+
+@pytest.mark.parametrize(
+    ("account_ref", "status", "subject"),
+    [("acc-0", 200, "member:1"), ("nobody", 404, "member:unknown")],
+)
+def test_an_explanation_is_recorded_as_a_read_also_of_nobody(
+    api, engineer, world, account_ref, status, subject
+):
+    run = factories.register(engineer)
+
+    answer = post(api, f"runs/{run.reference}/explanation", {"account_ref": account_ref})
+
+    record = AccessRecord.objects.get()
+    assert answer.status_code == status
+    assert (record.kind, record.subject, record.purpose) == (
+        "run.explained",
+        subject,
+        run.reference,
+    )
