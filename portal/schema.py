@@ -44,7 +44,7 @@ def page_of(output: type[serializers.Serializer[Any]]) -> serializers.Serializer
 
 
 class EndpointSchema(AutoSchema):
-    """Adds the problems every endpoint may answer with, and the scope a token needs."""
+    """Adds the problems every endpoint may answer with, and who may use it."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
@@ -62,7 +62,8 @@ class EndpointSchema(AutoSchema):
         words = super().get_description() or ""
         if access is None:
             return words
-        return f"{words}\n\nPermission `{access.permission}`, scope `{access.scope}`.".strip()
+        who = f"scope `{access.scope}`" if access.scope else "for people only"
+        return f"{words}\n\nPermission `{access.permission}`, {who}.".strip()
 
 
 class InputShape(OpenApiSerializerExtension):

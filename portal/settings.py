@@ -268,6 +268,7 @@ SPECTACULAR_SETTINGS = {
         "Purpose": "consent.choices.Purpose",
         "Choice": "consent.choices.Choice",
         "Channel": "consent.choices.Channel",
+        "Rule": "consent.choices.Rule",
         "DataCategory": "consent.choices.DataCategory",
         "RunState": "training_runs.choices.RunState",
     },

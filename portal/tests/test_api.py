@@ -177,6 +177,14 @@ def test_the_schema_is_openapi_3_1_and_names_scopes(client):
     assert schema["components"]["schemas"]["DecisionInput"]["additionalProperties"] is False
 
 
+def test_the_schema_says_what_is_for_people_only(client):
+    paths = client.get("/api/v1/schema/?format=json").json()["paths"]
+
+    propose = paths["/api/v1/region-rules"]["post"]["description"]
+    assert propose.endswith("Permission `consent.add_regionrule`, for people only.")
+    assert "None" not in propose
+
+
 def test_the_schema_is_made_without_a_warning(capsys):
     call_command("spectacular", validate=True, fail_on_warn=True)
 
