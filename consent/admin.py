@@ -1,5 +1,6 @@
 """Members, choices, rules and notices in the admin: to read, and links to the acts in `admin_views`."""
 
+import datetime as dt
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +14,7 @@ from consent.models import Consent, Decision, Member, Notice, RegionRule
 from portal.admin_site import (
     HistoryModelAdmin,
     MemberNumberSearchAdmin,
-    ReadOnlyModelAdmin,
+    SealedModelAdmin,
     badge,
     site,
 )
@@ -86,7 +87,7 @@ class MemberAdmin(HistoryModelAdmin):
 
 
 @admin.register(Decision, site=site)
-class DecisionAdmin(MemberNumberSearchAdmin):
+class DecisionAdmin(MemberNumberSearchAdmin, SealedModelAdmin):
     read_on_record = True
     list_display = [
         "entry_id",
@@ -99,7 +100,7 @@ class DecisionAdmin(MemberNumberSearchAdmin):
     ]
     list_filter = ["purpose", "choice", "channel", "decided_at"]
     fields = [
-        "entry_id", "member", "purpose", "choice", "channel", "decided_at", "notice_version",
+        "member", "purpose", "choice", "channel", "decided_at", "notice_version",
         "privacy_signal", "evidence_only", "body_digest",
     ]  # fmt: skip
 
@@ -128,10 +129,28 @@ class ConsentAdmin(MemberNumberSearchAdmin):
         return consent.member_id
 
 
-class ProposalAdmin(ReadOnlyModelAdmin):
+class ProposalAdmin(SealedModelAdmin):
     """Rules and notices: adding is proposing, changing does not exist, a second person reviews."""
 
     list_select_related = ["proposed_by", "review__reviewer"]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_fields(request, obj)
+        if getattr(obj, "review", None) is None:
+            return fields
+        return [*fields, "reviewed_by", "reviewed_at", "reviewed_for"]
+
+    @admin.display(description="reviewed by")
+    def reviewed_by(self, row: Any) -> str:
+        return f"{row.review.reviewer.get_username()}: {row.review.verdict}"
+
+    @admin.display(description="reviewed at")
+    def reviewed_at(self, row: Any) -> dt.datetime:
+        return row.review.entry.recorded_at
+
+    @admin.display(description="reason of the review")
+    def reviewed_for(self, row: Any) -> str:
+        return row.review.entry.reason
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"consent.add_{self.opts.model_name}")
@@ -188,7 +207,7 @@ class RegionRuleAdmin(ProposalAdmin):
     ]
     list_filter = ["purpose", "rule", "needs_approval"]
     fields = [
-        "purpose", "rule", "country_names", "effective_from", "source", "proposer", "standing", "entry_id",
+        "purpose", "rule", "country_names", "effective_from", "source", "proposer", "standing",
     ]  # fmt: skip
     change_form_template = "admin/consent/proposal.html"
     change_list_template = "admin/consent/regionrule/change_list.html"
@@ -220,7 +239,7 @@ class NoticeAdmin(ProposalAdmin):
     search_fields = ["version"]
     fields = [
         "version", "purposes", "data_categories", "country_names", "published_on", "in_force_from",
-        "supersedes", "source", "proposer", "standing", "entry_id",
+        "supersedes", "source", "proposer", "standing",
     ]  # fmt: skip
     change_form_template = "admin/consent/proposal.html"
     pages = [("<int:number>/review/", admin_views.review_notice, "consent_notice_review")]

@@ -96,6 +96,13 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
                 if row.needs_approval
                 else "Recorded: it lets nobody in, so it holds at once.",
             )
+            added = set(row.countries) - set(form.cleaned_data["countries"])
+            if added:
+                messages.warning(
+                    request,
+                    f"Added, because they go with what you named: {named(added)}."
+                    f" The rule is for {len(row.countries)} countries: {named(row.countries)}.",
+                )
             return HttpResponseRedirect(reverse("admin:consent_regionrule_change", args=[row.pk]))
     return page(
         request,
@@ -142,6 +149,7 @@ def review_rule(request: HttpRequest, number: int) -> HttpResponse:
         "admin/consent/regionrule/review.html",
         reverse("admin:consent_regionrule_change", args=[proposal.pk]),
         changes=changes_of(proposal),
+        left_out=left_out_of(proposal),
     )
 
 
@@ -157,6 +165,7 @@ def review_notice(request: HttpRequest, number: int) -> HttpResponse:
         "admin/consent/notice/review.html",
         reverse("admin:consent_notice_change", args=[proposal.pk]),
         country_names=named(proposal.countries),
+        warnings=warnings_about(proposal),
     )
 
 
@@ -230,6 +239,42 @@ def changes_of(proposal: RegionRule) -> list[Change]:
         for (before, source, after), codes in groups.items()
     ]
     return sorted(found, key=lambda change: (not change.is_change, -change.count))
+
+
+def left_out_of(proposal: RegionRule) -> list[str]:
+    """What a rule that lets people in leaves out of a country or group it names most of, in words."""
+    if proposal.rule == Rule.EXCLUDED:
+        return []
+    given = set(proposal.countries)
+    words = [
+        f"{named(territories - given)} (with {countries.name(country)})"
+        for country, territories in countries.TERRITORIES.items()
+        if country in given and territories - given
+    ]
+    followers = countries.GROUPS["EU-FOLLOWERS"] - given
+    if given >= countries.EU and followers:
+        words.append(f"{named(followers)} (follow the EU when it is excluded)")
+    return words
+
+
+def warnings_about(notice: Notice) -> list[str]:
+    """What a second person should look at twice in a notice's dates."""
+    recorded_on = notice.entry.recorded_at.date()
+    days = (notice.in_force_from - notice.published_on).days
+    words = []
+    if notice.published_on < recorded_on:
+        words.append(
+            f"Published on {notice.published_on}, before it was recorded here on {recorded_on}:"
+            " check the date at the source."
+        )
+    if notice.in_force_from < recorded_on:
+        words.append(
+            f"In force from {notice.in_force_from}, before it was recorded here on {recorded_on}:"
+            " an approval reaches back."
+        )
+    if not days:
+        words.append("Published and in force on the same day: notice period: 0 days.")
+    return words
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ An admin class declares; acts are pages of their own, one function each in `admi
 happen, POST does it through a service, a refusal is shown and nothing typed is lost.
 """
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, update_wrapper
@@ -17,7 +18,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
@@ -283,6 +284,42 @@ class MemberNumberSearchAdmin(ExactSearchAdmin):
     def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         number = int(term) if term.isdecimal() and len(term) <= 10 else 0
         return rows.filter(member_id=number) if 0 < number < 2**31 else rows.none()
+
+
+class SealedModelAdmin(ReadOnlyModelAdmin):
+    """Rows of the ledger: their page says who recorded them, when and why, from the entry that wrote them."""
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        may_open = request.user.has_perm("portal.view_entry")
+        entry = "entry_link" if may_open else "entry_number"
+        return [
+            *super().get_fields(request, obj),
+            entry,
+            "recorded_by",
+            "recorded_at",
+            "recorded_for",
+        ]
+
+    @admin.display(description="ledger entry")
+    def entry_link(self, row: Any) -> SafeString:
+        address = reverse("admin:portal_entry_change", args=[row.entry_id])
+        return format_html('<a href="{}">#{}</a>', address, row.entry_id)
+
+    @admin.display(description="ledger entry")
+    def entry_number(self, row: Any) -> str:
+        return f"#{row.entry_id}"
+
+    @admin.display(description="recorded by")
+    def recorded_by(self, row: Any) -> str:
+        return row.entry.actor_name
+
+    @admin.display(description="recorded at")
+    def recorded_at(self, row: Any) -> dt.datetime:
+        return row.entry.recorded_at
+
+    @admin.display(description="reason")
+    def recorded_for(self, row: Any) -> str:
+        return row.entry.reason or "none given"
 
 
 class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):

@@ -1,5 +1,8 @@
 """The privacy team's pages: what they do, what they refuse, what they leave behind."""
 
+import datetime as dt
+import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -7,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from consent.models import Decision, Member, Notice, RegionRule, Review
 from portal.models import AccessRecord, Entry
@@ -115,7 +119,9 @@ def test_the_members_page_says_where_the_member_stands(
 
     response = client_of(officer).get(reverse("admin:consent_member_change", args=[number]))
 
-    assert "The member is out because the member's setting for the purpose is off." in response.text
+    assert "The member is out because the member's setting for the purpose is off." in unescape(
+        response.text
+    )
 
 
 # --- Deny, never allow --------------------------------------------------------------------------
@@ -464,3 +470,165 @@ def test_the_members_page_leads_to_the_members_decisions(
     address = f"{reverse('admin:consent_decision_changelist')}?q={number}"
     assert address in page.text
     assert client.get(address).context["cl"].result_count == 1
+
+
+# --- Who, when and why --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("role", "is_linked"), [("officer", False), ("auditor", True)])
+def test_a_decisions_page_says_who_recorded_it_when_and_why(
+    role: str, is_linked: bool, officer: User, client_of: Any, request: pytest.FixtureRequest
+) -> None:
+    number = factories.add_member("customer-1")
+    client_of(officer).post(reverse("admin:consent_member_deny", args=[number]), DENY)
+    decision = Decision.objects.get()
+
+    page = client_of(request.getfixturevalue(role)).get(
+        reverse("admin:consent_decision_change", args=[decision.pk])
+    )
+
+    assert _shown(page, "Recorded by:") == "olga"
+    assert _shown(page, "Reason:") == "asked by letter"
+    assert _shown(page, "Recorded at:")
+    assert _shown(page, "Ledger entry:") == f"#{decision.entry_id}"
+    link = reverse("admin:portal_entry_change", args=[decision.entry_id])
+    assert (link in page.text) == is_linked
+
+
+@pytest.mark.parametrize(
+    ("label", "form"), [("regionrule", RULE | {"reason": "the law says so"}), ("notice", NOTICE)]
+)
+def test_a_proposals_page_says_who_proposed_and_who_reviewed_it_and_why(
+    label: str,
+    form: dict[str, Any],
+    officer: User,
+    second_officer: User,
+    auditor: User,
+    client_of: Any,
+) -> None:
+    client_of(officer).post(reverse(f"admin:consent_{label}_add"), form)
+    row = {"regionrule": RegionRule, "notice": Notice}[label].objects.get()
+    address = reverse(f"admin:consent_{label}_change", args=[row.pk])
+    before = client_of(auditor).get(address)
+    client_of(second_officer).post(
+        reverse(f"admin:consent_{label}_review", args=[row.pk]),
+        {"verdict": "approved", "reason": "read the source"},
+    )
+
+    page = client_of(auditor).get(address)
+
+    assert "Reviewed by" not in before.text
+    assert _shown(page, "Recorded by:") == "olga"
+    assert _shown(page, "Reason:") == form.get("reason", "none given")
+    assert _shown(page, "Reviewed by:") == "otto: approved"
+    assert _shown(page, "Reason of the review:") == "read the source"
+    assert _shown(page, "Reviewed at:")
+    assert _shown(page, "Ledger entry:") == f"#{row.entry_id}"
+
+
+def _shown(page: Any, label: str) -> str:
+    """What the page shows beside a label of its fields."""
+    (found,) = re.findall(
+        rf'<label>{label}</label>\s*<div class="readonly">(.*?)</div>', page.text, re.DOTALL
+    )
+    return re.sub(r"<[^>]+>", "", found).strip()
+
+
+# --- What a reviewer should see -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("published", "in_force", "starts"),
+    [
+        (0, 45, []),
+        (-5, 45, ["Published on"]),
+        (-50, -5, ["Published on", "In force from"]),
+        (3, 3, ["Published and in force on the same day: notice period: 0 days."]),
+    ],
+)
+def test_the_review_of_a_notice_warns_of_dates_that_need_a_second_look(
+    published: int,
+    in_force: int,
+    starts: list[str],
+    officer: User,
+    second_officer: User,
+    client_of: Any,
+) -> None:
+    today = timezone.now().date()
+    dates = {
+        "published_on": today + dt.timedelta(days=published),
+        "in_force_from": today + dt.timedelta(days=in_force),
+    }
+    client_of(officer).post(reverse("admin:consent_notice_add"), NOTICE | dates)
+    address = reverse("admin:consent_notice_review", args=[Notice.objects.get().pk])
+
+    page = client_of(second_officer).get(address)
+
+    warnings = page.context["warnings"]
+    assert len(warnings) == len(starts)
+    assert all(map(str.startswith, warnings, starts))
+    assert ("Look twice" in page.text) == bool(starts)
+
+
+@pytest.mark.parametrize(
+    ("given", "rule", "left_out"),
+    [
+        ("FI", "default-on", ["Åland Islands (with Finland)"]),
+        ("FI AX", "default-on", []),
+        ("US", "default-on", []),
+        ("NO", "default-on", ["Bouvet Island, Svalbard and Jan Mayen (with Norway)"]),
+    ],
+)
+def test_the_review_of_a_rule_names_the_territories_it_leaves_out(
+    given: str,
+    rule: str,
+    left_out: list[str],
+    officer: User,
+    second_officer: User,
+    client_of: Any,
+) -> None:
+    client_of(officer).post(
+        reverse("admin:consent_regionrule_add"), RULE | {"countries": given, "rule": rule}
+    )
+    address = reverse("admin:consent_regionrule_review", args=[RegionRule.objects.get().pk])
+
+    page = client_of(second_officer).get(address)
+
+    assert page.context["left_out"] == left_out
+    assert all(words in page.text for words in left_out)
+
+
+@pytest.mark.parametrize("rule", ["default-on", "opt-in"])
+def test_the_review_of_a_rule_for_the_eu_names_the_countries_that_follow_it(
+    rule: str, officer: User, second_officer: User, client_of: Any
+) -> None:
+    client_of(officer).post(reverse("admin:consent_regionrule_add"), RULE | {"rule": rule})
+    address = reverse("admin:consent_regionrule_review", args=[RegionRule.objects.get().pk])
+
+    (words,) = client_of(second_officer).get(address).context["left_out"]
+
+    assert words.startswith("Andorra, Aruba, ")
+    assert words.endswith("Vatican City (follow the EU when it is excluded)")
+
+
+@pytest.mark.parametrize(
+    ("given", "rule", "added"),
+    [
+        ("FI DE", "excluded", "Åland Islands"),
+        ("NO", "opt-in", "Bouvet Island, Svalbard and Jan Mayen"),
+        ("FI DE", "default-on", ""),
+        ("DE", "excluded", ""),
+    ],
+)
+def test_the_countries_that_a_tightening_adds_are_shown_after_proposing(
+    given: str, rule: str, added: str, officer: User, client_of: Any
+) -> None:
+    page = client_of(officer).post(
+        reverse("admin:consent_regionrule_add"),
+        RULE | {"countries": given, "rule": rule},
+        follow=True,
+    )
+
+    said = f"Added, because they go with what you named: {added}."
+    assert (said in page.text) == bool(added)
+    assert ("Added, because" in page.text) == bool(added)
