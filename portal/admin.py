@@ -41,9 +41,9 @@ ENTRY_KINDS = [
 ]  # fmt: skip
 READ_KINDS = [
     "consent.listed", "consent.read", "decision.listed", "decision.read", "entry.listed", "entry.read",
-    "manifest.archive", "manifest.members", "manifest.read", "manifest.summary", "manifest.withdrawn",
+    "manifest.archive", "manifest.members", "manifest.read", "manifest.withdrawn",
     "member.history_read", "member.listed", "member.read", "member.standing", "objection.history_read",
-    "objection.listed", "objection.read", "run.explained", "run.explanation", "ticket.history_read",
+    "objection.listed", "objection.read", "run.explained", "ticket.history_read",
     "ticket.listed", "ticket.read",
 ]  # fmt: skip
 

@@ -152,21 +152,13 @@ class PortalModelAdmin(ModelAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Any:
-        try:
-            return super().get_object(request, object_id, from_field)
-        except OverflowError:
-            # A number in the address that no column can hold is nobody's.
-            return None
-
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         try:
             return super().changelist_view(request, extra_context)
         except OverflowError as error:
+            # Of other nonsense in a filter, and of row numbers out of range, Django makes a page itself.
             raise BadRequest("A filter names a number that no column can hold.") from error
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -353,7 +353,7 @@ def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
     entries |= set(re.findall(r'(?:kind|_REQUESTED) = .*?"([a-z]+\.[a-z]+)"', code))
     entries |= set(re.findall(r'else "([a-z]+\.[a-z]+)"\n', code))
     entries |= {f"{what}.{word}" for what in ("rule", "notice") for word in Verdict.values}
-    reads = set(re.findall(r'record_read\([^"]*?"([a-z_]+\.[a-z_]+)"', code))
+    reads = set(re.findall(r'(?:record_read|asked_member)\([^"]*?"([a-z_]+\.[a-z_]+)"', code))
     for model, found in site._registry.items():
         name = model._meta.model_name
         if getattr(found, "read_on_record", False):
@@ -386,6 +386,7 @@ def test_reads_are_found_by_the_whole_subject_or_the_whole_name(
         ("/admin/portal/accessrecord/99999999999999999999999/change/", 302),
         ("/admin/portal/entry/?recorded_at__year=99999999999999", 400),
         ("/admin/portal/accessrecord/?read_at__year=99999999999999", 400),
+        ("/admin/portal/accessrecord/?p=99999999999999999999999", 200),
     ],
 )
 def test_a_number_that_no_column_can_hold_is_no_crash(
