@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from consent.models import AccountReference, Consent, Decision
-from consent.services import erase_member
+from consent.services import deny_for_member, erase_member
 from portal.models import Entry
 from tools import factories
 
@@ -144,6 +144,18 @@ def test_a_broken_decision_is_refused_by_field_and_nothing_is_kept(api, change, 
 
 def test_a_reference_too_short_to_tell_anybody_may_be_in_a_source_id_by_chance(api):
     assert send(api, {**DECISION, "account_ref": "evt"}).status_code == 201
+
+
+def test_a_deny_by_staff_is_not_refused_for_digits_in_the_portals_own_source_id(officer):
+    # That source id ends in the time.
+    account_ref = f"{timezone.now():%Y%m}"
+    factories.add_member(account_ref)
+    member = AccountReference.objects.get(account_ref=account_ref).member
+
+    deny_for_member(member=member, purpose="generative-ai", actor=officer, reason="by phone")
+
+    assert account_ref in Decision.objects.get().source_id
+    assert Consent.objects.get().choice == "deny"
 
 
 def test_five_minutes_of_clock_skew_are_forgiven(api):
