@@ -139,6 +139,7 @@ ADMIN_MODELS = {
             "cancel": both("E"),
             "rename": both("E"),
             "verify": both("A"),
+            "withdrawn": {"GET": "OECA"},
             "explain": {"POST": "OEA"},
         },
     ),
