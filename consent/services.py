@@ -98,7 +98,7 @@ class DecisionInput:
         """
         return (
             self.channel != Channel.STAFF
-            and len(self.account_ref) >= 4
+            and len(self.account_ref) >= 8
             and self.account_ref.casefold() in self.source_id.casefold()
         )
 

@@ -114,7 +114,7 @@ BROKEN = [
     ({"account_ref": ["acc"]}, "account_ref", "invalid"),
     ({"account_ref": None}, "account_ref", "null"),
     ({"source_id": "a\tb"}, "source_id", "invalid"),
-    ({"source_id": "evt-ACC-1-off"}, "source_id", "invalid"),
+    ({"account_ref": "acc-2041", "source_id": "evt-ACC-2041-off"}, "source_id", "invalid"),
     ({"decided_at": "yesterday"}, "decided_at", "invalid"),
     ({"decided_at": "2025-11-03T09:30:00"}, "decided_at", "invalid"),
     ({"decided_at": "2025-02-30T09:30:00Z"}, "decided_at", "invalid"),

@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from consent import services
 from portal.errors import PortalError
 
+
 class Command(BaseCommand):
     help = __doc__
 
