@@ -340,9 +340,9 @@ def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
         "admin/training_runs/run/withdrawn.html",
         title=f"Withdrawn since {run.reference} was frozen",
         run=run,
-        manifest=manifest,
+        included=f"{since.population:,}",
         shares=rows,
-        withdrawn=since.population - len(since.included),
+        withdrawn=f"{since.population - len(since.included):,}",
         back=url_of(run),
     )
 
