@@ -12,7 +12,7 @@ from consent import countries, members
 from consent import services as consent
 from consent.choices import PURPOSES, Channel, Choice, Control, Status
 from consent.members import Facts
-from consent.models import Member
+from consent.models import Member, Suppression
 from objections import services as objections
 from objections.choices import Effect
 from objections.models import Objection
@@ -122,6 +122,7 @@ def check(answer: Answer) -> None:
     if planted.keys() != applicable:
         missing = ", ".join(sorted(applicable - planted.keys()))
         raise FreezeRefused(f"No canary for {missing}: run `manage.py plant_canaries`.")
+    _check_key(planted["erased"])
     for code, number in planted.items():
         expected = {code}
         if code == "opted_out" and PURPOSES[answer.question.purpose].control != Control.SETTING:
@@ -133,3 +134,10 @@ def check(answer: Answer) -> None:
                 f"The canary for {code} is out for {answer.reasons(number) or 'nothing'}"
                 f" instead of {sorted(expected)}: a rule leaves out too few or too many."
             )
+
+
+def _check_key(erased: int) -> None:
+    """With another SUPPRESSION_KEY nobody who was erased would be recognised: they could come back."""
+    kept = Suppression.objects.values_list("account_hash", flat=True).get(member=erased)
+    if kept != members.suppression_hash(f"{members.CANARY_PREFIX}erased"):
+        raise FreezeRefused("SUPPRESSION_KEY is not the one that accounts were erased under.")

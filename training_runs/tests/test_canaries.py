@@ -5,7 +5,8 @@ from consent.models import Member
 from portal import ledger
 from tools import factories
 from training_runs import canaries, eligibility, services
-from training_runs.models import Canary
+from training_runs.errors import FreezeRefused
+from training_runs.models import Canary, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -94,3 +95,15 @@ def test_purpose_that_comes_later_gets_its_canaries(officer, second_officer, eng
 
     for purpose in Purpose.values:
         assert factories.freeze(engineer, purpose=purpose).included == 1
+
+
+def test_another_suppression_key_stops_the_freeze(officer, second_officer, engineer, settings):
+    factories.open_world(officer, second_officer)
+    factories.add_members(1)
+    run = services.start(run=factories.register(engineer), actor=engineer)
+    settings.SUPPRESSION_KEY = "another"
+
+    with pytest.raises(FreezeRefused, match="SUPPRESSION_KEY"):
+        services.freeze(run.pk)
+
+    assert Run.objects.get(pk=run.pk).state == "requested"
