@@ -59,17 +59,8 @@ class MemberAdmin(HistoryModelAdmin):
             return "not known"
         return f"{countries.name(member.country)} ({member.country})"
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        member = self.get_object(request, object_id)
-        return super().change_view(
-            request, object_id, form_url, {**(extra_context or {}), "member": member}
-        )
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"member": row}
 
     def read_subject(self, row: Any) -> str:
         return f"member:{row.pk}"
@@ -155,21 +146,8 @@ class ProposalAdmin(SealedModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm(f"consent.add_{self.opts.model_name}")
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        row = self.get_object(request, object_id)
-        waits = row is not None and row.needs_approval and not hasattr(row, "review")
-        return super().change_view(
-            request,
-            object_id,
-            form_url,
-            {**(extra_context or {}), "waits": waits},
-        )
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {"waits": row.needs_approval and not hasattr(row, "review")}
 
     @admin.display(description="proposed by")
     def proposer(self, row: Any) -> str:

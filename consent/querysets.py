@@ -20,9 +20,6 @@ class MemberQuerySet(TrackedQuerySet):
         """Members we know enough about to let them in: open, of known age and known country."""
         return self.filter(COMPLETE)
 
-    def incomplete(self) -> "MemberQuerySet":
-        return self.filter(~Q(status=Status.OPEN) | Q(adult_on__isnull=True) | Q(country=UNKNOWN))
-
     def closed(self) -> "MemberQuerySet":
         """Closed accounts, and accounts no import has told us to be open."""
         return self.exclude(status=Status.OPEN).exclude(status=Status.ERASED)

@@ -231,14 +231,22 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        context = dict(extra_context or {})
+        row = self.get_object(request, object_id)
+        if row is not None and self.has_view_permission(request, row):
+            self.record_look(request, row)
+            context |= self.page_context(request, row)
+        return super().change_view(request, object_id, form_url, context)
+
+    def record_look(self, request: HttpRequest, row: Any) -> None:
+        """Put the look at a row on record, before anything of it is shown."""
         if self.read_on_record:
-            row = self.get_object(request, object_id)
-            if row is not None and self.has_view_permission(request, row):
-                subject = self.read_subject(row)
-                record_read(
-                    staff(request), f"{self.opts.model_name}.read", subject, purpose="admin"
-                )
-        return super().change_view(request, object_id, form_url, extra_context)
+            kind = f"{self.opts.model_name}.read"
+            record_read(staff(request), kind, self.read_subject(row), purpose="admin")
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What the row's template needs beside its fields."""
+        return {}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -97,20 +97,12 @@ class RunAdmin(HistoryModelAdmin):
     ) -> HttpResponse:
         return admin_views.register_run(request)
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        context = dict(extra_context or {})
-        run = self.get_object(request, object_id)
-        if run is not None and self.has_view_permission(request, run):
-            if hasattr(run, "manifest"):
-                record_read(staff(request), "manifest.read", run.reference, purpose="admin")
-            context |= admin_views.run_context(request, run)
-        return super().change_view(request, object_id, form_url, context)
+    def record_look(self, request: HttpRequest, row: Any) -> None:
+        if hasattr(row, "manifest"):
+            record_read(staff(request), "manifest.read", row.reference, purpose="admin")
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return admin_views.run_context(request, row)
 
     @admin.action(description="Verify the manifests again", permissions=["verify"])
     def verify_again(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
@@ -166,17 +158,8 @@ class ManifestAdmin(ReadOnlyModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return Manifest.objects.with_agreement().select_related("run")
 
-    def change_view(
-        self,
-        request: HttpRequest,
-        object_id: str,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        manifest = self.get_object(request, object_id)
-        if manifest is not None and self.has_view_permission(request, manifest):
-            record_read(staff(request), "manifest.read", manifest.run.reference, purpose="admin")
-        return super().change_view(request, object_id, form_url, extra_context)
+    def record_look(self, request: HttpRequest, row: Any) -> None:
+        record_read(staff(request), "manifest.read", row.run.reference, purpose="admin")
 
     @admin.display(description="run")
     def run_link(self, manifest: Manifest) -> SafeString:
