@@ -32,19 +32,30 @@ SHOWN_ROWS = 50
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
-    "canary.opened", "canary.planted", "consent.decision", "consent.decisions", "manifest.differs",
-    "manifest.verified", "member.erased", "members.imported", "notice.approved", "notice.proposed",
-    "notice.rejected", "objection.received", "objection.settled", "rule.approved", "rule.proposed",
-    "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen", "run.registered",
-    "run.renamed", "run.requested", "token.issued", "token.revoked", "user.changed",
-    "verification.requested",
+    "canary.opened", "canary.planted", "consent.decision", "consent.decisions", "letter.cancelled",
+    "letter.failed", "letter.repeated", "letter.requeued", "letter.sent", "letter.template_changed",
+    "manifest.differs", "manifest.verified", "member.erased", "members.imported", "notice.approved",
+    "notice.proposed", "notice.rejected", "objection.address_confirmed",
+    "objection.address_corrected", "objection.approved", "objection.assigned", "objection.attached",
+    "objection.confirmed", "objection.country_corrected", "objection.decided",
+    "objection.extension_asked", "objection.identity_answered", "objection.identity_asked",
+    "objection.identity_waived", "objection.incident_found", "objection.linked",
+    "objection.matched", "objection.noted", "objection.planted", "objection.proposed",
+    "objection.receipt_corrected", "objection.received", "objection.released", "objection.returned",
+    "objection.review_begun", "objection.words_erased", "rule.approved", "rule.proposed",
+    "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
+    "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
+    "user.changed", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
-    "consent.listed", "consent.read", "decision.listed", "decision.read", "entry.listed", "entry.read",
-    "manifest.archive", "manifest.members", "manifest.read", "manifest.withdrawn",
-    "member.history_read", "member.listed", "member.read", "member.standing", "objection.history_read",
-    "objection.listed", "objection.read", "run.explained", "ticket.history_read",
-    "ticket.listed", "ticket.read",
+    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
+    "entry.listed", "entry.read", "incident.listed", "incident.read", "letter.history_read",
+    "letter.listed", "letter.read", "manifest.archive", "manifest.members", "manifest.read",
+    "manifest.withdrawn", "member.history_read", "member.listed", "member.objections",
+    "member.read", "member.setting_link", "member.standing", "objection.history_read",
+    "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
+    "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
+    "ticket.progress", "ticket.read",
 ]  # fmt: skip
 
 
@@ -154,19 +165,22 @@ else:
 
 
 class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
-    """People and service accounts. Nobody is deleted: the ledger names them. Roles are the only rights."""
+    """People and service accounts. Nobody is deleted: the ledger names them. Roles are the only rights.
+
+    The ledger keeps that an e-mail address changed, not what it is: only the digest of the desk uses it.
+    """
 
     list_display = ["username", "roles", "is_active", "is_staff", "last_login"]
     list_filter = ["groups", "is_active"]
     search_fields = ["username"]
     filter_horizontal: ClassVar[list[str]] = []
     fieldsets = [
-        (None, {"fields": ["username", "password"]}),
+        (None, {"fields": ["username", "email", "password"]}),
         ("Roles", {"fields": ["groups", "is_active", "is_staff"]}),
         ("Times", {"fields": ["last_login", "date_joined"]}),
     ]
     add_fieldsets = [
-        (None, {"fields": ["username", "usable_password", "password1", "password2"]}),
+        (None, {"fields": ["username", "email", "usable_password", "password1", "password2"]}),
         ("Roles", {"fields": ["groups", "is_staff"]}),
     ]
     readonly_fields = ["last_login", "date_joined"]

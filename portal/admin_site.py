@@ -16,7 +16,8 @@ from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -106,8 +107,11 @@ class VersionedForm(forms.Form):
 
     def look_again(self, version: int) -> None:
         """After a stale edit: keep what was typed, and let the next attempt be about the row as it is now."""
-        typed = {name: self.data[name] for name in self.data}
-        self.data = {**typed, self.add_prefix("version"): version}
+        # A field may have several values.
+        data = QueryDict(mutable=True)
+        data.update(self.data)
+        data[self.add_prefix("version")] = str(version)
+        self.data = data
 
 
 class CappedPaginator(AnyPaginator):
@@ -119,7 +123,8 @@ class CappedPaginator(AnyPaginator):
     def _counted(self) -> int:
         rows = self.object_list
         if isinstance(rows, QuerySet):
-            return rows.order_by()[: self.MOST + 1].count()
+            # By the key alone: what a row is annotated with is not worked out to count it.
+            return rows.order_by().values("pk")[: self.MOST + 1].count()
         return len(rows)
 
     @property
@@ -135,7 +140,7 @@ class CappedPaginator(AnyPaginator):
 class PortalModelAdmin(ModelAdmin):
     """Nothing can be deleted, an action names its permission, and the ledger is the only log."""
 
-    pages: Sequence[tuple[str, Callable[..., HttpResponse], str]] = ()
+    pages: Sequence[tuple[str, Callable[..., HttpResponseBase], str]] = ()
     """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
     has_history = False
     view_on_site = False

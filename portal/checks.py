@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core import checks
 
 from portal.append_only import missing_guards
@@ -35,3 +36,21 @@ def require_triggers() -> None:
             f"The portal does not start: {len(missing)} database guards are missing"
             f" ({', '.join(missing[:3])}). Run `manage.py migrate`, then `manage.py check --database default`."
         )
+
+
+_GOES_NOWHERE = ("console", "dummy", "filebased", "locmem")
+
+
+@checks.register()
+def letters_leave(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """A letter that only seems to leave would take effect all the same: restrictions would end by it."""
+    kind = settings.EMAIL_BACKEND.split(".")[-2]
+    if settings.DEVELOPMENT or kind not in _GOES_NOWHERE:
+        return []
+    return [
+        checks.Error(
+            "EMAIL_URL sends letters nowhere, and they would count as sent.",
+            hint="Name a mail server: smtp+tls://user:password@host:port.",
+            id="portal.E002",
+        )
+    ]

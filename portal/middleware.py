@@ -9,6 +9,7 @@ import structlog
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from portal import api
 
@@ -67,10 +68,17 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
     if not (length.isascii() and length.isdecimal()):
         return _say(request, 400, "Content-Length is not a number.", "bad_content_length")
     if len(length) > 15 or int(length) > settings.MAX_BODY_BYTES:
-        return _say(
-            request, 413, f"The body is larger than {settings.MAX_BODY_BYTES} bytes.", "too_large"
-        )
+        return _too_large(request)
     return None
+
+
+def _too_large(request: HttpRequest) -> HttpResponse:
+    if api.in_api(request):
+        return api.problem(
+            413, f"The body is larger than {settings.MAX_BODY_BYTES} bytes.", name="too_large"
+        )
+    # Who sent it filled in a form with files: a person, who wants to know how not to lose what they typed.
+    return render(request, "413.html", {"most": settings.MAX_BODY_BYTES}, status=413)
 
 
 def _say(request: HttpRequest, status: int, sentence: str, code: str) -> HttpResponse:

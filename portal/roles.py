@@ -14,6 +14,13 @@ PRODUCT = "Product service"
 
 _RUNS = ["training_runs.view_run", "training_runs.view_manifest", "training_runs.view_verification"]
 _RULES = ["consent.view_notice", "consent.view_regionrule", "consent.view_review"]
+_TICKETS = [
+    "objections.view_ticket",
+    "objections.view_objection",
+    "objections.view_letter",
+    "objections.view_proposal",
+    "objections.view_incident",
+]
 
 ROLES: dict[str, list[str]] = {
     PRIVACY_OFFICER: [
@@ -26,8 +33,11 @@ ROLES: dict[str, list[str]] = {
         "consent.view_accountreference",
         "consent.view_decision",
         "consent.view_consent",
-        "objections.view_ticket",
-        "objections.view_objection",
+        *_TICKETS,
+        "objections.work_ticket",
+        "objections.view_requester",
+        "objections.view_lettertemplate",
+        "objections.add_lettertemplate",
         "training_runs.explain_run",
         *_RUNS,
         "training_runs.view_finding",
@@ -48,8 +58,8 @@ ROLES: dict[str, list[str]] = {
         "consent.view_member",
         "consent.view_decision",
         "consent.view_consent",
-        "objections.view_ticket",
-        "objections.view_objection",
+        *_TICKETS,
+        "objections.view_lettertemplate",
         "portal.view_entry",
         "portal.view_accessrecord",
         "training_runs.view_finding",
@@ -69,7 +79,7 @@ ROLES: dict[str, list[str]] = {
         "portal.delete_servicetoken",
     ],
     # The product's own service: it tells us what members decide and shows them where they stand.
-    PRODUCT: ["consent.record_decision", "consent.view_standing"],
+    PRODUCT: ["consent.record_decision", "consent.view_standing", "objections.file_ticket"],
 }
 
 

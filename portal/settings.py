@@ -13,14 +13,27 @@
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
+| PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote |
 | SECURE_SSL_REDIRECT | true in production | send plain HTTP to HTTPS |
 | CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
+| PUBLIC_URL | http://127.0.0.1:8000 in development | where members reach the portal: the links in letters |
+| MEMBER_PAGES | true | serve the setting page and the objection form; false for companies that only use the API |
+| MEMBER_LINK_MINUTES | 10 | how long a link to the setting page can be opened |
+| EMAIL_URL | files in the data directory in development | `smtp+tls://user:password@host:port`; letters leave by it |
+| CONTROLLER_NAME, CONTROLLER_CONTACT | an example in development | who answers objections, and the address people write to |
+| CONTROLLER_TIME_ZONE | Europe/Dublin | where the establishment that answers is: its day is the day of receipt |
+| IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
+| CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
+| OBJECTION_RETENTION_DAYS | 1095 | after so many days the personal data of a closed ticket is erased |
+| FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
 from pathlib import Path
 from typing import Any
+from zoneinfo import available_timezones
 
 import environ
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
 from portal import logs
@@ -38,14 +51,18 @@ DEVELOPMENT = PORTAL_ENV == "development"
 DEBUG = False
 
 
-def _secret(name: str) -> str:
-    """A secret has a default in development only."""
+def _needed(name: str, in_development: str) -> str:
+    """What nobody can guess for a production has a default in development only."""
     value: str = env.str(name, "")
     if value:
         return value
     if DEVELOPMENT:
-        return f"development-only-{name.lower()}-never-use-this-with-real-members"
+        return in_development
     raise ImproperlyConfigured(f"{name} is not set. Set it, or PORTAL_ENV=development for a trial.")
+
+
+def _secret(name: str) -> str:
+    return _needed(name, f"development-only-{name.lower()}-never-use-this-with-real-members")
 
 
 SECRET_KEY = _secret("SECRET_KEY")
@@ -53,6 +70,7 @@ SUPPRESSION_KEY = _secret("SUPPRESSION_KEY")
 
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 MANIFEST_DIR = DATA_DIR / "manifests"
+ATTACHMENT_DIR = DATA_DIR / "attachments"
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "testserver"] if DEVELOPMENT else []
@@ -83,8 +101,8 @@ MIDDLEWARE = [
     "portal.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "portal.middleware.RefuseUnreadableMiddleware",
     "csp.middleware.CSPMiddleware",
+    "portal.middleware.RefuseUnreadableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -147,6 +165,28 @@ FORMAT_MODULE_PATH = "portal.formats"
 # --- Members, decisions -------------------------------------------------------------------------
 GPC_IMPLIES_DENY = env.bool("GPC_IMPLIES_DENY", False)
 
+# --- Member pages, objections, letters ----------------------------------------------------------
+MEMBER_PAGES = env.bool("MEMBER_PAGES", True)
+MEMBER_LINK_MINUTES = env.int("MEMBER_LINK_MINUTES", 10)
+PUBLIC_URL = _needed("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+CONTROLLER_NAME = _needed("CONTROLLER_NAME", "Example Network Ireland")
+CONTROLLER_CONTACT = _needed("CONTROLLER_CONTACT", "privacy@example.org")
+CONTROLLER_TIME_ZONE = env.str("CONTROLLER_TIME_ZONE", "Europe/Dublin")
+if CONTROLLER_TIME_ZONE not in available_timezones():
+    raise ImproperlyConfigured(
+        f"CONTROLLER_TIME_ZONE={CONTROLLER_TIME_ZONE!r}: a name like Europe/Dublin."
+    )
+IDENTITY_PROMPT_DAYS = env.int("IDENTITY_PROMPT_DAYS", 7)
+CONFIRMATION_DAYS = env.int("CONFIRMATION_DAYS", 7)
+OBJECTION_RETENTION_DAYS = env.int("OBJECTION_RETENTION_DAYS", 3 * 365)
+FLOOD_PER_ADDRESS = env.int("FLOOD_PER_ADDRESS", 5)
+FLOOD_PER_NETWORK = env.int("FLOOD_PER_NETWORK", 50)
+# Sets EMAIL_BACKEND, EMAIL_HOST and what else the address says.
+globals().update(env.email_url_config(_needed("EMAIL_URL", "filemail://")))
+EMAIL_FILE_PATH = str(DATA_DIR / "mail")
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = CONTROLLER_CONTACT
+
 # --- Celery: a hint, never the truth (the run row is the queue) ---------------------------------
 BROKER_SOCKET = DATA_DIR / "run" / "valkey.sock"
 REDIS_URL = env.str("REDIS_URL", "")
@@ -176,6 +216,13 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "training_runs.tasks.sweep", "schedule": SWEEP_SECONDS},
+    "letters": {"task": "objections.tasks.send_letters", "schedule": SWEEP_SECONDS},
+    "daily": {"task": "objections.tasks.daily", "schedule": crontab(hour="5", minute="30")},
+    # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
+    "digests": {
+        "task": "objections.tasks.send_digests",
+        "schedule": crontab(hour="6-10", minute="0,30"),
+    },
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
 
@@ -213,6 +260,7 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
 )
+PROXY_HOPS = env.int("PROXY_HOPS", 1 if SECURE_PROXY_SSL_HEADER else 0)
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
@@ -271,6 +319,9 @@ SPECTACULAR_SETTINGS = {
         "Rule": "consent.choices.Rule",
         "DataCategory": "consent.choices.DataCategory",
         "RunState": "training_runs.choices.RunState",
+        "ObjectionKind": "objections.choices.Kind",
+        "ObjectionState": "objections.choices.State",
+        "Effect": "objections.choices.Effect",
     },
 }
 

@@ -17,6 +17,8 @@ LONGEST_DAYS = 365
 SCOPES = {
     "decisions:write": "Record what members decided.",
     "members:read": "Ask where a member stands, and why a member is in or out of a run.",
+    "objections:write": "File objections.",
+    "objections:read": "Ask how far an objection is.",
     "rules:read": "Read region rules and notices.",
     "runs:read": "Read runs and preview them.",
     "runs:write": "Register, start, complete and cancel runs.",

@@ -8,6 +8,7 @@ from portal.admin import site
 
 api_v1: list[URLPattern | URLResolver] = [
     path("", include("consent.urls")),
+    path("", include("objections.urls")),
     path("", include("training_runs.urls")),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     path("docs/", schema.DocsView.as_view(), name="docs"),
@@ -19,6 +20,8 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", include((api_v1, "api"))),
     path("admin/", site.urls),
+    path("", include("consent.page_urls")),
+    path("", include("objections.page_urls")),
 ]
 
 handler400 = "portal.api.bad_request"

@@ -7,20 +7,24 @@ A letter in the table means: let in. Everybody else gets 401, 403, 404 or 405, o
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
 from django.urls import get_resolver, resolve, reverse
 from django.urls.resolvers import URLResolver
 
 from consent.models import Notice, RegionRule
-from portal import tokens
+from objections import closing, letters, uploads
+from objections import services as objections
+from objections.letter_texts import built_in
+from objections.models import Incident, Ticket
+from portal import ledger, tokens
 from portal.access import record_read
 from tools import factories
 from training_runs import services
@@ -53,6 +57,10 @@ PAGES = {
     "api:decisions": {"POST": "P"},
     "api:decisions-bulk": {"POST": "P"},
     "api:member-standing": {"POST": "P"},
+    "api:member-setting-link": {"POST": "P"},
+    "api:objections": {"POST": "P"},
+    "api:objection-detail": {"GET": "P"},
+    "api:member-objections": {"POST": "P"},
     "api:region-rules": {"GET": "OECA", "POST": "O"},
     "api:region-rule-review": {"POST": "O"},
     "api:notices": {"GET": "OECA", "POST": "O"},
@@ -69,6 +77,13 @@ PAGES = {
     "api:run-archive": {"GET": "EA"},
     "api:run-members-csv": {"GET": "E"},
     "api:run-members-parquet": {"GET": "E"},
+    # Nobody but a member who came by a link from the product (consent.tests.test_member_links).
+    "setting": {},
+    "setting-link": {},
+    # A forged link is answered like an old one.
+    "objection": {"GET": EVERYBODY, "POST": EVERYBODY},
+    "objection-filed": {"GET": EVERYBODY},
+    "objection-confirm": {"GET": EVERYBODY, "POST": EVERYBODY},
 }
 
 # Django's admin answers any other method as it answers GET, so two are asked there.
@@ -83,6 +98,7 @@ ADMIN_PAGES = {
     "admin:autocomplete": {},
     # Leads to an object's page, which asks again.
     "admin:view_on_site": {"GET": SIGNED_IN, "POST": SIGNED_IN},
+    "admin:objections_figures": {"GET": "OA"},
     "admin:app_list": {"GET": "AD", "POST": "AD"},
     "admin:(?P<url>.*)$": {},
 }
@@ -118,6 +134,13 @@ def both(who: str) -> dict[str, str]:
     return {"GET": who, "POST": who}
 
 
+TICKET_ACTS = [
+    "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
+    "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
+    "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
+    "review", "note", "attach", "erase",
+]  # fmt: skip
+
 ADMIN_MODELS = {
     "consent.member": Model(
         "OA", has_history=True, pages={"look_up": both("O"), "deny": both("O")}
@@ -128,8 +151,37 @@ ADMIN_MODELS = {
         "OECA", add="O", pages={"today": {"GET": "OECA"}, "review": both("O")}
     ),
     "consent.notice": Model("OECA", add="O", pages={"review": both("O")}),
-    "objections.ticket": Model("OA", has_history=True),
+    "objections.ticket": Model(
+        "OA",
+        add="O",
+        has_history=True,
+        pages={
+            **dict.fromkeys(TICKET_ACTS, both("O")),
+            "attachment": {"GET": "O"},
+            "letter": {"GET": "O"},
+            "letter_text": {"GET": "O"},
+            "letter_again": both("O"),
+            "letter_repeat": both("O"),
+            "letter_posted": both("O"),
+            "look_up": both("O"),
+            "export": {"GET": "OA"},
+            "take_one": {"POST": "O"},
+            "bulk": {"POST": "O"},
+        },
+    ),
     "objections.objection": Model("OA", has_history=True),
+    "objections.lettertemplate": Model(
+        "OA",
+        pages={
+            "changelist": {"GET": "OA"},
+            "kind": {"GET": "OA"},
+            "edit": both("O"),
+            "version": {"GET": "OA"},
+        },
+    ),
+    "objections.letter": Model("OA", has_history=True),
+    "objections.proposal": Model("OA"),
+    "objections.incident": Model("OA"),
     "training_runs.run": Model(
         "OECA",
         add="EC",
@@ -159,6 +211,7 @@ BODIES = {
     "api:run-complete": {"trained_digest": "0" * 64},
     "api:run-cancel": {"reason": "test"},
     "api:run-explanation": {"account_ref": "acc-0"},
+    "api:member-objections": {"account_ref": "acc-0"},
 }
 
 # --- Walking and asking -------------------------------------------------------------------------
@@ -210,6 +263,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.open_world(officer, second_officer)
     factories.add_members(2)
     factories.decide("acc-1", "deny", actor="test")
+    fill_desk(factories.objection("acc-1"), officer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer)
     services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
@@ -218,11 +272,38 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     return manifest.run
 
 
+def fill_desk(ticket: Ticket, officer: User) -> None:
+    """A row of what else the desk keeps."""
+    closing.propose_withdrawal(
+        ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
+    )
+    objections.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
+    letters.save_template(
+        kind="upheld",
+        text=replace(built_in("upheld"), subject="{{ reference }}"),
+        version=0,
+        actor=officer,
+        reason="test",
+    )
+    with ledger.entry("test.incident", actor="test"):
+        Incident(
+            ticket=ticket,
+            run="TR-2026-000001",
+            purpose="safety",
+            received_at=ticket.received_at,
+            frozen_at=ticket.received_at,
+        ).save()
+
+
 def address(name: str, run: Run) -> str:
     if name == "api:region-rule-review":
         return reverse(name, args=[RegionRule.objects.first().pk])
     if name == "api:notice-review":
         return reverse(name, args=[Notice.objects.get().version])
+    if name == "api:objection-detail":
+        return reverse(name, args=[Ticket.objects.worked().latest("pk").reference])
+    if name in ("setting-link", "objection-confirm"):
+        return reverse(name, args=["forged"])
     return reverse(name, args=[run.reference] if name.startswith("api:run-") else [])
 
 
@@ -303,8 +384,18 @@ def test_who_is_let_into_the_pages_of_a_model(people, run):
 
 
 def page_of(label: str, name: str, page: str, row: Any) -> str:
-    if page in ("changelist", "add", "today", "look_up"):
+    if page in ("changelist", "add", "today", "look_up", "export", "take_one"):
         return reverse(name)
+    if page == "bulk":
+        return reverse(name, args=["take"])
+    if page.startswith("letter"):
+        return reverse(name, args=[row.letters.first().pk])
+    if page == "attachment":
+        return reverse(name, args=[row.attachments.first().pk])
+    if page in ("kind", "edit"):
+        return reverse(name, args=[row.kind])
+    if page == "version":
+        return reverse(name, args=[row.kind, row.number])
     if page == "simple_history":
         return reverse(name, args=[row.pk, row.history.first().pk])
     if page.startswith("<"):

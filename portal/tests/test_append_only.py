@@ -1,5 +1,6 @@
 """The database itself refuses what may not change, by any statement, on both engines."""
 
+import datetime as dt
 import importlib
 import io
 import sys
@@ -10,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from consent import services as consent
-from objections import services as objections
+from objections import letter_texts, letters
 from portal import celery
 from portal.access import record_read
 from portal.append_only import guarded_models, missing_guards, trigger_name
@@ -36,8 +37,14 @@ def rows_everywhere(officer, second_officer, engineer, product) -> None:
     manifest = runs.freeze(run.pk)
     runs.verify(manifest)
     runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
-    objections.receive(
-        member=None, purposes=["safety"], received_at=factories.timezone.now(), actor=officer
+    ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
+    factories.withdraw(ticket, officer, second_officer)
+    letters.save_template(
+        kind="upheld",
+        text=letter_texts.Text("Upheld", letter_texts.built_in("upheld").body),
+        version=0,
+        actor=officer,
+        reason="test",
     )
     record_read(officer, "test.read", "test:1")
 

@@ -17,8 +17,12 @@ PAGE = (Path(settings.BASE_DIR) / "docs/ledger.md").read_text()
 TABLES = dict(re.findall(r"^\| `([a-z_]+\.[a-z]+)` \| `([a-z_]+)` \|$", PAGE, re.MULTILINE))
 
 # What PostgreSQL's driver gives as Python objects, SQLite's gives as text and numbers.
-FLAGS = {"evidence_only", "needs_approval", "privacy_signal"}
-JSON = {"countries", "data_categories", "detail", "header", "purposes"}
+FLAGS = {
+    "evidence_only", "is_authenticated", "is_set_aside", "needs_approval", "privacy_signal",
+}  # fmt: skip
+JSON = {
+    "also", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
+}  # fmt: skip
 TIMES = re.compile(r".*_at|history_date")
 
 
@@ -85,6 +89,9 @@ def test_leaves_and_root_are_recomputed_by_what_the_page_says(
     factories.add_members(20)
     factories.decide("acc-1", "deny", actor=product)
     factories.freeze(engineer)
+    factories.send_letters(
+        factories.withdraw(factories.objection("acc-2"), officer, second_officer)
+    )
 
     written: dict[int, dict[str, list[dict]]] = {}
     for name, table in TABLES.items():

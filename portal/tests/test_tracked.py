@@ -7,10 +7,7 @@ from django.apps import apps
 from django.db import connection, transaction
 from django.db.models import F
 
-from consent.choices import Purpose
-from consent.models import Decision, Member
-from objections import services as objections
-from objections.choices import Effect
+from consent.models import Decision
 from objections.models import Objection, Ticket
 from portal import ledger
 from portal.errors import AppendOnlyViolation, LedgerError, NoOpenEntry
@@ -58,25 +55,13 @@ def _live(officer, second_officer, engineer, product) -> None:
             runs.cancel(run=open_runs.pop(), actor=engineer, reason="test")
 
     def receive():
-        member = Member.objects.get(pk=chance.randrange(1, 21))
-        tickets.append(
-            objections.receive(
-                member=member,
-                purposes=[Purpose.GENERATIVE_AI],
-                received_at=factories.timezone.now(),
-                actor=officer,
-            )
-        )
+        tickets.append(factories.objection(f"acc-{chance.randrange(20)}"))
 
     def settle():
-        if tickets:
-            objections.settle(
-                ticket=tickets.pop(),
-                purpose=Purpose.GENERATIVE_AI,
-                effect=chance.choice([Effect.UPHELD, Effect.LIFTED]),
-                actor=officer,
-                reason="test",
-            )
+        if tickets and chance.random() < 1 / 2:
+            factories.uphold(tickets.pop(), officer)
+        elif tickets:
+            factories.send_letters(factories.withdraw(tickets.pop(), officer, second_officer))
 
     for _ in range(60):
         chance.choice([decide, register, rename, freeze, cancel, receive, settle])()

@@ -4,7 +4,9 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.core.validators import validate_email
 
 from portal import ledger, roles
 
@@ -15,9 +17,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
         parser.add_argument("--role", required=True, choices=sorted(roles.ROLES))
+        parser.add_argument(
+            "--email", default="", help="Where the daily digest of the objection desk goes."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         username, role = options["username"], options["role"]
+        email = options["email"]
+        if email:
+            try:
+                validate_email(email)
+            except ValidationError as error:
+                raise CommandError("--email is no e-mail address.") from error
         if User.objects.filter(username=username).exists():
             raise CommandError(f"There is a user {username} already; roles change in the admin.")
         with ledger.entry(
@@ -26,6 +37,6 @@ class Command(BaseCommand):
             subject=username[:100],
             reason=f"Added. Roles now: {role}. Active.",
         ):
-            user = User.objects.create_user(username, is_staff=True)
+            user = User.objects.create_user(username, email, is_staff=True)
             user.groups.add(Group.objects.get(name=role))
         self.stdout.write(f"{username} is {role}. Next: manage.py changepassword {username}")
