@@ -1,3 +1,5 @@
+"""The words of the objection desk, and the one map of its states."""
+
 from django.db import models
 
 
@@ -7,3 +9,125 @@ class Effect(models.TextChoices):
     RESTRICTING = "restricting", "out while it is examined"
     UPHELD = "upheld", "out for good"
     LIFTED = "lifted", "no effect"
+
+
+class Outcome(models.TextChoices):
+    """What was decided on one purpose. The effect follows: of anything but UPHELD, when the letter is sent."""
+
+    UPHELD = "upheld", "upheld"
+    REFUSED = "refused", "refused"
+    DUPLICATE = "duplicate", "closed as a duplicate"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    UNIDENTIFIED = "unidentified", "closed without identity"
+
+
+class State(models.TextChoices):
+    """Where a ticket stands. The last five are final: a closed ticket is not reopened."""
+
+    RECEIVED = "received", "received"
+    IDENTITY_CHECK = "identity_check", "identity asked for"
+    IN_REVIEW = "in_review", "in review"
+    EXTENDED = "extended", "extended"
+    UPHELD = "upheld", "upheld"
+    PARTLY_UPHELD = "partly_upheld", "partly upheld"
+    REFUSED = "refused", "refused"
+    WITHDRAWN = "withdrawn", "withdrawn"
+    CLOSED_UNIDENTIFIED = "closed_unidentified", "closed, not identified"
+
+
+_DECIDED = frozenset({State.UPHELD, State.PARTLY_UPHELD, State.REFUSED, State.WITHDRAWN})
+NEXT_STATES: dict[str, frozenset[State]] = {
+    State.RECEIVED: frozenset({State.IDENTITY_CHECK, State.IN_REVIEW, State.WITHDRAWN}),
+    State.IDENTITY_CHECK: frozenset({State.IN_REVIEW, State.CLOSED_UNIDENTIFIED, State.WITHDRAWN}),
+    State.IN_REVIEW: _DECIDED | {State.EXTENDED},
+    State.EXTENDED: _DECIDED,
+    State.UPHELD: frozenset(),
+    State.PARTLY_UPHELD: frozenset(),
+    State.REFUSED: frozenset(),
+    State.WITHDRAWN: frozenset(),
+    State.CLOSED_UNIDENTIFIED: frozenset(),
+}
+"""Every move there is; one that is not here is refused."""
+
+OPEN_STATES = [state for state in State if NEXT_STATES[state]]
+FINAL_STATES = [state for state in State if not NEXT_STATES[state]]
+
+
+class Kind(models.TextChoices):
+    """Which right the person uses."""
+
+    OBJECTION = "objection", "objection (GDPR Art. 21)"
+    RESTRICTION = "restriction", "restriction (GDPR Art. 18)"
+
+
+class Channel(models.TextChoices):
+    """The way a ticket reached us."""
+
+    FORM = "form", "the portal's form"
+    PRODUCT = "product", "the product"
+    EMAIL = "email", "e-mail, keyed in by staff"
+    PAPER = "paper", "paper, keyed in by staff"
+
+
+UNPROVEN = (Channel.FORM, Channel.PRODUCT)
+"""Where nobody of ours saw who files: unless the product vouches for them, we ask to confirm the address."""
+
+
+class Regime(models.TextChoices):
+    """Whose law sets the clock."""
+
+    EU = "eu", "EU (GDPR)"
+    UK = "uk", "United Kingdom (UK GDPR)"
+    US_CA = "us-ca", "California (CCPA)"
+    CH = "ch", "Switzerland (FADP)"
+
+
+class ExtensionReason(models.TextChoices):
+    """The only grounds for taking longer (GDPR Art. 12(3)); a backlog is none."""
+
+    COMPLEXITY = "complexity", "the request is complex"
+    NUMBER = "number", "the number of requests by this person"
+
+
+class LetterKind(models.TextChoices):
+    CONFIRMATION = "confirmation", "confirmation link"
+    ACKNOWLEDGEMENT = "acknowledgement", "acknowledgement"
+    IDENTITY_REQUEST = "identity_request", "identity request"
+    EXTENSION = "extension", "extension notice"
+    UPHELD = "upheld", "outcome: upheld"
+    PARTLY_UPHELD = "partly_upheld", "outcome: partly upheld"
+    REFUSED = "refused", "outcome: refused"
+    WITHDRAWN = "withdrawn", "outcome: withdrawn"
+    CLOSED_UNIDENTIFIED = "closed_unidentified", "outcome: closed, not identified"
+    DUPLICATE = "duplicate", "outcome: closed as a duplicate"
+
+
+class LetterState(models.TextChoices):
+    WAITING = "waiting", "waiting to be sent"
+    SENT = "sent", "sent"
+    FAILED = "failed", "could not be sent"
+    CANCELLED = "cancelled", "not sent any more"
+
+
+class Delivery(models.TextChoices):
+    EMAIL = "email", "e-mail"
+    POST = "post", "post"
+
+
+class Verdict(models.TextChoices):
+    """The second person's word on a proposed outcome."""
+
+    APPROVED = "approved", "approved"
+    RETURNED = "returned", "sent back"
+
+
+class NoteKind(models.TextChoices):
+    """Words staff keep with a ticket. They may name people, so they are erased with it."""
+
+    NOTE = "note", "internal note"
+    DOUBT = "doubt", "why identity is in doubt"
+    IDENTITY = "identity", "how identity was answered"
+    GROUND = "ground", "compelling ground"
+    BALANCING = "balancing", "balancing"
+    REASONS = "reasons", "reasons for the person"
+    EVIDENCE = "evidence", "evidence"

@@ -5,3 +5,59 @@ class AlreadySettled(RuleViolation):
     """A settled objection is not settled again; a new objection opens a new ticket."""
 
     code = "already_settled"
+
+
+class ForbiddenMove(RuleViolation):
+    """The map of states has no such move."""
+
+    code = "forbidden_move"
+
+
+class NotAllowedHere(RuleViolation):
+    """A rule of the law forbids this act on this ticket; the sentence names it."""
+
+    code = "not_allowed_here"
+
+
+class CannotBeRefused(RuleViolation):
+    """An objection to this purpose is upheld without weighing (GDPR Art. 21(2), and the company's word)."""
+
+    code = "cannot_be_refused"
+
+
+class NeedsSecondPerson(RuleViolation):
+    """Whoever proposed an outcome may not approve it."""
+
+    code = "needs_second_person"
+
+
+class AlreadyProposed(RuleViolation):
+    """An outcome waits for a second person; it is approved or sent back before anything else is decided."""
+
+    code = "already_proposed"
+
+
+class LetterNotSent(RuleViolation):
+    """Something depends on a letter that has not reached the person."""
+
+    code = "letter_not_sent"
+
+
+class WordsErased(RuleViolation):
+    """The personal data of the ticket is erased: nobody can be written to any more."""
+
+    code = "words_erased"
+
+
+class TicketIdReused(RuleViolation):
+    """The same channel and source id came with another body."""
+
+    code = "source_id_reused"
+    status = 422
+
+
+class LinkExpired(RuleViolation):
+    """A confirmation link that is too old, or was altered."""
+
+    code = "link_expired"
+    status = 410

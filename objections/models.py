@@ -1,40 +1,181 @@
-"""Objections to processing: from the second one is received, the member is out of the purposes it names."""
+"""Objections to processing: from the second one is received, the member is out of the purposes it names.
+
+What decides and what must be proved is tracked or sealed and names nobody. Words that people wrote, and words
+about them, are in rows of their own that are erased (`Requester`, `Attachment`, `Note`, `LetterText`).
+"""
 
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
 from consent.choices import Purpose
 from consent.models import Member
-from objections.choices import Effect
-from objections.querysets import ObjectionQuerySet
-from portal.models import Tracked, tracked_history
+from objections.choices import (
+    FINAL_STATES,
+    Channel,
+    Delivery,
+    Effect,
+    ExtensionReason,
+    Kind,
+    LetterKind,
+    LetterState,
+    NoteKind,
+    Outcome,
+    Regime,
+    State,
+    Verdict,
+)
+from objections.querysets import (
+    LetterQuerySet,
+    ObjectionQuerySet,
+    ProposedOutcomeQuerySet,
+    TicketQuerySet,
+)
+from portal.models import Sealed, Tracked, tracked_history
 
 
 class Ticket(Tracked):
-    """A data processing objection (GDPR Art. 21). Who wrote it is kept elsewhere."""
+    """A data processing objection (GDPR Art. 21): its state and its clock. Who wrote it is kept elsewhere.
+
+    A ticket without a state keeps a test account out: nobody works it. (Its columns can be empty because a
+    sealed table grows by nullable columns only.)
+    """
 
     reference = models.CharField(max_length=20, unique=True)
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="tickets")
-    received_at = models.DateTimeField()
+    received_at = models.DateTimeField(help_text="When it reached us; corrected backwards only.")
+    state = models.CharField(max_length=20, choices=State, null=True)
+    kind = models.CharField(max_length=11, choices=Kind, null=True)
+    channel = models.CharField(max_length=10, choices=Channel, null=True)
+    source_id = models.CharField(
+        max_length=100, null=True, help_text="The sender's own id: a replay is recognised by it."
+    )
+    body_digest = models.CharField(max_length=64, null=True)
+    country = models.CharField(max_length=2, null=True, help_text="ISO 3166-1, empty when unknown.")
+    recorded_at = models.DateTimeField(null=True)
+
+    # --- Who it is, as far as it decides
+    is_authenticated = models.BooleanField(
+        null=True, help_text="Filed by a member who was logged in to the product."
+    )
+    confirmed_at = models.DateTimeField(
+        "e-mail confirmed at", null=True, help_text="When the link in our mail was followed."
+    )
+    identified_at = models.DateTimeField(null=True, help_text="When identity was answered.")
+    is_set_aside = models.BooleanField(
+        null=True, help_text="Taken while too many like it came in; it counts all the same."
+    )
+    linked_to = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="linked",
+        help_text="The first ticket of the same person.",
+    )
+
+    # --- The clock
+    regime = models.CharField(max_length=5, choices=Regime, null=True)
+    clock = models.JSONField(null=True, help_text="Rule, calendar and dates as computed.")
+    due_on = models.DateField("due", null=True, help_text="By when the person has an answer.")
+    refuse_by = models.DateField(
+        null=True, help_text="By when a refusal must have reached the person."
+    )
+    target_on = models.DateField("internal target", null=True)
+    identity_asked_on = models.DateField(null=True, help_text="When the identity request was sent.")
+    extension_reason = models.CharField(max_length=10, choices=ExtensionReason, null=True)
+    extended_on = models.DateField(null=True, help_text="When the notice of it was sent.")
+
+    # --- Work
+    assignee = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="tickets"
+    )
+    closed_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True, help_text="When the outcome letter was sent.")
+    erased_at = models.DateTimeField(
+        null=True, help_text="When the personal data kept with it was erased."
+    )
+    version = models.PositiveIntegerField(null=True)
     history = tracked_history()
+
+    objects = TicketQuerySet.as_manager()
 
     class Meta:
         ordering = ["-received_at"]
+        verbose_name = "objection ticket"
+        permissions = [
+            ("work_ticket", "Can work objection tickets"),
+            ("file_ticket", "Can file objections for the product"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__isnull=True)
+                | Q(
+                    state__in=State.values,
+                    kind__in=Kind.values,
+                    channel__in=Channel.values,
+                    regime__in=Regime.values,
+                    clock__isnull=False,
+                    due_on__isnull=False,
+                    refuse_by__isnull=False,
+                    target_on__isnull=False,
+                    recorded_at__isnull=False,
+                    is_authenticated__isnull=False,
+                    version__isnull=False,
+                ),
+                name="worked_ticket_is_complete",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__isnull=True)
+                | Q(state__in=FINAL_STATES, closed_at__isnull=False)
+                | (~Q(state__in=FINAL_STATES) & Q(closed_at__isnull=True)),
+                name="closed_ticket_has_a_time",
+            ),
+            models.UniqueConstraint(fields=["channel", "source_id"], name="ticket_filed_once"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_on", "id"],
+                name="ticket_queue",
+                condition=Q(closed_at__isnull=True, state__isnull=False),
+            ),
+            models.Index(fields=["closed_at", "id"], name="ticket_closed"),
+            models.Index(fields=["recorded_at", "id"], name="ticket_recorded"),
+        ]
 
     def __str__(self) -> str:
         return self.reference
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if self.state is not None:
+            self.version = (self.version or 0) + 1
+        super().save(*args, **kwargs)
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is not None and self.state not in FINAL_STATES
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether we know who asks: logged in to the product, or identity answered."""
+        return bool(self.is_authenticated) or self.identified_at is not None
+
 
 class Objection(Tracked):
-    """A ticket's effect on one purpose."""
+    """A ticket's effect on one purpose, and what was decided on it."""
 
     ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="objections")
-    # Repeats the ticket's member, which never changes: the freeze reads one index and no join.
+    # Repeats the ticket's member: the freeze reads one index and no join.
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     purpose = models.CharField(max_length=20, choices=Purpose)
     effect = models.CharField(max_length=11, choices=Effect, default=Effect.RESTRICTING)
+    outcome = models.CharField(
+        max_length=12,
+        choices=Outcome,
+        null=True,
+        help_text="Any but an upheld one takes effect when its letter is sent.",
+    )
     history = tracked_history()
 
     objects = ObjectionQuerySet.as_manager()
@@ -61,3 +202,208 @@ class Objection(Tracked):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.member_id = self.ticket.member_id
         super().save(*args, **kwargs)
+
+
+class Proposal(Sealed):
+    """An outcome that would let somebody in again; it waits for a second person."""
+
+    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="proposals")
+    state = models.CharField(max_length=20, choices=State, help_text="What the ticket becomes.")
+    outcomes = models.JSONField(help_text="The outcome for each purpose.")
+    also = models.JSONField(help_text="References of linked tickets decided together with it.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposedOutcomeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.ticket}: {self.get_state_display()} proposed"
+
+
+class Approval(Sealed):
+    """A second person's word on a proposed outcome."""
+
+    proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="approval")
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.proposal}: {self.verdict}"
+
+
+class Incident(Sealed):
+    """A run that used a member's data although an objection had reached us before. A manifest is never edited."""
+
+    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="incidents")
+    run = models.CharField(max_length=20, help_text="The run's reference.")
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    received_at = models.DateTimeField(help_text="When the objection had reached us.")
+    frozen_at = models.DateTimeField(help_text="When the run was frozen with the member in it.")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["ticket", "run"], name="incident_recorded_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.ticket}: in {self.run} after it had reached us"
+
+
+# --- Letters ------------------------------------------------------------------------------------
+
+
+class LetterTemplate(Sealed):
+    """A version of a letter's text. Version 0 is the one that comes along (`templates/letters/`)."""
+
+    kind = models.CharField(max_length=20, choices=LetterKind)
+    language = models.CharField(max_length=8, default="en")
+    number = models.PositiveIntegerField("version")
+    subject = models.CharField(max_length=150)
+    body = models.TextField()
+
+    class Meta:
+        ordering = ["kind", "language", "-number"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "language", "number"], name="template_version_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}, version {self.number}"
+
+
+class Letter(Tracked):
+    """A letter of ours: queued with the act that causes it, in effect once it is sent."""
+
+    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="letters")
+    kind = models.CharField(max_length=20, choices=LetterKind)
+    language = models.CharField(max_length=8)
+    template_version = models.PositiveIntegerField()
+    delivery = models.CharField(max_length=5, choices=Delivery)
+    state = models.CharField(max_length=9, choices=LetterState, default=LetterState.WAITING)
+    also = models.JSONField(default=list, help_text="Linked tickets it answers too.")
+    queued_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    history = tracked_history()
+
+    objects = LetterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=LetterState.values)
+                & (
+                    Q(state=LetterState.SENT, sent_at__isnull=False)
+                    | (~Q(state=LetterState.SENT) & Q(sent_at__isnull=True))
+                ),
+                name="sent_letter_has_a_time",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["state", "id"], name="letter_unsent", condition=~Q(state=LetterState.SENT)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.ticket}"
+
+
+# --- Personal data: untracked, erased -----------------------------------------------------------
+
+
+class Requester(models.Model):
+    """Who objects, and in which words."""
+
+    ticket = models.OneToOneField(
+        Ticket, models.PROTECT, primary_key=True, related_name="requester"
+    )
+    name = models.CharField(max_length=200, blank=True)
+    email = models.CharField("e-mail", max_length=254, blank=True, db_index=True)
+    postal_address = models.TextField(blank=True)
+    account_named = models.CharField(
+        max_length=100, blank=True, help_text="The account the person says is theirs."
+    )
+    statement = models.TextField(blank=True)
+    language = models.CharField(max_length=8, default="en")
+    sender_hash = models.CharField(
+        max_length=64, blank=True, help_text="Keyed hash of the network address, against floods."
+    )
+    filed_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender")]
+
+    def __str__(self) -> str:
+        return f"requester of ticket {self.ticket_id}"
+
+
+class Attachment(models.Model):
+    """A file kept with a ticket; its content is in the attachment store under `key`."""
+
+    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="attachments")
+    name = models.CharField(max_length=100)
+    media_type = models.CharField(max_length=40)
+    size = models.PositiveIntegerField()
+    key = models.CharField(max_length=32, unique=True)
+    added_at = models.DateTimeField()
+    added_by = models.CharField(max_length=150)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"attachment {self.pk} of ticket {self.ticket_id}"
+
+
+class Note(models.Model):
+    """Staff's words about a ticket, written with the act of that entry."""
+
+    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="notes")
+    kind = models.CharField(max_length=9, choices=NoteKind, default=NoteKind.NOTE)
+    text = models.TextField()
+    entry = models.ForeignKey("portal.Entry", models.PROTECT, related_name="+")
+    author_name = models.CharField(max_length=150)
+    written_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"note {self.pk} of ticket {self.ticket_id}"
+
+
+class LetterText(models.Model):
+    """What a letter says and to whom, and how its sending goes."""
+
+    letter = models.OneToOneField(Letter, models.PROTECT, primary_key=True, related_name="text")
+    address = models.TextField(help_text="An e-mail address, or where the post goes.")
+    subject = models.CharField(max_length=300)
+    body = models.TextField()
+    attempts = models.PositiveIntegerField(default=0)
+    last_error = models.CharField(max_length=200, blank=True)
+    not_before = models.DateTimeField(help_text="When it may be tried (again).")
+
+    def __str__(self) -> str:
+        return f"text of letter {self.letter_id}"
+
+
+class Digest(models.Model):
+    """That an officer got the digest of a day; the next attempt knows."""
+
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    day = models.DateField()
+    sent_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["officer", "day"], name="one_digest_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"digest of {self.day}"

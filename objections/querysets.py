@@ -1,5 +1,72 @@
-from objections.choices import Effect
+"""The questions asked of tickets, objections and letters."""
+
+import datetime as dt
+from typing import Any
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from objections.choices import OPEN_STATES, UNPROVEN, Effect, LetterState, Regime, State
+from objections.deadlines import TARGET_DAYS, UK_ARTICLE_12A
+from portal.append_only import AppendOnlyQuerySet
 from portal.models import TrackedQuerySet
+
+# Conditions over open tickets, for the querysets below and for counting several at once.
+WAITING_FOR_THE_PERSON = Q(state=State.IDENTITY_CHECK) | Q(
+    state=State.RECEIVED,
+    is_authenticated=False,
+    confirmed_at__isnull=True,
+    channel__in=UNPROVEN,
+    # Nobody wrote to whoever was set aside.
+    is_set_aside=False,
+)
+
+
+def paused() -> Q:
+    """An identity request stops the clock: what `deadlines.is_paused_by_identity` says, by the columns.
+
+    While it is open a European ticket's target is `TARGET_DAYS` after receipt, which is no column.
+    """
+    late_by = dt.timedelta(days=TARGET_DAYS - settings.IDENTITY_PROMPT_DAYS)
+    asked = Q(state=State.IDENTITY_CHECK, identity_asked_on__lte=F("due_on"))
+    is_prompt = Q(
+        regime__in=[Regime.EU, Regime.UK], identity_asked_on__lte=F("target_on") - late_by
+    )
+    return asked & (is_prompt | Q(regime=Regime.UK, identity_asked_on__gte=UK_ARTICLE_12A))
+
+
+def overdue(today: dt.date) -> Q:
+    return Q(due_on__lt=today) & ~paused()
+
+
+class TicketQuerySet(TrackedQuerySet):
+    def worked(self) -> "TicketQuerySet":
+        """Tickets of people; not those that keep test accounts out."""
+        return self.filter(state__isnull=False)
+
+    def open(self) -> "TicketQuerySet":
+        # Said twice: the index of the queue has this condition.
+        return self.filter(state__isnull=False, closed_at__isnull=True)
+
+    def closed(self) -> "TicketQuerySet":
+        return self.filter(state__isnull=False, closed_at__isnull=False)
+
+    def of(self, officer: Any) -> "TicketQuerySet":
+        return self.filter(assignee=officer)
+
+    def unassigned(self) -> "TicketQuerySet":
+        return self.filter(assignee__isnull=True)
+
+    def waiting_for_the_person(self) -> "TicketQuerySet":
+        """Asked who they are, or for a click on our link, and not answered yet."""
+        return self.open().filter(WAITING_FOR_THE_PERSON)
+
+    def overdue(self, today: dt.date) -> "TicketQuerySet":
+        """Past their date. An identity request that pauses the clock moves the date only once it is answered."""
+        return self.open().filter(overdue(today))
+
+    def due_between(self, first: dt.date, last: dt.date) -> "TicketQuerySet":
+        return self.open().filter(due_on__range=(first, last))
 
 
 class ObjectionQuerySet(TrackedQuerySet):
@@ -9,3 +76,17 @@ class ObjectionQuerySet(TrackedQuerySet):
 
     def upheld(self, purpose: str) -> "ObjectionQuerySet":
         return self.filter(purpose=purpose, effect=Effect.UPHELD)
+
+
+class ProposedOutcomeQuerySet(AppendOnlyQuerySet):
+    def waiting(self) -> "ProposedOutcomeQuerySet":
+        """Not decided by a second person, on a ticket that is still open."""
+        return self.filter(approval__isnull=True, ticket__state__in=OPEN_STATES)
+
+
+class LetterQuerySet(TrackedQuerySet):
+    def waiting(self) -> "LetterQuerySet":
+        return self.filter(state=LetterState.WAITING)
+
+    def failed(self) -> "LetterQuerySet":
+        return self.filter(state=LetterState.FAILED)

@@ -11,7 +11,12 @@ from consent import countries, members
 from consent import services as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
-from consent.models import Notice, RegionRule
+from consent.models import AccountReference, Notice, RegionRule
+from objections import closing, intake, mailing
+from objections import services as objections
+from objections.choices import Outcome
+from objections.choices import Verdict as Word
+from objections.models import Letter, Proposal, Ticket
 from portal import ledger
 from training_runs import services as runs
 from training_runs.models import Manifest, Run
@@ -129,3 +134,73 @@ def freeze(owner: Any, *, verified: bool = True, **facts: Any) -> Manifest:
     if verified:
         assert runs.verify(manifest).agreement == "agrees"
     return manifest
+
+
+# --- Objections ---------------------------------------------------------------------------------
+
+
+def objection(
+    account_ref: str = "",
+    *,
+    is_vouched: bool = True,
+    purposes: Iterable[str] = (Purpose.GENERATIVE_AI,),
+    actor: Any = "test",
+    **more: Any,
+) -> Ticket:
+    """An objection as the product files it for a logged-in member, or (not vouched for) from anybody's form."""
+    if account_ref and not is_vouched:
+        more["account_ref"] = account_ref
+    elif account_ref:
+        reference = AccountReference.objects.select_related("member").get(account_ref=account_ref)
+        more = {"channel": "product", "member": reference.member, **more}
+    return intake.receive(
+        intake.Filing(
+            **{
+                "purposes": list(purposes),
+                "channel": "form",
+                "email": f"person-{next(_numbers)}@example.org",
+                **more,
+            }
+        ),
+        actor=actor,
+    )
+
+
+def reviewed(ticket: Ticket, officer: Any) -> Ticket:
+    """The ticket in review."""
+    ticket.refresh_from_db()
+    return objections.begin_review(ticket=ticket, version=ticket.version or 0, actor=officer)
+
+
+def uphold(ticket: Ticket, officer: Any) -> Ticket:
+    """Upheld for everything the ticket names; the letter waits."""
+    ticket = reviewed(ticket, officer)
+    outcomes = {one.purpose: Outcome.UPHELD for one in ticket.objections.all()}
+    closing.decide(ticket=ticket, outcomes=outcomes, version=ticket.version or 0, actor=officer)
+    ticket.refresh_from_db()
+    return ticket
+
+
+def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
+    """Withdrawn and approved; the letter waits, and so does its effect."""
+    proposal = closing.propose_withdrawal(
+        ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
+    )
+    return approve(proposal, second_officer)
+
+
+def approve(proposal: Proposal, second_officer: Any) -> Ticket:
+    version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
+    return closing.review(
+        proposal=proposal,
+        verdict=Word.APPROVED,
+        version=version,
+        actor=second_officer,
+        reason="test",
+    )
+
+
+def send_letters(ticket: Ticket) -> list[Letter]:
+    """Every waiting letter of the ticket leaves, through the mail backend."""
+    waiting = ticket.letters.waiting().order_by("pk").values_list("pk", flat=True)
+    return [sent for pk in list(waiting) if (sent := mailing.send(pk))]

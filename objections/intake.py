@@ -1,0 +1,335 @@
+"""Taking objections in. Nothing genuine is lost: a flood is set aside, and restricts all the same."""
+
+import datetime as dt
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.utils import timezone
+
+from consent import countries, members
+from consent.choices import Purpose, Status
+from consent.models import AccountReference, Member
+from objections import deadlines, letters, uploads
+from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
+from objections.errors import TicketIdReused
+from objections.models import Attachment, Objection, Requester, Ticket
+from objections.moves import look_for_incidents
+from portal import canonical, ledger, words
+from portal.errors import InvalidInput
+from portal.references import next_reference
+
+LONGEST_STATEMENT = 20_000
+EARLIEST = dt.datetime(2018, 5, 25, tzinfo=dt.UTC)
+"""The first day of the GDPR: an older receipt is a typing mistake."""
+CLOCK_SKEW = dt.timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """An objection as it was sent. Raises InvalidInput, naming the field, when nobody could work it."""
+
+    purposes: Collection[str]
+    channel: str
+    kind: str = Kind.OBJECTION
+    country: str = ""
+    region: str = ""
+    """A part of the country with a law of its own: CA of US."""
+    name: str = ""
+    email: str = ""
+    postal_address: str = ""
+    statement: str = ""
+    account_ref: str = ""
+    """The account the person says is theirs; whether it is known is not told."""
+    member: Member | None = None
+    """The member, where the product vouches for who files."""
+    received_at: dt.datetime | None = None
+    """When it reached us, if that was before now."""
+    source_id: str = ""
+    """The sender's own id: the same again is a replay."""
+    sender: str = ""
+    """The network address; kept as a keyed hash only."""
+    looks_automatic: bool = False
+    files: Collection[uploads.Upload] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        for name, given, known in (
+            ("kind", [self.kind], Kind.values),
+            ("channel", [self.channel], Channel.values),
+            ("purposes", self.purposes, Purpose.values),
+        ):
+            if not given or set(given) - set(known):
+                raise InvalidInput(f"One or more of {', '.join(known)}.", field=name)
+        cleaned = {
+            "name": words.clean(self.name, longest=200, field="name", lines=False),
+            "email": words.clean(self.email, longest=254, field="email", lines=False).lower(),
+            "postal_address": words.clean(self.postal_address, longest=500, field="postal_address"),
+            "statement": words.clean(self.statement, longest=LONGEST_STATEMENT, field="statement"),
+            "account_ref": words.clean(
+                self.account_ref, longest=100, field="account_ref", lines=False
+            ),
+        }
+        for name, text in cleaned.items():
+            object.__setattr__(self, name, text)
+        if self.email:
+            try:
+                validate_email(self.email)
+            except ValidationError as error:
+                raise InvalidInput(
+                    "An e-mail address, like name@example.org.", field="email"
+                ) from error
+        elif not self.postal_address:
+            raise InvalidInput("We need an address to answer to.", field="email")
+        if len(self.source_id) > 64 or not self.source_id.isprintable():
+            raise InvalidInput("At most 64 printable characters.", field="source_id")
+        if len(self.files) > uploads.MOST_FILES:
+            raise InvalidInput(f"At most {uploads.MOST_FILES} files.", field="attachments")
+        if self.received_at is not None:
+            check_received_at(self.received_at)
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self.member is not None
+
+    @property
+    def digest(self) -> str:
+        """Keyed: nobody can try names against it after an erasure."""
+        facts = {
+            "purposes": sorted(self.purposes),
+            "kind": self.kind,
+            "country": self.country,
+            "region": self.region,
+            "name": self.name,
+            "email": self.email,
+            "postal_address": self.postal_address,
+            "statement": self.statement,
+            "account_ref": self.account_ref,
+            "member": self.member.pk if self.member else None,
+            "received_at": self.received_at,
+            "files": [sha256(upload.data).hexdigest() for upload in self.files],
+        }
+        return members.keyed_hash("ticket", canonical.dumps(facts))
+
+
+def check_received_at(moment: dt.datetime) -> None:
+    if moment > timezone.now() + CLOCK_SKEW:
+        raise InvalidInput("In the future.", field="received_at", code="in_the_future")
+    if moment < EARLIEST:
+        raise InvalidInput(f"Before {EARLIEST:%Y-%m-%d}.", field="received_at", code="too_long_ago")
+
+
+def receive(filing: Filing, *, actor: ledger.Actor) -> Ticket:
+    """Take an objection in: when this returns, the restriction stands (GDPR Art. 18(1)(d)).
+
+    The same channel and source id again give the ticket that is there; raises TicketIdReused when they come with
+    another body. A letter is queued with it: a confirmation link where we do not know who filed, else the
+    acknowledgement.
+    """
+    return receive_once(filing, actor=actor)[0]
+
+
+def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
+    """`receive`, and whether the ticket is new."""
+    digest = filing.digest
+    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Whatever fails later, they stay there:
+    # the commit may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
+    stored = [(upload, uploads.store(upload)) for upload in filing.files]
+    with ledger.entry("objection.received", actor=actor) as opened:
+        known = _filed_before(filing, digest)
+        if known is None:
+            ticket = _record(filing, digest, opened, stored)
+        else:
+            opened.abandon()
+    if known is not None:
+        return known, False
+    if filing.received_at is not None:
+        look_for_incidents(ticket)
+    return ticket, True
+
+
+Stored = Sequence[tuple[uploads.Upload, str]]
+
+
+def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Stored) -> Ticket:
+    now = opened.recorded_at
+    vouched = _still_there(filing.member)
+    member = vouched or _member_named(filing.account_ref)
+    country = countries.normalise(filing.country)
+    if vouched and not country:
+        # Only for who is known to be the member: dates and letters would tell a stranger where somebody lives.
+        country = vouched.country
+    received_at = min(filing.received_at or now, now)
+    regime = deadlines.regime_for(country, filing.region)
+    clock = deadlines.start(received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE)
+    ticket = Ticket(
+        reference=next_reference("OBJ", now.year, Ticket),
+        member=member,
+        received_at=received_at,
+        recorded_at=now,
+        state=State.RECEIVED,
+        kind=filing.kind,
+        channel=filing.channel,
+        source_id=_free_id(filing),
+        body_digest=digest,
+        country=country,
+        is_authenticated=vouched is not None,
+        is_set_aside=_is_flood(filing, now),
+        linked_to=first_of_person(member, filing.email),
+        regime=regime,
+        clock=clock.as_json(),
+        due_on=clock.base_due,
+        refuse_by=clock.refuse_by,
+        target_on=clock.target,
+    )
+    ticket.save()
+    opened.subject = ticket.reference
+    for purpose in sorted(set(filing.purposes)):
+        Objection(ticket=ticket, purpose=purpose).save()
+    Requester.objects.create(
+        ticket=ticket,
+        name=filing.name,
+        email=filing.email,
+        postal_address=filing.postal_address,
+        account_named=filing.account_ref,
+        statement=filing.statement,
+        sender_hash=_sender_hash(filing.sender),
+        filed_at=now,
+    )
+    for upload, key in stored:
+        attach(ticket, upload, key, added_by="the person")
+    _first_letter(ticket)
+    return ticket
+
+
+def _still_there(member: Member | None) -> Member | None:
+    """The member as of now: whoever was erased meanwhile is nobody we know."""
+    if member is None:
+        return None
+    found: Member | None = Member.objects.exclude(status=Status.ERASED).filter(pk=member.pk).first()
+    return found
+
+
+def _filed_before(filing: Filing, digest: str) -> Ticket | None:
+    if not filing.source_id:
+        return None
+    known: Ticket | None = Ticket.objects.filter(
+        channel=filing.channel, source_id=filing.source_id
+    ).first()
+    if known is not None and filing.channel == Channel.FORM and not known.is_open:
+        # An old page sent again after the answer: a new objection opens a new ticket.
+        return None
+    if known is not None and known.body_digest != digest:
+        raise TicketIdReused(
+            "This source_id was used for another objection: a new objection needs a new one."
+        )
+    return known
+
+
+def _free_id(filing: Filing) -> str | None:
+    taken = Ticket.objects.filter(channel=filing.channel, source_id=filing.source_id).exists()
+    return None if taken else filing.source_id or None
+
+
+def _member_named(account_ref: str) -> Member | None:
+    """Whoever names an account keeps it out from now on, whether it is theirs or not: out is the safe side."""
+    if not account_ref or members.is_test_account(account_ref):
+        return None
+    found = AccountReference.objects.filter(account_ref=account_ref).select_related("member")
+    reference = found.first()
+    return reference.member if reference else None
+
+
+def first_of_person(
+    member: Member | None, email: str, *, but: Ticket | None = None
+) -> Ticket | None:
+    """The first ticket of the same person, open or closed: the same member, or the same e-mail address."""
+    tickets = Ticket.objects.worked().exclude(pk=but.pk if but else None)
+    # Two questions: one over both would read all tickets, under the ledger's lock.
+    firsts = [
+        found.select_related("linked_to").order_by("pk").first()
+        for found in (
+            tickets.filter(member=member) if member else tickets.none(),
+            tickets.filter(requester__email=email) if email else tickets.none(),
+        )
+    ]
+    first = min((one for one in firsts if one), key=lambda one: one.pk, default=None)
+    return (first.linked_to or first) if first else None
+
+
+def _sender_hash(sender: str) -> str:
+    return members.keyed_hash("sender", sender.encode()) if sender else ""
+
+
+def _is_flood(filing: Filing, now: dt.datetime) -> bool:
+    """Whether so much of it came in that a person must look before we write to anybody."""
+    if filing.is_authenticated or filing.channel not in UNPROVEN:
+        return False
+    if filing.looks_automatic:
+        return True
+    lately = Requester.objects.filter(filed_at__gt=now - dt.timedelta(hours=1))
+    of_address = lately.filter(email=filing.email) if filing.email else lately.none()
+    of_network = (
+        lately.filter(sender_hash=_sender_hash(filing.sender)) if filing.sender else lately.none()
+    )
+    return (
+        of_address[: settings.FLOOD_PER_ADDRESS].count() >= settings.FLOOD_PER_ADDRESS
+        or of_network[: settings.FLOOD_PER_NETWORK].count() >= settings.FLOOD_PER_NETWORK
+    )
+
+
+def attach(ticket: Ticket, upload: uploads.Upload, key: str, *, added_by: str) -> Attachment:
+    """Keep a stored file with a ticket."""
+    return Attachment.objects.create(
+        ticket=ticket,
+        name=upload.name,
+        media_type=upload.media_type,
+        size=len(upload.data),
+        key=key,
+        added_at=timezone.now(),
+        added_by=added_by,
+    )
+
+
+def _first_letter(ticket: Ticket) -> None:
+    """Where we cannot know whose address it is, a link to confirm it; nothing to what is set aside."""
+    if ticket.is_set_aside:
+        return
+    is_known = ticket.is_authenticated or ticket.channel not in UNPROVEN
+    # Without our pages, or on paper, nobody could follow a link.
+    can_follow = settings.MEMBER_PAGES and letters.requester_of(ticket).email
+    if is_known or not can_follow:
+        letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
+    else:
+        letters.queue(ticket, LetterKind.CONFIRMATION, **letters.confirmation_link(ticket))
+
+
+def confirm(token: str) -> Ticket:
+    """The person followed the link in our mail: the address is theirs. Again changes nothing. Raises LinkExpired."""
+    ticket = letters.ticket_of_link(token)
+    with ledger.entry(
+        "objection.confirmed", actor="system:form", subject=ticket.reference
+    ) as opened:
+        ticket = Ticket.objects.select_for_update().get(pk=ticket.pk)
+        if ticket.confirmed_at is not None or not ticket.is_open or ticket.erased_at:
+            opened.abandon()
+            return ticket
+        ticket.confirmed_at = opened.recorded_at
+        ticket.save()
+        letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
+    return ticket
+
+
+def release(*, ticket: Ticket, actor: ledger.Actor) -> Ticket:
+    """A person looked at what a flood set aside: from here it goes on as any other."""
+    with ledger.entry("objection.released", actor=actor, subject=ticket.reference) as opened:
+        ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
+        if not ticket.is_set_aside:
+            opened.abandon()
+            return ticket
+        ticket.is_set_aside = False
+        ticket.save()
+        _first_letter(ticket)
+    return ticket

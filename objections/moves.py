@@ -1,0 +1,150 @@
+"""What the acts on tickets are made of."""
+
+import datetime as dt
+from contextlib import AbstractContextManager
+
+import structlog
+from django.conf import settings
+from django.utils import timezone
+
+from objections import deadlines, exposure
+from objections.choices import NEXT_STATES, NoteKind, State
+from objections.errors import AlreadyProposed, ForbiddenMove, NotAllowedHere, WordsErased
+from objections.letter_texts import is_blank
+from objections.models import Incident, Note, Proposal, Ticket
+from portal import ledger
+from portal.errors import InvalidInput, PortalError, StaleEdit
+
+logger = structlog.get_logger(__name__)
+
+DESK = "system:desk"
+
+
+def today() -> dt.date:
+    """The day where the establishment that answers is."""
+    return day_of(timezone.now())
+
+
+def day_of(moment: dt.datetime) -> dt.date:
+    return deadlines.local_date(moment, settings.CONTROLLER_TIME_ZONE)
+
+
+def locked(ticket: Ticket, version: int | None = None) -> Ticket:
+    """The ticket as it is now, locked; needs an open entry. Raises StaleEdit unless it is at the version its reader saw."""
+    row: Ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
+    if version is not None and row.version != version:
+        raise StaleEdit(f"Somebody changed {row} in the meantime: look at it again.")
+    return row
+
+
+def move(ticket: Ticket, state: State) -> None:
+    """The one place where a ticket changes state; the caller saves it."""
+    assert ticket.state is not None
+    if state not in NEXT_STATES[ticket.state]:
+        allowed = ", ".join(one.label for one in State if one in NEXT_STATES[ticket.state])
+        raise ForbiddenMove(
+            f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}."
+            + (
+                f" From here it can become: {allowed}."
+                if allowed
+                else " A closed ticket is not reopened: a new objection opens a new ticket."
+            )
+        )
+    ticket.state = state
+    if not NEXT_STATES[state]:
+        ticket.closed_at = timezone.now()
+
+
+def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -> None:
+    """Keep staff's words with the ticket; the ledger keeps that there are some, not what they say.
+
+    None are kept where the person's data is erased: nothing would erase them again.
+    """
+    if text.strip() and ticket.erased_at is None:
+        Note.objects.create(
+            ticket=ticket,
+            kind=kind,
+            text=text,
+            entry_id=ledger.current().sequence,
+            author_name=ledger.name_of(actor),
+            written_at=timezone.now(),
+        )
+
+
+def look_for_incidents(ticket: Ticket) -> list[Incident]:
+    """Record every run that was frozen with the member in it after the objection had reached us.
+
+    Called wherever a restriction turns out to be older than its entry, after that entry: reading old archives takes
+    time and can fail, and no restriction may depend on it. What fails is logged and looked for again every day.
+    The manifests stay as they are.
+    """
+    if ticket.member_id is None or ticket.state is None:
+        return []
+    purposes = list(ticket.objections.values_list("purpose", flat=True))
+    try:
+        uses = exposure.uses_of(ticket.member_id, purposes, since=ticket.received_at)
+    except (PortalError, OSError) as error:
+        logger.error(
+            "incidents not looked for", ticket=ticket.reference, error=type(error).__name__
+        )
+        return []
+    with ledger.entry("objection.incident_found", actor=DESK, subject=ticket.reference) as opened:
+        known = set(ticket.incidents.values_list("run", flat=True))
+        found = [
+            Incident(
+                ticket=ticket,
+                run=use.run,
+                purpose=use.purpose,
+                received_at=ticket.received_at,
+                frozen_at=use.frozen_at,
+            )
+            for use in uses
+            if use.run not in known
+        ]
+        opened.reason = ", ".join(incident.run for incident in found)
+        ledger.add(found)
+        if not found:
+            opened.abandon()
+    return found
+
+
+def must_say(field: str, text: str, sentence: str) -> None:
+    """Raises InvalidInput with the sentence unless there are words to be seen."""
+    if is_blank(text):
+        raise InvalidInput(sentence, field=field)
+
+
+def recorded(
+    kind: str, ticket: Ticket, actor: ledger.Actor, *, reason: str = ""
+) -> AbstractContextManager[ledger.OpenEntry]:
+    """The ledger entry of an act on a ticket."""
+    return ledger.entry(kind, actor=actor, subject=ticket.reference, reason=reason)
+
+
+def waiting_proposal(ticket: Ticket) -> Proposal | None:
+    """The outcome of the ticket that waits for a second person."""
+    found: Proposal | None = (
+        Proposal.objects.waiting().filter(ticket=ticket).select_related("proposed_by").first()
+    )
+    return found
+
+
+def check_undecided(ticket: Ticket) -> None:
+    """Nothing else is decided while an outcome waits."""
+    if waiting_proposal(ticket):
+        raise AlreadyProposed(
+            f"An outcome of {ticket} waits for a second person: it is approved or sent back first."
+        )
+
+
+def check_writable(ticket: Ticket) -> None:
+    """Nobody is written to before a person has looked at what a flood set aside."""
+    if ticket.is_set_aside:
+        raise NotAllowedHere(
+            f"{ticket} was set aside: release it first, so that it may be answered."
+        )
+
+
+def check_not_erased(ticket: Ticket) -> None:
+    if ticket.erased_at:
+        raise WordsErased(f"The personal data of {ticket} is erased: nothing is added to it.")

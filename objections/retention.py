@@ -1,0 +1,111 @@
+"""Erasing what people wrote. Dates, codes and outcomes stay: they name nobody, and the proof needs them."""
+
+import datetime as dt
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from consent.models import Member
+from objections import uploads
+from objections.choices import LetterState
+from objections.errors import ForbiddenMove, LetterNotSent
+from objections.models import Attachment, Letter, LetterText, Note, Requester, Ticket
+from objections.moves import locked
+from portal import ledger
+from portal.errors import InvalidInput, PortalError
+
+logger = structlog.get_logger(__name__)
+
+RETENTION = "system:retention"
+
+
+def erase(
+    *, ticket: Ticket, actor: ledger.Actor, reason: str, was_kept_long_enough: bool = False
+) -> Ticket:
+    """Erase the personal data of a closed ticket. Cannot be undone.
+
+    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless the words were
+    kept long enough: then nobody can be written to any more, and what was to be lifted stays.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with ledger.entry(
+        "objection.words_erased", actor=actor, subject=ticket.reference, reason=reason
+    ) as opened:
+        row = locked(ticket)
+        if row.erased_at:
+            opened.abandon()
+            return row
+        if row.is_open:
+            raise ForbiddenMove(f"{row} is open: the person could not be answered any more.")
+        if row.answered_at is None and not was_kept_long_enough:
+            raise LetterNotSent(f"The outcome letter of {row} has not been sent.")
+        _erase(row, opened.recorded_at)
+    return row
+
+
+def _erase(ticket: Ticket, at: dt.datetime) -> None:
+    """Needs an open entry, and the ticket locked."""
+    keys = list(Attachment.objects.filter(ticket=ticket).values_list("key", flat=True))
+    Attachment.objects.filter(ticket=ticket).delete()
+    Note.objects.filter(ticket=ticket).delete()
+    LetterText.objects.filter(letter__ticket=ticket).delete()
+    Requester.objects.filter(ticket=ticket).delete()
+    for letter in Letter.objects.filter(ticket=ticket).exclude(
+        state__in=[LetterState.SENT, LetterState.CANCELLED]
+    ):
+        letter.state = LetterState.CANCELLED
+        letter.save()
+    ticket.erased_at = at
+    ticket.save()
+    # A file goes once the rows are gone for sure; one that stays behind is found by `sweep_files`.
+    transaction.on_commit(lambda: _remove(keys), robust=True)
+
+
+def _remove(keys: list[str]) -> None:
+    for key in keys:
+        uploads.remove(key)
+
+
+def erase_words_of_member(member: Member) -> None:
+    """Part of a member's erasure (GDPR Art. 17), in its entry: also open tickets lose their words.
+
+    What they decided or still decide stays; the member is out for good anyway.
+    """
+    at = ledger.current().recorded_at
+    own = Ticket.objects.worked().filter(member=member)
+    # And what came from the same address without naming an account.
+    emails = Requester.objects.filter(ticket__in=own, ticket__is_authenticated=True).exclude(
+        email=""
+    )
+    of_nobody = Q(member=None, requester__email__in=emails.values("email"))
+    found = Ticket.objects.worked().filter(Q(pk__in=own.values("pk")) | of_nobody)
+    for ticket in list(found.filter(erased_at__isnull=True).order_by("pk")):
+        _erase(locked(ticket), at)
+
+
+def erase_expired(now: dt.datetime | None = None) -> int:
+    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting."""
+    before = (now or timezone.now()) - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    expired = Ticket.objects.closed().filter(closed_at__lt=before, erased_at__isnull=True)
+    count = 0
+    for ticket in expired.order_by("pk"):
+        try:
+            erase(
+                ticket=ticket, actor=RETENTION, reason="kept long enough", was_kept_long_enough=True
+            )
+            count += 1
+        except PortalError as error:
+            logger.error("words not erased", ticket=ticket.reference, error=error.code)
+    return count
+
+
+def sweep_files() -> int:
+    """Remove files that no ticket has any more: a process that ended between two steps left them."""
+    kept = set(Attachment.objects.values_list("key", flat=True))
+    stray = [key for key in uploads.stored_before(dt.timedelta(days=1)) if key not in kept]
+    _remove(stray)
+    return len(stray)

@@ -1,0 +1,624 @@
+"""Who is out, and from when to when: an outcome that lets somebody in again takes a second person and a letter."""
+
+import datetime as dt
+import itertools
+
+import pytest
+import time_machine
+from django.core import mail
+
+from consent import services as consent
+from consent.choices import Purpose
+from objections import closing, services, tasks
+from objections.choices import FINAL_STATES, NEXT_STATES, Effect, Outcome, State
+from objections.errors import (
+    AlreadyProposed,
+    AlreadySettled,
+    CannotBeRefused,
+    ForbiddenMove,
+    LetterNotSent,
+    NeedsSecondPerson,
+    NotAllowedHere,
+    WordsErased,
+)
+from objections.models import Letter, Objection, Proposal, Ticket
+from portal.errors import InvalidInput, PortalError, StaleEdit
+from portal.models import Entry
+from tools import factories
+
+pytestmark = pytest.mark.django_db
+
+AI, PERSONAL, SAFETY = Purpose.GENERATIVE_AI, Purpose.PERSONALISATION, Purpose.SAFETY
+WEIGHED = {"ground": "the ground", "balancing": "the balancing", "reasons": "the reasons"}
+
+
+@pytest.fixture
+def member() -> int:
+    return factories.add_members(3)[0]
+
+
+def effects(ticket: Ticket) -> dict[str, str]:
+    return dict(ticket.objections.values_list("purpose", "effect"))
+
+
+def decide(ticket, officer, outcomes, **words):
+    ticket.refresh_from_db()
+    return closing.decide(
+        ticket=ticket, outcomes=outcomes, version=ticket.version, actor=officer, **words
+    )
+
+
+# --- Upheld -------------------------------------------------------------------------------------
+
+
+def test_an_objection_restricts_in_the_entry_that_records_it(member):
+    ticket = factories.objection("acc-0", purposes=[AI, SAFETY])
+
+    entry = Entry.objects.get(kind="objection.received")
+    assert [row.entry_id for row in Objection.history.all()] == [entry.pk, entry.pk]
+    assert {o.member_id for o in Objection.objects.restricting(AI)} == {member}
+    assert {o.member_id for o in Objection.objects.restricting(SAFETY)} == {member}
+    assert not Objection.objects.restricting(PERSONAL).exists()
+    assert entry.subject == ticket.reference
+
+
+def test_upholding_holds_at_once_and_for_good(member, officer):
+    ticket = factories.uphold(factories.objection("acc-0", purposes=[AI, SAFETY]), officer)
+
+    assert effects(ticket) == {AI: Effect.UPHELD, SAFETY: Effect.UPHELD}
+    assert ticket.state == State.UPHELD
+
+    factories.send_letters(ticket)
+
+    ticket.refresh_from_db()
+    assert effects(ticket) == {AI: Effect.UPHELD, SAFETY: Effect.UPHELD}
+    assert ticket.answered_at is not None
+
+
+# --- Refused ------------------------------------------------------------------------------------
+
+
+def test_a_refusal_takes_effect_only_after_its_letter_is_sent(member, officer, second_officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+
+    proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+    assert (effects(ticket), proposal.ticket.state) == ({SAFETY: "restricting"}, State.IN_REVIEW)
+
+    ticket = factories.approve(proposal, second_officer)
+    assert (effects(ticket), ticket.state) == ({SAFETY: "restricting"}, State.REFUSED)
+
+    factories.send_letters(ticket)
+    assert effects(ticket) == {SAFETY: "lifted"}
+    lifted = Objection.history.filter(effect="lifted").get()
+    assert Entry.objects.get(pk=lifted.entry_id).kind == "letter.sent"
+    assert all(word in mail.outbox[-1].body for word in WEIGHED.values())
+
+
+def test_a_refusal_whose_letter_cannot_be_sent_keeps_the_person_out(
+    member, officer, second_officer, settings
+):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    factories.approve(decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED), second_officer)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+
+    factories.send_letters(ticket)
+
+    assert effects(ticket) == {SAFETY: "restricting"}
+    assert ticket.letters.get(kind="refused").state == "waiting"
+
+
+def test_part_of_a_ticket_is_upheld_and_part_refused(member, officer, second_officer):
+    ticket = factories.objection("acc-0", purposes=[AI, PERSONAL, SAFETY])
+    factories.reviewed(ticket, officer)
+
+    proposal = decide(
+        ticket,
+        officer,
+        {AI: Outcome.UPHELD, PERSONAL: Outcome.UPHELD, SAFETY: Outcome.REFUSED},
+        **WEIGHED,
+    )
+    ticket = factories.approve(proposal, second_officer)
+    assert ticket.state == State.PARTLY_UPHELD
+    assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "restricting"}
+
+    factories.send_letters(ticket)
+    assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "lifted"}
+
+
+def test_generative_ai_cannot_be_refused(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0"), officer)
+
+    with pytest.raises(CannotBeRefused, match="upheld without weighing"):
+        decide(ticket, officer, {AI: Outcome.REFUSED}, **WEIGHED)
+
+    assert effects(ticket) == {AI: "restricting"}
+
+
+@pytest.mark.parametrize("missing", WEIGHED)
+def test_a_refusal_needs_ground_balancing_and_reasons(missing, member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+
+    with pytest.raises(InvalidInput) as refusal:
+        decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **{**WEIGHED, missing: " \u200b"})
+
+    assert refusal.value.field == missing
+
+
+def test_nobody_approves_their_own_refusal(member, officer, second_officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+
+    with pytest.raises(NeedsSecondPerson):
+        factories.approve(proposal, officer)
+
+    assert effects(ticket) == {SAFETY: "restricting"}
+    assert factories.approve(proposal, second_officer).state == State.REFUSED
+
+
+def test_a_proposal_sent_back_changes_nothing_and_can_be_made_again(
+    member, officer, second_officer
+):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+    ticket.refresh_from_db()
+
+    closing.review(
+        proposal=proposal,
+        verdict="returned",
+        version=ticket.version,
+        actor=second_officer,
+        reason="test",
+    )
+
+    ticket.refresh_from_db()
+    assert (ticket.state, effects(ticket)) == (State.IN_REVIEW, {SAFETY: "restricting"})
+    with pytest.raises(AlreadySettled):
+        factories.approve(proposal, second_officer)
+    assert isinstance(decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED), Proposal)
+
+
+def test_while_an_outcome_waits_for_a_second_person_nothing_else_is_decided(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+
+    with pytest.raises(AlreadyProposed):
+        decide(ticket, officer, {SAFETY: Outcome.UPHELD})
+
+
+def test_every_purpose_is_decided_on(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[AI, SAFETY]), officer)
+
+    with pytest.raises(InvalidInput, match="each purpose"):
+        decide(ticket, officer, {AI: Outcome.UPHELD})
+    with pytest.raises(InvalidInput, match="each purpose"):
+        decide(ticket, officer, dict.fromkeys([AI, SAFETY, PERSONAL], Outcome.UPHELD))
+
+
+@pytest.mark.parametrize("word", [Outcome.WITHDRAWN, Outcome.UNIDENTIFIED, "nonsense", ""])
+def test_what_is_no_outcome_of_an_examination_is_refused(word, member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0"), officer)
+
+    with pytest.raises(InvalidInput) as refusal:
+        decide(ticket, officer, {AI: word})
+
+    assert refusal.value.field == "outcomes"
+
+
+# --- Nobody is let in by time, silence or mistake -----------------------------------------------
+
+
+@pytest.mark.parametrize("state", [State.RECEIVED, State.IDENTITY_CHECK, State.IN_REVIEW])
+def test_years_of_silence_lift_nothing(state, member, officer):
+    with time_machine.travel(dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), tick=False):
+        ticket = factories.objection("acc-0", is_vouched=False)
+        if state == State.IDENTITY_CHECK:
+            services.ask_identity(
+                ticket=ticket, doubt="test", question="test", version=1, actor=officer
+            )
+        elif state == State.IN_REVIEW:
+            factories.reviewed(ticket, officer)
+        factories.send_letters(ticket)
+
+    with time_machine.travel(dt.datetime(2036, 3, 2, 12, tzinfo=dt.UTC), tick=False):
+        tasks.daily()
+        tasks.send_letters()
+
+    ticket.refresh_from_db()
+    assert (ticket.state, effects(ticket)) == (state, {AI: "restricting"})
+
+
+def test_a_withdrawal_takes_a_second_person_and_a_letter(member, officer, second_officer):
+    ticket = factories.objection("acc-0")
+
+    proposal = closing.propose_withdrawal(
+        ticket=ticket, evidence="A message of 3 March.", version=1, actor=officer
+    )
+    assert effects(ticket) == {AI: "restricting"}
+    with pytest.raises(NeedsSecondPerson):
+        factories.approve(proposal, officer)
+    ticket = factories.approve(proposal, second_officer)
+    assert (ticket.state, effects(ticket)) == (State.WITHDRAWN, {AI: "restricting"})
+
+    factories.send_letters(ticket)
+    assert effects(ticket) == {AI: "lifted"}
+    assert "A message of 3 March." in mail.outbox[-1].body
+
+
+def test_a_ticket_is_closed_unidentified_only_after_asking_and_waiting(
+    member, officer, second_officer
+):
+    asked = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
+    with time_machine.travel(asked, tick=False):
+        ticket = factories.objection("acc-0", is_vouched=False)
+        services.ask_identity(
+            ticket=ticket, doubt="test", question="test", version=1, actor=officer
+        )
+        ticket.refresh_from_db()
+
+        def propose():
+            ticket.refresh_from_db()
+            return closing.propose_unidentified(
+                ticket=ticket, evidence="test", version=ticket.version, actor=officer
+            )
+
+        with pytest.raises(LetterNotSent):
+            propose()
+        factories.send_letters(ticket)
+    with (
+        time_machine.travel(asked + dt.timedelta(days=29), tick=False),
+        pytest.raises(NotAllowedHere, match="until 2026-04-01"),
+    ):
+        propose()
+    with time_machine.travel(asked + dt.timedelta(days=30), tick=False):
+        ticket = factories.approve(propose(), second_officer)
+        assert (ticket.state, effects(ticket)) == ("closed_unidentified", {AI: "restricting"})
+        # The clock stood still for the thirty days: 2 April, and they were not lost on us.
+        assert ticket.due_on == dt.date(2026, 5, 5)
+        factories.send_letters(ticket)
+
+    assert effects(ticket) == {AI: "lifted"}
+
+
+# --- Duplicates, linked tickets -----------------------------------------------------------------
+
+
+def test_a_duplicate_is_closed_while_the_other_ticket_keeps_the_person_out(
+    member, officer, second_officer
+):
+    first = factories.objection("acc-0")
+    second = factories.reviewed(factories.objection("acc-0"), officer)
+    assert second.linked_to == first
+
+    proposal = decide(second, officer, {AI: Outcome.DUPLICATE})
+    factories.send_letters(factories.approve(proposal, second_officer))
+
+    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "lifted"})
+
+
+def test_what_has_no_other_ticket_is_no_duplicate(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0"), officer)
+    factories.objection("acc-0", purposes=[SAFETY])
+    factories.objection("acc-1")
+
+    with pytest.raises(NotAllowedHere, match="no duplicate"):
+        decide(ticket, officer, {AI: Outcome.DUPLICATE})
+
+
+def test_two_tickets_cannot_be_duplicates_of_each_other(member, officer, second_officer):
+    first = factories.reviewed(factories.objection("acc-0"), officer)
+    second = factories.reviewed(factories.objection("acc-0"), officer)
+    of_second = decide(second, officer, {AI: Outcome.DUPLICATE})
+    of_first = decide(first, officer, {AI: Outcome.DUPLICATE})
+
+    factories.approve(of_second, second_officer)
+    with pytest.raises(NotAllowedHere, match="no duplicate"):
+        factories.approve(of_first, second_officer)
+    factories.send_letters(second)
+
+    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "lifted"})
+
+
+def test_a_duplicate_stays_in_force_when_the_other_ticket_falls_before_its_letter(
+    member, officer, second_officer
+):
+    first = factories.objection("acc-0", purposes=[SAFETY])
+    second = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    proposal = decide(second, officer, {SAFETY: Outcome.DUPLICATE})
+    factories.approve(proposal, second_officer)
+    factories.send_letters(factories.withdraw(first, officer, second_officer))
+
+    factories.send_letters(second)
+
+    assert (effects(first), effects(second)) == ({SAFETY: "lifted"}, {SAFETY: "restricting"})
+
+
+def test_an_unverified_ticket_closes_no_verified_one(member, officer):
+    known = factories.objection("acc-0")
+    unknown = factories.reviewed(factories.objection("acc-0", is_vouched=False), officer)
+    assert (known.is_verified, unknown.is_verified) == (True, False)
+    assert unknown.linked_to == known
+    factories.reviewed(known, officer)
+
+    with pytest.raises(NotAllowedHere, match="never closes a verified one"):
+        decide(unknown, officer, {AI: Outcome.UPHELD}, also=[known.reference])
+    # And a verified one is no duplicate of an unverified one.
+    with pytest.raises(NotAllowedHere, match="no duplicate"):
+        decide(known, officer, {AI: Outcome.DUPLICATE})
+
+
+def test_linked_tickets_are_decided_together_and_answered_by_one_letter_an_address(member, officer):
+    first = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
+    second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
+    third = factories.reviewed(factories.objection("acc-0", email="b@example.org"), officer)
+
+    decide(first, officer, {AI: Outcome.UPHELD}, also=[second.reference, third.reference])
+    for ticket in (first, second, third):
+        factories.send_letters(ticket)
+
+    states = {t.reference: (t.state, t.answered_at is None) for t in Ticket.objects.all()}
+    assert set(states.values()) == {(State.UPHELD, False)}
+    upheld = [message for message in mail.outbox if "decided" in message.body]
+    assert sorted(message.to[0] for message in upheld) == ["a@example.org", "b@example.org"]
+
+
+def test_what_is_written_to_one_person_never_reaches_another(member, officer):
+    known = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    stranger = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
+    same_mail = factories.objection("acc-1", email=known.requester.email, purposes=[SAFETY])
+    assert {stranger.linked_to, same_mail.linked_to} == {known}
+    for ticket in (stranger, same_mail):
+        factories.reviewed(ticket, officer)
+
+    with pytest.raises(NotAllowedHere, match="another address"):
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[stranger.reference])
+    with pytest.raises(NotAllowedHere, match="another account"):
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[same_mail.reference])
+
+
+def test_a_strangers_ticket_makes_nobodys_a_duplicate(member, officer):
+    factories.objection("acc-0", is_vouched=False, email="stranger@example.org")
+    victim = factories.objection("acc-0", is_vouched=False, email="victim@example.org")
+    factories.reviewed(victim, officer)
+
+    with pytest.raises(NotAllowedHere, match="no duplicate"):
+        decide(victim, officer, {AI: Outcome.DUPLICATE})
+
+
+def test_tickets_decided_together_are_no_duplicates_of_each_other(member, officer):
+    first = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
+    second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
+
+    with pytest.raises(NotAllowedHere, match="no duplicate"):
+        decide(first, officer, {AI: Outcome.DUPLICATE}, also=[second.reference])
+
+
+def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, second_officer):
+    same = {"email": "a@example.org"}
+    both = factories.reviewed(factories.objection("acc-0", purposes=[AI, SAFETY], **same), officer)
+    one = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY], **same), officer)
+
+    proposal = decide(
+        both, officer, {AI: "upheld", SAFETY: "refused"}, **WEIGHED, also=[one.reference]
+    )
+    factories.approve(proposal, second_officer)
+
+    one.refresh_from_db()
+    both.refresh_from_db()
+    assert (both.state, one.state) == (State.PARTLY_UPHELD, State.REFUSED)
+    kinds = Letter.objects.filter(ticket__in=[both, one]).values_list("ticket", "kind")
+    outcomes = {(pk, kind) for pk, kind in kinds if kind != "acknowledgement"}
+    assert outcomes == {(both.pk, "partly_upheld"), (one.pk, "refused")}
+
+
+def test_words_that_came_after_a_proposal_stop_its_approval(member, officer, second_officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    proposal = decide(ticket, officer, {SAFETY: "refused"}, **WEIGHED)
+    seen = Ticket.objects.get(pk=ticket.pk).version
+
+    services.note(ticket=ticket, text="They called.", actor=officer)
+
+    with pytest.raises(StaleEdit):
+        closing.review(
+            proposal=proposal, verdict="approved", version=seen, actor=second_officer, reason="x"
+        )
+
+
+def test_whoever_proposed_may_take_it_back(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    proposal = decide(ticket, officer, {SAFETY: "refused"}, **WEIGHED)
+    ticket.refresh_from_db()
+
+    closing.review(
+        proposal=proposal, verdict="returned", version=ticket.version, actor=officer, reason="x"
+    )
+
+    decide(ticket, officer, {SAFETY: "upheld"})
+    assert effects(ticket) == {SAFETY: "upheld"}
+
+
+def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member, officer):
+    ticket = factories.objection("acc-0", is_vouched=False)
+    due = ticket.due_on
+    services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    ticket.refresh_from_db()
+
+    services.go_on_without_identity(
+        ticket=ticket, reason="asked by mistake", version=ticket.version, actor=officer
+    )
+    factories.send_letters(ticket)
+
+    ticket.refresh_from_db()
+    assert (ticket.state, ticket.due_on, ticket.is_verified) == (State.IN_REVIEW, due, False)
+    assert ticket.letters.get(kind="identity_request").state == "cancelled"
+
+
+def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_officer):
+    ticket = factories.objection("acc-0", is_vouched=False)
+    services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    ticket.refresh_from_db()
+
+    proposal = closing.propose_unidentified(
+        ticket=ticket, evidence="x", is_answered=True, version=ticket.version, actor=officer
+    )
+    factories.approve(proposal, second_officer)
+
+    assert effects(ticket) == {AI: "restricting"}
+    factories.send_letters(ticket)
+    assert effects(ticket) == {AI: "lifted"}
+
+
+def test_what_was_set_aside_is_released_before_anybody_writes(member, officer, settings):
+    settings.FLOOD_PER_ADDRESS = 0
+    ticket = factories.reviewed(factories.objection("acc-0", is_vouched=False), officer)
+    assert ticket.is_set_aside
+
+    with pytest.raises(NotAllowedHere, match="release it first"):
+        decide(ticket, officer, {AI: Outcome.UPHELD})
+
+
+def test_only_open_linked_tickets_are_decided_together(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0"), officer)
+    other = factories.reviewed(factories.objection("acc-1"), officer)
+
+    with pytest.raises(InvalidInput, match="Not linked"):
+        decide(ticket, officer, {AI: Outcome.UPHELD}, also=[other.reference])
+
+
+# --- The map ------------------------------------------------------------------------------------
+
+
+def _in_state(state: State, officer, second_officer) -> Ticket:
+    """A ticket in a state, brought there by the desk."""
+    ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
+    if state == State.RECEIVED:
+        return ticket
+    if state in (State.IDENTITY_CHECK, State.CLOSED_UNIDENTIFIED):
+        services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+        factories.send_letters(ticket)
+        if state == State.CLOSED_UNIDENTIFIED:
+            later = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
+            with time_machine.travel(later):
+                ticket.refresh_from_db()
+                proposal = closing.propose_unidentified(
+                    ticket=ticket, evidence="x", version=ticket.version, actor=officer
+                )
+                factories.approve(proposal, second_officer)
+    elif state == State.WITHDRAWN:
+        factories.withdraw(ticket, officer, second_officer)
+    else:
+        factories.reviewed(ticket, officer)
+        if state == State.EXTENDED:
+            ticket.refresh_from_db()
+            services.extend(
+                ticket=ticket,
+                ground="complexity",
+                explanation="x",
+                version=ticket.version,
+                actor=officer,
+            )
+            factories.send_letters(ticket)
+        elif state == State.UPHELD:
+            decide(ticket, officer, {SAFETY: Outcome.UPHELD})
+        elif state == State.REFUSED:
+            proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+            factories.approve(proposal, second_officer)
+    ticket.refresh_from_db()
+    assert ticket.state == state
+    return ticket
+
+
+ACTS = {
+    State.IN_REVIEW: lambda t, o: services.begin_review(ticket=t, version=t.version, actor=o),
+    State.IDENTITY_CHECK: lambda t, o: services.ask_identity(
+        ticket=t, doubt="x", question="x", version=t.version, actor=o
+    ),
+    State.EXTENDED: lambda t, o: services.extend(
+        ticket=t, ground="number", explanation="x", version=t.version, actor=o
+    ),
+    State.UPHELD: lambda t, o: decide(t, o, {SAFETY: Outcome.UPHELD}),
+    State.REFUSED: lambda t, o: decide(t, o, {SAFETY: Outcome.REFUSED}, **WEIGHED),
+    State.WITHDRAWN: lambda t, o: closing.propose_withdrawal(
+        ticket=t, evidence="x", version=t.version, actor=o
+    ),
+    State.CLOSED_UNIDENTIFIED: lambda t, o: closing.propose_unidentified(
+        ticket=t, evidence="x", version=t.version, actor=o
+    ),
+}
+STARTS = [state for state in State if state != State.PARTLY_UPHELD]
+
+
+@pytest.mark.parametrize(
+    ("state", "wanted"),
+    [
+        (state, wanted)
+        for state, wanted in itertools.product(STARTS, ACTS)
+        if wanted not in NEXT_STATES[state]
+    ],
+)
+def test_a_move_that_is_not_in_the_map_is_refused(state, wanted, member, officer, second_officer):
+    ticket = _in_state(state, officer, second_officer)
+    before = Ticket.objects.values().get(pk=ticket.pk)
+
+    with pytest.raises((ForbiddenMove, NotAllowedHere, LetterNotSent)) as refusal:
+        ACTS[wanted](ticket, officer)
+
+    assert len(str(refusal.value)) > 20
+    assert Ticket.objects.values().get(pk=ticket.pk) == before
+
+
+def test_the_map_is_the_one_of_the_rules():
+    assert {state: sorted(nexts) for state, nexts in NEXT_STATES.items()} == {
+        "received": ["identity_check", "in_review", "withdrawn"],
+        "identity_check": ["closed_unidentified", "in_review", "withdrawn"],
+        "in_review": ["extended", "partly_upheld", "refused", "upheld", "withdrawn"],
+        "extended": ["partly_upheld", "refused", "upheld", "withdrawn"],
+        **{state: [] for state in FINAL_STATES},
+    }
+
+
+@pytest.mark.parametrize("act", ACTS.values())
+def test_an_act_on_what_somebody_changed_meanwhile_is_refused(act, member, officer):
+    ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
+    seen = Ticket.objects.get(pk=ticket.pk)
+    services.assign(ticket=ticket, officer=officer, version=1, actor=officer)
+    seen.refresh_from_db = lambda *args, **kwargs: None
+
+    with pytest.raises(StaleEdit, match="look at it again"):
+        act(seen, officer)
+
+
+def test_a_closed_person_who_objects_again_gets_a_new_ticket_that_restricts(
+    member, officer, second_officer
+):
+    first = factories.withdraw(factories.objection("acc-0"), officer, second_officer)
+    factories.send_letters(first)
+
+    second = factories.objection("acc-0")
+
+    assert (second.linked_to, second.state) == (first, State.RECEIVED)
+    assert {o.member_id for o in Objection.objects.restricting(AI)} == {member}
+
+
+def test_a_ticket_whose_words_are_erased_can_only_be_upheld(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    with pytest.raises(WordsErased):
+        decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
+    decide(ticket, officer, {SAFETY: Outcome.UPHELD})
+
+    assert effects(ticket) == {SAFETY: "upheld"}
+    assert list(Letter.objects.filter(kind="upheld")) == []
+
+
+def test_every_refusal_is_a_sentence_for_people(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0"), officer)
+
+    with pytest.raises(PortalError) as refusal:
+        services.begin_review(ticket=ticket, version=ticket.version, actor=officer)
+
+    assert str(refusal.value) == (
+        f"{ticket} is in review and cannot become in review. From here it can become:"
+        " extended, upheld, partly upheld, refused, withdrawn."
+    )

@@ -1,0 +1,125 @@
+"""Erasing: the words go, the proof stays."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from consent import services as consent
+from objections import retention, services, tasks, uploads
+from objections.errors import ForbiddenMove, LetterNotSent
+from objections.models import Attachment, LetterText, Note, Requester, Ticket
+from portal.errors import InvalidInput
+from portal.verification import verify_ledger
+from tools import factories
+
+SECRET = "Wilhelmina-Unforgettable"
+
+
+@pytest.fixture
+def closed(officer) -> Ticket:
+    """A closed, answered ticket full of words."""
+    factories.add_members(2)
+    ticket = factories.objection(
+        "acc-0",
+        name=SECRET,
+        email=f"{SECRET.lower()}@example.org",
+        statement=f"I am {SECRET}.",
+        files=[uploads.check(f"{SECRET}.txt", SECRET.encode())],
+    )
+    services.note(ticket=ticket, text=f"{SECRET} called.", actor=officer)
+    ticket = factories.uphold(ticket, officer)
+    factories.send_letters(ticket)
+    ticket.refresh_from_db()
+    return ticket
+
+
+def dump() -> str:
+    """Everything in the database and the attachment store, as text."""
+    with connection.cursor() as cursor:
+        found = []
+        for table in connection.introspection.table_names(cursor):
+            cursor.execute(f'SELECT * FROM "{table}"')
+            found.append(str(cursor.fetchall()))
+    files = [p for p in settings.ATTACHMENT_DIR.rglob("*") if p.is_file()]
+    return "\n".join([*found, *(p.name + p.read_text() for p in files)]).lower()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_of_the_words_is_left_and_everything_verifies(closed, officer):
+    assert SECRET.lower() in dump()
+    kept = Ticket.objects.values().get(pk=closed.pk)
+
+    retention.erase(ticket=closed, actor=officer, reason="On request.")
+
+    assert SECRET.lower() not in dump()
+    after = Ticket.objects.values().get(pk=closed.pk)
+    changed = {name for name in kept if kept[name] != after[name]}
+    assert changed == {"erased_at", "version"}
+    assert closed.objections.get().effect == "upheld"
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_members_erasure_takes_the_words_of_all_their_tickets(closed, officer):
+    factories.objection("acc-0", name=SECRET, purposes=["safety"])
+    other = factories.objection("acc-1", name="somebody else")
+
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    assert SECRET.lower() not in dump()
+    assert list(Requester.objects.values_list("ticket", flat=True)) == [other.pk]
+    effects = Ticket.objects.filter(member=closed.member).values_list("objections__effect")
+    assert sorted(effects) == [("restricting",), ("upheld",)]
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db
+def test_an_open_or_unanswered_ticket_keeps_its_words(officer):
+    factories.add_members(1)
+    ticket = factories.objection("acc-0")
+
+    with pytest.raises(ForbiddenMove, match="could not be answered"):
+        retention.erase(ticket=ticket, actor=officer, reason="x")
+    ticket = factories.uphold(ticket, officer)
+    with pytest.raises(LetterNotSent):
+        retention.erase(ticket=ticket, actor=officer, reason="x")
+    factories.send_letters(ticket)
+    with pytest.raises(InvalidInput):
+        retention.erase(ticket=ticket, actor=officer, reason=" ")
+
+    assert Requester.objects.filter(ticket=ticket).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_daily_task_erases_what_was_kept_long_enough(closed):
+    keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    factories.objection("acc-1")
+
+    with time_machine.travel(closed.closed_at + keep - dt.timedelta(hours=1)):
+        tasks.daily()
+    assert Requester.objects.count() == 2
+
+    with time_machine.travel(closed.closed_at + keep + dt.timedelta(hours=1)):
+        tasks.daily()
+    assert Requester.objects.count() == 1
+    counts = [m.objects.count() for m in (Attachment, Note)]
+    assert counts == [0, 0]
+    assert LetterText.objects.filter(letter__ticket=closed).count() == 0
+
+
+@pytest.mark.django_db
+def test_files_nobody_has_are_swept_after_a_day():
+    stray = uploads.store(uploads.check("a.txt", b"stray"))
+    ticket = factories.objection(channel="email", files=[uploads.check("b.txt", b"kept")])
+
+    assert retention.sweep_files() == 0
+    with time_machine.travel(timezone.now() + dt.timedelta(days=2)):
+        assert retention.sweep_files() == 1
+
+    kept = Attachment.objects.get(ticket=ticket)
+    files = [p.name for p in settings.ATTACHMENT_DIR.rglob("*") if p.is_file()]
+    assert (files, stray in files) == ([kept.key], False)

@@ -1,0 +1,271 @@
+"""Files that people attach: checked by their content, kept apart, only ever given out as downloads.
+
+A file is evidence and is kept byte for byte. A picture or a PDF therefore still carries what its maker put
+in (place, author, bytes behind its end), and a checked file is what it says it is, not free of harm: that is
+why no browser is ever asked to show one.
+"""
+
+import datetime as dt
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.http import content_disposition_header
+
+from portal import words
+from portal.errors import InvalidInput, NotFound
+
+LARGEST = 4 * 1024 * 1024
+MOST_FILES = 5
+LONGEST_NAME = 100
+ALLOWED = "a PDF, a PNG or JPEG picture, or plain text in UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that `check` has let in."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+# --- What it is ---------------------------------------------------------------------------------
+
+CUT_OFF = "is damaged or cut off"
+
+
+def _pdf_fault(data: bytes) -> str:
+    # Acrobat, too, looks for the end in the last 1,024 bytes; some writers fill up the last sector.
+    end = data.rstrip(b"\0\r\n ")[-1024:]
+    whole = re.match(rb"%PDF-[12]\.\d", data) and b"startxref" in end and b"%%EOF" in end
+    return "" if whole else CUT_OFF
+
+
+def _png_fault(data: bytes) -> str:
+    whole = (
+        data[8:16] == b"\0\0\0\rIHDR"
+        and any(data[16:20])
+        and any(data[20:24])
+        and data[29:33] == crc32(data[12:29]).to_bytes(4, "big")
+        and b"IEND\xaeB`\x82" in data
+    )
+    return "" if whole else CUT_OFF
+
+
+# C4, C8 and CC in between define tables and extensions.
+_JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_SCAN = 0xDA
+_JPEG_END = b"\xff\xd9"
+
+
+def _jpeg_fault(data: bytes) -> str:
+    """Walks the segments: a frame must come before the first scan, and the end after it."""
+    at, has_frame = 2, False
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker = data[at + 1]
+        if marker == 0xFF:  # padding
+            at += 1
+            continue
+        if marker == _JPEG_SCAN:
+            return "" if has_frame and data.find(_JPEG_END, at) > 0 else CUT_OFF
+        has_frame = has_frame or marker in _JPEG_FRAMES
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return CUT_OFF
+
+
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+# What browsers (WHATWG MIME Sniffing, 7.1) and desktops take for a document of its own, whatever its name.
+_ANOTHER_DOCUMENT = re.compile(
+    r"\s*(<(!doctype|!--|\?xml|\?php"
+    r"|(html|head|body|script|iframe|style|title|table|div|font|svg|math|h1|br|a|b|p)[\s/>])"
+    r"|%pdf-|%!ps|\{\\rtf|#!)",
+    re.IGNORECASE,
+)
+
+
+def _text_fault(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return "is no PDF or picture, and no text in UTF-8"
+    if _NO_TEXT.search(text):
+        return "is no PDF or picture, and has control characters, which no text has"
+    if found := _ANOTHER_DOCUMENT.match(text):
+        return f"begins with {found[1].strip()}: it is no plain text but a document or a program"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class FileType:
+    """A type we take: how it begins, and what is wrong with one that begins so (nothing: empty)."""
+
+    media_type: str
+    noun: str
+    signature: bytes
+    extensions: tuple[str, ...]
+    """In lower case; the first is given to a name that has none."""
+    fault: Callable[[bytes], str]
+
+
+FILE_TYPES = [
+    FileType("application/pdf", "a PDF", b"%PDF-", (".pdf",), _pdf_fault),
+    FileType("image/png", "a PNG picture", b"\x89PNG\r\n\x1a\n", (".png",), _png_fault),
+    FileType(
+        "image/jpeg", "a JPEG picture", b"\xff\xd8\xff", (".jpg", ".jpeg", ".jfif"), _jpeg_fault
+    ),
+    # Last: text has no signature.
+    FileType("text/plain", "plain text", b"", (".txt", ".text"), _text_fault),
+]
+_BY_MEDIA_TYPE = {file_type.media_type: file_type for file_type in FILE_TYPES}
+
+
+def check(name: str, data: bytes) -> Upload:
+    """The file under a safe name and the type its content shows, whatever the sender said.
+
+    Raises InvalidInput (`attachments`) when it is empty, larger than LARGEST bytes, of no type we take, or
+    named like another type.
+    """
+    base = _base_name(name)
+    if not data.strip():
+        raise _refused(base, "is empty", "empty")
+    if len(data) > LARGEST:
+        size = f"{len(data) / 2**20:.1f} MiB"
+        raise _refused(base, f"has {size}; at most {LARGEST // 2**20} MiB", "too_large")
+    file_type = next(known for known in FILE_TYPES if data.startswith(known.signature))
+    if fault := file_type.fault(data):
+        raise _refused(base, f"{fault}. Attach {ALLOWED}", "wrong_type")
+    extension = _extension(base)
+    if extension and extension not in file_type.extensions:
+        right = " or ".join(file_type.extensions)
+        sentence = f"is {file_type.noun}, but its name ends in {extension}, not in {right}"
+        raise _refused(base, sentence, "wrong_name")
+    return Upload(_named(base, file_type), file_type.media_type, data)
+
+
+def check_all(files: Sequence[tuple[str, bytes]]) -> list[Upload]:
+    """Check names and contents that came together. Raises InvalidInput, also for more than MOST_FILES."""
+    if len(files) > MOST_FILES:
+        raise InvalidInput(
+            f"At most {MOST_FILES} files; these are {len(files)}.",
+            field="attachments",
+            code="too_many",
+        )
+    return [check(name, data) for name, data in files]
+
+
+def _refused(base: str, fault: str, code: str) -> InvalidInput:
+    shown = f"“{base[:LONGEST_NAME]}”" if base else "The file"
+    return InvalidInput(f"{shown} {fault}.", field="attachments", code=code)
+
+
+def _base_name(name: str) -> str:
+    """The last part of a path, without what file systems, shells or headers take for a sign. May be empty."""
+    last = re.split(r"[/\\]", name)[-1]
+    # Only the end is read: a longer name is cut anyway, and its extension stands there.
+    text = words.clean(last[-300:], longest=1_000, field="attachments", lines=False)
+    return re.sub(r'[<>:"|?*]', "_", text).strip(" .-")
+
+
+def _extension(base: str) -> str:
+    found = re.search(r".(\.[A-Za-z0-9]{1,10})$", base)
+    return found[1].lower() if found else ""
+
+
+def _named(base: str, file_type: FileType) -> str:
+    """At most LONGEST_NAME characters, ending as its type does, never empty."""
+    extension = _extension(base)
+    if extension in file_type.extensions:
+        base = base[: -len(extension)]
+    else:
+        extension = file_type.extensions[0]
+    stem = base[: LONGEST_NAME - len(extension)].rstrip(" .")
+    return (stem or "attachment") + extension
+
+
+# --- Where it lies ------------------------------------------------------------------------------
+
+
+def _path_of(key: str) -> Path:
+    if not re.fullmatch(r"[0-9a-f]{32}", key):
+        raise NotFound("There is no such file.")
+    return Path(settings.ATTACHMENT_DIR) / key[:2] / key
+
+
+def store(upload: Upload) -> str:
+    """Write the file durably under a new random key, readable by the portal only. Raises OSError.
+
+    Nobody knows the key before the file is whole, so it is written in place: what a crash leaves behind is
+    an ordinary file without a row, which `stored_before` finds.
+    """
+    key = secrets.token_hex(16)
+    path = _path_of(key)
+    for directory in (path.parent.parent, path.parent):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(upload.data)
+            file.flush()
+            os.fsync(file.fileno())
+        for directory in (path.parent, path.parent.parent):
+            _sync(directory)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    return key
+
+
+def _sync(directory: Path) -> None:
+    """A name is durable when its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_file(key: str) -> BinaryIO:
+    """The stored file, open for reading. Raises NotFound.
+
+    It has no name, so that FileResponse finds none to guess a type or a disposition from.
+    """
+    try:
+        return os.fdopen(os.open(_path_of(key), os.O_RDONLY), "rb")
+    except FileNotFoundError as error:
+        raise NotFound("There is no such file.") from error
+
+
+def remove(key: str) -> None:
+    """Remove the stored file; one that is gone already is no error. Raises NotFound for what is no key."""
+    _path_of(key).unlink(missing_ok=True)
+
+
+def stored_before(age: dt.timedelta) -> Iterator[str]:
+    """The keys of files that were stored longer than `age` ago."""
+    latest = (timezone.now() - age).timestamp()
+    for path in Path(settings.ATTACHMENT_DIR).glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 32):
+        with suppress(FileNotFoundError):  # removed in between
+            if path.stat().st_mtime < latest:
+                yield path.name
+
+
+def download_headers(name: str, media_type: str) -> dict[str, str]:
+    """Headers under which a browser keeps the file and does not look into it."""
+    filename = _named(_base_name(name), _BY_MEDIA_TYPE[media_type])
+    return {
+        "Content-Disposition": content_disposition_header(True, filename) or "attachment",
+        "Content-Type": "application/octet-stream",
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
