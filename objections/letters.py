@@ -1,0 +1,279 @@
+"""Letters: what they say, and the queue they wait in. `mailing` sends them.
+
+A letter is composed with the act that causes it, so that what was previewed is what is sent.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+
+import structlog
+from django.conf import settings
+from django.core import signing
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from consent import members
+from consent.choices import Purpose
+from objections import letter_texts
+from objections.choices import (
+    UNPROVEN,
+    Delivery,
+    Effect,
+    LetterKind,
+    LetterState,
+    NoteKind,
+    Outcome,
+)
+from objections.errors import LinkExpired, WordsErased
+from objections.letter_texts import Text
+from objections.models import Letter, LetterTemplate, LetterText, Objection, Requester, Ticket
+from objections.moves import day_of, today
+from portal import ledger
+from portal.errors import InvalidInput, StaleEdit
+
+logger = structlog.get_logger(__name__)
+
+UNSENT = (LetterState.WAITING, LetterState.FAILED)
+_LINK = "objections.confirmation"
+
+
+# --- Texts --------------------------------------------------------------------------------------
+
+
+def template(kind: str, language: str = "en") -> tuple[int, Text]:
+    """The text in use and its version; 0 is the one that comes along."""
+    newest = LetterTemplate.objects.filter(kind=kind, language=language).order_by("-number").first()
+    if newest is None:
+        return 0, letter_texts.built_in(kind, language)
+    return newest.number, Text(newest.subject, newest.body)
+
+
+def save_template(
+    *, kind: str, text: Text, version: int, actor: ledger.Actor, reason: str, language: str = "en"
+) -> LetterTemplate:
+    """Put a new version of a letter's text into use. Raises StaleEdit, InvalidInput."""
+    text = letter_texts.tidy(text)
+    letter_texts.check(kind, text)
+    if not reason.strip():
+        raise InvalidInput("Say what changed and why.", field="reason")
+    with ledger.entry("letter.template_changed", actor=actor, subject=kind, reason=reason):
+        current, in_use = template(kind, language)
+        if current != version:
+            raise StaleEdit("Somebody changed the text in the meantime: look at it again.")
+        if text == letter_texts.tidy(in_use):
+            raise InvalidInput("This is the text in use: nothing would change.", field="body")
+        row = LetterTemplate(
+            kind=kind, language=language, number=current + 1, subject=text.subject, body=text.body
+        )
+        row.save()
+    return row
+
+
+def compose(ticket: Ticket, kind: str, **more: str) -> tuple[int, Text]:
+    """The letter as it would be sent, and the version of its text. `more` are what only the act knows."""
+    requester = requester_of(ticket)
+    version, text = template(kind, requester.language)
+    return version, letter_texts.render(text, {**_values(ticket, requester), **more})
+
+
+def requester_of(ticket: Ticket) -> Requester:
+    """Raises WordsErased."""
+    requester = Requester.objects.filter(ticket=ticket).first()
+    if requester is None:
+        raise WordsErased(f"The personal data of {ticket} is erased: nobody can be written to.")
+    return requester
+
+
+def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
+    in_words = letter_texts.date_in_words
+    assert ticket.due_on and ticket.refuse_by and ticket.regime and ticket.kind
+    assert ticket.recorded_at
+    due_on = in_words(ticket.due_on)
+    return {
+        **letter_texts.LEGAL_WORDS[ticket.regime],
+        # Nobody's words are sent to an address that may be a stranger's.
+        "name": requester.name if is_proven(ticket) else "",
+        "reference": ticket.reference,
+        "request": letter_texts.REQUEST_WORDS[ticket.kind],
+        "received_on": in_words(day_of(ticket.received_at)),
+        "purposes": _named(ticket.objections.values_list("purpose", flat=True)),
+        "restricted_on": in_words(day_of(ticket.recorded_at)),
+        "scope": _scope(ticket),
+        "due_on": due_on
+        if today() <= ticket.due_on
+        else f"{due_on} (that day has passed: we are late)",
+        "refuse_by": in_words(ticket.refuse_by),
+        "controller": settings.CONTROLLER_NAME,
+        "contact": settings.CONTROLLER_CONTACT,
+        "authority_name": letter_texts.authority_for(ticket.country or "", ticket.regime),
+    }
+
+
+def is_proven(ticket: Ticket) -> bool:
+    """Whether the address we write to is known to be the person's."""
+    return ticket.is_verified or ticket.confirmed_at is not None or ticket.channel not in UNPROVEN
+
+
+def _scope(ticket: Ticket) -> str:
+    """What a promise covers. Who is not known to us is told nothing of any account."""
+    if not (ticket.is_verified and ticket.member_id):
+        return (
+            "This holds for the accounts and the data that we can find with what you told us. If you have an"
+            " account and did not name it, or others posted about you, write to us and tell us where."
+        )
+    used = [incident.run for incident in ticket.incidents.order_by("run")]
+    if not used:
+        return "This holds for your account."
+    return (
+        "This holds for your account. Your message had reached us before we recorded it, and in between these"
+        f" training runs took data that includes yours: {', '.join(used)}. We are sorry."
+    )
+
+
+def _named(purposes: Iterable[str]) -> str:
+    return ", ".join(Purpose(purpose).label for purpose in sorted(purposes)) or "none"
+
+
+def outcome_values(outcomes: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    """What an outcome letter says beside the rest. `words` are staff's, by kind of note."""
+    upheld = [purpose for purpose, one in outcomes.items() if one == Outcome.UPHELD]
+    return {
+        "outcomes": "\n".join(
+            f"- {Purpose(purpose).label}: {Outcome(outcome).label}"
+            for purpose, outcome in sorted(outcomes.items())
+        ),
+        "upheld_purposes": _named(upheld),
+        "lifted_purposes": _named(outcomes.keys() - set(upheld)),
+        "ground": words.get(NoteKind.GROUND) or ANOTHER_TICKET,
+        "balancing_summary": words.get(NoteKind.BALANCING) or ANOTHER_TICKET,
+        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE) or ANOTHER_TICKET,
+        "withdrawal": words.get(NoteKind.EVIDENCE, ""),
+    }
+
+
+ANOTHER_TICKET = "Nothing was weighed against you: for one purpose this is dealt with elsewhere."
+"""Why a duplicate is closed, where a letter asks for a ground."""
+
+
+# --- The link in a confirmation -----------------------------------------------------------------
+
+
+def confirmation_link(ticket: Ticket) -> dict[str, str]:
+    """What a confirmation says beside the rest: the link and until when it can be opened."""
+    token = signing.dumps([ticket.reference, _address_hash(ticket)], salt=_LINK)
+    until = today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
+    return {
+        "link": settings.PUBLIC_URL + reverse("objection-confirm", args=[token]),
+        "link_expires": letter_texts.date_in_words(until),
+    }
+
+
+def ticket_of_link(token: str) -> Ticket:
+    """Raises LinkExpired, also for a link to an address that was corrected since."""
+    try:
+        reference, address = signing.loads(
+            token, salt=_LINK, max_age=dt.timedelta(days=settings.CONFIRMATION_DAYS)
+        )
+    except signing.BadSignature as error:
+        raise LinkExpired("The link is too old, or not complete.") from error
+    ticket: Ticket = Ticket.objects.worked().get(reference=reference)
+    if ticket.erased_at is None and address != _address_hash(ticket):
+        raise LinkExpired("The link belongs to another address.")
+    return ticket
+
+
+def _address_hash(ticket: Ticket) -> str:
+    return members.keyed_hash("address", requester_of(ticket).email.encode())[:16]
+
+
+# --- The queue ----------------------------------------------------------------------------------
+
+
+def queue(ticket: Ticket, kind: LetterKind, *, also: Iterable[str] = (), **more: str) -> Letter:
+    """Compose a letter and put it into the queue; by post where there is no e-mail address.
+
+    Needs an open entry. `also` are references of linked tickets that it answers too.
+    """
+    version, text = compose(ticket, kind, **more)
+    return _put(ticket, kind, version, text, also)
+
+
+def _put(
+    ticket: Ticket, kind: str, version: int, text: Text | LetterText, also: Iterable[str]
+) -> Letter:
+    requester = requester_of(ticket)
+    letter = Letter(
+        ticket=ticket,
+        kind=kind,
+        language=requester.language,
+        template_version=version,
+        delivery=delivery_of(requester),
+        also=list(also),
+        queued_at=timezone.now(),
+    )
+    letter.save()
+    LetterText.objects.create(
+        letter=letter,
+        address=address_of(requester),
+        subject=text.subject,
+        body=text.body,
+        not_before=letter.queued_at,
+    )
+    return letter
+
+
+def repeat(letter: Letter) -> Letter:
+    """The letter once more, to the address of now; a confirmation with a fresh link. Needs an open entry."""
+    ticket = letter.ticket
+    if letter.kind == LetterKind.CONFIRMATION:
+        return queue(ticket, LetterKind.CONFIRMATION, **confirmation_link(ticket))
+    return _put(ticket, letter.kind, letter.template_version, letter.text, letter.also)
+
+
+def readdress(ticket: Ticket) -> None:
+    """Letters that are not out go to the address the person has now. Needs an open entry."""
+    requester = requester_of(ticket)
+    for letter in Letter.objects.filter(ticket=ticket, state__in=UNSENT):
+        letter.delivery = delivery_of(requester)
+        letter.save()
+        LetterText.objects.filter(letter=letter).update(address=address_of(requester))
+
+
+def delivery_of(requester: Requester) -> Delivery:
+    return Delivery.EMAIL if requester.email else Delivery.POST
+
+
+def address_of(requester: Requester) -> str:
+    return requester.email or f"{requester.name}\n{requester.postal_address}".strip()
+
+
+def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list[Objection]:
+    """Objections of the same person to the same purpose that keep them out whatever becomes of this one.
+
+    Of a person we know only their own count. Of anybody else those count that came from the same address, and
+    only if that is proven to be theirs: a stranger's ticket, which names the same account, may be withdrawn.
+    """
+    ticket = objection.ticket
+    group = ticket.linked_to_id or ticket.pk
+    others = Objection.objects.filter(
+        Q(ticket=group) | Q(ticket__linked_to=group),
+        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True),
+        purpose=objection.purpose,
+        member=objection.member,
+    ).select_related("ticket", "ticket__requester")
+    return [
+        other
+        for other in others.exclude(pk=objection.pk).exclude(ticket__in=list(but))
+        if other.ticket.is_verified
+        or (
+            not ticket.is_verified
+            and is_proven(other.ticket)
+            and _one_address(ticket, other.ticket)
+        )
+    ]
+
+
+def _one_address(ticket: Ticket, other: Ticket) -> bool:
+    addresses = [address_of(one) for one in Requester.objects.filter(ticket__in=[ticket, other])]
+    return len(addresses) == 2 and addresses[0] == addresses[1]

@@ -1,0 +1,299 @@
+"""Sending letters, and what takes effect once one is out.
+
+The letter's row is the queue; Celery is a hint. A letter may be sent twice when a worker dies at the wrong moment,
+never not at all.
+"""
+
+import datetime as dt
+import smtplib
+import time
+from zoneinfo import ZoneInfo
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db.models import F, Q
+from django.utils import timezone
+
+from objections import letters
+from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, State
+from objections.clocks import clock_of
+from objections.errors import LetterNotSent
+from objections.models import Letter, LetterText, Ticket
+from objections.moves import day_of, locked, move, today
+from portal import ledger
+from portal.errors import InvalidInput
+
+logger = structlog.get_logger(__name__)
+
+MAILER = "system:mailer"
+MOST_ATTEMPTS = 8
+"""With doubling waits the last one comes about four hours after the first."""
+CLAIM = dt.timedelta(minutes=2)
+"""How long whoever sends a letter has it alone: longer than the mail server is given to answer."""
+OUTCOMES = frozenset(
+    {
+        LetterKind.UPHELD,
+        LetterKind.PARTLY_UPHELD,
+        LetterKind.REFUSED,
+        LetterKind.WITHDRAWN,
+        LetterKind.CLOSED_UNIDENTIFIED,
+        LetterKind.DUPLICATE,
+    }
+)
+
+
+def send_due(*, seconds: float = 60) -> int:
+    """Send what waits and may be tried now, the oldest first; returns how many letters left.
+
+    Ends after a while, and at the first sign that the mail server is not there: freezes wait for the same workers.
+    """
+    until = time.monotonic() + seconds
+    waiting = Letter.objects.waiting().filter(
+        delivery=Delivery.EMAIL, text__not_before__lte=timezone.now()
+    )
+    count = 0
+    for letter_id in list(waiting.order_by("pk").values_list("pk", flat=True)[:1_000]):
+        if time.monotonic() > until:
+            break
+        try:
+            sent = send(letter_id)
+        except Exception as error:  # whatever it is, the other letters must not wait for it
+            logger.error("letter failed", letter=letter_id, error=type(error).__name__)
+            continue
+        count += sent is not None and sent.state == LetterState.SENT
+        if sent is None and _server_is_gone(letter_id):
+            LetterText.objects.filter(letter__in=waiting).update(not_before=timezone.now() + CLAIM)
+            break
+    return count
+
+
+def send(letter_id: int) -> Letter | None:
+    """Send a waiting letter, once however often it is called; None when somebody else has it or it is not due.
+
+    An error of the mail server is noted beside the letter, which is tried again later.
+    """
+    now = timezone.now()
+    # One statement claims it, on every database; whoever dies with it loses it after a while.
+    claimed = LetterText.objects.filter(
+        letter=letter_id,
+        letter__state=LetterState.WAITING,
+        letter__delivery=Delivery.EMAIL,
+        not_before__lte=now,
+    ).update(attempts=F("attempts") + 1, not_before=now + CLAIM)
+    if not claimed:
+        return None
+    letter: Letter = Letter.objects.select_related("ticket", "text").get(pk=letter_id)
+    if letter.text.attempts > MOST_ATTEMPTS:
+        # It was mailed, perhaps more than once, and could not be recorded.
+        return _end(letter, LetterState.FAILED, "letter.failed", "sent perhaps, not recorded")
+    if gone := _why_not(letter):
+        return _cancel(letter, gone)
+    try:
+        _mail(letter)
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        _note_failure(letter, error)
+        return None
+    return record_sent(letter, sent_at=timezone.now(), actor=MAILER)
+
+
+def _server_is_gone(letter_id: int) -> bool:
+    """Whether the last attempt met no mail server, rather than one that refused this letter."""
+    return LetterText.objects.filter(
+        letter=letter_id, attempts__gt=0, last_error__in=_NO_SERVER
+    ).exists()
+
+
+_NO_SERVER = {
+    error.__name__
+    for error in (
+        OSError,
+        ConnectionError,
+        ConnectionRefusedError,
+        ConnectionResetError,
+        TimeoutError,
+        smtplib.SMTPConnectError,
+        smtplib.SMTPServerDisconnected,
+    )
+} | {"gaierror"}
+
+
+def _why_not(letter: Letter, on: dt.date | None = None) -> str:
+    """Why a letter is not to be sent any more (or was not, on that day); empty when it is."""
+    ticket = letter.ticket
+    if letter.kind == LetterKind.EXTENSION:
+        if ticket.state != State.IN_REVIEW:
+            return "the ticket is not in review any more"
+        if (on or today()) > clock_of(ticket).base_due:
+            return "an extension counts only if its notice is sent before the first deadline"
+    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
+        return "identity is not asked for any more"
+    return ""
+
+
+def _mail(letter: Letter) -> None:
+    domain = settings.CONTROLLER_CONTACT.rpartition("@")[2]
+    EmailMessage(
+        letter.text.subject,
+        letter.text.body,
+        to=[letter.text.address],
+        headers={
+            # The same each time: a letter sent twice can be recognised as one.
+            "Message-ID": f"<{letter.ticket.reference}.{letter.pk}@{domain}>",
+            "Auto-Submitted": "auto-generated",
+        },
+    ).send()
+
+
+def _note_failure(letter: Letter, error: Exception) -> None:
+    text = letter.text
+    is_final = _is_for_good(error) or text.attempts >= MOST_ATTEMPTS
+    wait = CLAIM * 2 ** (text.attempts - 1)
+    # The server's own words may repeat the address.
+    LetterText.objects.filter(letter=letter).update(
+        last_error=type(error).__name__, not_before=timezone.now() + wait
+    )
+    logger.error("letter not sent", letter=letter.pk, error=type(error).__name__)
+    if is_final:
+        _end(letter, LetterState.FAILED, "letter.failed", type(error).__name__)
+
+
+def _is_for_good(error: Exception) -> bool:
+    """A mailbox that does not exist; a server that asks to come back later (4xx) is asked again."""
+    return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
+        code >= 500 for code, _ in error.recipients.values()
+    )
+
+
+def _cancel(letter: Letter, reason: str) -> Letter:
+    return _end(letter, LetterState.CANCELLED, "letter.cancelled", reason)
+
+
+def _end(letter: Letter, state: LetterState, kind: str, reason: str) -> Letter:
+    reason = f"{letter.get_kind_display()}: {reason}"
+    with ledger.entry(kind, actor=MAILER, subject=letter.ticket.reference, reason=reason) as opened:
+        row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if row.state != LetterState.WAITING:
+            opened.abandon()
+            return row
+        row.state = state
+        row.save()
+    return row
+
+
+def try_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
+    """Put a letter that could not be sent back into the queue, to the address the requester has now."""
+    with ledger.entry("letter.requeued", actor=actor, subject=letter.ticket.reference):
+        row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if row.state != LetterState.FAILED:
+            raise LetterNotSent(
+                f"The letter is {row.get_state_display()}: only a failed one is tried again."
+            )
+        requester = letters.requester_of(row.ticket)
+        row.state = LetterState.WAITING
+        row.delivery = letters.delivery_of(requester)
+        row.save()
+        LetterText.objects.filter(letter=row).update(
+            address=letters.address_of(requester),
+            attempts=0,
+            last_error="",
+            not_before=timezone.now(),
+        )
+    return row
+
+
+def send_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
+    """Queue a sent letter once more, to the address the person has now; a confirmation gets a fresh link.
+
+    What took effect when it was first sent stays as it was.
+    """
+    ticket = letter.ticket
+    with ledger.entry("letter.repeated", actor=actor, subject=ticket.reference) as opened:
+        if letter.state != LetterState.SENT:
+            raise LetterNotSent(
+                f"The letter is {letter.get_state_display()}: only a sent one is repeated."
+            )
+        if gone := _why_not(letter):
+            raise LetterNotSent(f"This letter is not to be sent: {gone}.")
+        # Said before the text is looked for, which is erased with it.
+        letters.requester_of(ticket)
+        opened.reason = letter.get_kind_display()
+        return letters.repeat(letter)
+
+
+def record_posted(*, letter: Letter, posted_on: dt.date, actor: ledger.Actor) -> Letter:
+    """Staff put the letter into the post; that day it is sent, with every effect. Raises InvalidInput."""
+    letter = Letter.objects.select_related("ticket").get(pk=letter.pk)
+    if not day_of(letter.queued_at) <= posted_on <= today():
+        raise InvalidInput(
+            f"A day from {day_of(letter.queued_at)} (when it was written) to today.",
+            field="posted_on",
+        )
+    if letter.state not in letters.UNSENT:
+        raise LetterNotSent(f"The letter is {letter.get_state_display()} already.")
+    if gone := _why_not(letter, on=posted_on):
+        raise LetterNotSent(f"This letter is not to be sent: {gone}.")
+    requester = letters.requester_of(letter.ticket)
+    if not requester.postal_address:
+        raise LetterNotSent("No postal address is known: correct the address first.")
+    LetterText.objects.filter(letter=letter).update(
+        address=f"{requester.name}\n{requester.postal_address}".strip()
+    )
+    noon = dt.datetime.combine(posted_on, dt.time(12), ZoneInfo(settings.CONTROLLER_TIME_ZONE))
+    sent_at = max(letter.queued_at, min(noon, timezone.now()))
+    return record_sent(letter, sent_at=sent_at, actor=actor, by_post=True)
+
+
+# --- Once it is sent ----------------------------------------------------------------------------
+
+
+def record_sent(
+    letter: Letter, *, sent_at: dt.datetime, actor: ledger.Actor, by_post: bool = False
+) -> Letter:
+    """The letter is out: record it, and let take effect what waited for it, in one entry."""
+    reason = f"{letter.get_kind_display()}, by {'post' if by_post else 'e-mail'}"
+    with ledger.entry(
+        "letter.sent", actor=actor, subject=letter.ticket.reference, reason=reason
+    ) as opened:
+        row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if row.state not in letters.UNSENT:
+            # Sent before, or called off while it was under way: it has no effect any more.
+            opened.abandon()
+            return row
+        row.state = LetterState.SENT
+        row.delivery = Delivery.POST if by_post else Delivery.EMAIL
+        row.sent_at = sent_at
+        row.save()
+        answered = Ticket.objects.filter(Q(pk=row.ticket_id) | Q(reference__in=row.also))
+        for ticket in answered.order_by("pk"):
+            _take_effect(row, locked(ticket), day_of(sent_at))
+    return row
+
+
+def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
+    if letter.kind == LetterKind.IDENTITY_REQUEST:
+        ticket.identity_asked_on = ticket.identity_asked_on or sent_on
+        ticket.save()
+    elif letter.kind == LetterKind.EXTENSION:
+        clock = clock_of(ticket)
+        if ticket.state == State.IN_REVIEW and sent_on <= clock.base_due:
+            assert clock.extended_due and clock.refuse_by_extended
+            move(ticket, State.EXTENDED)
+            ticket.extended_on = sent_on
+            ticket.due_on, ticket.refuse_by = clock.extended_due, clock.refuse_by_extended
+            ticket.save()
+    elif letter.kind in OUTCOMES:
+        ticket.answered_at = ticket.answered_at or letter.sent_at
+        ticket.save()
+        _lift(ticket)
+
+
+def _lift(ticket: Ticket) -> None:
+    """End the restriction where the objection was not upheld (GDPR Art. 18(3): the person has been told)."""
+    decided = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
+    for objection in decided.exclude(outcome=Outcome.UPHELD):
+        if objection.outcome == Outcome.DUPLICATE and not letters.others_standing(objection):
+            # What it repeated stands no more: the person would be in again without an answer of their own.
+            continue
+        objection.effect = Effect.LIFTED
+        objection.save()
