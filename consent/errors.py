@@ -1,4 +1,4 @@
-from portal.errors import RuleViolation
+from portal.errors import PortalError, RuleViolation
 
 
 class RuledByObjection(RuleViolation):
@@ -37,3 +37,10 @@ class VersionReused(RuleViolation):
 
 class AlreadySuperseded(RuleViolation):
     code = "already_superseded"
+
+
+class MemberPagesOff(PortalError):
+    """MEMBER_PAGES is false: this company only uses the API."""
+
+    code = "member_pages_off"
+    status = 404

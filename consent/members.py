@@ -3,7 +3,7 @@
 import datetime as dt
 import hmac
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
@@ -190,8 +190,18 @@ def change_known(changes: Sequence[tuple[Known, Facts]]) -> None:
     _count(0, sum(after.complete - before.facts.complete for before, after in changes))
 
 
+_erasures: list[Callable[[Member], None]] = []
+
+
+def on_erasure(erase_more: Callable[[Member], None]) -> None:
+    """Apps above keep words of members of their own: they erase them in the same entry."""
+    _erasures.append(erase_more)
+
+
 def erase(member: Member, account_ref: str) -> None:
     """Out for good: the reference and its salt go, a keyed hash stays. Needs an open ledger entry."""
+    for erase_more in _erasures:
+        erase_more(member)
     change([(member, facts_of(member)._replace(status=Status.ERASED.value))])
     Suppression(member=member, account_hash=suppression_hash(account_ref)).save()
     AccountReference.objects.filter(member=member).delete()

@@ -7,11 +7,16 @@ from rest_framework import serializers
 
 from consent import countries, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
+from consent.member_links import MemberLink
 from consent.models import Notice, RegionRule
 from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
 SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
+
+
+class AccountInput(Input):
+    account_ref = Text(max_length=100)
 
 
 class DecisionInput(Input):
@@ -36,6 +41,13 @@ class DecisionOutput(serializers.Serializer[services.Recorded]):
     source_id = serializers.CharField()
     entry = serializers.IntegerField(help_text="The ledger entry that holds it.")
     recorded_at = serializers.DateTimeField()
+
+
+class SettingLinkOutput(serializers.Serializer[MemberLink]):
+    """Whoever opens it acts as the member: hand it to nobody else."""
+
+    url = serializers.URLField(help_text="Absolute; opens the member's setting page.")
+    expires_at = serializers.DateTimeField(help_text="It cannot be opened after that.")
 
 
 class CountriesField(Several):

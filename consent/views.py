@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers as drf
@@ -10,10 +11,11 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent import services
-from consent.errors import AlreadyReviewed
-from consent.models import Notice, RegionRule
+from consent import member_links, services
+from consent.errors import AlreadyReviewed, MemberPagesOff
+from consent.models import Member, Notice, RegionRule
 from consent.serializers import (
+    AccountInput,
     DecisionInput,
     DecisionOutput,
     NoticeInput,
@@ -23,8 +25,10 @@ from consent.serializers import (
     ReviewInput,
     ReviewOutput,
     RuleQuery,
+    SettingLinkOutput,
     decision,
 )
+from portal.access import record_read
 from portal.api import Access, flat_errors, problem, refusal
 from portal.endpoints import (
     Endpoint,
@@ -36,10 +40,23 @@ from portal.endpoints import (
     read,
     read_json,
 )
-from portal.errors import PortalError
+from portal.errors import NotFound, PortalError
 from portal.schema import EndpointSchema, page_of
 
 MOST_LINES = 10_000
+
+
+def asked_member(request: Request, kind: str, *, purpose: str = "") -> Member:
+    """The member whose reference was sent. Raises NotFound; the read is recorded even then."""
+    account_ref = read(AccountInput, request.data)["account_ref"]
+    try:
+        member = services.member_by_reference(account_ref)
+    except NotFound:
+        # That nobody has the reference is an answer about somebody.
+        record_read(caller(request), kind, "member:unknown", purpose=purpose)
+        raise
+    record_read(caller(request), kind, f"member:{member.pk}", purpose=purpose)
+    return member
 
 
 class DecisionsView(Endpoint):
@@ -126,6 +143,26 @@ def _refused(error: PortalError | ParseError | drf.ValidationError) -> dict[str,
         "detail": "The line is not valid.",
         "errors": flat_errors(error),
     }
+
+
+class SettingLinkView(Endpoint):
+    # The link lets whoever holds it decide for the member: it takes the right to record decisions.
+    access = {"POST": Access("consent.record_decision", "decisions:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="link_to_setting", request=AccountInput, responses={201: SettingLinkOutput}
+    )
+    def post(self, request: Request) -> Response:
+        """A link to the member's setting page, to be opened at once in the member's browser.
+
+        404 with the code `member_pages_off` where the member pages are switched off.
+        """
+        if not settings.MEMBER_PAGES:
+            raise MemberPagesOff("The member pages are switched off here.")
+        member = asked_member(request, "member.setting_link")
+        link = SettingLinkOutput(member_links.link_for(member)).data
+        return Response(link, status=201, headers={"Cache-Control": "no-store"})
 
 
 class RegionRulesView(Endpoint):

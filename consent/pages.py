@@ -1,0 +1,105 @@
+"""The member's setting page, and what every page for members shares.
+
+Who comes without a link from the product sees a page that says so, whatever the reason: an expired link, a
+forged one and none at all look the same.
+"""
+
+import uuid
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from consent import member_links
+from consent.errors import AccountErased, SourceIdReused
+from consent.models import Member
+from consent.setting import receipt, setting_of, switch
+from portal.errors import InvalidInput
+
+View = Callable[..., HttpResponse]
+
+
+def member_page(view: View) -> View:
+    """A page for members: gone when MEMBER_PAGES is off, kept by no cache, listed by no search engine."""
+
+    @wraps(view)
+    def page(request: HttpRequest, **named: str) -> HttpResponse:
+        if not settings.MEMBER_PAGES:
+            raise Http404
+        response = view(request, **named)
+        response["X-Robots-Tag"] = "noindex, nofollow"
+        return response
+
+    return never_cache(page)
+
+
+@require_safe
+@member_page
+def open_by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Let the link's member in, and leave the token behind: the page's own address is clean."""
+    member = member_links.member_in_link(token)
+    if member is None:
+        return closed(request)
+    response = redirect("setting")
+    member_links.let_in(response, member)
+    return response
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@member_page
+def setting(request: HttpRequest) -> HttpResponse:
+    """What is used and what for, the choice, and the one button that changes it."""
+    member = member_links.member_of(request)
+    if member is None:
+        return closed(request)
+    if request.method != "POST":
+        return _show(request, member)
+    # The absence of the signal says nothing.
+    signal = True if request.headers.get("Sec-GPC") == "1" else None
+    try:
+        recorded = switch(
+            member=member,
+            choice=request.POST.get("choice", ""),
+            form_id=_form_id(request),
+            privacy_signal=signal,
+        )
+    except AccountErased:
+        return closed(request)
+    except (InvalidInput, SourceIdReused):
+        return _show(request, member, status=400, was_refused=True)
+    return redirect(f"{reverse('setting')}?recorded={recorded.entry}")
+
+
+def closed(request: HttpRequest) -> HttpResponse:
+    """For whoever is not let in."""
+    return render(request, "member/closed.html", status=403)
+
+
+def _show(request: HttpRequest, member: Member, status: int = 200, **more: Any) -> HttpResponse:
+    return render(
+        request,
+        "member/ai_training.html",
+        {
+            "member": member,
+            "setting": setting_of(member),
+            "form_id": uuid.uuid4(),
+            "receipt": receipt(member, request.GET.get("recorded", "")),
+            "has_privacy_signal": request.headers.get("Sec-GPC") == "1",
+            **more,
+        },
+        status=status,
+    )
+
+
+def _form_id(request: HttpRequest) -> str:
+    """The id of the form as the page wrote it. Raises InvalidInput for any other."""
+    try:
+        return str(uuid.UUID(request.POST.get("form_id", "")))
+    except ValueError:
+        raise InvalidInput("It is not from the page.", field="form_id") from None

@@ -1,0 +1,18 @@
+"""What the frame of every page for members says of us."""
+
+from django import template
+from django.conf import settings
+
+register = template.Library()
+
+
+@register.simple_tag
+def controller_name() -> str:
+    """Who answers to the member."""
+    return str(settings.CONTROLLER_NAME)
+
+
+@register.simple_tag
+def controller_contact() -> str:
+    """The address people write to."""
+    return str(settings.CONTROLLER_CONTACT)
