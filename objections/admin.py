@@ -1,24 +1,281 @@
-"""Objections to read, with their history. The desk that works them comes with its own acts."""
+"""The desk in the admin: the queue and the ticket to look at. What is done to them are pages of their own."""
+
+import re
+from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_GET
 
+from consent import countries
+from consent.admin import CountryFilter
+from objections import admin_views, bulk_views, figure_views, queue_views
+from objections.admin_filters import (
+    CLOSED,
+    TABS,
+    PurposeFilter,
+    QueueFilter,
+    StateFilter,
+    counts,
+    marked,
+    purposes_of,
+    tab_of,
+)
+from objections.due import due
+from objections.key_in import key_in
+from objections.letter_admin import ProposalAdmin  # noqa: F401  registers letters, proposals, incidents
 from objections.models import Objection, Ticket
-from portal.admin_site import HistoryModelAdmin, site
+from objections.moves import day_of, today
+from objections.ticket_page import ticket_context
+from portal.access import record_read
+from portal.admin_site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
+from portal.exports import csv_response
+
+FIRST_YEAR = 2018
+"""No ticket is older than the GDPR."""
+
+
+class QueueList(ChangeList):
+    """Marks the column it is sorted by; closed tickets are sorted by their closing, which is no column."""
+
+    def get_ordering_field_columns(self) -> Any:
+        is_closed = self.params.get(QueueFilter.parameter_name) == CLOSED
+        if is_closed and ORDER_VAR not in self.params:
+            return {}
+        return super().get_ordering_field_columns()
 
 
 @admin.register(Ticket, site=site)
-class TicketAdmin(HistoryModelAdmin):
+class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
+    """The queue, by the day an answer is due, and a ticket's page. Neither the list nor its file names a person."""
+
     read_on_record = True
-    list_display = ["reference", "received_at", "member"]
-    list_filter = ["received_at"]
-    search_fields = ["=reference"]
-    search_help_text = "A reference, for example OBJ-2026-000431."
-    list_select_related = ["member"]
-    fields = ["reference", "received_at", "member"]
+    list_filter = [
+        QueueFilter,
+        StateFilter,
+        PurposeFilter,
+        CountryFilter,
+        "regime",
+        "channel",
+        "kind",
+    ]
+    search_fields = ["reference"]
+    search_help_text = (
+        "A reference: OBJ-2026-000431, its beginning, or only its number. Not a name or an address:"
+        " what is typed here ends up in the address of the page."
+    )
+    list_select_related = ["assignee"]
+    ordering = ["due_on", "id"]
+    sortable_by = ["due_words", "received_on", "country_name", "assignee_name"]
+    actions = ["take", "assign", "begin_review", "uphold", "release"]
+    actions_selection_counter = True
+    fields = ["reference", "received_at", "state", "kind", "channel", "country"]
+    change_list_template = "admin/objections/ticket/change_list.html"
+    change_form_template = "admin/objections/ticket/change_form.html"
+    pages = [
+        ("look-up/", queue_views.look_up, "objections_ticket_look_up"),
+        ("figures/", figure_views.show, "objections_figures"),
+        ("take/", bulk_views.take_one, "objections_ticket_take_one"),
+        ("bulk/<slug:name>/", bulk_views.do, "objections_ticket_bulk"),
+        *admin_views.TICKET_PAGES,
+    ]
+
+    def get_urls(self) -> list[URLPattern]:
+        # A page that needs the list's own filters, and so this object.
+        export = path(
+            "export/",
+            self.admin_site.admin_view(require_GET(self.export)),
+            name="objections_ticket_export",
+        )
+        return [export, *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return marked(Ticket.objects.worked()).prefetch_related("objections")
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        tab = tab_of(request)
+        # Each has an index of just this order.
+        return ["-closed_at", "-id"] if tab and tab.name == CLOSED else self.ordering
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return QueueList
+
+    def has_work_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("objections.work_ticket")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self.has_work_permission(request)
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return key_in(request)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return ticket_context(request, row)
+
+    # --- The list -------------------------------------------------------------------------------
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        officer = staff(request)
+        return super().changelist_view(
+            request,
+            {
+                "title": "Objection tickets",
+                "tab": tab_of(request),
+                "tabs": TABS,
+                # Asked by the template only: the POST of an action does not count anything.
+                "counts": lambda: counts(officer),
+                "may_look_up": officer.has_perms(
+                    ["objections.work_ticket", "objections.view_requester"]
+                ),
+                **(extra_context or {}),
+            },
+        )
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        columns: list[Any] = [
+            "reference",
+            "due_words",
+            "state_word",
+            "purposes",
+            "country_name",
+            "came_by",
+            "assignee_name",
+            "received_on",
+        ]
+        if self.has_work_permission(request):
+            columns[6] = self._assignee_or_take(request)
+        return columns
+
+    def get_list_display_links(self, request: HttpRequest, list_display: Any) -> Any:
+        return ["reference"]
+
+    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        if term.isascii() and term.isdecimal() and len(term) <= 6:
+            years = range(FIRST_YEAR, timezone.now().year + 1)
+            return rows.filter(reference__in=[f"OBJ-{year}-{int(term):06d}" for year in years])
+        if re.fullmatch(r"OBJ-[0-9-]{0,12}", term.upper()):
+            return rows.filter(reference__startswith=term.upper())
+        return rows.none()
+
+    @admin.display(description="due", ordering="due_on")
+    def due_words(self, ticket: Ticket) -> SafeString:
+        said = due(ticket, today())
+        also = format_html_join(
+            "", '<span class="also">{}</span>', ((words,) for words in said.also)
+        )
+        day = ticket.due_on
+        assert day is not None
+        date = format_html('<span class="day">{}</span>', f"{day:%a} {day.day} {day:%b %Y}")
+        return format_html("{} {}{}", badge(said.words, said.tone), date, also)
+
+    @admin.display(description="state")
+    def state_word(self, ticket: Any) -> SafeString:
+        marks = []
+        if ticket.is_proposed:
+            marks.append(("outcome waits for a second person",))
+        if ticket.has_failed_letter:
+            marks.append(("a letter could not be sent",))
+        if ticket.is_set_aside:
+            marks.append(("set aside",))
+        if ticket.is_open and ticket.member_id is None:
+            marks.append(("not matched: keeps nobody out yet",))
+        also = format_html_join("", '<span class="also">{}</span>', marks)
+        return format_html("{}{}", ticket.get_state_display(), also)
+
+    @admin.display(description="purposes")
+    def purposes(self, ticket: Ticket) -> str:
+        return purposes_of(ticket)
+
+    @admin.display(description="country", ordering="country")
+    def country_name(self, ticket: Ticket) -> str:
+        return countries.name(ticket.country) if ticket.country else "not known"
+
+    @admin.display(description="came by")
+    def came_by(self, ticket: Ticket) -> SafeString:
+        # Without who keyed it in: the column is narrow.
+        channel = ticket.get_channel_display().partition(",")[0].removeprefix("the ")
+        known = "verified" if ticket.is_verified else "not verified"
+        return format_html('{}<span class="also">{}</span>', channel, known)
+
+    @admin.display(description="assigned to", ordering="assignee__username")
+    def assignee_name(self, ticket: Ticket) -> str:
+        return ticket.assignee.get_username() if ticket.assignee else "nobody"
+
+    def _assignee_or_take(self, request: HttpRequest) -> Any:
+        """The column with a button that takes a ticket nobody has, and comes back to the list as it is."""
+        filters = self.get_preserved_filters(request)
+        take = reverse("admin:objections_ticket_take_one")
+        address = f"{take}?{filters}" if filters else take
+
+        @admin.display(description="assigned to", ordering="assignee__username")
+        def assignee_name(ticket: Ticket) -> SafeString | str:
+            if ticket.assignee or not ticket.is_open:
+                return self.assignee_name(ticket)
+            return format_html(
+                '<button type="submit" class="take" formaction="{}" name="tickets" value="{}:{}"'
+                ' aria-label="Take {}">Take</button>',
+                address,
+                ticket.pk,
+                ticket.version,
+                ticket.reference,
+            )
+
+        return assignee_name
+
+    @admin.display(description="received", ordering="received_at")
+    def received_on(self, ticket: Ticket) -> str:
+        day = day_of(ticket.received_at)
+        return f"{day.day} {day:%b %Y}"
+
+    def export(self, request: HttpRequest) -> StreamingHttpResponse:
+        """The list, as it is filtered and sorted, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        record_read(staff(request), "ticket.exported", "list", purpose="admin")
+        tickets = self.get_changelist_instance(request).queryset
+        return csv_response("objections.csv", queue_views.HEADER, queue_views.lines(tickets))
+
+    # --- Acts for many --------------------------------------------------------------------------
+
+    @admin.action(description="Take: assign to me", permissions=["work"])
+    def take(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "take", queryset)
+
+    @admin.action(description="Assign to…", permissions=["work"])
+    def assign(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "assign", queryset)
+
+    @admin.action(description="Begin the review", permissions=["work"])
+    def begin_review(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "begin-review", queryset)
+
+    @admin.action(description="Uphold for every purpose named", permissions=["work"])
+    def uphold(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "uphold", queryset)
+
+    @admin.action(description="Release what was set aside", permissions=["work"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "release", queryset)
 
 
 @admin.register(Objection, site=site)
 class ObjectionAdmin(HistoryModelAdmin):
+    """The effect of tickets on purposes, those of test accounts with them."""
+
     read_on_record = True
     list_display = ["ticket", "purpose", "effect", "member"]
     list_filter = ["purpose", "effect"]

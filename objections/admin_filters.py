@@ -1,0 +1,225 @@
+"""What the queue can be narrowed to: its tabs, which are also counted, and the filters beside it."""
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+
+from consent.choices import Purpose
+from objections.choices import FINAL_STATES, OPEN_STATES, State
+from objections.models import Letter, Objection, Proposal, Ticket
+from objections.moves import today
+from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused
+from portal.admin_site import staff
+
+LAST_WEEKDAY = 6
+"""Sunday: a week ends with it (ISO 8601)."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A part of the queue. `where` narrows open tickets; `empty` is said when there are none."""
+
+    name: str
+    title: str
+    lead: str
+    empty: str
+    where: Callable[[User, dt.date], Q] = lambda officer, day: Q()
+    key: str = ""
+    """The access key: with Alt, Alt+Shift or Ctrl+Option, by browser."""
+
+
+def end_of_week(day: dt.date) -> dt.date:
+    return day + dt.timedelta(days=LAST_WEEKDAY - day.weekday())
+
+
+OPEN, UNMATCHED, FAILED, CLOSED = "open", "not-matched", "failed-letters", "closed"
+TABS = [
+    Tab(
+        OPEN,
+        "Open",
+        "Everything that is not decided, by the day it is due.",
+        "No objection is open: everybody who wrote has an outcome.",
+        key="1",
+    ),
+    Tab(
+        "mine",
+        "Mine",
+        "Open tickets that are yours.",
+        "None is yours. Look among the unassigned ones and take what is due first.",
+        lambda officer, day: Q(assignee=officer),
+        key="2",
+    ),
+    Tab(
+        "unassigned",
+        "Unassigned",
+        "Open tickets that nobody has.",
+        "Every open ticket is somebody's.",
+        lambda officer, day: Q(assignee__isnull=True),
+        key="3",
+    ),
+    Tab(
+        "due-this-week",
+        "Due this week",
+        "Due from today to Sunday; without those whose clock stands still.",
+        "Nothing more is due this week.",
+        lambda officer, day: Q(due_on__range=(day, end_of_week(day))) & ~paused(),
+        key="4",
+    ),
+    Tab(
+        "overdue",
+        "Overdue",
+        "Past the day of their answer. Whoever asked stays out of every run until there is one.",
+        "Nothing is overdue.",
+        lambda officer, day: overdue(day),
+        key="5",
+    ),
+    Tab(
+        UNMATCHED,
+        "Not matched",
+        "Open tickets with no account behind them: they keep nobody out. Find the member, or ask who it is.",
+        "An account is matched to every open ticket.",
+        lambda officer, day: Q(member__isnull=True),
+        key="u",
+    ),
+    Tab(
+        "waiting",
+        "Waiting for the person",
+        "Asked who they are, or sent a link to confirm their address, and not answered yet.",
+        "We wait for nobody's answer.",
+        lambda officer, day: WAITING_FOR_THE_PERSON,
+        key="6",
+    ),
+    Tab(
+        "second-person",
+        "Waiting for a second person",
+        "An outcome that would let somebody in again is proposed: a colleague approves it or sends it back.",
+        "No proposed outcome waits.",
+        lambda officer, day: Q(pk__in=Proposal.objects.waiting().values("ticket")),
+        key="7",
+    ),
+    Tab(
+        FAILED,
+        "Letters that failed",
+        "Open or decided, with a letter that could not be sent: what depends on it does not happen.",
+        "Every letter has left, or is on its way.",
+        key="8",
+    ),
+    Tab(
+        "set-aside",
+        "Set aside",
+        "Taken in while too many like them came. They keep people out like any other, but nobody was written to.",
+        "Nothing is set aside.",
+        lambda officer, day: Q(is_set_aside=True),
+        key="9",
+    ),
+    Tab(
+        CLOSED,
+        "Closed",
+        "Decided, the latest first.",
+        "No ticket was closed yet.",
+        key="0",
+    ),
+]
+_BY_NAME = {tab.name: tab for tab in TABS}
+_COUNTED = [tab for tab in TABS if tab.name not in (FAILED, CLOSED)]
+
+
+def tab_of(request: HttpRequest) -> Tab | None:
+    """The tab that is looked at; none while a search looks through all of them."""
+    name = request.GET.get(QueueFilter.parameter_name)
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    return None if request.GET.get("q", "").strip() else _BY_NAME[OPEN]
+
+
+def in_tab(tickets: QuerySet[Any], tab: Tab, officer: User) -> QuerySet[Any]:
+    """Those of some worked tickets that the tab holds."""
+    if tab.name == CLOSED:
+        return tickets.filter(closed_at__isnull=False)
+    if tab.name == FAILED:
+        return tickets.filter(pk__in=Letter.objects.failed().values("ticket"))
+    return tickets.filter(tab.where(officer, today()), closed_at__isnull=True)
+
+
+def counts(officer: User) -> dict[str, int]:
+    """How many tickets each tab holds, in two queries; closed ones are not counted."""
+    day = today()
+    found: dict[str, int] = Ticket.objects.open().aggregate(
+        **{
+            tab.name.replace("-", "_"): Count("pk", filter=tab.where(officer, day))
+            for tab in _COUNTED
+        }
+    )
+    failed = Letter.objects.failed().values("ticket").distinct().count()
+    return {tab.name: found[tab.name.replace("-", "_")] for tab in _COUNTED} | {FAILED: failed}
+
+
+def marked(tickets: QuerySet[Any]) -> QuerySet[Any]:
+    """With `is_proposed` and `has_failed_letter`, for what a row of the queue says beside its state."""
+    of_ticket = {"ticket": OuterRef("pk")}
+    return tickets.annotate(
+        is_proposed=Exists(Proposal.objects.waiting().filter(**of_ticket)),
+        has_failed_letter=Exists(Letter.objects.failed().filter(**of_ticket)),
+    )
+
+
+def purposes_of(ticket: Ticket) -> str:
+    """The purposes a ticket names, in their own order, out of what was fetched with it."""
+    named = {one.purpose for one in ticket.objections.all()}
+    return ", ".join(purpose.label for purpose in Purpose if purpose in named)
+
+
+# --- Filters ------------------------------------------------------------------------------------
+
+
+class QueueFilter(admin.SimpleListFilter):
+    """The tabs. The page shows them above the table, not among the filters."""
+
+    title = "part of the queue"
+    parameter_name = "queue"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(tab.name, tab.title) for tab in TABS]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        tab = tab_of(request)
+        return in_tab(queryset, tab, staff(request)) if tab else queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    """The states that tickets of the tab can be in."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        tab = tab_of(request)
+        states = OPEN_STATES
+        if tab is None or tab.name == FAILED:
+            states = list(State)
+        elif tab.name == CLOSED:
+            states = FINAL_STATES
+        return [(state.value, state.label) for state in states]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(state=self.value()) if self.value() else queryset
+
+
+class PurposeFilter(admin.SimpleListFilter):
+    title = "purpose"
+    parameter_name = "purpose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Purpose.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if not self.value():
+            return queryset
+        named = Objection.objects.filter(ticket=OuterRef("pk"), purpose=self.value())
+        return queryset.filter(Exists(named))

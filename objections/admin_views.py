@@ -1,0 +1,765 @@
+"""What officers do to one ticket, one function an act.
+
+GET shows what will happen and the letter as it would be sent; POST does it through a service. "Preview the letter"
+posts the same form and records nothing. Every view asks for its permission itself: the admin alone lets all staff in.
+"""
+
+import copy
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+from django.contrib.auth.decorators import permission_required
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.utils import timezone
+from django.views.decorators.http import require_GET
+
+from consent.choices import Purpose
+from objections import (
+    clocks,
+    closing,
+    deadlines,
+    exposure,
+    intake,
+    letter_acts,
+    moves,
+    retention,
+    services,
+    tasks,
+    uploads,
+)
+from objections.act_pages import (
+    MOST_TOGETHER,
+    Preview,
+    act,
+    act_page,
+    bound,
+    incidents_in_words,
+    or_gap,
+    outcome_letters,
+    preview,
+)
+from objections.choices import UNPROVEN, LetterKind, NoteKind, Outcome, Regime, State, Verdict
+from objections.errors import AlreadySettled
+from objections.forms import (
+    AddressForm,
+    AskIdentityForm,
+    AssignForm,
+    AttachForm,
+    CloseUnidentifiedForm,
+    CorrectCountryForm,
+    DecideForm,
+    EraseForm,
+    ExtendForm,
+    LinkForm,
+    MatchForm,
+    NoteForm,
+    ReasonForm,
+    ReceiptForm,
+    RecordIdentityForm,
+    ReviewForm,
+    WithdrawForm,
+    place,
+)
+from objections.models import Attachment, Proposal, Requester, Ticket
+from objections.moves import today
+from objections.ticket_page import (
+    IDENTITY,
+    WORK,
+    dossier_of,
+    ending_of,
+    pause_in_words,
+    proposed_in_words,
+    same_person,
+    subject_of,
+    warnings_of,
+)
+from portal.access import record_read
+from portal.admin_site import VersionedForm, staff
+from portal.forms import ConfirmForm
+
+# --- Who works it -------------------------------------------------------------------------------
+
+
+@act
+def take(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.assign(ticket=ticket, officer=staff(request), actor=staff(request), **said)
+        return f"{ticket} is yours."
+
+    return act_page(
+        request,
+        ticket,
+        bound(VersionedForm, request, ticket),
+        do,
+        name="take",
+        will=[f"You work {ticket} from now on; now {_who_has(ticket)}."],
+    )
+
+
+def _who_has(ticket: Ticket) -> str:
+    return f"{ticket.assignee.get_username()} has it" if ticket.assignee else "nobody has it"
+
+
+@act
+def assign(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.assign(ticket=ticket, actor=staff(request), **said)
+        return f"{ticket} is assigned to {said['officer'] or 'nobody'}."
+
+    form = bound(AssignForm, request, ticket, initial={"officer": ticket.assignee_id})
+    return act_page(
+        request,
+        ticket,
+        form,
+        do,
+        name="assign",
+        will=[f"Now {_who_has(ticket)}. The ticket shows in the queue of whoever it is given to."],
+    )
+
+
+@act
+def begin_review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.begin_review(ticket=ticket, actor=staff(request), **said)
+        return f"{ticket} is in review."
+
+    return act_page(
+        request,
+        ticket,
+        bound(VersionedForm, request, ticket),
+        do,
+        name="begin_review",
+        will=[
+            "The ticket is in review; identity can not be asked for any more.",
+            f"{'It stays with its officer' if ticket.assignee else 'You have it from now on'}.",
+            "The person stays out of the purposes named, and nothing is sent.",
+        ],
+    )
+
+
+@act
+def release(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        intake.release(ticket=ticket, actor=staff(request))
+        tasks.hint()
+        return f"{ticket} goes on as any other."
+
+    return act_page(
+        request,
+        ticket,
+        bound(ConfirmForm, request, ticket),
+        do,
+        name="release",
+        will=[
+            "It was set aside because too many like it came in. It restricts and its clock runs all the same.",
+            "Released, it goes on as any other, and the person gets our first letter.",
+        ],
+        warnings=warnings_of(ticket, writes=True),
+    )
+
+
+# --- Who it is ----------------------------------------------------------------------------------
+
+
+@act
+def ask_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.ask_identity(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
+        return f"{ticket} asks for identity; the letter is on its way."
+
+    def to_send(known: dict[str, Any]) -> list[Preview]:
+        return [
+            preview(
+                ticket,
+                LetterKind.IDENTITY_REQUEST,
+                doubt=or_gap(known.get("doubt", ""), "what makes you doubt"),
+                identity_question=or_gap(known.get("question", ""), "what you need to know"),
+            )
+        ]
+
+    return act_page(
+        request,
+        ticket,
+        bound(AskIdentityForm, request, ticket),
+        do,
+        name="ask_identity",
+        button="Ask for identity",
+        will=[
+            "The person is asked who they are, and stays out of the purposes named.",
+            f"{_effect_of_asking(ticket)} It counts from the day the letter is sent.",
+            f"Without an answer the ticket can be closed {closing.IDENTITY_WAIT_DAYS} days later, by two people.",
+        ],
+        warnings=warnings_of(ticket, writes=True),
+        to_send=to_send,
+    )
+
+
+def _effect_of_asking(ticket: Ticket) -> str:
+    clock = clocks.clock_of(ticket)
+    was_prompt = deadlines.is_prompt(
+        clock.receipt_date, today(), within_days=settings.IDENTITY_PROMPT_DAYS
+    )
+    if deadlines.is_paused_by_identity(clock, asked_on=today(), was_prompt=was_prompt):
+        return "Asked for today, it stops the clock until the answer."
+    return "Asked for today, it does not stop the clock."
+
+
+@act
+def record_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        row = services.record_identity(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
+        return f"Identity is answered: {ticket} is in review, due on {row.due_on}."
+
+    return act_page(
+        request,
+        ticket,
+        bound(RecordIdentityForm, request, ticket),
+        do,
+        name="record_identity",
+        will=[
+            pause_in_words(ticket, clocks.clock_of(ticket)) or "Nobody was asked who they are.",
+            "The review begins, and the clock goes on by its rule from the day of the answer.",
+            "The ticket then counts as one of a person we know, who is told the day of the answer.",
+        ],
+    )
+
+
+@act
+def go_on_without_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        row = services.go_on_without_identity(ticket=ticket, actor=staff(request), **said)
+        return f"{ticket} is in review, due on {row.due_on}."
+
+    form = bound(
+        ReasonForm,
+        request,
+        ticket,
+        label="Why it goes on without an answer",
+        help_text="Asked by mistake, say, or the letter cannot be delivered.",
+    )
+    return act_page(
+        request,
+        ticket,
+        form,
+        do,
+        name="go_on_without_identity",
+        button="Go on without identity",
+        will=[
+            "The review begins. Who it is stays unknown, and identity can not be asked for again.",
+            "The clock did not stop for the question: the first day of the answer holds.",
+        ],
+    )
+
+
+@act
+def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
+
+    return act_page(
+        request,
+        ticket,
+        bound(MatchForm, request, ticket),
+        do,
+        name="match",
+        will=[
+            "The member is out of the purposes named from now on. A match is not taken back.",
+            f"Runs frozen with the member since {_local(ticket.received_at)} are recorded as incidents.",
+        ],
+    )
+
+
+def _local(moment: Any) -> str:
+    local = timezone.localtime(moment, ZoneInfo(settings.CONTROLLER_TIME_ZONE))
+    return f"{local:%Y-%m-%d %H:%M} ({settings.CONTROLLER_TIME_ZONE})"
+
+
+@act
+def link(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.link(ticket=ticket, actor=staff(request), **said)
+        return f"{ticket} and {said['other']} are linked."
+
+    return act_page(
+        request,
+        ticket,
+        bound(LinkForm, request, ticket),
+        do,
+        name="link",
+        will=[
+            "Both tickets count as one person's and can be decided together.",
+            "Each keeps its own clock and restriction.",
+        ],
+    )
+
+
+@act
+def confirm_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.confirm_address(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
+        return f"The address of {ticket} is confirmed; the acknowledgement is on its way."
+
+    form = bound(
+        ReasonForm,
+        request,
+        ticket,
+        label="How you know that the address is theirs",
+        help_text="They wrote to us from it, say.",
+    )
+    return act_page(
+        request,
+        ticket,
+        form,
+        do,
+        name="confirm_address",
+        will=[
+            "The address counts as the person's, as if they had followed the link in our mail.",
+            "The person gets the acknowledgement. Who they are stays as unknown as it was.",
+        ],
+    )
+
+
+@act
+def correct_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.correct_address(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
+        return "The address is corrected. A letter that failed can be tried again."
+
+    requester = Requester.objects.filter(ticket=ticket).first()
+    known = (
+        {"email": requester.email, "postal_address": requester.postal_address} if requester else {}
+    )
+    return act_page(
+        request,
+        ticket,
+        bound(AddressForm, request, ticket, initial=known),
+        do,
+        name="correct_address",
+        will=[
+            "Letters go to this address from now on: those that wait, and failed ones when they are tried again.",
+            ""
+            if ticket.is_verified or ticket.channel not in UNPROVEN
+            else "Nobody knows whose address it is: it gets a link of its own to confirm it.",
+            "The ledger keeps that it was changed, not what it is.",
+        ],
+    )
+
+
+# --- The clock ----------------------------------------------------------------------------------
+
+
+@act
+def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        row, incidents = services.correct_receipt(ticket=ticket, actor=staff(request), **said)
+        clock = f"{ticket} is due on {row.due_on}." if row.is_open else "Its clock stays as it was."
+        return f"{clock} {incidents_in_words(len(incidents))}"
+
+    def shows(known: dict[str, Any]) -> dict[str, Any]:
+        return {"change": _change_of_receipt(ticket, known.get("received_at"))}
+
+    return act_page(
+        request,
+        ticket,
+        bound(ReceiptForm, request, ticket, initial={"received_at": ticket.received_at}),
+        do,
+        name="correct_receipt",
+        will=[
+            f"Received so far: {_local(ticket.received_at)}. Only an earlier time can be given.",
+            f"{'The clock starts then, and so does the restriction' if ticket.is_open else 'The clock has run and stays as it was'}:"
+            " runs frozen with the member in between are recorded as incidents. Manifests stay as they are.",
+        ],
+        shows=shows,
+    )
+
+
+def _change_of_receipt(ticket: Ticket, received_at: Any) -> dict[str, Any] | None:
+    """The clock and the incidents that an earlier receipt would bring; None for one that is none."""
+    if received_at is None or received_at >= ticket.received_at:
+        return None
+    known = {incident.run for incident in ticket.incidents.all()}
+    purposes = [one.purpose for one in ticket.objections.all()]
+    uses = (
+        exposure.uses_of(ticket.member_id, purposes, since=received_at) if ticket.member_id else []
+    )
+    return {
+        "lead": f"Received at {_local(received_at)}.",
+        "explained": _explained(ticket, clocks.clock_from(ticket, received_at))
+        if ticket.is_open
+        else [],
+        "incidents": [(use, Purpose(use.purpose).label) for use in uses if use.run not in known],
+    }
+
+
+def _explained(ticket: Ticket, clock: deadlines.Clock) -> list[str]:
+    return deadlines.explained(clock, is_extended=ticket.extended_on is not None)
+
+
+@act
+def correct_country(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        row = services.correct_country(
+            ticket=ticket,
+            reason=said["reason"],
+            version=said["version"],
+            actor=staff(request),
+            **place(said),
+        )
+        return f"{ticket} is due on {row.due_on}, by {row.get_regime_display()}."
+
+    def shows(known: dict[str, Any]) -> dict[str, Any]:
+        return {"change": _change_of_country(ticket, known) if known else None}
+
+    now = {"country": ticket.country, "is_californian": ticket.regime == Regime.US_CA}
+    return act_page(
+        request,
+        ticket,
+        bound(CorrectCountryForm, request, ticket, initial=now),
+        do,
+        name="correct_country",
+        will=[
+            f"Whose law it is so far: {ticket.get_regime_display()}.",
+            "The clock is computed anew from the receipt, by the law of the country given: the answer may be due"
+            " earlier. The restriction goes on.",
+        ],
+        shows=shows,
+    )
+
+
+def _change_of_country(ticket: Ticket, known: dict[str, Any]) -> dict[str, Any]:
+    moved = copy.copy(ticket)
+    moved.regime = deadlines.regime_for(**place(known))
+    return {
+        "lead": f"{moved.get_regime_display()}.",
+        "explained": _explained(moved, clocks.clock_from(moved, ticket.received_at)),
+    }
+
+
+@act
+def extend(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    clock = clocks.clock_of(ticket)
+
+    def do(said: dict[str, Any]) -> str:
+        services.extend(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
+        return f"The notice is on its way; {ticket} is extended once it is sent."
+
+    def to_send(known: dict[str, Any]) -> list[Preview]:
+        if clock.extended_due is None:
+            return []
+        explanation = or_gap(known.get("explanation", ""), "why it takes longer")
+        values = services.extension_values(clock, explanation)
+        return [preview(ticket, LetterKind.EXTENSION, **values)]
+
+    until = f" to {deadlines.in_words(clock.extended_due)}" if clock.extended_due else ""
+    return act_page(
+        request,
+        ticket,
+        bound(ExtendForm, request, ticket),
+        do,
+        name="extend",
+        button="Send the notice",
+        will=[
+            f"The answer moves from {deadlines.in_words(clock.base_due)}{until}, once and for all.",
+            f"A refusal is still due by {deadlines.in_words(clock.refuse_by_extended or clock.refuse_by)}.",
+            f"It counts only if the notice is sent by {deadlines.in_words(clock.base_due)}."
+            " The restriction goes on.",
+        ],
+        warnings=warnings_of(ticket, writes=True),
+        to_send=to_send,
+    )
+
+
+# --- The outcome --------------------------------------------------------------------------------
+
+
+@act
+def decide(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    objections = list(ticket.objections.select_related("ticket").order_by("purpose"))
+    others = same_person(ticket).filter(closed_at__isnull=True)[:MOST_TOGETHER]
+    linked = [one for one in others if not closing.why_not_together(ticket, one)]
+    # Where the law leaves nothing to weigh, nothing is left to choose either.
+    initial = {
+        f"outcome_{one.purpose}": Outcome.UPHELD
+        for one in objections
+        if closing.is_unconditional(one.purpose)
+    }
+    form: DecideForm = bound(
+        DecideForm, request, ticket, initial=initial, objections=objections, linked=linked
+    )
+
+    def do(said: dict[str, Any]) -> str:
+        decided = closing.decide(ticket=ticket, actor=staff(request), **form.said())
+        if isinstance(decided, Proposal):
+            return f"Proposed: a colleague reviews {ticket} before anything is sent."
+        tasks.hint()
+        return f"{ticket} is upheld; the letter is on its way."
+
+    def to_send(known: dict[str, Any]) -> list[Preview]:
+        outcomes = form.outcomes
+        if len(outcomes) < len(objections):
+            return []
+        said: dict[str, str] = {
+            NoteKind.GROUND: known.get("ground", ""),
+            NoteKind.BALANCING: known.get("balancing", ""),
+            NoteKind.REASONS: known.get("reasons", ""),
+        }
+        if Outcome.REFUSED in outcomes.values():
+            gaps = ["the compelling ground", "the balancing", "the reasons"]
+            said = {
+                kind: or_gap(text, gap)
+                for (kind, text), gap in zip(said.items(), gaps, strict=True)
+            }
+        together = [one for one in linked if one.reference in known.get("also", [])]
+        return outcome_letters([ticket, *together], closing.state_after(outcomes), outcomes, said)
+
+    return act_page(
+        request,
+        ticket,
+        form,
+        do,
+        name="decide",
+        button="Record the decision",
+        will=[
+            "Upheld: the person is out for good, at once.",
+            "Anything else is a proposal: a colleague approves it, and the person is in again only when the"
+            " letter is sent (GDPR Art. 18(3)).",
+            f"A refusal must reach the person by {deadlines.in_words(ticket.refuse_by)}."
+            if ticket.refuse_by
+            else "",
+        ],
+        warnings=warnings_of(
+            ticket,
+            writes=True,
+            upholds=True,
+            refuses=not all(closing.is_unconditional(one.purpose) for one in objections),
+        ),
+        to_send=to_send,
+    )
+
+
+@act
+def withdraw(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        closing.propose_withdrawal(ticket=ticket, actor=staff(request), **said)
+        return f"Proposed: a colleague reviews the withdrawal of {ticket}."
+
+    return act_page(
+        request,
+        ticket,
+        bound(WithdrawForm, request, ticket),
+        do,
+        name="withdraw",
+        button="Propose the withdrawal",
+        will=[
+            "A colleague looks at the message. The person is then told, and is in again only when that letter is sent.",
+            "Who withdrew can object again at any time.",
+        ],
+        warnings=warnings_of(ticket, writes=True),
+        to_send=_closing_letter(ticket, State.WITHDRAWN, Outcome.WITHDRAWN, "the withdrawal"),
+    )
+
+
+@act
+def close_unidentified(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        closing.propose_unidentified(ticket=ticket, actor=staff(request), **said)
+        return f"Proposed: a colleague reviews the closing of {ticket}."
+
+    return act_page(
+        request,
+        ticket,
+        bound(CloseUnidentifiedForm, request, ticket),
+        do,
+        name="close_unidentified",
+        button="Propose the closing",
+        will=[
+            _time_to_answer(ticket),
+            "A colleague reviews it. The person is told, and the restriction ends only when that letter is sent.",
+        ],
+        warnings=warnings_of(ticket, writes=True),
+        to_send=_closing_letter(
+            ticket, State.CLOSED_UNIDENTIFIED, Outcome.UNIDENTIFIED, "the reasons"
+        ),
+    )
+
+
+def _time_to_answer(ticket: Ticket) -> str:
+    """How long silence has to last; empty when it has, or nobody was asked."""
+    if ticket.state != State.IDENTITY_CHECK:
+        return ""
+    if ticket.identity_asked_on is None:
+        return "The identity request has not been sent yet: silence means nothing so far."
+    until = ticket.identity_asked_on + dt.timedelta(days=closing.IDENTITY_WAIT_DAYS)
+    if today() >= until:
+        return ""
+    return (
+        f"The person has until {deadlines.in_words(until)} to answer: silence means nothing before."
+    )
+
+
+def _closing_letter(
+    ticket: Ticket, state: State, outcome: Outcome, gap: str
+) -> Callable[[dict[str, Any]], list[Preview]]:
+    def to_send(known: dict[str, Any]) -> list[Preview]:
+        purposes = ticket.objections.values_list("purpose", flat=True)
+        evidence = or_gap(known.get("evidence", ""), gap)
+        return outcome_letters(
+            [ticket], state, dict.fromkeys(purposes, outcome), {NoteKind.EVIDENCE: evidence}
+        )
+
+    return to_send
+
+
+@act
+def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    """The second person sees what the first wrote, and the letter as it will be sent."""
+    proposal = moves.waiting_proposal(ticket)
+    is_own = proposal is not None and proposal.proposed_by_id == staff(request).pk
+
+    def do(said: dict[str, Any]) -> str:
+        if proposal is None:
+            raise AlreadySettled(
+                "Nothing waits for a second person: somebody has decided on it already."
+            )
+        closing.review(proposal=proposal, actor=staff(request), **said)
+        if said["verdict"] == Verdict.RETURNED:
+            return f"Sent back: work on {ticket} goes on."
+        tasks.hint()
+        ending = ending_of(State(proposal.state), proposal.outcomes)
+        return f"Approved: {ticket} is {ending}; the letter is on its way."
+
+    def to_send(known: dict[str, Any]) -> list[Preview]:
+        if proposal is None:
+            return []
+        together = same_person(ticket).filter(reference__in=proposal.also)
+        words = closing.words_of(proposal)
+        return outcome_letters([ticket, *together], State(proposal.state), proposal.outcomes, words)
+
+    refuses = proposal is not None and Outcome.REFUSED in proposal.outcomes.values()
+    upholds = proposal is not None and Outcome.UPHELD in proposal.outcomes.values()
+    return act_page(
+        request,
+        ticket,
+        bound(ReviewForm, request, ticket, is_own=is_own),
+        do,
+        name="review",
+        button="Record your word",
+        will=[
+            "You proposed it yourself: a colleague reviews it. You can take it back."
+            if is_own
+            else "",
+            "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is sent,"
+            " not before.",
+            "Sent back, the ticket stays as it is, and its officer sees your reason.",
+        ],
+        warnings=warnings_of(ticket, writes=True, upholds=upholds, refuses=refuses),
+        to_send=to_send,
+        shows_dossier=True,
+        **dossier_of(ticket),
+        proposal=proposal,
+        proposed=proposed_in_words(proposal, with_words=True) if proposal else {},
+    )
+
+
+# --- Words and files ----------------------------------------------------------------------------
+
+
+@act
+def note(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.note(ticket=ticket, actor=staff(request), **said)
+        return "The note is kept."
+
+    return act_page(
+        request,
+        ticket,
+        bound(NoteForm, request, ticket),
+        do,
+        name="note",
+        button="Keep the note",
+        will=["It stands in the timeline under your name and is not changed afterwards."],
+    )
+
+
+@act
+def attach(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        kept = services.attach(ticket=ticket, files=said["attachments"], actor=staff(request))
+        return f"Files kept: {len(kept)}."
+
+    return act_page(
+        request,
+        ticket,
+        bound(AttachForm, request, ticket),
+        do,
+        name="attach",
+        will=[
+            "They are kept as they came, given out as downloads only, and erased with the person's data."
+        ],
+    )
+
+
+@require_GET
+@permission_required([*WORK, IDENTITY], raise_exception=True)
+def attachment(request: HttpRequest, number: int) -> HttpResponseBase:
+    """A file, to keep and not to show."""
+    row = get_object_or_404(Attachment.objects.select_related("ticket"), pk=number)
+    file = uploads.open_file(row.key)
+    record_read(
+        staff(request), "attachment.read", subject_of(row.ticket), purpose=row.ticket.reference
+    )
+    return FileResponse(file, headers=uploads.download_headers(row.name, row.media_type))
+
+
+# --- The end ------------------------------------------------------------------------------------
+
+
+@act
+def erase(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        retention.erase(ticket=ticket, actor=staff(request), reason=said["reason"])
+        return f"The personal data kept with {ticket} is erased."
+
+    return act_page(
+        request,
+        ticket,
+        bound(EraseForm, request, ticket, reference=ticket.reference),
+        do,
+        name="erase",
+        button="Erase it for good",
+        dangerous=True,
+        will=[
+            "Name, addresses, statement, files, notes and the texts of letters are gone for good.",
+            "Dates, codes, outcomes and who did what stay: they name nobody.",
+        ],
+    )
+
+
+TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
+    *(
+        (f"<int:number>/{view.__name__.replace('_', '-')}/", view, f"objections_ticket_{view.__name__}")
+        for view in (
+            take, assign, begin_review, release, ask_identity, record_identity,
+            go_on_without_identity, match, link, confirm_address, correct_address, correct_receipt,
+            correct_country, extend, decide, withdraw, close_unidentified, review, note, attach, erase,
+        )
+    ),
+    ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),
+    ("letters/<int:number>/", letter_acts.letter, "objections_ticket_letter"),
+    ("letters/<int:number>/text/", letter_acts.letter_text, "objections_ticket_letter_text"),
+    ("letters/<int:number>/again/", letter_acts.letter_again, "objections_ticket_letter_again"),
+    ("letters/<int:number>/repeat/", letter_acts.letter_repeat, "objections_ticket_letter_repeat"),
+    ("letters/<int:number>/posted/", letter_acts.letter_posted, "objections_ticket_letter_posted"),
+]  # fmt: skip
+"""(route, view, name) of every page but the ticket's own."""
