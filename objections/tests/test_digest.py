@@ -1,0 +1,198 @@
+"""The daily digest: once a day to whom something waits for, about tickets and never about people."""
+
+import datetime as dt
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.urls import reverse
+
+from objections import closing, digest
+from objections.choices import LetterState
+from objections.models import Digest, Ticket
+from objections.moves import day_of
+from portal import ledger
+from tools import factories
+
+pytestmark = pytest.mark.django_db
+
+
+class OneIsRefused(EmailBackend):
+    """A mail server that takes mail to everybody but one."""
+
+    def send_messages(self, messages):
+        if "olga@example.org" in messages[0].to:
+            raise OSError("olga@example.org: connection reset")
+        return super().send_messages(messages)
+
+
+@pytest.fixture
+def olga(officer: User) -> User:
+    officer.email = "olga@example.org"
+    officer.save()
+    return officer
+
+
+@pytest.fixture
+def otto(second_officer: User) -> User:
+    second_officer.email = "otto@example.org"
+    second_officer.save()
+    return second_officer
+
+
+@pytest.fixture
+def ticket(olga) -> Ticket:
+    """Olga's, from somebody with a name."""
+    filed = factories.objection(
+        name="Petra Muster", email="petra@example.net", statement="My words.", channel="email"
+    )
+    factories.send_letters(filed)
+    mail.outbox.clear()
+    return factories.reviewed(filed, olga)
+
+
+def weekday(day: dt.date) -> dt.date:
+    """That day, or the Monday after."""
+    return day + dt.timedelta(days=(7 - day.weekday()) % 7 if day.weekday() > 4 else 0)
+
+
+def on_a_weekday(ticket: Ticket) -> dt.date:
+    return weekday(day_of(ticket.received_at))
+
+
+def sections(officer: User, day: dt.date) -> dict[str, int]:
+    return {section.title: section.count for section in digest.what_waits(officer, day)}
+
+
+def test_an_officer_for_whom_nothing_waits_gets_no_mail(olga):
+    assert digest.send_all() == 0
+    assert mail.outbox == []
+
+
+def test_a_digest_says_what_waits_with_links_and_nothing_of_the_person(ticket):
+    day = weekday(ticket.due_on)
+
+    sent = digest.send_all(day)
+
+    (message,) = mail.outbox
+    page = settings.PUBLIC_URL + reverse("admin:objections_ticket_change", args=[ticket.pk])
+    said = f"{message.subject}\n{message.body}"
+    assert (sent, message.to) == (1, ["olga@example.org"])
+    assert ticket.reference in message.body
+    assert page in message.body.split()
+    assert [word for word in ("Petra", "Muster", "petra@", "My words") if word in said] == []
+
+
+def test_a_day_has_one_digest_however_often_it_is_asked_for(ticket):
+    day = on_a_weekday(ticket) + dt.timedelta(days=28)
+    day = weekday(day)
+
+    counts = [digest.send_all(day) for _ in range(3)]
+    next_week = digest.send_all(day + dt.timedelta(days=7))
+
+    assert (counts, next_week, len(mail.outbox)) == ([1, 0, 0], 1, 2)
+
+
+def test_a_worker_that_comes_second_sends_nothing(ticket, olga):
+    day = weekday(ticket.due_on)
+    what_waits = digest.what_waits(olga, day)
+    Digest.objects.create(officer=olga, day=day, sent_at=ticket.received_at)
+
+    # It looked before the first one had claimed the day.
+    sent = digest._claimed(olga, day)
+
+    assert (bool(what_waits), sent) == (True, None)
+
+
+def test_a_mail_that_fails_keeps_no_other_and_is_tried_again(ticket, otto, settings, caplog):
+    day = weekday(ticket.due_on)
+    factories.objection()
+    settings.EMAIL_BACKEND = f"{__name__}.OneIsRefused"
+
+    first = digest.send_all(day)
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    second = digest.send_all(day)
+
+    assert (first, second) == (1, 1)
+    assert [message.to for message in mail.outbox] == [["otto@example.org"], ["olga@example.org"]]
+    assert "digest not sent" in caplog.text
+    assert "@example.org" not in caplog.text
+
+
+def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
+    factories.objection()
+    failed = factories.objection(channel="email").letters.get()
+    with ledger.entry("test.failed", actor="test"):
+        failed.state = LetterState.FAILED
+        failed.save()
+    asked = factories.reviewed(factories.objection(channel="email"), otto)
+    closing.propose_withdrawal(
+        ticket=asked, evidence="They wrote.", version=asked.version, actor=otto
+    )
+
+    early = sections(olga, ticket.due_on - dt.timedelta(days=7))
+    late = sections(olga, ticket.due_on + dt.timedelta(days=1))
+    his = sections(otto, day_of(ticket.received_at))
+
+    team = {"letters that could not be sent": 1, "unassigned in the team": 2}
+    hers = {"waiting for a second person": 1, **team}
+    assert early == {"due in the next 7 days": 1, **hers}
+    assert late == {"overdue": 1, **hers}
+    # His own proposal waits for somebody else.
+    assert his == team
+
+
+@pytest.mark.parametrize(
+    ("weeks", "is_sent"), [(0, False), (1, True)], ids=["due on Monday or later", "overdue"]
+)
+def test_a_weekend_is_disturbed_only_by_what_cannot_wait(ticket, olga, weeks, is_sent):
+    # Under the EU rule a ticket is due on a working day.
+    saturday = ticket.due_on - dt.timedelta(days=ticket.due_on.weekday() + 2 - 7 * weeks)
+
+    sent = digest.send_all(saturday)
+
+    assert (saturday.weekday(), bool(digest.what_waits(olga, saturday))) == (5, True)
+    assert bool(sent) is is_sent
+
+
+def test_nobody_else_gets_a_digest(ticket, auditor, olga):
+    auditor.email = "ada@example.org"
+    auditor.save()
+    olga.is_active = False
+    olga.save()
+
+    assert digest.send_all(weekday(ticket.due_on)) == 0
+
+
+def test_officers_without_an_address_are_named_to_administrators(
+    olga, second_officer, administrator, client_of
+):
+    page = client_of(administrator).get(reverse("admin:index")).text
+    own = client_of(second_officer).get(reverse("admin:index")).text
+
+    assert list(digest.without_digest()) == [second_officer]
+    assert "otto gets none" in page
+    assert "olga gets none" not in page
+    assert "You get no daily digest" in own
+
+
+def test_an_administrator_keeps_an_address_with_a_person(officer, administrator, client_of):
+    client_of(administrator).post(
+        reverse("admin:auth_user_change", args=[officer.pk]),
+        {"username": "olga", "email": "olga@example.org", "is_active": "on", "is_staff": "on"},
+    )
+
+    officer.refresh_from_db()
+    assert officer.email == "olga@example.org"
+
+
+def test_a_person_is_made_with_an_address_or_not_at_all():
+    call_command("create_person", "nora", role="Privacy officer", email="nora@example.org")
+    with pytest.raises(CommandError, match="no e-mail address"):
+        call_command("create_person", "nils", role="Privacy officer", email="nils")
+
+    assert list(User.objects.values_list("username", "email")) == [("nora", "nora@example.org")]
