@@ -11,7 +11,9 @@ class TrainingRunsConfig(AppConfig):
     verbose_name = "Training runs"
 
     def ready(self) -> None:
+        from objections import exposure
         from portal.health import register_age
-        from training_runs.services import oldest_requested
+        from training_runs.services import oldest_requested, uses_of
 
         register_age("oldest_requested_run", oldest_requested, limit=LONGEST_WAIT)
+        exposure.register(uses_of)

@@ -94,25 +94,11 @@ def _deny(member: Member) -> None:
 
 def _object(member: Member, code: str) -> None:
     effects = dict(Objection.objects.filter(member=member).values_list("purpose", "effect"))
-    missing = [
-        purpose
-        for purpose, facts in PURPOSES.items()
+    effect = Effect.UPHELD if code == "objection_upheld" else Effect.RESTRICTING
+    for purpose, facts in PURPOSES.items():
         # The opted-out canary objects where no setting keeps it out.
-        if purpose not in effects and (code != "opted_out" or facts.control != Control.SETTING)
-    ]
-    if missing:
-        objections.receive(member=member, purposes=missing, received_at=timezone.now(), actor=ACTOR)
-    if code == "objection_upheld":
-        for objection in Objection.objects.filter(
-            member=member, effect=Effect.RESTRICTING
-        ).select_related("ticket"):
-            objections.settle(
-                ticket=objection.ticket,
-                purpose=objection.purpose,
-                effect=Effect.UPHELD,
-                actor=ACTOR,
-                reason="canary",
-            )
+        if purpose not in effects and (code != "opted_out" or facts.control != Control.SETTING):
+            objections.keep_out(member=member, purpose=purpose, effect=effect, actor=ACTOR)
 
 
 def check(answer: Answer) -> None:

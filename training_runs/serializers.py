@@ -48,10 +48,6 @@ class CancellationInput(Input):
     reason = Text(max_length=1000)
 
 
-class AccountInput(Input):
-    account_ref = Text(max_length=100)
-
-
 class WithdrawnQuery(Input):
     after = serializers.IntegerField(
         required=False,

@@ -4,6 +4,7 @@ import datetime as dt
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -16,6 +17,7 @@ from pyroaring import BitMap
 
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, DataCategory, Purpose, Rule
 from consent.models import AccountReference, Member
+from objections.exposure import Use
 from portal import ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.models import Entry
@@ -561,6 +563,39 @@ def explain(run: Run, member: Member) -> Explanation:
     if run.parent is not None and member.pk not in (_parent_included(run) or BitMap()):
         now.append("not_in_parent")
     return Explanation(run, member, frozen, now)
+
+
+def runs_including(
+    number: int, purposes: Collection[str], since: dt.datetime | None = None
+) -> list[Manifest]:
+    """The manifests for these purposes, frozen after `since`, that a member is in: the newest first, with their runs.
+
+    Without those of cancelled runs, which trained nothing. Raises ManifestDamaged or OSError when one
+    cannot be read: then nobody can say.
+    """
+    manifests = (
+        Manifest.objects.filter(run__purpose__in=list(purposes), population__gte=number)
+        .exclude(run__state=RunState.CANCELLED)
+        .select_related("run")
+        .defer("header")
+    )
+    if since is not None:
+        manifests = manifests.filter(frozen_at__gt=since)
+    return [manifest for manifest in manifests if number in _included(manifest.digest)]
+
+
+def uses_of(number: int, purposes: Collection[str], since: dt.datetime | None) -> list[Use]:
+    """The same as the objection desk asks it."""
+    return [
+        Use(manifest.run.reference, manifest.run.purpose, manifest.frozen_at)
+        for manifest in runs_including(number, purposes, since)
+    ]
+
+
+@lru_cache(maxsize=200)
+def _included(digest: str) -> BitMap:
+    """An archive's included set, kept: the digest is that of its content. 1 MB and 15 ms for 10 M members."""
+    return manifest_file.parse(archives.load(digest)).included
 
 
 NO_RULE = "none"

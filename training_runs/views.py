@@ -19,8 +19,9 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent.models import AccountReference, Member
-from consent.services import member_by_reference
+from consent.models import AccountReference
+from consent.serializers import AccountInput
+from consent.views import asked_member
 from portal.access import record_read
 from portal.api import Access, problem
 from portal.endpoints import Endpoint, Pages, caller, read
@@ -30,7 +31,6 @@ from training_runs import downloads, services
 from training_runs.errors import ManifestNotReady
 from training_runs.models import Run
 from training_runs.serializers import (
-    AccountInput,
     CancellationInput,
     CompletionInput,
     ExplanationOutput,
@@ -44,19 +44,6 @@ from training_runs.serializers import (
     WithdrawnQuery,
 )
 from training_runs.tasks import freeze_run
-
-
-def asked_member(request: Request, kind: str, *, purpose: str = "") -> Member:
-    """The member whose reference was sent. Raises NotFound; the read is recorded even then."""
-    account_ref = read(AccountInput, request.data)["account_ref"]
-    try:
-        member = member_by_reference(account_ref)
-    except NotFound:
-        # That nobody has the reference is an answer about somebody.
-        record_read(caller(request), kind, "member:unknown", purpose=purpose)
-        raise
-    record_read(caller(request), kind, f"member:{member.pk}", purpose=purpose)
-    return member
 
 
 class StandingView(Endpoint):

@@ -10,7 +10,6 @@ from django.utils import timezone
 from consent import services as consent
 from consent.choices import Purpose
 from consent.models import Member
-from objections import services as objections
 from objections.choices import Effect
 from portal import ledger
 from portal.models import Entry
@@ -148,35 +147,21 @@ def test_a_member_is_of_age_from_the_day_on(days, reasons, world, engineer):
     [(None, ["objection_open"]), (Effect.UPHELD, ["objection_upheld"]), (Effect.LIFTED, [])],
 )
 def test_an_objection_keeps_out_from_receipt_and_for_good_once_upheld(
-    effect, reasons, world, engineer, officer
+    effect, reasons, world, engineer, officer, second_officer
 ):
     (number, *_) = factories.add_members(3)
-    ticket = objections.receive(
-        member=Member.objects.get(pk=number),
-        purposes=[Purpose.GENERATIVE_AI],
-        received_at=timezone.now(),
-        actor=officer,
-    )
-    if effect:
-        objections.settle(
-            ticket=ticket,
-            purpose=Purpose.GENERATIVE_AI,
-            effect=effect,
-            actor=officer,
-            reason="test",
-        )
+    ticket = factories.objection("acc-0")
+    if effect == Effect.UPHELD:
+        factories.uphold(ticket, officer)
+    elif effect == Effect.LIFTED:
+        factories.send_letters(factories.withdraw(ticket, officer, second_officer))
 
     assert _reasons(factories.freeze(engineer), number) == reasons
 
 
 def test_an_objection_keeps_out_of_the_purposes_it_names_only(world, engineer, officer):
     (number, *_) = factories.add_members(3)
-    objections.receive(
-        member=Member.objects.get(pk=number),
-        purposes=[Purpose.SAFETY],
-        received_at=timezone.now(),
-        actor=officer,
-    )
+    factories.objection("acc-0", purposes=[Purpose.SAFETY])
 
     out = {
         purpose: _reasons(factories.freeze(engineer, purpose=purpose), number)
