@@ -10,7 +10,8 @@ PORT   ?= 8000
 export PORTAL_ENV ?= development
 
 # Secrets that only serve to look at the settings of a production.
-THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))') SUPPRESSION_KEY=unused
+THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))') SUPPRESSION_KEY=unused \
+	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check schema bench clean

@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import itertools
 import signal
 import sys
 import time
@@ -31,16 +32,16 @@ def main() -> int:
         say(f"Preparing an empty portal on SQLite in {stage.DATA_DIR}.")
         stage.empty_portal()
         stage.invite_people()
-        tokens = stage.issue_tokens()
         people = list(population.members(options.members, today=dt.date.today()))
-        say(f"Importing {len(people):,} synthetic members.")
-        for line in stage.import_members(people):
-            say(f"  {line}")
+        say(f"Importing {len(people):,} synthetic members, as if four months ago.")
+        tickets = stage.play_past(people, say=say)
+        say(f"  {tickets} tickets were filed and worked; now the clock is the real one again.")
+        tokens = stage.issue_tokens()
         say("Starting broker, worker and web server.")
         with stage.served() as address:
             say(f"The portal answers at http://{address[0]}:{address[1]}/.")
             switchers = people[: len(people) // 10]
-            onlooker = next(person for person in people[len(switchers) :] if is_eligible(person))
+            onlooker, latecomer = itertools.islice(filter(is_eligible, people[len(switchers) :]), 2)
             told = story.Story(
                 product=Client(address, tokens.product),
                 trainer=Client(address, tokens.trainer),
@@ -54,19 +55,30 @@ def main() -> int:
                 say=say,
             )
             told.tell()
+            late = stage.late_post(latecomer.account_ref)
+            say(
+                f"An objection on paper is found that reached us before the runs: {late} has incidents."
+            )
     print("\n" + "\n".join(story.table(told.runs)))
     print(
         "\nEvery run also leaves out one test account for each reason, which proves that the rule works."
     )
-    print("Objection tickets come next; until then only the test accounts have objections.\n")
+    print("\nThe objection desk, after four months that were played in fast motion:\n")
+    print("\n".join(f"  {line}" for line in stage.desk_table()) + "\n")
     if not all(run.verified for run in told.runs):
         print("A MANIFEST DOES NOT VERIFY.")
         return 1
+    print("\n".join(stage.verify_ledger()) + "\n")
     print(
         f"all manifests verified, after {time.monotonic() - began:.0f} seconds; nothing is left running."
     )
     print("\nLook at it: `make run`, then http://127.0.0.1:8000/ as one of (for this trial only)\n")
     print((stage.DATA_DIR / stage.LOGINS).read_text())
+    print(
+        "olga and otto have the queue of tickets and the desk's figures before them; the letters lie in"
+        f"\n{stage.DATA_DIR / 'mail'}. `make run` also prints a link to a member's setting page, and the"
+        "\nobjection form is at http://127.0.0.1:8000/objection/."
+    )
     return 0
 
 

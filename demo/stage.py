@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ LOGINS = "logins.txt"
 
 # user name, role (the constant's name in portal.roles), what the person does in the story
 PEOPLE = (
-    ("olga", "PRIVACY_OFFICER", "proposes rules and notices"),
-    ("otto", "PRIVACY_OFFICER", "approves what olga proposes"),
+    ("olga", "PRIVACY_OFFICER", "works objections, proposes rules and notices"),
+    ("otto", "PRIVACY_OFFICER", "works objections, approves what olga proposes"),
     ("emil", "ML_ENGINEER", "trains models"),
     ("ada", "AUDITOR", "checks"),
     ("anton", "ADMINISTRATOR", "users and tokens"),
@@ -94,7 +94,7 @@ def empty_portal() -> None:
 
 
 def invite_people() -> dict[str, str]:
-    """The staff with their passwords, which the file `logins.txt` keeps for `make run`."""
+    """The staff with their passwords, which the file `logins.txt` keeps for `make run`, and the product's service."""
     from django.contrib.auth.models import Group, User
 
     from portal import roles
@@ -102,8 +102,12 @@ def invite_people() -> dict[str, str]:
     passwords = {}
     for username, role, _ in PEOPLE:
         passwords[username] = secrets.token_urlsafe(9)
-        user = User.objects.create_user(username, password=passwords[username], is_staff=True)
+        user = User.objects.create_user(
+            username, f"{username}@example.org", passwords[username], is_staff=True
+        )
         user.groups.add(Group.objects.get(name=getattr(roles, role)))
+    product = User.objects.create_user("product")
+    product.groups.add(Group.objects.get(name=roles.PRODUCT))
     path = DATA_DIR / LOGINS
     path.touch(mode=0o600)
     path.write_text(
@@ -116,15 +120,12 @@ def invite_people() -> dict[str, str]:
 
 
 def issue_tokens() -> Tokens:
-    from django.contrib.auth.models import Group, User
+    from django.contrib.auth.models import User
 
-    from portal import roles
     from portal.tokens import issue_token
 
-    product = User.objects.create_user("product")
-    product.groups.add(Group.objects.get(name=roles.PRODUCT))
     _, product_token = issue_token(
-        user=product,
+        user=User.objects.get(username="product"),
         name="The product's setting page",
         scopes=["decisions:write", "members:read"],
         days=7,
@@ -138,6 +139,18 @@ def issue_tokens() -> Tokens:
         actor="system:demo",
     )
     return Tokens(product_token, trainer_token)
+
+
+def play_past(people: list[Person], *, say: Callable[[str], None]) -> int:
+    """The members' import four months ago and the desk's days since; returns the number of tickets."""
+    from demo import past
+
+    def import_and_say() -> None:
+        for line in import_members(people):
+            say(f"  {line}")
+        say("Four months of the objection desk are played in fast motion; all of it is synthetic.")
+
+    return past.play(people, import_members=import_and_say)
 
 
 def import_members(people: list[Person]) -> list[str]:
@@ -158,6 +171,42 @@ def load_rules(day: dt.date) -> None:
     call_command(
         "load_timeline", until=day, proposed_by="olga", approved_by="otto", stdout=io.StringIO()
     )
+
+
+def late_post(account_ref: str) -> str:
+    """An objection that reached us before the runs, keyed in only now. Returns its reference."""
+    from demo import past
+
+    return past.late_post(account_ref).reference
+
+
+def verify_ledger() -> list[str]:
+    """Every entry recomputed from its rows, the played past like the present. Raises CommandError."""
+    from django.core.management import call_command
+
+    said = io.StringIO()
+    call_command("verify_ledger", stdout=said)
+    return said.getvalue().splitlines()
+
+
+def desk_table() -> list[str]:
+    from demo import desk
+    from objections.moves import today
+
+    return desk.table(today())
+
+
+def setting_link() -> str:
+    """The address of a member's setting page, as the product gets it by the API."""
+    import django
+
+    django.setup()
+
+    from consent import member_links
+    from consent.models import Member
+
+    member = Member.objects.filter(status="open", country="US", adult_on__lt=dt.date.today())
+    return member_links.link_for(member.earliest("pk")).url
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`make bench`: how long a freeze and an import take, as ratios within one run on PostgreSQL.
+"""`make bench`: how long a freeze, an import and the queue take, as ratios within one run on PostgreSQL.
 
 The members are imported once, between bare COPYs of the same file; the freeze is measured over them, as
 medians of several rounds in turn, so that a slow moment of the machine hits all of them.
@@ -13,6 +13,7 @@ os.environ.setdefault("TEST_DATABASE", "postgresql")
 from tools import testing  # noqa: F401  sets the environment before Django is imported
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "1000000"))
+TICKETS = int(os.environ.get("BENCH_TICKETS", "100000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 
 
@@ -29,7 +30,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     call_command("migrate", verbosity=0)
 
-    from tools import bench_freeze, bench_import
+    from tools import bench_freeze, bench_import, bench_queue
 
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
@@ -39,6 +40,8 @@ def main() -> None:
     bench_import.report(MEMBERS)
     print()
     bench_freeze.report(ROUNDS)
+    print()
+    bench_queue.report(TICKETS, ROUNDS)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from demo import stage
+from objections.choices import State
 
 PATIENCE = 240
 
@@ -27,6 +29,36 @@ def run(module, *arguments, data_dir):
         timeout=PATIENCE,
         check=False,
     )
+
+
+DESK = [
+    *(state.label for state in State),
+    "open and overdue",
+    "open and due in the next 7 days",
+    "open and with nobody",
+    "waiting for the person",
+    "waiting for a second person",
+    "incidents",
+    "letters sent",
+    "letters waiting for the post",
+    "letters that could not be sent",
+]
+
+
+def count_of(words, said):
+    """What the table of the desk says."""
+    (count,) = re.findall(rf"^ +{words} +([\d,]+)$", said, re.MULTILINE)
+    return int(count.replace(",", ""))
+
+
+def left_out(reason, said):
+    """A column of the table of runs."""
+    lines = said.splitlines()
+    head = next(line for line in lines if line.startswith("run "))
+    end = head.index(f"  {reason}  ") + len(f"  {reason}")
+    return [
+        int(line[:end].split()[-1].replace(",", "")) for line in lines if line.startswith("TR-")
+    ]
 
 
 def is_free(lock):
@@ -52,6 +84,11 @@ def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(data_dir):
         assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
         assert "because the member's setting for the purpose is off." in told.stdout
         assert "all manifests verified" in told.stdout
+        assert re.search(r"^\d+ entries and \d+ rows recomputed", told.stdout, re.MULTILINE)
+        # Of each state there is a ticket, and objections of several members keep them out of every run.
+        assert [one for one in DESK if count_of(one, told.stdout) == 0] == []
+        assert all(count > 1 for count in left_out("objecting", told.stdout))
+        assert all(count > 1 for count in left_out("objected", told.stdout))
         # Every part of the portal holds this lock as long as it lives.
         assert is_free(data_dir / "run" / "parts.lock")
 

@@ -1,0 +1,38 @@
+"""A clock for a past that is played: months of work pass in seconds, in order, and never run backwards."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from django.utils import timezone
+
+TICK = dt.timedelta(milliseconds=1)
+
+
+class PlayedClock:
+    """Stands still but for a tick whenever somebody looks at it, so that the same play gives the same times."""
+
+    def __init__(self, start: dt.datetime) -> None:
+        self._now = start
+
+    def move_on_to(self, moment: dt.datetime) -> None:
+        self._now = max(self._now, moment)
+
+    def wait(self, **time: float) -> None:
+        self._now += dt.timedelta(**time)
+
+    def now(self) -> dt.datetime:
+        self._now += TICK
+        return self._now
+
+
+@contextmanager
+def played(clock: PlayedClock) -> Iterator[None]:
+    """The portal in this process lives by that clock while the block runs.
+
+    The services ask `timezone.now()`; they take no time from their callers, and should not. So the demo sets the
+    clock, as a test would, and everything that is written in the block says the played time.
+    """
+    with mock.patch.object(timezone, "now", clock.now):
+        yield

@@ -1,0 +1,345 @@
+"""The objection desk of the played past: who files, who works, and when each ticket goes on.
+
+Every act goes through the services that the portal's pages call; only the time is played (`demo.clock`).
+"""
+
+import datetime as dt
+import heapq
+import random
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from consent.models import AccountReference, Member
+from demo import mail_server, wording
+from demo.clock import PlayedClock
+from demo.population import Person
+from objections import closing, deadlines, intake, letters, mailing, retention, services, uploads
+from objections.choices import Channel, Delivery, Outcome, Regime, State, Verdict
+from objections.models import Letter, Proposal, Ticket
+from objections.moves import day_of
+
+Life = Iterator[dt.datetime]
+"""What happens to one ticket. Between two acts it yields when it goes on."""
+
+_SATURDAY = 5
+_WEIGHED = ("personalisation", "safety")
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody who objects. `member` is the account they have, whether or not we can know that."""
+
+    name: str
+    email: str
+    country: str
+    region: str = ""
+    member: Member | None = None
+    account_ref: str = ""
+
+
+class Desk:
+    def __init__(
+        self, people: Collection[Person], *, clock: PlayedClock, until: dt.datetime, seed: int
+    ) -> None:
+        self.clock = clock
+        self.until = until
+        self.chance = random.Random(seed)
+        self.olga = User.objects.get(username="olga")
+        self.otto = User.objects.get(username="otto")
+        self._product = User.objects.get(username="product")
+        self._known = 0
+        self._accounts: dict[str, list[str]] = defaultdict(list)
+        for person in people:
+            self._accounts[person.country].append(person.account_ref)
+
+    # --- Time -----------------------------------------------------------------------------------
+
+    def play(self, lives: Iterable[Life]) -> None:
+        """All lives in the order of time; whatever would happen later than `until` does not happen."""
+        agenda = [(next(life), number, life) for number, life in enumerate(lives)]
+        heapq.heapify(agenda)
+        while agenda and agenda[0][0] < self.until:
+            moment, number, life = heapq.heappop(agenda)
+            self.clock.move_on_to(moment)
+            goes_on = next(life, None)
+            self.clock.wait(seconds=4)
+            self.send_letters()
+            if goes_on is not None:
+                heapq.heappush(agenda, (max(goes_on, moment), number, life))
+
+    def send_letters(self) -> None:
+        """What the worker does seconds after each act."""
+        mailing.send_due()
+
+    def ago(self, days: float) -> dt.datetime:
+        """Some time of that day, at which anybody may write."""
+        return self.until - dt.timedelta(days=days, minutes=self.chance.randrange(15, 600))
+
+    def at_work(self, moment: dt.datetime, days: float = 0) -> dt.datetime:
+        """So many days after a moment, in office hours."""
+        day = (moment + dt.timedelta(days=days)).date()
+        while day.weekday() >= _SATURDAY:
+            day += dt.timedelta(days=1)
+        minute = self.chance.randrange(8 * 60, 17 * 60)
+        return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(minutes=minute)
+
+    def filed_to_be_due(self, in_days: int, regime: Regime) -> dt.datetime:
+        """When somebody filed whose answer is due in so many days: at the latest then if that is past, else at the
+        earliest then. (Not every day is one on which an answer can be due.)
+        """
+        due_on = day_of(self.until) + dt.timedelta(days=in_days)
+        day = due_on - dt.timedelta(days=45)
+        while _due(day, regime) < due_on:
+            day += dt.timedelta(days=1)
+        if in_days < 0 and _due(day, regime) > due_on:
+            day -= dt.timedelta(days=1)
+        return dt.datetime.combine(day, dt.time(9), dt.UTC)
+
+    # --- People ---------------------------------------------------------------------------------
+
+    def somebody(self, country: str, region: str = "", *, has_account: bool = True) -> Who:
+        """A new person; one without an account where no member of that country is left."""
+        self._known += 1
+        name = wording.name_of(self._known, country, self.chance)
+        account_ref = (
+            self._accounts[country].pop() if has_account and self._accounts[country] else ""
+        )
+        member = None
+        if account_ref:
+            found = AccountReference.objects.select_related("member")
+            member = found.get(account_ref=account_ref).member
+        return Who(name.full, name.email, country, region, member, account_ref)
+
+    # --- Acts of the person ---------------------------------------------------------------------
+
+    def file(self, who: Who, channel: str, purposes: Iterable[str], **more: Any) -> Ticket:
+        """An objection, the way the channel takes it."""
+        purposes = sorted(purposes)
+        facts: dict[str, Any] = {
+            "purposes": purposes,
+            "channel": channel,
+            "country": who.country,
+            "region": who.region,
+            "name": who.name,
+            "email": who.email,
+            "statement": wording.statement(purposes, self.chance),
+        }
+        actor: User | str = "system:form"
+        if channel == Channel.PRODUCT:
+            facts["member"] = who.member
+            actor = self._product
+        else:
+            facts["account_ref"] = who.account_ref
+        if channel == Channel.PAPER:
+            facts |= {"email": "", "postal_address": f"1 Example Road\n{who.country}"}
+        if channel in (Channel.PAPER, Channel.EMAIL):
+            actor = self.chance.choice([self.olga, self.otto])
+        return intake.receive(intake.Filing(**{**facts, **more}), actor=actor)
+
+    def confirm(self, ticket: Ticket) -> None:
+        """The person follows the link in our mail."""
+        link = letters.confirmation_link(ticket)["link"]
+        intake.confirm(link.rstrip("/").rpartition("/")[2])
+
+    def close_mailbox(self, who: Who) -> None:
+        mail_server.closed_mailboxes.add(who.email)
+
+    # --- Acts of staff --------------------------------------------------------------------------
+
+    def assign(self, ticket: Ticket, officer: User) -> None:
+        services.assign(ticket=ticket, officer=officer, version=_version(ticket), actor=officer)
+
+    def begin_review(self, ticket: Ticket, officer: User) -> None:
+        services.begin_review(ticket=ticket, version=_version(ticket), actor=officer)
+
+    def note(self, ticket: Ticket, officer: User) -> None:
+        services.note(ticket=ticket, text=self.chance.choice(wording.NOTES), actor=officer)
+
+    def attach(self, ticket: Ticket, officer: User, name: str, data: bytes) -> None:
+        services.attach(ticket=ticket, files=[uploads.check(name, data)], actor=officer)
+
+    def ask_identity(self, ticket: Ticket, officer: User) -> None:
+        services.ask_identity(
+            ticket=ticket,
+            doubt=wording.DOUBT,
+            question=wording.QUESTION,
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def record_identity(self, ticket: Ticket, officer: User) -> None:
+        services.record_identity(
+            ticket=ticket,
+            answered_on=day_of(self.clock.now()),
+            how="Answered from the address of the account.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def extend(self, ticket: Ticket, officer: User, ground: str) -> None:
+        services.extend(
+            ticket=ticket,
+            ground=ground,
+            explanation="You name several purposes and years of posts; we go through all of them.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def decide(
+        self,
+        ticket: Ticket,
+        officer: User,
+        outcomes: Mapping[str, str],
+        also: Iterable[Ticket] = (),
+    ) -> Proposal | None:
+        """Everything upheld is done at once; anything else comes back as a proposal."""
+        refused = [one for one in outcomes if outcomes[one] == Outcome.REFUSED]
+        done = closing.decide(
+            ticket=ticket,
+            outcomes=outcomes,
+            version=_version(ticket),
+            actor=officer,
+            ground=" ".join(wording.GROUND[one] for one in refused),
+            balancing=wording.BALANCING if refused else "",
+            reasons=wording.REASONS if refused else "",
+            also=[one.reference for one in also],
+        )
+        return done if isinstance(done, Proposal) else None
+
+    def uphold(self, ticket: Ticket, officer: User, also: Iterable[Ticket] = ()) -> None:
+        self.decide(ticket, officer, dict.fromkeys(purposes_of(ticket), Outcome.UPHELD), also)
+
+    def refuse(self, ticket: Ticket, officer: User) -> Proposal:
+        """Refused where the law lets us weigh, upheld elsewhere."""
+        outcomes = {
+            one: Outcome.REFUSED if one in _WEIGHED else Outcome.UPHELD
+            for one in purposes_of(ticket)
+        }
+        proposal = self.decide(ticket, officer, outcomes)
+        assert proposal is not None
+        return proposal
+
+    def propose_withdrawal(self, ticket: Ticket, officer: User) -> Proposal:
+        return closing.propose_withdrawal(
+            ticket=ticket,
+            evidence="The person took it back by an answer to our acknowledgement.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def propose_unidentified(self, ticket: Ticket, officer: User) -> Proposal:
+        ticket.refresh_from_db()
+        return closing.propose_unidentified(
+            ticket=ticket,
+            evidence="Asked for the month of joining; nothing came back.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def review(
+        self, proposal: Proposal, reviewer: User, verdict: Verdict = Verdict.APPROVED
+    ) -> None:
+        said = {
+            Verdict.APPROVED: "Read the request, the ground and the letter.",
+            Verdict.RETURNED: "The balancing does not answer what the person fears. Please add it.",
+        }
+        closing.review(
+            proposal=proposal,
+            verdict=verdict,
+            version=_version(proposal.ticket),
+            actor=reviewer,
+            reason=said[verdict],
+        )
+
+    def colleague_of(self, officer: User) -> User:
+        return self.otto if officer == self.olga else self.olga
+
+    def post_letters(self, ticket: Ticket, officer: User) -> None:
+        """Put into an envelope what has no e-mail address to go to."""
+        for letter in ticket.letters.waiting().filter(delivery=Delivery.POST).order_by("pk"):
+            mailing.record_posted(letter=letter, posted_on=day_of(self.clock.now()), actor=officer)
+
+    def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
+        services.correct_address(
+            ticket=ticket, email=email, postal_address="", version=_version(ticket), actor=officer
+        )
+        for letter in ticket.letters.failed().order_by("pk"):
+            mailing.try_again(letter=letter, actor=officer)
+
+    def correct_receipt(self, ticket: Ticket, officer: User, received_at: dt.datetime) -> None:
+        services.correct_receipt(
+            ticket=ticket,
+            received_at=received_at,
+            reason="The post room's stamp on the envelope.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def match(self, ticket: Ticket, officer: User, account_ref: str) -> None:
+        services.match(
+            ticket=ticket,
+            account_ref=account_ref,
+            reason="The answer names the account.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def link(self, ticket: Ticket, other: Ticket, officer: User) -> None:
+        services.link(
+            ticket=ticket,
+            other=other,
+            reason="Both messages say so.",
+            version=_version(ticket),
+            actor=officer,
+        )
+
+    def release(self, ticket: Ticket, officer: User) -> None:
+        intake.release(ticket=ticket, actor=officer)
+
+    def erase(self, ticket: Ticket, officer: User) -> None:
+        retention.erase(ticket=ticket, actor=officer, reason="The person asked for it.")
+
+
+def _due(day: dt.date, regime: Regime) -> dt.date:
+    return deadlines.start(day, regime, time_zone=settings.CONTROLLER_TIME_ZONE).base_due
+
+
+def _version(ticket: Ticket) -> int:
+    return Ticket.objects.values_list("version", flat=True).get(pk=ticket.pk) or 0
+
+
+def purposes_of(ticket: Ticket) -> list[str]:
+    return list(ticket.objections.order_by("purpose").values_list("purpose", flat=True))
+
+
+# --- What the portal says of it -----------------------------------------------------------------
+
+
+def table(today: dt.date) -> list[str]:
+    """How many tickets stand where, in lines."""
+    tickets = Ticket.objects.worked()
+    in_state = {state: tickets.filter(state=state).count() for state in State}
+    rows = [
+        ("tickets", tickets.count()),
+        *((f"  {state.label}", count) for state, count in in_state.items()),
+        ("open and overdue", tickets.overdue(today).count()),
+        ("open and due in the next 7 days", _due_soon(today)),
+        ("open and with nobody", tickets.open().unassigned().count()),
+        ("waiting for the person", tickets.waiting_for_the_person().count()),
+        ("waiting for a second person", Proposal.objects.waiting().count()),
+        ("incidents", tickets.filter(incidents__isnull=False).distinct().count()),
+        ("letters sent", Letter.objects.filter(sent_at__isnull=False).count()),
+        ("letters waiting for the post", Letter.objects.waiting().count()),
+        ("letters that could not be sent", Letter.objects.failed().count()),
+    ]
+    width = max(len(words) for words, _ in rows)
+    return [f"{words:<{width}}  {count:>5,}" for words, count in rows]
+
+
+def _due_soon(today: dt.date) -> int:
+    return Ticket.objects.due_between(today, today + dt.timedelta(days=7)).count()

@@ -1,0 +1,96 @@
+"""Four months of the objection desk in fast motion, before the story: one ledger, in order of time.
+
+The ledger's times run with its numbers. So the past is played first, the import of the members included, and the
+story follows in the present. Everything is synthetic and drawn from a seed; only the days are counted from today.
+"""
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import override_settings
+from django.utils import timezone
+
+from consent.choices import Purpose
+from demo import lives, wording
+from demo.clock import PlayedClock, played
+from demo.desk import Desk
+from demo.population import Person
+from objections import intake
+from objections.choices import Channel
+from objections.models import Ticket
+
+SEED = 1
+MOST_ORDINARY = 240
+"""On a large population; on a small one, a ticket for every hundred members."""
+
+
+def play(people: Sequence[Person], *, import_members: Callable[[], object]) -> int:
+    """Import the members and live through the desk's days since; returns the number of tickets."""
+    now = timezone.now()
+    clock = PlayedClock(now - dt.timedelta(days=lives.PAST_DAYS))
+    with (
+        played(clock),
+        _quick_database(),
+        _quiet_letters(),
+        override_settings(EMAIL_BACKEND=_MAIL_SERVER),
+    ):
+        import_members()
+        desk = Desk(
+            # In the first half are those who play a part in the story.
+            [person for person in people[len(people) // 2 :] if _is_adult(person, now.date())],
+            clock=clock,
+            until=now - dt.timedelta(minutes=5),
+            seed=SEED,
+        )
+        ordinary = min(MOST_ORDINARY, len(people) // 100)
+        desk.play([*lives.of_all_kinds(desk), *lives.stream(desk, ordinary)])
+    return Ticket.objects.worked().count()
+
+
+_MAIL_SERVER = "demo.mail_server.MailServer"
+
+
+def late_post(account_ref: str) -> Ticket:
+    """In the present: a letter that arrived before the runs were frozen, and is keyed in only now."""
+    purposes = [Purpose.GENERATIVE_AI]
+    filing = intake.Filing(
+        purposes=purposes,
+        channel=Channel.PAPER,
+        country="US",
+        name="Ruth Specimen",
+        postal_address="1 Example Road\nUS",
+        statement=wording.STATEMENTS[purposes[0]][0],
+        account_ref=account_ref,
+        received_at=timezone.now() - dt.timedelta(days=3),
+    )
+    return intake.receive(filing, actor=User.objects.get(username="olga"))
+
+
+def _is_adult(person: Person, today: dt.date) -> bool:
+    return person.status == "open" and "" < person.birth_date < f"{today.year - 19}"
+
+
+@contextmanager
+def _quick_database() -> Iterator[None]:
+    """Nobody waits for the disk: a machine that stops loses a demo, which is played again."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=OFF")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def _quiet_letters() -> Iterator[None]:
+    """Two letters are meant not to arrive: no errors to worry about between the demo's own lines."""
+    logger = logging.getLogger("objections.letters")
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = False
