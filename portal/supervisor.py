@@ -26,7 +26,7 @@ from portal.errors import PortalError
 
 READY_SECONDS = 60
 LEFTOVER_SECONDS = 25
-"""How long what an interrupted start left behind may take to end: longer than a worker is given."""
+"""How long what an interrupted start left behind may take to end, before it is killed: longer than a worker is given."""
 STOP_SECONDS = 20
 
 
@@ -217,11 +217,26 @@ def data_directory_lock(
         if not _lock(parts.fileno(), seconds=0):
             say("An earlier start is still ending; waiting for the last of it.")
             if not _lock(parts.fileno(), seconds=LEFTOVER_SECONDS):
+                # A worker that was asked to end while its broker went away can wait for it for ever, and whoever
+                # would have insisted was killed. A freeze that is cut off is taken up again.
+                _kill_holders(home / "parts.lock")
+            if not _lock(parts.fileno(), seconds=5):
                 raise NotStarted(
                     f"What an earlier start left on {data_dir} does not end:"
                     " look for its worker and web server, and stop them."
                 )
         yield DataDirectoryLock(own.fileno(), parts.fileno())
+
+
+def _kill_holders(lock: Path) -> None:
+    """End the processes, but this one, that have the lock's file open. Where there is no /proc, none is found."""
+    path = str(lock.resolve())
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        process = int(descriptor.parts[2])
+        # Others end, or are somebody else's, while we look.
+        with contextlib.suppress(OSError):
+            if process != os.getpid() and str(descriptor.readlink()) == path:
+                os.kill(process, signal.SIGKILL)
 
 
 def _lock(descriptor: int, *, seconds: float) -> bool:

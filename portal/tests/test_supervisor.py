@@ -174,6 +174,38 @@ def test_a_start_waits_for_what_an_earlier_one_left(data_dir):
         served.stop()
 
 
+def test_a_start_kills_what_an_earlier_one_left_and_does_not_end(data_dir, monkeypatch):
+    monkeypatch.setattr(supervisor, "LEFTOVER_SECONDS", 0.5)
+    (data_dir / "run").mkdir()
+    hanging = subprocess.Popen(
+        [sys.executable, "-c", HANGING, str(data_dir / "run" / "parts.lock")],
+        stdout=subprocess.PIPE,
+    )
+    assert hanging.stdout.readline() == b"locked\n"
+
+    said = []
+    try:
+        with supervisor.data_directory_lock(data_dir, say=said.append):
+            # The same file, opened by this process, is no reason to end it.
+            assert hanging.wait(PATIENCE) == -signal.SIGKILL
+    finally:
+        hanging.kill()
+        hanging.stdout.close()
+
+    assert said == ["An earlier start is still ending; waiting for the last of it."]
+
+
+HANGING = """
+import fcntl, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("locked", flush=True)
+while True:
+    signal.pause()
+"""
+
+
 def test_a_start_while_another_one_is_stopping_waits_for_it(served):
     children = served.children()
 
