@@ -441,13 +441,18 @@ class Frozen:
     requested: int
 
 
-def freeze(race: Race, owner: User) -> Frozen:
-    """Register, start and freeze a run while every writer writes."""
+def freeze(race: Race, owner: User, *, after_acts: int = 0) -> Frozen:
+    """Register, start and freeze a run while every writer writes.
+
+    The freeze begins once `after_acts` of them were acknowledged after its request: on SQLite, where a waiting writer
+    only looks now and then whether it is its turn, few would come between by chance.
+    """
     run = factories.register(owner, purpose=PURPOSE)
     start_asked = time.monotonic()
     run = runs.start(run=run, actor=owner)
     requested = run.history.latest("history_id").entry_id
     race.next_round()
+    race.wait_for_acts(after_acts)
     manifest = runs.freeze(run.pk)
     assert manifest is not None
     return Frozen(manifest, start_asked, requested)

@@ -34,8 +34,8 @@ def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, enginee
 
     with racing.race(oracle, officer, second_officer) as race:
         frozen = []
-        for _ in range(FREEZES[connection.vendor]):
-            frozen.append(racing.freeze(race, engineer))
+        for number in range(FREEZES[connection.vendor]):
+            frozen.append(racing.freeze(race, engineer, after_acts=number % 2))
 
     assert race.faults == []
     planted = set(Canary.objects.values_list("member_id", flat=True))
@@ -59,6 +59,6 @@ def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, enginee
     acknowledged = [act.entry for act in oracle.acts if act.entry > before]
     assert sorted(acknowledged) == sorted(written.values_list("sequence", flat=True))
     assert verify_ledger().problems == []
-    # It was a race: most freezes had a writer come between their request and their record.
+    # It was a race: at least every other freeze had a writer come between its request and its record.
     overtaken = [item for item in frozen if item.manifest.entry_id > item.requested + 1]
-    assert len(overtaken) > len(frozen) / 2
+    assert len(overtaken) >= len(frozen) / 2
