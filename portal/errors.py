@@ -46,6 +46,31 @@ class ReadNotRecorded(PortalError):
     status = 503
 
 
+class BadNote(PortalError):
+    """A key, a signed note or a checkpoint that is not what it should be."""
+
+    code = "bad_note"
+
+
+class ProofNotPossible(PortalError):
+    """There is nothing to prove: no such entry below a checkpoint, no such tree."""
+
+    code = "no_proof"
+    status = 404
+
+
+class NoSigningKey(PortalError):
+    """No key to sign checkpoints with. In production a person makes it."""
+
+    code = "no_signing_key"
+
+
+class LedgerRewritten(PortalError):
+    """What was signed or sealed before is not what is there now: an incident, nothing is signed."""
+
+    code = "ledger_rewritten"
+
+
 class NotCanonical(ValueError):
     """The value has no canonical form (RFC 8785 within the bounds of `portal.canonical`)."""
 
