@@ -79,13 +79,20 @@ def _cheap_passwords() -> None:
 
 @pytest.fixture(autouse=True)
 def _own_files(tmp_path: Path) -> Iterator[None]:
-    """Archives and attachments of one test are not those of another."""
-    before = settings.MANIFEST_DIR, settings.ATTACHMENT_DIR
-    settings.MANIFEST_DIR = tmp_path / "manifests"
-    settings.ATTACHMENT_DIR = tmp_path / "attachments"
+    """Archives, attachments, keys and checkpoints of one test are not those of another."""
+    own = {
+        "MANIFEST_DIR": tmp_path / "manifests",
+        "ATTACHMENT_DIR": tmp_path / "attachments",
+        "CHECKPOINT_KEY_FILE": str(tmp_path / "keys" / "checkpoint.key"),
+        "CHECKPOINT_DIR": str(tmp_path / "checkpoints"),
+    }
+    before = {name: getattr(settings, name) for name in own}
+    for name, value in own.items():
+        setattr(settings, name, value)
     cache.clear()
     yield
-    settings.MANIFEST_DIR, settings.ATTACHMENT_DIR = before
+    for name, value in before.items():
+        setattr(settings, name, value)
 
 
 # --- People -------------------------------------------------------------------------------------

@@ -1,4 +1,9 @@
+import datetime as dt
+
 from django.apps import AppConfig
+
+# The clock signs every five minutes, and must not be later than ten.
+LONGEST_UNSIGNED = dt.timedelta(minutes=15)
 
 
 class PortalConfig(AppConfig):
@@ -10,7 +15,14 @@ class PortalConfig(AppConfig):
         from django.utils.module_loading import autodiscover_modules
 
         from portal import checks  # noqa: F401  registering its checks is the effect
+        from portal.checkpoints import oldest_unsigned
+        from portal.health import register_age
+        from portal.reads import reads_are_sealed
         from portal.roles import sync_groups
+        from portal.verification import register
+
+        register("reads are the sealed ones", reads_are_sealed)
+        register_age("oldest_unsigned_entry", oldest_unsigned, limit=LONGEST_UNSIGNED)
 
         # SimpleAdminConfig looks for no admin modules; ours register on our own site.
         autodiscover_modules("admin")

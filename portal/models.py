@@ -10,6 +10,7 @@ from simple_history.models import HistoricalRecords
 
 from portal import ledger
 from portal.append_only import AppendOnly, AppendOnlyQuerySet
+from portal.choices import DeliveryChannel
 from portal.errors import AppendOnlyViolation, NoOpenEntry
 
 
@@ -148,6 +149,92 @@ class AccessRecord(AppendOnly):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.subject}"
+
+
+class ReadBatch(Sealed):
+    """Seals a stretch of the record of reads: one entry for many, so that reading costs no lock of the ledger."""
+
+    first = models.PositiveBigIntegerField(help_text="Number of the first record.")
+    last = models.PositiveBigIntegerField(help_text="Number of the last record.")
+    count = models.PositiveIntegerField()
+    root = models.CharField(max_length=64, help_text="RFC 6962, over the records.")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "read batches"
+
+    def __str__(self) -> str:
+        return f"reads {self.first} to {self.last}"
+
+
+class Checkpoint(AppendOnly):
+    """The ledger's size and root, signed. What proves anything is a copy held elsewhere."""
+
+    size = models.PositiveBigIntegerField(primary_key=True, help_text="Entries it covers.")
+    root = models.CharField(max_length=64)
+    frontier = models.TextField(
+        help_text="Of the tree at this size: what the next one goes on from."
+    )
+    note = models.TextField(help_text="C2SP signed note.")
+    signed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-size"]
+
+    def __str__(self) -> str:
+        return f"checkpoint {self.size}"
+
+
+class CheckpointDelivery(AppendOnly):
+    """Who got a checkpoint, and how: copies that the database's owner cannot change."""
+
+    checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="deliveries")
+    channel = models.CharField(max_length=9, choices=DeliveryChannel)
+    holder = models.CharField(max_length=150, help_text="An auditor's username, or the directory.")
+    delivered_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "checkpoint deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["checkpoint", "channel", "holder"], name="delivered_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint}, {self.get_channel_display()}: {self.holder}"
+
+
+class LedgerTile(AppendOnly):
+    """The root over 256 leaves in a row, written when they were signed: a proof reads these, not a million leaves.
+
+    Nothing is proved by them: each proof is checked against the signed root before it is given out.
+    """
+
+    SIZE = 256
+
+    index = models.PositiveBigIntegerField(primary_key=True)
+    hash = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"tile {self.index}"
+
+
+class LedgerCheck(Sealed):
+    """A recomputation of the whole ledger, and what it found."""
+
+    size = models.PositiveBigIntegerField()
+    root = models.CharField(max_length=64)
+    rows = models.PositiveBigIntegerField()
+    problems = models.JSONField(default=list, help_text="Sentences; empty when all is well.")
+    seconds = models.CharField(max_length=12)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"check of {self.size} entries"
 
 
 class ServiceToken(AbstractAuthToken):

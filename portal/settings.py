@@ -25,6 +25,10 @@
 | IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
 | CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
 | OBJECTION_RETENTION_DAYS | 1095 | after so many days the personal data of a closed ticket is erased |
+| LEDGER_NAME | the host of PUBLIC_URL with `/ledger` | under which name checkpoints are signed; choose it once |
+| CHECKPOINT_KEY_FILE | keys/checkpoint.key in the data directory | the signing keys; keep it outside the database and its backups |
+| CHECKPOINT_DIR | checkpoints in the data directory | where signed checkpoints are put for others: a mounted bucket; empty for nowhere |
+| CHECKPOINT_SECONDS | 300 | how often the worker's clock signs what the ledger has grown by |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
@@ -78,6 +82,7 @@ ALLOWED_HOSTS = env.list(
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
+    "auditing",
     "training_runs",
     "objections",
     "consent",
@@ -187,6 +192,13 @@ EMAIL_FILE_PATH = str(DATA_DIR / "mail")
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = CONTROLLER_CONTACT
 
+# --- Checkpoints --------------------------------------------------------------------------------
+_host = "portal.example" if DEVELOPMENT else PUBLIC_URL.partition("://")[2]
+LEDGER_NAME = env.str("LEDGER_NAME", f"{_host}/ledger")
+CHECKPOINT_KEY_FILE = env.str("CHECKPOINT_KEY_FILE", str(DATA_DIR / "keys" / "checkpoint.key"))
+CHECKPOINT_DIR = env.str("CHECKPOINT_DIR", str(DATA_DIR / "checkpoints"))
+CHECKPOINT_SECONDS = env.float("CHECKPOINT_SECONDS", 300)
+
 # --- Celery: a hint, never the truth (the run row is the queue) ---------------------------------
 BROKER_SOCKET = DATA_DIR / "run" / "valkey.sock"
 REDIS_URL = env.str("REDIS_URL", "")
@@ -217,6 +229,11 @@ SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "training_runs.tasks.sweep", "schedule": SWEEP_SECONDS},
     "letters": {"task": "objections.tasks.send_letters", "schedule": SWEEP_SECONDS},
+    "checkpoints": {"task": "portal.tasks.sign_checkpoint", "schedule": CHECKPOINT_SECONDS},
+    "checkpoints by mail": {
+        "task": "portal.tasks.mail_checkpoint",
+        "schedule": crontab(hour="6", minute="15"),
+    },
     "daily": {"task": "objections.tasks.daily", "schedule": crontab(hour="5", minute="30")},
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
     "digests": {

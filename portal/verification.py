@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connection, models
 from django.db.models import Max
 
+from portal.errors import LedgerRewritten
 from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models, snapshot
 from portal.merkle import Frontier, leaf_hash
 from portal.models import Entry, LedgerHead, Tracked
@@ -73,31 +74,58 @@ def _verify(report: Report, progress: Callable[[int], object]) -> None:
         report.add(check())
 
 
-def _leaves(report: Report, size: int, progress: Callable[[int], object]) -> Iterator[str]:
-    streams = {label: _Rows(label, model, size) for label, model in sealed_models().items()}
-    frontier = Frontier()
-    entries = Entry.objects.filter(sequence__lte=size).order_by("sequence")
+@dataclass(frozen=True)
+class Recomputed:
+    """An entry as it is stored, and the leaf and the bytes that its rows give now."""
+
+    entry: Any
+    data: bytes
+    rows: int
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(self.data)
+
+    @property
+    def is_as_sealed(self) -> bool:
+        return self.leaf.hex() == self.entry.leaf
+
+
+def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
+    """The entries from `after` (exclusive) to `upto`, each built anew from its rows.
+
+    Raises LedgerRewritten where an entry is missing or rows belong to none. Call it inside a snapshot.
+    """
+    streams = {label: _Rows(label, model, after, upto) for label, model in sealed_models().items()}
+    sequence = after
+    entries = Entry.objects.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")
     for row in entries.values_list(named=True).iterator(10_000):
-        if row.sequence != frontier.size + 1:
-            yield f"Entry {frontier.size + 1} is missing."
-            return
-        rows: dict[str, list[tuple[Any, ...]]] = {}
-        for label, stream in streams.items():
-            found = stream.of(row.sequence)
-            if found:
-                rows[label] = found
-                report.rows += len(found)
-        leaf = leaf_hash(entry_bytes(row, rows))
-        if leaf.hex() != row.leaf:
-            yield f"Entry {row.sequence} ({row.kind}) or a row it wrote is not what was sealed."
-        frontier.append(leaf)
-        if not row.sequence % 10_000:
-            progress(row.sequence)
+        sequence += 1
+        if row.sequence != sequence:
+            raise LedgerRewritten(f"Entry {sequence} is missing.")
+        written = {label: found for label, s in streams.items() if (found := s.of(sequence))}
+        yield Recomputed(row, entry_bytes(row, written), sum(map(len, written.values())))
+    if sequence != upto:
+        raise LedgerRewritten(f"The head counts {upto} entries, there are {sequence}.")
     for label, stream in streams.items():
         if stream.next is not None:
-            yield f"{label} has rows of entries that do not exist (entry {stream.next[0]})."
-    if frontier.size != size:
-        yield f"The head counts {size} entries, there are {frontier.size}."
+            raise LedgerRewritten(
+                f"{label} has rows of entries that do not exist (entry {stream.next[0]})."
+            )
+
+
+def _leaves(report: Report, size: int, progress: Callable[[int], object]) -> Iterator[str]:
+    frontier = Frontier()
+    try:
+        for one in recomputed(0, size):
+            report.rows += one.rows
+            if not one.is_as_sealed:
+                yield f"Entry {one.entry.sequence} ({one.entry.kind}) or a row it wrote is not what was sealed."
+            frontier.append(one.leaf)
+            if not one.entry.sequence % 10_000:
+                progress(one.entry.sequence)
+    except LedgerRewritten as error:
+        yield str(error)
     report.size, report.root = frontier.size, frontier.root().hex()
     progress(frontier.size)
 
@@ -113,9 +141,10 @@ def _rows_of_no_entry(size: int) -> Iterator[str]:
 class _Rows:
     """The sealed rows of one model in the order of their entries, read once from front to back."""
 
-    def __init__(self, label: str, model: type[models.Model], size: int) -> None:
-        rows = model._default_manager.filter(entry_id__lte=size).order_by("entry_id", "pk")
-        self._rows = iter(rows.values_list("entry_id", *sealed_columns(model)).iterator(10_000))
+    def __init__(self, label: str, model: type[models.Model], after: int, upto: int) -> None:
+        rows = model._default_manager.filter(entry_id__gt=after, entry_id__lte=upto)
+        found = rows.order_by("entry_id", "pk").values_list("entry_id", *sealed_columns(model))
+        self._rows = iter(found.iterator(10_000))
         self.next: tuple[Any, ...] | None = next(self._rows, None)
 
     def of(self, sequence: int) -> list[tuple[Any, ...]]:

@@ -12,8 +12,11 @@ class TrainingRunsConfig(AppConfig):
 
     def ready(self) -> None:
         from objections import exposure
+        from portal import checkpoints
         from portal.health import register_age
+        from training_runs import proofs
         from training_runs.services import oldest_requested, uses_of
 
         register_age("oldest_requested_run", oldest_requested, limit=LONGEST_WAIT)
         exposure.register(uses_of)
+        checkpoints.also_sign(proofs.sign_trees)

@@ -1,12 +1,11 @@
 """Where archives lie: files named by their SHA-256, written whole or not at all."""
 
-import os
-import tempfile
 from hashlib import sha256
 from pathlib import Path
 
 from django.conf import settings
 
+from portal.files import write_whole
 from training_runs.errors import ManifestDamaged
 
 
@@ -19,21 +18,6 @@ def store(data: bytes) -> str:
     digest = sha256(data).hexdigest()
     write_whole(path_of(digest), data)
     return digest
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the new one. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def load(digest: str) -> bytes:

@@ -21,8 +21,8 @@ from pyroaring import BitMap
 
 from consent.models import Member
 from portal import canonical
+from portal.files import write_whole
 from portal.models import Entry
-from training_runs.archives import write_whole
 
 MOST_CHANGES = 50_000
 """With more changed members than this, reading the whole set is quicker."""

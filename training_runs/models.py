@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 
 from consent.choices import Purpose
+from portal.append_only import AppendOnly
 from portal.models import Sealed, Tracked, tracked_history
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.querysets import ManifestQuerySet, RunQuerySet
@@ -118,12 +119,30 @@ class Verification(Sealed):
     derived_digest = models.CharField(max_length=64, blank=True)
     detail = models.JSONField(default=dict, help_text="What differs, in counts.")
     verified_at = models.DateTimeField()
+    members_root = models.CharField(
+        max_length=64, null=True, help_text="Root of the tree over everybody in the manifest."
+    )
 
     class Meta:
         ordering = ["-id"]
 
     def __str__(self) -> str:
         return f"{self.manifest}: {self.agreement}"
+
+
+class ManifestCheckpoint(AppendOnly):
+    """The signed root of the tree over everybody in a manifest: what proofs of members lead to."""
+
+    manifest = models.OneToOneField(
+        Manifest, models.PROTECT, primary_key=True, related_name="checkpoint"
+    )
+    leaves = models.PositiveIntegerField()
+    root = models.CharField(max_length=64)
+    note = models.TextField(help_text="C2SP signed note.")
+    signed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"checkpoint of the {self.manifest}"
 
 
 class Finding(Sealed):

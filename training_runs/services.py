@@ -43,6 +43,7 @@ from training_runs.errors import (
     StartRefused,
     TrackerIdReused,
 )
+from training_runs.members_tree import MembersTree
 from training_runs.models import Finding, FreezeAttempt, Manifest, Run, Verification
 
 logger = structlog.get_logger(__name__)
@@ -390,6 +391,7 @@ def load(manifest: Manifest) -> manifest_file.Archive:
 def verify(manifest: Manifest, *, actor: ledger.Actor = VERIFIER) -> Verification:
     """Derive the manifest a second way, by folding history up to its cut, and stamp it with the outcome."""
     detail: dict[str, Any] = {}
+    members_root = None
     derived = folding.derive(manifest)
     digest = sha256(derived).hexdigest()
     try:
@@ -399,6 +401,8 @@ def verify(manifest: Manifest, *, actor: ledger.Actor = VERIFIER) -> Verificatio
     else:
         if digest != manifest.digest:
             detail |= _differences(stored, manifest_file.parse(derived))
+        else:
+            members_root = MembersTree.of(stored, digest).root().hex()
     agrees = digest == manifest.digest and not detail
     kind = "manifest.verified" if agrees else "manifest.differs"
     with ledger.entry(kind, actor=actor, subject=manifest.run.reference) as opened:
@@ -408,6 +412,7 @@ def verify(manifest: Manifest, *, actor: ledger.Actor = VERIFIER) -> Verificatio
             derived_digest=digest,
             detail=detail,
             verified_at=opened.recorded_at,
+            members_root=members_root,
         )
         verification.save()
         if not agrees:

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.db import transaction
 
+from portal.tasks import hint
 from training_runs import services
 from training_runs.models import Manifest
 
@@ -18,6 +19,7 @@ def freeze_run(run_id: int) -> None:
 @shared_task
 def verify_manifest(manifest_id: int) -> None:
     services.verify(Manifest.objects.select_related("run").get(pk=manifest_id))
+    hint()
 
 
 @shared_task
