@@ -32,8 +32,9 @@ SHOWN_ROWS = 50
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
-    "canary.opened", "canary.planted", "consent.decision", "consent.decisions", "letter.cancelled",
-    "letter.failed", "letter.repeated", "letter.requeued", "letter.sent", "letter.template_changed",
+    "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired", "consent.decision", "consent.decisions", "letter.cancelled",
+    "letter.failed", "letter.repeated", "letter.requeued", "ledger.differs", "ledger.verified",
+    "letter.sent", "letter.template_changed",
     "manifest.differs", "manifest.verified", "member.erased", "members.imported", "notice.approved",
     "notice.proposed", "notice.rejected", "objection.address_confirmed",
     "objection.address_corrected", "objection.approved", "objection.assigned", "objection.attached",
@@ -42,17 +43,17 @@ ENTRY_KINDS = [
     "objection.identity_waived", "objection.incident_found", "objection.linked",
     "objection.matched", "objection.noted", "objection.planted", "objection.proposed",
     "objection.receipt_corrected", "objection.received", "objection.released", "objection.returned",
-    "objection.review_begun", "objection.words_erased", "rule.approved", "rule.proposed",
+    "objection.review_begun", "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
     "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
     "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
     "user.changed", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
-    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
-    "entry.listed", "entry.read", "incident.listed", "incident.read", "letter.history_read",
+    "answer.given", "attachment.read", "checkpoint.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
+    "entry.listed", "entry.proved", "entry.read", "export.ledger", "export.reads", "incident.listed", "incident.read", "letter.history_read",
     "letter.listed", "letter.read", "manifest.archive", "manifest.members", "manifest.read",
     "manifest.withdrawn", "member.history_read", "member.listed", "member.objections",
-    "member.read", "member.setting_link", "member.standing", "objection.history_read",
+    "member.proved", "member.read", "member.revealed", "member.setting_link", "member.standing", "objection.history_read",
     "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
     "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
     "ticket.progress", "ticket.read",

@@ -160,6 +160,7 @@ elif _database["ENGINE"] == "django.db.backends.postgresql":
 else:
     raise ImproperlyConfigured("DATABASE_URL: PostgreSQL or SQLite.")
 
+DATABASE_ROUTERS = ["portal.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -233,6 +234,11 @@ CELERY_BEAT_SCHEDULE = {
     "checkpoints by mail": {
         "task": "portal.tasks.mail_checkpoint",
         "schedule": crontab(hour="6", minute="15"),
+    },
+    # A part of the manifests each night, the whole ledger every night.
+    "nightly check": {
+        "task": "auditing.tasks.check_tonight",
+        "schedule": crontab(hour="2", minute="10"),
     },
     "daily": {"task": "objections.tasks.daily", "schedule": crontab(hour="5", minute="30")},
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.

@@ -19,6 +19,7 @@ SCOPES = {
     "members:read": "Ask where a member stands, and why a member is in or out of a run.",
     "objections:write": "File objections.",
     "objections:read": "Ask how far an objection is.",
+    "audit:read": "Read the ledger, its checkpoints and proofs.",
     "rules:read": "Read region rules and notices.",
     "runs:read": "Read runs and preview them.",
     "runs:write": "Register, start, complete and cancel runs.",

@@ -10,6 +10,7 @@ api_v1: list[URLPattern | URLResolver] = [
     path("", include("consent.urls")),
     path("", include("objections.urls")),
     path("", include("training_runs.urls")),
+    path("", include("auditing.urls")),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     path("docs/", schema.DocsView.as_view(), name="docs"),
 ]

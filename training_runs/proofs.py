@@ -12,8 +12,9 @@ from portal.merkle_proofs import inclusion_text, root_of_inclusion
 from portal.signed_notes import Signer, TreeHead, sign
 from training_runs import archives, manifest_file
 from training_runs.choices import Agreement
+from training_runs.errors import ManifestNotReady
 from training_runs.members_tree import MembersTree, leaf_of
-from training_runs.models import Manifest, ManifestCheckpoint, Verification
+from training_runs.models import Manifest, ManifestCheckpoint, Run, Verification
 
 
 @lru_cache(maxsize=2)
@@ -63,6 +64,24 @@ def _sealed_root(manifest: Manifest) -> str | None:
     return rows.exclude(members_root=None).values_list("members_root", flat=True).first()
 
 
+def manifest_of(run: Run) -> Manifest:
+    """The run's manifest. Raises ManifestNotReady."""
+    manifest = Manifest.objects.select_related("run").filter(run=run).first()
+    if manifest is None:
+        raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
+    return manifest
+
+
+def signed(manifest: Manifest) -> ManifestCheckpoint:
+    """The signed root of its members tree. Raises ProofNotPossible before it is signed."""
+    checkpoint = ManifestCheckpoint.objects.filter(manifest=manifest).first()
+    if checkpoint is None:
+        raise ProofNotPossible(
+            f"The manifest of {manifest.run.reference} is not signed yet; try again in some minutes."
+        )
+    return checkpoint
+
+
 def prove_member(manifest: Manifest, number: int) -> str:
     """A tlog-proof of what the manifest says of a member number, at most 1.5 KB.
 
@@ -73,14 +92,10 @@ def prove_member(manifest: Manifest, number: int) -> str:
             f"{manifest.run.reference} knew the members 1 to {manifest.population}:"
             " nobody else can be in it."
         )
-    signed = ManifestCheckpoint.objects.filter(manifest=manifest).first()
-    if signed is None:
-        raise ProofNotPossible(
-            f"The manifest of {manifest.run.reference} is not signed yet; try again in some minutes."
-        )
+    checkpoint = signed(manifest)
     tree, index = tree_of(manifest.digest), leaf_of(number)
     path = tree.path(index)
     root = root_of_inclusion(tree.hashes[index], index, tree.size, path)
-    if root is None or root.hex() != signed.root:
+    if root is None or root.hex() != checkpoint.root:
         raise LedgerRewritten(f"{manifest} has another members tree than the signed one.")
-    return inclusion_text(index, path, signed.note, tree.data[index])
+    return inclusion_text(index, path, checkpoint.note, tree.data[index])

@@ -1,0 +1,93 @@
+"""The ledger as files that anybody can check without us (docs/proof-format.md, "An export")."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from portal import canonical, checkpoints, reads
+from portal.errors import InvalidInput
+from portal.models import AccessRecord, Checkpoint
+from portal.verification import recomputed
+from training_runs import archives
+from training_runs.models import Manifest
+
+LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS = (
+    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests",
+)  # fmt: skip
+
+
+def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
+    """The canonical bytes of the entries from `after` (exclusive) to `upto`, a line each.
+
+    As the rows are now, not as they were sealed: that is what whoever checks wants to see.
+    Entries and what they wrote never change, so a stream that takes minutes is of one piece all the same.
+    """
+    for one in recomputed(after, upto):
+        yield one.data + b"\n"
+
+
+def checkpoint_lines() -> Iterator[bytes]:
+    rows = Checkpoint.objects.order_by("size").values_list("note", "size")
+    for note, size in rows.iterator(1_000):
+        yield canonical.dumps({"note": note, "size": size}) + b"\n"
+
+
+def read_lines(after: int = 0) -> Iterator[bytes]:
+    """The record of reads behind the number `after`, to the last one there is."""
+    last = AccessRecord.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+    for data in reads.records(after + 1, last):
+        yield data + b"\n"
+
+
+def key_lines() -> Iterator[bytes]:
+    for verifier in checkpoints.verifiers():
+        yield f"{verifier.text}\n".encode()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: entries up to the newest checkpoint, and how many manifests."""
+
+    size: int
+    manifests: int
+    directory: Path
+
+
+def export(directory: Path, *, progress: Callable[[int], object] = lambda count: None) -> Exported:
+    """Write everything up to the newest checkpoint into a new directory. Raises InvalidInput, ProofNotPossible.
+
+    An interrupted export leaves no directory of that name.
+    """
+    if directory.exists():
+        raise InvalidInput(f"{directory} exists already: name a new directory.", field="directory")
+    size = checkpoints.latest().size
+    part = directory.with_name(f"{directory.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / MANIFESTS).mkdir(parents=True)
+    try:
+        _write(part / LEDGER, ledger_lines(0, size), progress)
+        _write(part / CHECKPOINTS, checkpoint_lines())
+        _write(part / READS, read_lines())
+        _write(part / KEYS, key_lines())
+        manifests = Manifest.objects.filter(entry_id__lte=size).select_related("run", "checkpoint")
+        for manifest in manifests:
+            to = part / MANIFESTS / manifest.run.reference
+            to.with_suffix(".manifest").write_bytes(archives.path_of(manifest.digest).read_bytes())
+            if hasattr(manifest, "checkpoint"):
+                to.with_suffix(".checkpoint").write_text(manifest.checkpoint.note)
+        part.rename(directory)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return Exported(size, len(manifests), directory)
+
+
+def _write(
+    path: Path, lines: Iterator[bytes], progress: Callable[[int], object] = lambda count: None
+) -> None:
+    with path.open("wb") as file:
+        for count, line in enumerate(lines, 1):
+            file.write(line)
+            if not count % 1_000:
+                progress(1_000)

@@ -1,0 +1,39 @@
+"""Write the ledger, its checkpoints, the reads and every manifest into a directory, for `outsider/verify.py`."""
+
+from pathlib import Path
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from tqdm import tqdm
+
+from auditing import exporting
+from portal.access import record_read
+from portal.errors import PortalError
+from portal.ledger import read_head
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("directory", type=Path, help="a directory that is not there yet")
+        parser.add_argument("--by", required=True, metavar="USER", help="who wants it")
+        parser.add_argument("--purpose", required=True, help="what for; it goes on record")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        person = User.objects.filter(username=options["by"], is_active=True).first()
+        if person is None:
+            raise CommandError(f"There is no active user {options['by']}.")
+        if not options["purpose"].strip():
+            raise CommandError("Say what for.")
+        try:
+            record_read(person, "export.ledger", "ledger", purpose=options["purpose"])
+            with tqdm(total=read_head().size, unit=" entries", disable=None, leave=False) as bar:
+                done = exporting.export(options["directory"], progress=bar.update)
+        except (PortalError, OSError) as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"{done.size} entries and {done.manifests} manifests are in {done.directory}.\n"
+            f"Check it: python3 verify.py export {done.directory} --key VERIFIER_KEY --kept CHECKPOINT"
+        )

@@ -1,0 +1,53 @@
+"""Inputs and outputs of the auditors' API."""
+
+from rest_framework import serializers
+
+from portal.endpoints import Input
+from portal.models import Checkpoint
+
+_LARGEST = 2**53 - 1
+
+
+class CheckpointQuery(Input):
+    size = serializers.IntegerField(
+        required=False, min_value=1, max_value=_LARGEST, help_text="The newest unless told."
+    )
+
+
+class ConsistencyQuery(Input):
+    old = serializers.IntegerField(min_value=1, max_value=_LARGEST)
+    new = serializers.IntegerField(
+        required=False, min_value=1, max_value=_LARGEST, help_text="The newest unless told."
+    )
+
+
+class LedgerQuery(Input):
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_LARGEST)
+    upto = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=_LARGEST,
+        help_text="At most, and by default, the size of the newest checkpoint.",
+    )
+
+
+class ReadsQuery(Input):
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_LARGEST)
+
+
+class CheckpointOutput(serializers.ModelSerializer[Checkpoint]):
+    class Meta:
+        model = Checkpoint
+        fields = ["size", "root", "note", "signed_at"]
+
+
+class KeysOutput(serializers.Serializer[None]):
+    name = serializers.CharField(help_text="The ledger's: every key has it.")
+    verifier_keys = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Every key that ever signed. Compare with those you got another way.",
+    )
+
+
+class MemberProofInput(Input):
+    member_number = serializers.IntegerField(min_value=1, max_value=2**31 - 1)

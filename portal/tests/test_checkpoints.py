@@ -1,0 +1,284 @@
+"""The signer believes nothing it did not read itself, and what it signed can be proved."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from portal import checkpoint_mail, checkpoints, ledger
+from portal.access import record_read
+from portal.errors import LedgerRewritten, NoSigningKey, ProofNotPossible
+from portal.merkle import leaf_hash
+from portal.merkle_proofs import is_consistent, root_of_inclusion
+from portal.models import Checkpoint, CheckpointDelivery, Entry, LedgerTile
+from portal.signed_notes import TreeHead, open_note
+from tools.outside import behind_the_back, hashes_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def write(count):
+    for number in range(count):
+        with ledger.entry("test.act", actor="test", subject=f"test:{number}", reason="why"):
+            pass
+
+
+def test_a_checkpoint_is_the_head_signed_by_the_key_of_the_file():
+    write(5)
+
+    checkpoint = checkpoints.sign_now()
+
+    text = open_note(checkpoint.note, [signer.verifier for signer in checkpoints.signers()])
+    assert TreeHead.parse(text) == TreeHead(
+        settings.LEDGER_NAME, checkpoint.size, bytes.fromhex(ledger.read_head().root)
+    )
+    assert checkpoint.size == Entry.objects.count()
+
+
+def test_nothing_new_is_signed_when_the_ledger_did_not_grow():
+    write(1)
+
+    first, second = checkpoints.sign_now(), checkpoints.sign_now()
+
+    assert first == second
+    assert Checkpoint.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "statement"),
+    [
+        ("portal_entry", "UPDATE portal_entry SET reason = 'other' WHERE sequence = 3"),
+        ("portal_entry", "DELETE FROM portal_entry WHERE sequence = 3"),
+        ("portal_entry", "UPDATE portal_entry SET actor_name = 'somebody' WHERE sequence = 4"),
+    ],
+)
+def test_rows_changed_before_they_were_signed_are_not_signed(table, statement):
+    write(5)
+    behind_the_back(table, statement)
+
+    with pytest.raises(LedgerRewritten):
+        checkpoints.sign_now()
+
+    assert not Checkpoint.objects.exists()
+
+
+def test_a_checkpoint_with_another_frontier_is_not_continued():
+    write(5)
+    checkpoints.sign_now()
+    write(1)
+    behind_the_back(
+        "portal_checkpoint",
+        "UPDATE portal_checkpoint SET frontier = %s",
+        "00" * 32 + " " + "11" * 32,
+    )
+
+    with pytest.raises((LedgerRewritten, ValueError)):
+        checkpoints.sign_now()
+
+
+def test_a_checkpoint_that_somebody_else_signed_is_not_continued():
+    write(5)
+    checkpoint = checkpoints.sign_now()
+    write(1)
+    Path(settings.CHECKPOINT_KEY_FILE + ".last").unlink()
+    behind_the_back(
+        "portal_checkpoint",
+        "UPDATE portal_checkpoint SET note = %s",
+        checkpoint.note.replace("— ", "— x"),
+    )
+
+    with pytest.raises(LedgerRewritten, match="not one of ours"):
+        checkpoints.sign_now()
+
+
+def test_a_restored_backup_is_noticed_before_anything_is_signed_over_it():
+    write(3)
+    checkpoints.sign_now()
+    write(3)
+    behind_the_back("portal_checkpointdelivery", "DELETE FROM portal_checkpointdelivery")
+    behind_the_back("portal_checkpoint", "DELETE FROM portal_checkpoint")
+
+    with pytest.raises(LedgerRewritten, match="remembers a checkpoint"):
+        checkpoints.sign_now()
+
+
+def test_in_production_no_key_is_made_silently(settings):
+    settings.DEVELOPMENT = False
+    write(1)
+
+    with pytest.raises(NoSigningKey, match="checkpoint_key add"):
+        checkpoints.sign_now()
+
+    assert not Path(settings.CHECKPOINT_KEY_FILE).exists()
+
+
+def test_a_key_is_replaced_with_overlap(officer, capsys):
+    write(1)
+    old = checkpoints.sign_now()
+    (first,) = checkpoints.signers()
+
+    call_command("checkpoint_key", "add", "--by", "olga")
+    both = checkpoints.sign_now()
+    call_command(
+        "checkpoint_key",
+        "retire",
+        first.verifier.key_id.hex(),
+        "--by",
+        "olga",
+        "--reason",
+        "a year",
+    )
+    new = checkpoints.sign_now()
+
+    (second,) = checkpoints.signers()
+    assert open_note(old.note, [first.verifier])
+    assert open_note(both.note, [first.verifier]) == open_note(both.note, [second.verifier])
+    assert open_note(new.note, [second.verifier])
+    assert checkpoints.verifiers() == [first.verifier, second.verifier]
+    # Who only knows the old key finds the new one in an entry that the old one covers.
+    added = Entry.objects.filter(kind=checkpoints.KEY_ADDED).latest("sequence")
+    assert (added.reason, added.sequence <= both.size) == (second.verifier.text, True)
+
+
+def test_the_only_key_is_not_retired(officer):
+    (only,) = checkpoints.signers()
+
+    with pytest.raises(CommandError, match="the only key"):
+        call_command(
+            "checkpoint_key", "retire", only.verifier.key_id.hex(), "--by", "olga", "--reason", "x"
+        )
+
+    assert checkpoints.signers() == [only]
+
+
+def test_the_key_file_is_read_by_nobody_else():
+    checkpoints.signers()
+
+    assert Path(settings.CHECKPOINT_KEY_FILE).stat().st_mode & 0o077 == 0
+
+
+# --- Proofs -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2, 255, 256, 257, 600])
+def test_every_entry_is_proved_to_be_below_every_later_checkpoint(count):
+    checkpoints.signers()
+    write(count)
+    first = checkpoints.sign_now()
+    write(7)
+    second = checkpoints.sign_now()
+
+    for checkpoint in (first, second):
+        for sequence in {1, checkpoint.size // 2 or 1, checkpoint.size}:
+            proof = checkpoints.prove_entry(sequence, checkpoint)
+            head = proof.partition("\n\n")[0].split("\n")
+            extra = base64.b64decode(head[1].removeprefix("extra "))
+            assert head[0] == "c2sp.org/tlog-proof@v1"
+            assert head[2] == f"index {sequence - 1}"
+            root = root_of_inclusion(
+                leaf_hash(extra), sequence - 1, checkpoint.size, hashes_of(proof)
+            )
+            assert root.hex() == checkpoint.root
+            assert proof.endswith(f"\n\n{checkpoint.note}")
+    assert LedgerTile.objects.count() == second.size // 256
+
+
+def test_a_later_checkpoint_is_proved_to_continue_an_earlier_one():
+    write(300)
+    first = checkpoints.sign_now()
+    write(400)
+    second = checkpoints.sign_now()
+
+    proof = checkpoints.prove_consistency(first, second)
+
+    roots = [bytes.fromhex(checkpoint.root) for checkpoint in (first, second)]
+    assert proof.startswith(f"training-portal/consistency@v1\nold {first.size}\n")
+    assert is_consistent(first.size, roots[0], second.size, roots[1], hashes_of(proof))
+
+
+def test_an_entry_above_the_checkpoint_is_not_proved():
+    write(1)
+    checkpoint = checkpoints.sign_now()
+
+    for sequence in (0, checkpoint.size + 1):
+        with pytest.raises(ProofNotPossible):
+            checkpoints.prove_entry(sequence, checkpoint)
+
+
+def test_an_entry_that_was_changed_after_it_was_signed_is_not_proved():
+    write(5)
+    checkpoint = checkpoints.sign_now()
+    behind_the_back("portal_entry", "UPDATE portal_entry SET reason = 'x' WHERE sequence = 2")
+
+    with pytest.raises(LedgerRewritten):
+        checkpoints.prove_entry(2, checkpoint)
+
+
+# --- Where they go ------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_put_where_others_read_it():
+    write(1)
+
+    checkpoint = checkpoints.sign_now()
+
+    directory = Path(settings.CHECKPOINT_DIR)
+    assert (directory / "latest.checkpoint").read_text() == checkpoint.note
+    assert (directory / f"{checkpoint.size}.checkpoint").read_text() == checkpoint.note
+    assert CheckpointDelivery.objects.get().channel == "directory"
+
+
+def test_a_directory_that_cannot_be_written_delays_no_checkpoint(settings, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    settings.CHECKPOINT_DIR = str(tmp_path / "file")
+    write(1)
+
+    checkpoint = checkpoints.sign_now()
+
+    assert Checkpoint.objects.get() == checkpoint
+    assert not CheckpointDelivery.objects.exists()
+
+
+def test_the_newest_checkpoint_goes_to_every_auditor_once(auditor, officer):
+    auditor.email = "ada@example.org"
+    auditor.save()
+    write(1)
+    checkpoint = checkpoints.sign_now()
+
+    assert [checkpoint_mail.send_to_auditors() for _ in range(2)] == [1, 0]
+
+    (message,) = mail.outbox
+    assert message.to == ["ada@example.org"]
+    assert checkpoint.note in message.body
+    assert CheckpointDelivery.objects.filter(channel="email", holder="ada").exists()
+
+
+def test_how_long_the_oldest_entry_waits_for_a_checkpoint_is_known():
+    checkpoints.signers()
+    write(1)
+    checkpoints.sign_now()
+    assert checkpoints.oldest_unsigned(timezone.now()) is None
+
+    write(1)
+
+    assert checkpoints.oldest_unsigned(timezone.now()).total_seconds() >= 0
+
+
+def test_the_command_signs_and_says_what(capsys):
+    write(1)
+
+    call_command("sign_checkpoint")
+
+    assert capsys.readouterr().out.startswith(f"{settings.LEDGER_NAME}\n")
+
+
+def test_reads_are_covered_by_the_next_checkpoint(auditor):
+    record_read(auditor, "test.read", "test:1")
+
+    checkpoint = checkpoints.sign_now()
+
+    assert Entry.objects.get(kind="reads.sealed").sequence <= checkpoint.size

@@ -1,0 +1,130 @@
+"""Everybody is in the tree of a manifest, once, with the reason the manifest has."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap
+
+from portal import checkpoints
+from portal.errors import LedgerRewritten, ProofNotPossible
+from portal.merkle import leaf_hash, root_of
+from portal.merkle_proofs import root_of_inclusion
+from portal.signed_notes import TreeHead, open_note
+from tools import factories
+from tools.outside import behind_the_back, hashes_of
+from training_runs import proofs, services
+from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
+from training_runs.manifest_file import Archive
+from training_runs.members_tree import IN, NOBODY, VALUES, MembersTree, leaf_of, value_in
+from training_runs.models import ManifestCheckpoint, Verification
+
+
+def archive_of(population, excluded):
+    out = BitMap.union(BitMap(), *excluded.values())
+    included = BitMap(range(1, population + 1)) - out
+    return Archive({"run": "TR-2026-000001", "population": population}, included, excluded)
+
+
+@given(st.integers(1, 700), st.data())
+def test_the_tree_says_of_everybody_what_the_manifest_says(population, data):
+    numbers = st.sets(st.integers(1, population), max_size=40)
+    excluded = {code: BitMap(data.draw(numbers)) for code in VALUES}
+    archive = archive_of(population, excluded)
+
+    tree = MembersTree.of(archive, "0" * 64)
+
+    for number in range(1, population + 1):
+        reasons = archive.reasons(number)
+        said = value_in(tree.data[leaf_of(number)], number)
+        assert said == (min(VALUES[code] for code in reasons) if reasons else IN)
+    whole = (tree.size - 1) * 128
+    assert all(
+        value_in(tree.data[leaf_of(number)], number) == NOBODY
+        for number in range(population + 1, whole + 1)
+    )
+    assert tree.size == -(-population // 128) + 1
+    assert tree.root() == root_of(tree.hashes)
+
+
+def test_the_first_leaf_names_run_archive_and_population():
+    tree = MembersTree.of(archive_of(5, {}), "ab" * 32)
+
+    assert tree.data[0] == b"training-manifest-members/1\nTR-2026-000001\n" + b"ab" * 32 + b"\n5\n"
+
+
+def test_every_reason_has_a_value_of_its_own_in_the_order_of_the_table():
+    codes = [exclusion.code for exclusion in [*EXCLUSIONS, NOT_IN_PARENT]]
+
+    assert {code: place for place, code in enumerate(codes, 1)} == VALUES
+
+
+@pytest.fixture
+def manifest(officer, second_officer, engineer, product):
+    factories.open_world(officer, second_officer)
+    factories.add_members(300)
+    factories.decide("acc-7", "deny", actor=product)
+    return factories.freeze(engineer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_proof_leads_from_a_member_to_the_signed_and_sealed_root(manifest):
+    checkpoints.sign_now()
+    archive = services.load(manifest)
+
+    for number in (1, 8, 128, 129, manifest.population):
+        proof = proofs.prove_member(manifest, number)
+
+        head, _, note = proof.partition("\n\n")
+        leaf = base64.b64decode(head.split("\n")[1].removeprefix("extra "))
+        signed = TreeHead.parse(open_note(note, checkpoints.verifiers()))
+        index = leaf_of(number)
+        assert (
+            root_of_inclusion(leaf_hash(leaf), index, signed.size, hashes_of(proof)) == signed.root
+        )
+        assert signed.origin == f"portal.example/ledger/{manifest.run.reference}"
+        reasons = archive.reasons(number)
+        assert value_in(leaf, number) == (VALUES[reasons[0]] if reasons else IN)
+        assert len(proof.encode()) <= 1_536
+        sealed = Verification.objects.get(manifest=manifest).members_root
+        assert sealed == signed.root.hex()
+
+
+def test_a_proof_for_a_billion_members_has_at_most_one_and_a_half_kilobytes():
+    leaves = 10**9 // 128 + 1
+    hashes = (leaves - 1).bit_length()
+    note = proofs.sign(
+        TreeHead("portal.example.org/ledger/TR-2026-000012", leaves, bytes(32)).text,
+        [checkpoints.Signer("portal.example.org/ledger", bytes([n]) * 32) for n in (1, 2)],
+    )
+
+    proof = proofs.inclusion_text(leaves - 1, [bytes(32)] * hashes, note, bytes(64))
+
+    # Also while a key is being replaced and every note has two signatures.
+    assert len(proof.encode()) <= 1_536
+
+
+@pytest.mark.django_db(transaction=True)
+def test_before_it_is_signed_and_for_a_number_nobody_had_there_is_no_proof(manifest):
+    with pytest.raises(ProofNotPossible, match="not signed yet"):
+        proofs.prove_member(manifest, 1)
+    checkpoints.sign_now()
+
+    for number in (0, manifest.population + 1):
+        with pytest.raises(ProofNotPossible, match="knew the members"):
+            proofs.prove_member(manifest, number)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_tree_that_is_not_the_sealed_one_is_not_signed(manifest):
+    behind_the_back(
+        "training_runs_verification",
+        "UPDATE training_runs_verification SET members_root = %s",
+        "00" * 32,
+    )
+
+    with pytest.raises(LedgerRewritten):
+        checkpoints.sign_now()
+
+    assert not ManifestCheckpoint.objects.exists()
