@@ -7,7 +7,7 @@ from django.db import connection
 from portal.append_only import guard_sql, guarded_models, unguard_sql
 
 
-def behind_the_back(table: str, statement: str, *parameters: object) -> None:
+def behind_the_back(table: str, statement: str, *parameters: str | int) -> None:
     """SQL by whoever owns the database: the table's guard is lifted, and put back as if nothing had been."""
     vendor, guard = connection.vendor, guarded_models()[table]
     with connection.cursor() as cursor:

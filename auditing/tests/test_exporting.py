@@ -1,0 +1,56 @@
+"""The whole ledger as files."""
+
+import json
+from hashlib import sha256
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from auditing import exporting
+from portal.merkle import leaf_hash, root_of
+from portal.models import AccessRecord, Checkpoint
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_an_export_has_what_its_page_says(manifest, auditor, tmp_path, capsys):
+    directory = tmp_path / "export"
+
+    call_command("export_ledger", str(directory), by="ada", purpose="the yearly audit")
+
+    checkpoint = Checkpoint.objects.get()
+    lines = (directory / "ledger.ndjson").read_bytes().splitlines()
+    assert root_of(map(leaf_hash, lines)).hex() == checkpoint.root
+    assert json.loads((directory / "checkpoints.ndjson").read_bytes()) == {
+        "note": checkpoint.note,
+        "size": checkpoint.size,
+    }
+    (read,) = (directory / "reads.ndjson").read_bytes().splitlines()
+    assert json.loads(read)["purpose"] == "the yearly audit"
+    archive = directory / "manifests" / f"{manifest.run.reference}.manifest"
+    assert sha256(archive.read_bytes()).hexdigest() == manifest.digest
+    assert archive.with_suffix(".checkpoint").read_text() == manifest.checkpoint.note
+    assert AccessRecord.objects.get().kind == "export.ledger"
+    assert "Check it:" in capsys.readouterr().out
+
+
+def test_a_directory_that_is_there_is_left_alone(manifest, auditor, tmp_path):
+    (tmp_path / "kept").write_text("mine")
+
+    with pytest.raises(CommandError, match="exists already"):
+        call_command("export_ledger", str(tmp_path), by="ada", purpose="x")
+
+    assert (tmp_path / "kept").read_text() == "mine"
+
+
+def test_an_export_that_breaks_off_leaves_nothing(manifest, tmp_path):
+    def stop(count):
+        raise KeyboardInterrupt
+
+    original = exporting.archives.path_of(manifest.digest)
+    original.unlink()
+
+    with pytest.raises(FileNotFoundError):
+        exporting.export(tmp_path / "export", progress=stop)
+
+    assert list(tmp_path.glob("export*")) == []
