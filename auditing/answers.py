@@ -131,7 +131,7 @@ def _story(said: Answer) -> list[object]:
         Paragraph(f"<b>{escape(said.sentence)}</b>", strong),
     ]
     for sentence, ground in said.reasons:
-        story.append(words(f"You were out because {sentence} ({ground})."))
+        story.append(words(f"Why: {sentence} ({ground})."))
     key = "  ".join(verifier.text for verifier in checkpoints.verifiers())
     facts = [
         ("Training run", said.run),
@@ -142,7 +142,11 @@ def _story(said: Answer) -> list[object]:
         ("Answer written on", f"{timezone.now():%d %B %Y}"),
     ]
     table = Table(
-        [[words(name, small), words(value)] for name, value in facts], colWidths=[45 * mm, 125 * mm]
+        [
+            [words(name, small), words(value, small if len(value) > 60 else text)]
+            for name, value in facts
+        ],
+        colWidths=[45 * mm, 125 * mm],
     )
     table.setStyle(
         TableStyle(

@@ -25,8 +25,13 @@ def dumps(value: Any) -> bytes:
 
     Raises NotCanonical for anything that has no canonical form.
     """
+    return dumps_plain(plain(value))
+
+
+def dumps_plain(value: Any) -> bytes:
+    """`dumps` of what holds nothing but the types that travel already. Raises NotCanonical."""
     try:
-        return _encoder.encode(plain(value)).encode("utf-8")
+        return _encoder.encode(value).encode("utf-8")
     except UnicodeEncodeError as error:
         raise NotCanonical("A lone surrogate has no canonical form.") from error
 

@@ -201,7 +201,7 @@ def _tiles(first: int, leaves: Sequence[bytes]) -> list[LedgerTile]:
     size = LedgerTile.SIZE
     hash_over = subtree(leaves)
     return [
-        LedgerTile(index=(first + at) // size, hash=hash_over(at, at + size).hex())
+        LedgerTile(number=(first + at) // size, hash=hash_over(at, at + size).hex())
         for at in range(0, len(leaves) - size + 1, size)
     ]
 
@@ -286,7 +286,7 @@ def oldest_unsigned(now: dt.datetime) -> dt.timedelta | None:
 def _hash_over(size: int) -> Callable[[int, int], bytes]:
     """The root over a stretch of the ledger's first `size` leaves: from tiles where they are whole."""
     tile = LedgerTile.SIZE
-    stored = LedgerTile.objects.filter(index__lt=size // tile).order_by("index")
+    stored = LedgerTile.objects.filter(number__lt=size // tile).order_by("number")
     over_tiles = subtree([bytes.fromhex(text) for text in stored.values_list("hash", flat=True)])
 
     def hash_over(lo: int, hi: int) -> bytes:

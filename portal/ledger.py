@@ -204,12 +204,12 @@ def sealed_rows(opened: OpenEntry) -> dict[str, list[tuple[Any, ...]]]:
             rows[label] = list(
                 model._default_manager.filter(entry_id=opened.sequence)
                 .order_by("pk")
-                .values_list(*map(partial(_stored, model), sealed_columns(model)))
+                .values_list(*map(partial(stored, model), sealed_columns(model)))
             )
     return rows
 
 
-def _stored(model: type[models.Model], column: str) -> Any:
+def stored(model: type[models.Model], column: str) -> Any:
     """How a column is read back. PostgreSQL writes times in their canonical form itself: Django's reader
     would take longer over the one time that an import repeats in every row than over all other columns.
     """
@@ -224,12 +224,13 @@ class _UtcText(models.Func):
 
 def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> bytes:
     """The canonical bytes of an entry (an `Entry` or an `OpenEntry`) with the rows it wrote."""
-    return canonical.dumps(
+    # Texts, and numbers that are keys: only times and what the rows hold have to be looked at.
+    return canonical.dumps_plain(
         {
             "actor": {"id": row.actor_id, "name": row.actor_name},
             "kind": row.kind,
             "reason": row.reason,
-            "recorded_at": row.recorded_at,
+            "recorded_at": canonical.plain(row.recorded_at),
             "rows": {label: _table(label, values) for label, values in rows.items() if values},
             "sequence": row.sequence,
             "subject": row.subject,
@@ -239,6 +240,16 @@ def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> byte
 
 def _table(label: str, values: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     """Rows of one model, without the columns in which none of them has a value."""
-    columns = zip(sealed_columns(sealed_models()[label]), zip(*values, strict=True), strict=True)
+    names = sealed_columns(sealed_models()[label])
+    if len(values) == 1:
+        # Most entries write one row, and a ledger has millions of them.
+        one = [
+            (name, value) for name, value in zip(names, values[0], strict=True) if value is not None
+        ]
+        return {
+            "columns": [name for name, _ in one],
+            "values": [[canonical.plain(value) for _, value in one]],
+        }
+    columns = zip(names, zip(*values, strict=True), strict=True)
     held = {name: column for name, column in columns if any(one is not None for one in column)}
     return {"columns": list(held), "values": canonical.plain_rows(held.values())}

@@ -214,11 +214,11 @@ class LedgerTile(AppendOnly):
 
     SIZE = 256
 
-    index = models.PositiveBigIntegerField(primary_key=True)
+    number = models.PositiveBigIntegerField(primary_key=True)
     hash = models.CharField(max_length=64)
 
     def __str__(self) -> str:
-        return f"tile {self.index}"
+        return f"tile {self.number}"
 
 
 class LedgerCheck(Sealed):

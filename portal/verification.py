@@ -7,6 +7,7 @@ Apps add what only they can check (`register`).
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.apps import apps
@@ -14,7 +15,7 @@ from django.db import connection, models
 from django.db.models import Max
 
 from portal.errors import LedgerRewritten
-from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models, snapshot
+from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models, snapshot, stored
 from portal.merkle import Frontier, leaf_hash
 from portal.models import Entry, LedgerHead, Tracked
 
@@ -74,17 +75,14 @@ def _verify(report: Report, progress: Callable[[int], object]) -> None:
         report.add(check())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recomputed:
-    """An entry as it is stored, and the leaf and the bytes that its rows give now."""
+    """An entry as it is stored, and the bytes and the leaf that its rows give now."""
 
     entry: Any
     data: bytes
+    leaf: bytes
     rows: int
-
-    @property
-    def leaf(self) -> bytes:
-        return leaf_hash(self.data)
 
     @property
     def is_as_sealed(self) -> bool:
@@ -96,21 +94,31 @@ def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
 
     Raises LedgerRewritten where an entry is missing or rows belong to none. Call it inside a snapshot.
     """
-    streams = {label: _Rows(label, model, after, upto) for label, model in sealed_models().items()}
+    streams = [_Rows(label, model, after, upto) for label, model in sealed_models().items()]
+    # Who has rows of which entry: asking every model for every entry would take longer than all hashing.
+    waiting: dict[int, list[_Rows]] = {}
+    for stream in streams:
+        waiting.setdefault(stream.next_entry, []).append(stream)
     sequence = after
     entries = Entry.objects.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")
     for row in entries.values_list(named=True).iterator(10_000):
         sequence += 1
         if row.sequence != sequence:
             raise LedgerRewritten(f"Entry {sequence} is missing.")
-        written = {label: found for label, s in streams.items() if (found := s.of(sequence))}
-        yield Recomputed(row, entry_bytes(row, written), sum(map(len, written.values())))
+        written = {}
+        count = 0
+        for stream in waiting.pop(sequence, ()):
+            written[stream.label] = found = stream.take()
+            count += len(found)
+            waiting.setdefault(stream.next_entry, []).append(stream)
+        data = entry_bytes(row, written)
+        yield Recomputed(row, data, leaf_hash(data), count)
     if sequence != upto:
         raise LedgerRewritten(f"The head counts {upto} entries, there are {sequence}.")
-    for label, stream in streams.items():
-        if stream.next is not None:
+    for stream in streams:
+        if stream.next_entry != NO_ENTRY:
             raise LedgerRewritten(
-                f"{label} has rows of entries that do not exist (entry {stream.next[0]})."
+                f"{stream.label} has rows of entries that do not exist (entry {stream.next_entry})."
             )
 
 
@@ -138,20 +146,31 @@ def _rows_of_no_entry(size: int) -> Iterator[str]:
             yield f"{label} has rows of entry {sequence}, and there are {size} entries."
 
 
+NO_ENTRY = -1
+
+
 class _Rows:
     """The sealed rows of one model in the order of their entries, read once from front to back."""
 
     def __init__(self, label: str, model: type[models.Model], after: int, upto: int) -> None:
+        self.label = label
         rows = model._default_manager.filter(entry_id__gt=after, entry_id__lte=upto)
-        found = rows.order_by("entry_id", "pk").values_list("entry_id", *sealed_columns(model))
+        columns = map(partial(stored, model), sealed_columns(model))
+        found = rows.order_by("entry_id", "pk").values_list("entry_id", *columns)
         self._rows = iter(found.iterator(10_000))
-        self.next: tuple[Any, ...] | None = next(self._rows, None)
+        self._next = next(self._rows, None)
 
-    def of(self, sequence: int) -> list[tuple[Any, ...]]:
-        found = []
-        while self.next is not None and self.next[0] == sequence:
-            found.append(self.next[1:])
-            self.next = next(self._rows, None)
+    @property
+    def next_entry(self) -> int:
+        """The entry of the row that comes next; NO_ENTRY when there is none."""
+        return NO_ENTRY if self._next is None else self._next[0]
+
+    def take(self) -> list[tuple[Any, ...]]:
+        """The rows of the next entry."""
+        entry, found = self.next_entry, []
+        while self._next is not None and self._next[0] == entry:
+            found.append(self._next[1:])
+            self._next = next(self._rows, None)
         return found
 
 

@@ -37,7 +37,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="LedgerTile",
             fields=[
-                ("index", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
+                ("number", models.PositiveBigIntegerField(primary_key=True, serialize=False)),
                 ("hash", models.CharField(max_length=64)),
             ],
             options={

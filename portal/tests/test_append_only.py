@@ -10,13 +10,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
+from auditing import replaying, services
 from consent import services as consent
 from objections import letter_texts, letters
-from portal import celery
+from portal import celery, checkpoints, ledger
 from portal.access import record_read
 from portal.append_only import guarded_models, missing_guards, trigger_name
 from portal.checks import require_triggers
 from portal.errors import GuardsMissing
+from portal.models import LedgerTile
 from tools import factories
 from training_runs import services as runs
 
@@ -27,7 +29,7 @@ TABLES = guarded_models()
 
 
 @pytest.fixture
-def rows_everywhere(officer, second_officer, engineer, product) -> None:
+def rows_everywhere(officer, second_officer, engineer, product, auditor) -> None:
     """At least one row in every guarded table: a trigger for each row needs a row to fire."""
     factories.open_world(officer, second_officer)
     factories.add_members(3)
@@ -47,6 +49,13 @@ def rows_everywhere(officer, second_officer, engineer, product) -> None:
         reason="test",
     )
     record_read(officer, "test.read", "test:1")
+    services.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
+    # More than a tile's worth of leaves.
+    for _ in range(LedgerTile.SIZE):
+        with ledger.entry("test.act", actor="test"):
+            pass
+    checkpoints.sign_now()
+    replaying.check_tonight(seconds=0)
 
 
 def _rows(table: str) -> list[tuple]:
