@@ -148,7 +148,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 20,
         # recursive_triggers: without it REPLACE deletes a row without asking the delete trigger.
         # The rollback journal stays: WAL has a corruption race in the SQLite of older systems.
-        "init_command": "PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA synchronous=FULL",
+        # secure_delete: what was erased is not left in free pages of the file.
+        "init_command": "PRAGMA foreign_keys=ON; PRAGMA recursive_triggers=ON; PRAGMA synchronous=FULL;"
+        " PRAGMA secure_delete=ON",
     }
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
