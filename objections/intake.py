@@ -8,6 +8,7 @@ from hashlib import sha256
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from consent import countries, members
@@ -264,20 +265,31 @@ def _sender_hash(sender: str) -> str:
 
 
 def _is_flood(filing: Filing, now: dt.datetime) -> bool:
-    """Whether so much of it came in that a person must look before we write to anybody."""
-    if filing.is_authenticated or filing.channel not in UNPROVEN:
+    """Whether so much of it came in that a person must look before we write to anybody.
+
+    A member who is logged in is counted by account instead of by network: who else sits there is not theirs to
+    answer for. The address is as unproven as anybody's.
+    """
+    if filing.channel not in UNPROVEN:
         return False
     if filing.looks_automatic:
         return True
     lately = Requester.objects.filter(filed_at__gt=now - dt.timedelta(hours=1))
     of_address = lately.filter(email=filing.email) if filing.email else lately.none()
+    if _reaches(of_address, settings.FLOOD_PER_ADDRESS):
+        return True
+    if filing.member is not None:
+        # Only what was filed as the member: anybody may name their account.
+        own = lately.filter(ticket__member=filing.member, ticket__is_authenticated=True)
+        return _reaches(own, settings.FLOOD_PER_ADDRESS)
     of_network = (
         lately.filter(sender_hash=_sender_hash(filing.sender)) if filing.sender else lately.none()
     )
-    return (
-        of_address[: settings.FLOOD_PER_ADDRESS].count() >= settings.FLOOD_PER_ADDRESS
-        or of_network[: settings.FLOOD_PER_NETWORK].count() >= settings.FLOOD_PER_NETWORK
-    )
+    return _reaches(of_network, settings.FLOOD_PER_NETWORK)
+
+
+def _reaches(rows: QuerySet[Requester], limit: int) -> bool:
+    return rows[:limit].count() >= limit
 
 
 def attach(ticket: Ticket, upload: uploads.Upload, key: str, *, added_by: str) -> Attachment:

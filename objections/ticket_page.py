@@ -238,7 +238,11 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
 def _address_in_words(ticket: Ticket) -> str:
     if ticket.confirmed_at:
         return f"confirmed on {day_of(ticket.confirmed_at)}"
-    return "the person's" if letters.is_proven(ticket) else "not confirmed: it may be a stranger's"
+    if letters.is_address_proven(ticket):
+        return "the person's"
+    if ticket.is_authenticated:
+        return "typed by the member, not confirmed: letters to it do not repeat the name"
+    return "not confirmed: it may be a stranger's"
 
 
 def _verified_in_words(ticket: Ticket) -> str:

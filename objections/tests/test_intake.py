@@ -183,13 +183,74 @@ def test_what_comes_in_floods_is_set_aside_restricts_and_is_not_written_to(same,
 
 
 @pytest.mark.django_db
-def test_members_and_staff_are_no_flood():
-    factories.add_members(1)
-    member = Member.objects.get()
-
-    several = [file(member=member) for _ in range(7)] + [file(channel="paper") for _ in range(7)]
+def test_what_staff_key_in_is_no_flood():
+    several = [file(channel=channel) for channel in ("paper", "email") for _ in range(7)]
 
     assert not any(ticket.is_set_aside for ticket in several)
+
+
+@pytest.mark.parametrize("channel", ["form", "product"])
+@pytest.mark.django_db
+def test_a_member_has_nobody_written_to_without_limit(channel, settings):
+    factories.add_members(2)
+    member, other = Member.objects.order_by("pk")
+
+    to_others = [
+        file(channel=channel, member=member, email=f"p{i}@example.org")
+        for i in range(settings.FLOOD_PER_ADDRESS + 2)
+    ]
+    to_one = [
+        file(channel=channel, member=other if i % 2 else None, email="one@example.org")
+        for i in range(settings.FLOOD_PER_ADDRESS + 1)
+    ]
+
+    assert [ticket.is_set_aside for ticket in to_others] == [False] * 5 + [True] * 2
+    assert [ticket.letters.count() for ticket in to_others] == [1] * 5 + [0] * 2
+    assert [ticket.is_set_aside for ticket in to_one] == [False] * 5 + [True]
+    assert {ticket.is_authenticated for ticket in to_others} == {True}
+    assert Objection.objects.restricting("safety").filter(member=member).count() == 7
+
+
+@pytest.mark.django_db
+def test_a_member_is_no_flood_because_others_name_the_account_or_share_the_network(settings):
+    settings.FLOOD_PER_NETWORK = settings.FLOOD_PER_ADDRESS
+    factories.add_members(1)
+    for i in range(6):
+        file(channel="form", account_ref="acc-0", email=f"p{i}@example.org", sender="192.0.2.1")
+
+    ticket = file(channel="form", member=Member.objects.get(), sender="192.0.2.1")
+
+    assert ticket.is_set_aside is False
+
+
+@pytest.mark.django_db
+def test_a_form_that_a_program_filled_in_is_set_aside_whoever_is_logged_in():
+    factories.add_members(1)
+
+    ticket = file(channel="form", member=Member.objects.get(), looks_automatic=True)
+
+    assert (ticket.is_set_aside, ticket.letters.count()) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_greeted"),
+    [
+        ({"channel": "form"}, False),
+        ({"channel": "product"}, False),
+        ({"channel": "paper"}, True),
+        ({"channel": "email"}, True),
+    ],
+)
+@pytest.mark.django_db
+def test_a_member_is_greeted_by_name_only_where_the_address_is_known_to_be_theirs(
+    facts, is_greeted
+):
+    factories.add_members(1)
+
+    ticket = file(member=Member.objects.get(), name="Claim your prize", **facts)
+
+    letter = ticket.letters.select_related("text").get(kind="acknowledgement")
+    assert ("Claim your prize" in letter.text.body) is is_greeted
 
 
 @pytest.mark.django_db
