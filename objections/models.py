@@ -337,7 +337,10 @@ class Requester(models.Model):
     filed_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender")]
+        indexes = [
+            models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender"),
+            models.Index(fields=["account_named"], name="requester_by_account"),
+        ]
 
     def __str__(self) -> str:
         return f"requester of ticket {self.ticket_id}"
