@@ -8,6 +8,7 @@ from hashlib import sha256
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -18,8 +19,9 @@ from objections import deadlines, letters, uploads
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
 from objections.errors import TicketIdReused
 from objections.models import Attachment, Objection, Requester, Ticket
-from objections.moves import look_for_incidents
+from objections.moves import join_groups, look_for_incidents
 from portal import canonical, ledger, words
+from portal.bulk import among
 from portal.errors import InvalidInput
 from portal.references import next_reference
 
@@ -241,6 +243,44 @@ def _member_named(account_ref: str) -> Member | None:
     found = AccountReference.objects.filter(account_ref=account_ref).select_related("member")
     reference = found.first()
     return reference.member if reference else None
+
+
+def restrict_new_members(account_refs: Sequence[str], numbers: Sequence[int]) -> None:
+    """Members who named their account before we knew it are out from the entry that creates them.
+
+    Needs that entry open. No run can have used them before, so there is no incident to look for.
+    """
+    unmatched = Ticket.objects.worked().filter(member=None)
+    # Nearly always there is none, and an import of millions asks no more than this.
+    if not unmatched.filter(requester__account_named__gt="").exists():
+        return
+    number_of = dict(zip(account_refs, numbers, strict=True))
+    where, parameters = among("account_named", list(account_refs))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT ticket_id FROM {Requester._meta.db_table} WHERE {where}", parameters
+        )
+        named = [ticket for (ticket,) in cursor.fetchall()]
+    for row in unmatched.filter(pk__in=named).select_related("requester").order_by("pk"):
+        reference = row.requester.account_named
+        if not members.is_test_account(reference):
+            give_member(row, Member.objects.get(pk=number_of[reference]))
+
+
+def give_member(ticket: Ticket, member: Member) -> None:
+    """The ticket is the member's from now on, restricts them, and is linked to their first one.
+
+    Needs an open entry, and the ticket locked.
+    """
+    ticket.member = member
+    ticket.save()
+    for objection in ticket.objections.all():
+        # Saving takes the ticket's member over.
+        objection.ticket = ticket
+        objection.save()
+    first = first_of_person(member, "", but=ticket)
+    if first is not None:
+        join_groups(ticket, first)
 
 
 def first_of_person(

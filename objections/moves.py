@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 import structlog
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from objections import deadlines, exposure
@@ -53,6 +54,22 @@ def move(ticket: Ticket, state: State) -> None:
     ticket.state = state
     if not NEXT_STATES[state]:
         ticket.closed_at = timezone.now()
+
+
+def join_groups(ticket: Ticket, other: Ticket) -> bool:
+    """Two tickets are one person's: the later group goes to the first ticket of the earlier one.
+
+    False where they are in one group already. Needs an open entry. A ticket is linked to a first one, never to one
+    that is linked itself.
+    """
+    heads = {one.linked_to or one for one in (ticket, other)}
+    if len(heads) == 1:
+        return False
+    first, later = sorted(heads, key=lambda head: head.pk)
+    for one in Ticket.objects.filter(Q(pk=later.pk) | Q(linked_to=later)).order_by("pk"):
+        one.linked_to = first
+        one.save()
+    return True
 
 
 def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -> None:

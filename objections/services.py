@@ -210,13 +210,8 @@ def match(
             raise InvalidInput(
                 "That is one of the portal's own test accounts.", field="account_ref"
             )
-        row.member = consent.member_by_reference(account_ref)
-        row.linked_to = row.linked_to or intake.first_of_person(row.member, "", but=row)
-        row.save()
-        for objection in row.objections.all():
-            # Saving takes the ticket's member over.
-            objection.ticket = row
-            objection.save()
+        intake.give_member(row, consent.member_by_reference(account_ref))
+    row.refresh_from_db()
     return row, look_for_incidents(row)
 
 

@@ -5,8 +5,11 @@ import datetime as dt
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from consent import importing
 from consent import services as consent
 from consent.models import Member
 from objections import intake, services, tasks, uploads
@@ -16,6 +19,7 @@ from objections.intake import Filing
 from objections.models import Attachment, Incident, Letter, Objection, Requester, Ticket
 from portal.errors import InvalidInput
 from portal.models import Entry
+from portal.verification import verify_ledger
 from tools import factories
 from training_runs import archives
 from training_runs import services as runs
@@ -289,6 +293,109 @@ def test_a_ticket_that_named_no_account_is_matched_to_one_and_keeps_it_out(offic
         services.match(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
+
+
+@pytest.mark.parametrize("order", [("named", "other"), ("other", "named")])
+@pytest.mark.django_db
+def test_a_match_leaves_every_ticket_linked_to_a_first_one_and_none_to_itself(officer, order):
+    factories.add_members(1)
+    filed = {}
+    for name in order:
+        facts = {"account_ref": "acc-0"} if name == "named" else {}
+        filed[name] = file(email=f"{name}@example.org", **facts)
+    head, child = filed["other"], file(email="other@example.org")
+
+    for ticket in (child, head):
+        ticket.refresh_from_db()
+        services.match(
+            ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
+        )
+
+    first, *others = Ticket.objects.order_by("pk")
+    assert first.linked_to is None
+    assert [ticket.linked_to for ticket in others] == [first, first]
+
+
+@pytest.mark.django_db
+def test_a_match_of_the_first_ticket_of_a_person_links_it_to_nothing(officer):
+    factories.add_members(1)
+    first = file(email="one@example.org")
+    second = file(email="one@example.org", account_ref="acc-0")
+
+    services.match(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
+
+    second.refresh_from_db()
+    assert (Ticket.objects.get(pk=first.pk).linked_to, second.linked_to) == (None, first)
+
+
+# --- Accounts that are not known yet ------------------------------------------------------------
+
+
+def import_file(tmp_path, *account_refs: str) -> None:
+    lines = [f"{ref},US,1990-05-17,open" for ref in account_refs]
+    path = tmp_path / "members.csv"
+    path.write_text("\n".join(["account_ref,country,birth_date,status", *lines]))
+    importing.import_members(path=path, actor="test")
+
+
+def out_of(purpose: str) -> list[str]:
+    named = Objection.objects.exclude(effect=Effect.LIFTED).filter(
+        purpose=purpose, ticket__state__isnull=False, member__isnull=False
+    )
+    return sorted(named.values_list("member__reference__account_ref", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_objected_before_we_knew_the_account_is_in_no_run(
+    officer, second_officer, engineer, tmp_path
+):
+    factories.open_world(officer, second_officer)
+    open_one = file(account_ref="new-1")
+    again = file(account_ref="new-1", email="again@example.org")
+    upheld = factories.uphold(file(account_ref="new-2", email="two@example.org"), officer)
+    file(account_ref="never", email="three@example.org")
+
+    import_file(tmp_path, "new-1", "new-2", "new-3")
+    manifest = factories.freeze(engineer, purpose="safety")
+
+    assert out_of("safety") == ["new-1", "new-1", "new-2"]
+    assert manifest.included == 1
+    again.refresh_from_db()
+    assert again.linked_to == open_one
+    entry = Entry.objects.get(kind="members.imported")
+    touched = {ticket.history.order_by("pk").last().entry_id for ticket in (open_one, upheld)}
+    assert touched == {entry.sequence}
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db
+def test_who_objected_before_we_heard_of_a_decision_is_out_too(product):
+    file(account_ref="new-1")
+
+    factories.decide("new-1", "allow", actor=product)
+
+    assert out_of("safety") == ["new-1"]
+
+
+@pytest.mark.django_db
+def test_a_test_account_belongs_to_nobody_who_names_it():
+    ticket = file(account_ref="canary:minor")
+
+    factories.add_member("canary:minor")
+
+    ticket.refresh_from_db()
+    assert ticket.member is None
+
+
+@pytest.mark.django_db
+def test_new_members_cost_one_question_while_no_ticket_waits_for_them():
+    file(email="a@example.org")
+    factories.add_members(2, prefix="known")
+    file(account_ref="known-0")
+    with CaptureQueriesContext(connection) as asked:
+        factories.add_members(3)
+
+    assert len([query for query in asked if "objections_" in query["sql"]]) == 1
 
 
 # --- Incidents ----------------------------------------------------------------------------------
