@@ -164,7 +164,7 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         return ["reference"]
 
     def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if term.isascii() and term.isdecimal() and len(term) <= 6:
+        if term.isascii() and term.isdecimal() and len(term) <= 9:
             years = range(FIRST_YEAR, timezone.now().year + 1)
             return rows.filter(reference__in=[f"OBJ-{year}-{int(term):06d}" for year in years])
         if re.fullmatch(r"OBJ-[0-9-]{0,12}", term.upper()):

@@ -137,8 +137,8 @@ def receive(filing: Filing, *, actor: ledger.Actor) -> Ticket:
 def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
     """`receive`, and whether the ticket is new."""
     digest = filing.digest
-    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Whatever fails later, they stay there:
-    # the commit may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
+    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Where the commit fails they stay there:
+    # it may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
     stored = [(upload, uploads.store(upload)) for upload in filing.files]
     with ledger.entry("objection.received", actor=actor) as opened:
         known = _filed_before(filing, digest)
@@ -147,6 +147,8 @@ def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
         else:
             opened.abandon()
     if known is not None:
+        for _, key in stored:
+            uploads.remove(key)
         return known, False
     if filing.received_at is not None:
         look_for_incidents(ticket)

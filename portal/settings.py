@@ -216,8 +216,21 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "training_runs.tasks.sweep", "schedule": SWEEP_SECONDS},
-    "letters": {"task": "objections.tasks.send_letters", "schedule": SWEEP_SECONDS},
-    "daily": {"task": "objections.tasks.daily", "schedule": crontab(hour="5", minute="30")},
+    "letters": {
+        "task": "objections.tasks.send_letters",
+        "schedule": SWEEP_SECONDS,
+        # While one of them is at it, no queue of others grows before the freezes.
+        "options": {"expires": SWEEP_SECONDS},
+    },
+    "incidents": {
+        "task": "objections.tasks.look_again_for_incidents",
+        "schedule": crontab(hour="5", minute="30"),
+    },
+    "erasure": {
+        "task": "objections.tasks.erase_expired",
+        "schedule": crontab(hour="5", minute="35"),
+    },
+    "files": {"task": "objections.tasks.sweep_files", "schedule": crontab(hour="5", minute="40")},
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
     "digests": {
         "task": "objections.tasks.send_digests",

@@ -76,14 +76,27 @@ def test_files_are_kept_with_the_ticket_and_swept_when_it_is_not_taken():
     upload = uploads.check("proof.txt", b"text")
 
     ticket = file(files=[upload], source_id="form-1")
-    file(files=[upload], source_id="form-1")
+    uploads.store(upload)
 
     kept = Attachment.objects.get(ticket=ticket)
     assert uploads.open_file(kept.key).read() == b"text"
     with time_machine.travel(timezone.now() + dt.timedelta(days=2)):
-        tasks.daily()
-    stored = [path for path in settings.ATTACHMENT_DIR.rglob("*") if path.is_file()]
-    assert [path.name for path in stored] == [kept.key]
+        tasks.sweep_files()
+    assert stored_files() == [kept.key]
+
+
+def stored_files() -> list[str]:
+    return [path.name for path in settings.ATTACHMENT_DIR.rglob("*") if path.is_file()]
+
+
+@pytest.mark.django_db
+def test_the_files_of_a_replay_are_not_kept_twice():
+    upload = uploads.check("proof.txt", b"text")
+    file(files=[upload], source_id="form-1")
+
+    file(files=[upload], source_id="form-1")
+
+    assert stored_files() == [Attachment.objects.get().key]
 
 
 @pytest.mark.django_db
@@ -442,8 +455,8 @@ def test_a_run_that_was_being_frozen_meanwhile_is_found_later(frozen, engineer, 
     ticket = Ticket.objects.get(member__reference__account_ref="acc-0")
     assert (ticket.reference, run.reference) not in incidents()
 
-    tasks.daily()
-    tasks.daily()
+    tasks.look_again_for_incidents()
+    tasks.look_again_for_incidents()
 
     found = [row for row in incidents() if row[1] == run.reference]
     assert found == [(ticket.reference, run.reference)]
@@ -521,7 +534,7 @@ def test_no_restriction_depends_on_old_archives(frozen, officer):
     assert incidents() == []
     # Mended, the run is found by the daily look.
     archive.write_bytes(damaged)
-    tasks.daily()
+    tasks.look_again_for_incidents()
     assert incidents() == [(ticket.reference, frozen.run.reference)]
 
 

@@ -193,11 +193,11 @@ def test_the_daily_task_erases_what_was_kept_long_enough(closed):
     factories.objection("acc-1")
 
     with time_machine.travel(closed.closed_at + keep - dt.timedelta(hours=1)):
-        tasks.daily()
+        tasks.erase_expired()
     assert Requester.objects.count() == 2
 
     with time_machine.travel(closed.closed_at + keep + dt.timedelta(hours=1)):
-        tasks.daily()
+        tasks.erase_expired()
     assert Requester.objects.count() == 1
     counts = [m.objects.count() for m in (Attachment, Note)]
     assert counts == [0, 0]
