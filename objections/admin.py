@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
@@ -245,8 +246,12 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         """The list, as it is filtered and sorted, as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        try:
+            tickets = self.get_changelist_instance(request).queryset
+        except (IncorrectLookupParameters, OverflowError) as error:
+            # The list goes back to itself without filters; a file of everything was not asked for.
+            raise BadRequest("The list cannot be narrowed down like this.") from error
         record_read(staff(request), "ticket.exported", "list", purpose="admin")
-        tickets = self.get_changelist_instance(request).queryset
         return csv_response("objections.csv", queue_views.HEADER, queue_views.lines(tickets))
 
     # --- Acts for many --------------------------------------------------------------------------

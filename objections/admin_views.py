@@ -80,6 +80,7 @@ from objections.ticket_page import (
 )
 from portal.access import record_read
 from portal.admin_site import VersionedForm, staff
+from portal.errors import NotFound
 from portal.forms import ConfirmForm
 
 # --- Who works it -------------------------------------------------------------------------------
@@ -261,7 +262,14 @@ def go_on_without_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse
 @act
 def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
-        _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        try:
+            _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        except NotFound:
+            # That nobody has the reference is an answer about somebody.
+            record_read(
+                staff(request), "member.read", "member:unknown", purpose=ticket.reference
+            )
+            raise
         return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
 
     return act_page(
@@ -385,7 +393,10 @@ def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 
 def _change_of_receipt(ticket: Ticket, received_at: Any) -> dict[str, Any] | None:
     """The clock and the incidents that an earlier receipt would bring; None for one that is none."""
-    if received_at is None or received_at >= ticket.received_at:
+    if received_at is None:
+        return None
+    intake.check_received_at(received_at)
+    if received_at >= ticket.received_at:
         return None
     known = {incident.run for incident in ticket.incidents.all()}
     purposes = [one.purpose for one in ticket.objections.all()]

@@ -152,6 +152,8 @@ def test_matching_nobody_says_so(client: Client) -> None:
     response = post(client, "match", ticket, account_ref="nobody", reason="a guess")
 
     assert "No member has this account_ref." in shown(response)
+    reads = AccessRecord.objects.filter(subject="member:unknown")
+    assert [(read.kind, read.purpose) for read in reads] == [("member.read", ticket.reference)]
 
 
 def test_two_tickets_of_one_person_are_linked(client: Client) -> None:
@@ -237,6 +239,39 @@ def test_a_receipt_is_read_in_the_zone_of_who_answers(client: Client) -> None:
     post(client, "correct_receipt", ticket, received_at="2026-07-01T00:30", reason="the postmark")
 
     assert ticket.received_at == dt.datetime(2026, 6, 30, 23, 30, tzinfo=dt.UTC)
+
+
+def test_an_hour_that_autumn_has_twice_is_the_first_of_the_two(client: Client) -> None:
+    ticket = factories.objection(received_at=dt.datetime(2026, 7, 5, 12, tzinfo=dt.UTC))
+
+    post(client, "correct_receipt", ticket, received_at="2025-10-26T01:30", reason="the postmark")
+
+    # 01:30 in summer time; in winter time it would be the same hour in UTC.
+    assert ticket.received_at == dt.datetime(2025, 10, 26, 0, 30, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("received_at", "sentence"),
+    [
+        ("0026-03-01T10:00", "Before 2018-05-25."),
+        ("0001-01-01T00:00", "Before 2018-05-25."),
+        ("9999-12-31T23:59", "In the future."),
+    ],
+)
+def test_a_receipt_that_cannot_be_is_refused_in_its_preview_too(
+    client: Client, received_at: str, sentence: str
+) -> None:
+    factories.add_member("acc-0")
+    ticket = factories.objection("acc-0")
+    said = {"received_at": received_at, "reason": "the postmark"}
+
+    previewed = post(client, "correct_receipt", ticket, preview="1", **said)
+    refused = post(client, "correct_receipt", ticket, **said)
+
+    assert [page.status_code for page in (previewed, refused)] == [200, 200]
+    assert sentence in shown(previewed)
+    assert sentence in shown(refused)
+    assert "the postmark" in previewed.text
 
 
 def test_a_later_receipt_is_refused_and_what_was_typed_stays(client: Client) -> None:

@@ -772,6 +772,22 @@ def test_the_file_holds_the_list_as_it_is_filtered_and_nobody(
     assert answer["Content-Disposition"] == 'attachment; filename="objections.csv"'
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{"nonsense": "1"}, {"assignee__id__exact": "olga"}],
+    ids=["a filter that is none", "a number that is none"],
+)
+def test_a_file_of_a_list_that_cannot_be_is_refused_and_no_read_is_recorded(
+    query: dict[str, Any], officer: User, client_of: Any
+) -> None:
+    factories.objection()
+
+    answer = client_of(officer).get(f"{QUEUE}export/", query)
+
+    assert answer.status_code == 400
+    assert not AccessRecord.objects.exists()
+
+
 # --- The start page -----------------------------------------------------------------------------
 
 
