@@ -75,7 +75,9 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
     list_select_related = ["assignee"]
     ordering = ["due_on", "id"]
     sortable_by = ["due_words", "received_on", "country_name", "assignee_name"]
-    actions = ["take", "assign", "begin_review", "uphold", "release"]
+    actions = [
+        "take", "assign", "begin_review", "uphold", "release", "close_abuse", "approve_abuse",
+    ]  # fmt: skip
     actions_selection_counter = True
     fields = ["reference", "received_at", "state", "kind", "channel", "country"]
     change_list_template = "admin/objections/ticket/change_list.html"
@@ -275,6 +277,16 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
     @admin.action(description="Release what was set aside", permissions=["work"])
     def release(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
         return bulk_views.ask(request, "release", queryset)
+
+    @admin.action(description="Close as abuse what was set aside", permissions=["work"])
+    def close_abuse(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "close-abuse", queryset)
+
+    @admin.action(description="Approve the closing as abuse", permissions=["work"])
+    def approve_abuse(
+        self, request: HttpRequest, queryset: QuerySet[Ticket]
+    ) -> HttpResponse | None:
+        return bulk_views.ask(request, "approve-abuse", queryset)
 
 
 @admin.register(Objection, site=site)

@@ -44,12 +44,13 @@ from objections.act_pages import (
     preview,
 )
 from objections.choices import UNPROVEN, LetterKind, NoteKind, Outcome, Regime, State, Verdict
-from objections.errors import AlreadySettled
+from objections.errors import AlreadySettled, NotAllowedHere
 from objections.forms import (
     AddressForm,
     AskIdentityForm,
     AssignForm,
     AttachForm,
+    CloseAbuseForm,
     CloseUnidentifiedForm,
     CorrectCountryForm,
     DecideForm,
@@ -633,6 +634,26 @@ def _closing_letter(
 
 
 @act
+def close_abuse(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        closing.propose_abuse(ticket=ticket, actor=staff(request), **said)
+        return f"Proposed: a colleague reviews the closing of {ticket} as abuse."
+
+    return act_page(
+        request,
+        ticket,
+        bound(CloseAbuseForm, request, ticket),
+        do,
+        name="close_abuse",
+        button="Propose the closing",
+        will=[
+            "A colleague reviews it. Nobody is written to, and what was written is erased later as everywhere.",
+            "Whoever it names stays out of these purposes: nobody is let in again without a letter.",
+        ],
+    )
+
+
+@act
 def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     """The second person sees what the first wrote, and the letter as it will be sent."""
     proposal = moves.waiting_proposal(ticket)
@@ -646,6 +667,8 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         closing.review(proposal=proposal, actor=staff(request), **said)
         if said["verdict"] == Verdict.RETURNED:
             return f"Sent back: work on {ticket} goes on."
+        if ticket.is_set_aside:
+            return f"Approved: {ticket} is closed as abuse. Nobody is written to."
         tasks.hint()
         ending = ending_of(State(proposal.state), proposal.outcomes)
         return f"Approved: {ticket} is {ending}; the letter is on its way."
@@ -653,6 +676,8 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def to_send(known: dict[str, Any]) -> list[Preview]:
         if proposal is None:
             return []
+        if ticket.is_set_aside:
+            raise NotAllowedHere("None: it is closed as abuse, and nobody is written to.")
         together = same_person(ticket).filter(reference__in=proposal.also)
         words = closing.words_of(proposal)
         return outcome_letters([ticket, *together], State(proposal.state), proposal.outcomes, words)
@@ -670,11 +695,15 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             "You proposed it yourself: a colleague reviews it. You can take it back."
             if is_own
             else "",
-            "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is sent,"
-            " not before.",
+            "Approved, the ticket is closed as abuse: no letter, and the restriction stays."
+            if ticket.is_set_aside
+            else "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is"
+            " sent, not before.",
             "Sent back, the ticket stays as it is, and its officer sees your reason.",
         ],
-        warnings=warnings_of(ticket, writes=True, upholds=upholds, refuses=refuses),
+        warnings=warnings_of(
+            ticket, writes=not ticket.is_set_aside, upholds=upholds, refuses=refuses
+        ),
         to_send=to_send,
         shows_dossier=True,
         **dossier_of(ticket),
@@ -763,7 +792,7 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
         for view in (
             take, assign, begin_review, release, ask_identity, record_identity,
             go_on_without_identity, match, link, confirm_address, correct_address, correct_receipt,
-            correct_country, extend, decide, withdraw, close_unidentified, review, note, attach, erase,
+            correct_country, extend, decide, withdraw, close_unidentified, close_abuse, review, note, attach, erase,
         )
     ),
     ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),

@@ -354,6 +354,13 @@ class WithdrawForm(VersionedForm):
     )
 
 
+class CloseAbuseForm(VersionedForm):
+    evidence = WordsField(
+        label="What makes you sure that nobody asks for this",
+        help_text="For the colleague who reviews it; nobody outside reads it.",
+    )
+
+
 class CloseUnidentifiedForm(VersionedForm):
     evidence = WordsField(
         label="What was asked and what came back",

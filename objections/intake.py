@@ -17,9 +17,9 @@ from consent.choices import Purpose, Status
 from consent.models import AccountReference, Member
 from objections import deadlines, letters, uploads
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
-from objections.errors import TicketIdReused
+from objections.errors import ForbiddenMove, TicketIdReused
 from objections.models import Attachment, Objection, Requester, Ticket
-from objections.moves import join_groups, look_for_incidents
+from objections.moves import check_undecided, join_groups, look_for_incidents
 from portal import canonical, ledger, words
 from portal.bulk import among
 from portal.errors import InvalidInput
@@ -377,12 +377,18 @@ def confirm(token: str) -> Ticket:
 
 
 def release(*, ticket: Ticket, actor: ledger.Actor) -> Ticket:
-    """A person looked at what a flood set aside: from here it goes on as any other."""
+    """A person looked at what a flood set aside: from here it goes on as any other.
+
+    Raises AlreadyProposed while a colleague proposes to close it as abuse, ForbiddenMove once it is closed.
+    """
     with ledger.entry("objection.released", actor=actor, subject=ticket.reference) as opened:
         ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
         if not ticket.is_set_aside:
             opened.abandon()
             return ticket
+        check_undecided(ticket)
+        if not ticket.is_open:
+            raise ForbiddenMove(f"{ticket} was closed as abuse: nothing is written to anybody.")
         ticket.is_set_aside = False
         ticket.save()
         _first_letter(ticket)

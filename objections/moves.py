@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from objections import deadlines, exposure
-from objections.choices import NEXT_STATES, NoteKind, State
+from objections.choices import AS_ABUSE, NEXT_STATES, NoteKind, State
 from objections.errors import AlreadyProposed, ForbiddenMove, NotAllowedHere, WordsErased
 from objections.letter_texts import is_blank
 from objections.models import Incident, Note, Proposal, Ticket
@@ -41,8 +41,11 @@ def locked(ticket: Ticket, version: int | None = None) -> Ticket:
 def move(ticket: Ticket, state: State) -> None:
     """The one place where a ticket changes state; the caller saves it."""
     assert ticket.state is not None
-    if state not in NEXT_STATES[ticket.state]:
-        allowed = ", ".join(one.label for one in State if one in NEXT_STATES[ticket.state])
+    possible = NEXT_STATES[ticket.state]
+    if possible and ticket.is_set_aside:
+        possible |= {AS_ABUSE}
+    if state not in possible:
+        allowed = ", ".join(one.label for one in State if one in possible)
         raise ForbiddenMove(
             f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}."
             + (

@@ -24,13 +24,11 @@ logger = structlog.get_logger(__name__)
 RETENTION = "system:retention"
 
 
-def erase(
-    *, ticket: Ticket, actor: ledger.Actor, reason: str, was_kept_long_enough: bool = False
-) -> Ticket:
+def erase(*, ticket: Ticket, actor: ledger.Actor, reason: str) -> Ticket:
     """Erase the personal data of a closed ticket. Cannot be undone.
 
-    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless the words were
-    kept long enough: then nobody can be written to any more, and what was to be lifted stays.
+    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless none is owed:
+    what was closed as abuse.
     """
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
@@ -43,7 +41,7 @@ def erase(
             return row
         if row.is_open:
             raise ForbiddenMove(f"{row} is open: the person could not be answered any more.")
-        if row.answered_at is None and not was_kept_long_enough:
+        if row.answered_at is None and not row.is_closed_as_abuse:
             raise LetterNotSent(f"The outcome letter of {row} has not been sent.")
         _erase(row, opened.recorded_at)
     return row
@@ -123,15 +121,19 @@ def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
 
 
 def erase_expired(now: dt.datetime | None = None) -> int:
-    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting."""
+    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting.
+
+    It counts from the answer: while one is owed, its words are needed. Closed as abuse, from the closing.
+    """
     before = (now or timezone.now()) - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
-    expired = Ticket.objects.closed().filter(closed_at__lt=before, erased_at__isnull=True)
+    # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
+    expired = Ticket.objects.closed().filter(
+        Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
+    )
     count = 0
     for ticket in expired.order_by("pk"):
         try:
-            erase(
-                ticket=ticket, actor=RETENTION, reason="kept long enough", was_kept_long_enough=True
-            )
+            erase(ticket=ticket, actor=RETENTION, reason="kept long enough")
             count += 1
         except PortalError as error:
             logger.error("words not erased", ticket=ticket.reference, error=error.code)

@@ -69,6 +69,8 @@ def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
         found = f"{words}: in again as far as it goes by this ticket", ""
     elif ticket.member_id is None:
         found = f"{words}; {UNMATCHED}{' yet' if ticket.is_open else ''}", "warning"
+    elif ticket.is_closed_as_abuse:
+        found = "closed as abuse: stays out", "warning"
     elif outcome is None:
         found = effect.label, "warning"
     elif effect == Effect.UPHELD:

@@ -97,6 +97,28 @@ def test_what_a_flood_set_aside_is_released_and_answered(client: Client) -> None
     assert (ticket.is_set_aside, ticket.letters.count()) == (False, 1)
 
 
+def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_letter(
+    client: Client, second_officer: User, client_of: Any
+) -> None:
+    factories.add_member("acc-0")
+    ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
+    colleague = client_of(second_officer)
+
+    post(client, "close_abuse", ticket, evidence="the same words a hundred times")
+    own = client.get(url("review", ticket))
+    page = colleague.get(url("review", ticket))
+    post(colleague, "review", ticket, verdict="approved", reason="the same network")
+    closed = shown(client.get(change(ticket)))
+
+    assert "You proposed it yourself" in shown(own)
+    assert page.context["letters"] == []
+    assert "closed as abuse, and nobody is written to" in shown(page)
+    assert "the same words a hundred times" in shown(page)
+    assert (ticket.is_closed_as_abuse, ticket.letters.count()) == (True, 0)
+    assert "closed as abuse: no letter" in closed
+    assert "closed as abuse: stays out" in closed
+
+
 # --- Who it is ----------------------------------------------------------------------------------
 
 
@@ -1044,7 +1066,7 @@ ACTS = [
     "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
     "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
     "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
-    "review", "note", "attach", "erase",
+    "close_abuse", "review", "note", "attach", "erase",
 ]  # fmt: skip
 
 

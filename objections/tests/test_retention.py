@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 
 from consent import services as consent
-from objections import intake, retention, services, tasks, uploads
+from objections import closing, intake, retention, services, tasks, uploads
 from objections.errors import ForbiddenMove, LetterNotSent
 from objections.models import Attachment, LetterText, Note, Requester, Ticket
 from objections.moves import today
@@ -202,6 +202,39 @@ def test_the_daily_task_erases_what_was_kept_long_enough(closed):
     counts = [m.objects.count() for m in (Attachment, Note)]
     assert counts == [0, 0]
     assert LetterText.objects.filter(letter__ticket=closed).count() == 0
+
+
+@pytest.mark.django_db
+def test_words_are_kept_until_so_long_after_the_answer(officer, settings):
+    keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    ticket = factories.uphold(factories.objection(), officer)
+
+    with time_machine.travel(ticket.closed_at + keep * 2):
+        unanswered = retention.erase_expired()
+        factories.send_letters(ticket)
+        just_answered = retention.erase_expired()
+    with time_machine.travel(ticket.closed_at + keep * 3 + dt.timedelta(hours=1)):
+        long_ago = retention.erase_expired()
+
+    assert [unanswered, just_answered, long_ago] == [0, 0, 1]
+    assert still_have_words(ticket) == [False]
+
+
+@pytest.mark.django_db
+def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_officer, settings):
+    keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    tickets = [factories.objection(looks_automatic=True) for _ in range(3)]
+    for ticket in tickets[:2]:
+        proposal = closing.propose_abuse(ticket=ticket, evidence="x", version=1, actor=officer)
+        factories.approve(proposal, second_officer)
+    at_once, later, still_open = tickets
+
+    retention.erase(ticket=at_once, actor=officer, reason="On request.")
+    with time_machine.travel(timezone.now() + keep + dt.timedelta(hours=1)):
+        count = retention.erase_expired()
+
+    assert count == 1
+    assert still_have_words(at_once, later, still_open) == [False, False, True]
 
 
 @pytest.mark.django_db
