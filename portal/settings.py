@@ -24,7 +24,7 @@
 | CONTROLLER_TIME_ZONE | Europe/Dublin | where the establishment that answers is: its day is the day of receipt |
 | IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
 | CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
-| OBJECTION_RETENTION_DAYS | 1095 | after so many days the personal data of a closed ticket is erased |
+| OBJECTION_RETENTION_DAYS | 1095 | so many days after its answer the personal data of a ticket is erased |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
