@@ -198,7 +198,9 @@ def _changed(
     except PortalError as refusal:
         return {"no_change": str(refusal)}
     except (LedgerError, OSError):
-        return {"no_change": "The runs cannot be read now, so it is not known which of them it is about."}
+        return {
+            "no_change": "The runs cannot be read now, so it is not known which of them it is about."
+        }
 
 
 def _latest_act(ticket: Ticket) -> str:

@@ -267,9 +267,7 @@ def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
         except NotFound:
             # That nobody has the reference is an answer about somebody.
-            record_read(
-                staff(request), "member.read", "member:unknown", purpose=ticket.reference
-            )
+            record_read(staff(request), "member.read", "member:unknown", purpose=ticket.reference)
             raise
         return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
 

@@ -279,7 +279,9 @@ ACTS = {
         button="Propose the closing",
         done="Closing proposed",
         does=_propose_abuse,
-        will=lambda ticket: f"Closed without a letter, once a colleague agrees; out of {purposes_of(ticket)}.",
+        will=lambda ticket: (
+            f"Closed without a letter, once a colleague agrees; out of {purposes_of(ticket)}."
+        ),
         form=EvidenceForm,
         why_not=_not_to_release,
     ),

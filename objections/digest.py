@@ -158,8 +158,9 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),
         _section(
             f"to be refused in the next {DAYS_AHEAD} days, if at all",
-            running.filter(refuse_by__range=(today, last), refuse_by__lt=F("due_on"))
-            .order_by("refuse_by", "pk"),
+            running.filter(refuse_by__range=(today, last), refuse_by__lt=F("due_on")).order_by(
+                "refuse_by", "pk"
+            ),
             lambda row: _dated(row, "refuse by", row.refuse_by),
         ),
         _section(
@@ -170,8 +171,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
                 # ISO 8601, so that text sorts as days do.
                 clock__alarm__gte=today.isoformat(),
                 clock__alarm__lte=last.isoformat(),
-            )
-            .order_by("due_on", "pk"),
+            ).order_by("due_on", "pk"),
             lambda row: _dated(row, "by the strictest reading", clock_of(row).alarm),
         ),
         _section(
