@@ -41,6 +41,8 @@ class Filing:
     country: str = ""
     region: str = ""
     """A part of the country with a law of its own: CA of US."""
+    language: str = "en"
+    """What our letters are written in: one that `letter_texts.LANGUAGES` has."""
     name: str = ""
     email: str = ""
     postal_address: str = ""
@@ -200,6 +202,7 @@ def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Store
         postal_address=filing.postal_address,
         account_named=filing.account_ref,
         statement=filing.statement,
+        language=filing.language,
         sender_hash=_sender_hash(filing.sender),
         filed_at=now,
     )

@@ -18,6 +18,7 @@
 | CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
 | PUBLIC_URL | http://127.0.0.1:8000 in development | where members reach the portal: the links in letters |
 | MEMBER_PAGES | true | serve the setting page and the objection form; false for companies that only use the API |
+| MEMBER_LANGUAGES | none | what member pages may be shown in beside English, comma separated: `de,fr`, by what the browser asks for; a translation is `locale/de/LC_MESSAGES/django.mo` |
 | MEMBER_LINK_MINUTES | 10 | how long a link to the setting page can be opened |
 | EMAIL_URL | files in the data directory in development | `smtp+tls://user:password@host:port`; letters leave by it |
 | CONTROLLER_NAME, CONTROLLER_CONTACT | an example in development | who answers objections, and the address people write to |
@@ -160,6 +161,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = True
+# Only member pages are shown in another language than the first, see `consent.pages.member_page`.
+LANGUAGES = [(code, code) for code in [LANGUAGE_CODE, *env.list("MEMBER_LANGUAGES", default=[])]]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Members, decisions -------------------------------------------------------------------------
