@@ -205,7 +205,11 @@ def match(
     with recorded("objection.matched", ticket, actor, reason=reason):
         row = locked(ticket, version)
         if row.member_id is not None:
-            raise NotAllowedHere(f"{row} belongs to a member already; that does not change.")
+            raise NotAllowedHere(
+                f"{row} belongs to a member already; that does not change. If it is the wrong one, key the objection"
+                " in once more with the right account and the same receipt: it restricts and finds incidents as"
+                " this one did."
+            )
         if members.is_test_account(account_ref):
             raise InvalidInput(
                 "That is one of the portal's own test accounts.", field="account_ref"
