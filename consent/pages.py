@@ -13,6 +13,7 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -26,13 +27,17 @@ View = Callable[..., HttpResponse]
 
 
 def member_page(view: View) -> View:
-    """A page for members: gone when MEMBER_PAGES is off, kept by no cache, listed by no search engine."""
+    """A page for members: gone when MEMBER_PAGES is off, kept by no cache, listed by no search engine.
+
+    In the language the browser asks for, if it is one of ours. Admin and API stay English, so no middleware does it.
+    """
 
     @wraps(view)
     def page(request: HttpRequest, **named: str) -> HttpResponse:
         if not settings.MEMBER_PAGES:
             raise Http404
-        response = view(request, **named)
+        with translation.override(translation.get_language_from_request(request)):
+            response = view(request, **named)
         response["X-Robots-Tag"] = "noindex, nofollow"
         return response
 

@@ -30,7 +30,7 @@ from objections.ticket_page import (
 from objections.timeline import IN_WORDS
 from portal.access import record_read
 from portal.admin_site import VersionedForm, page, refusal_shown_in, staff
-from portal.errors import InvalidInput, PortalError, StaleEdit
+from portal.errors import InvalidInput, LedgerError, PortalError, StaleEdit
 from portal.models import Entry
 
 MOST_TOGETHER = 100
@@ -176,7 +176,7 @@ def act_page(
         is_preview=is_preview,
         back=url_of(ticket),
         back_title=ticket.reference,
-        **(shows(known) if shows else {}),
+        **_changed(shows, known),
         **context,
     )
 
@@ -188,6 +188,19 @@ def _previewed(
         return {"letters": to_send(known) if to_send else []}
     except PortalError as refusal:
         return {"letters": [], "no_letter": str(refusal)}
+
+
+def _changed(
+    shows: Callable[[dict[str, Any]], dict[str, Any]] | None, known: dict[str, Any]
+) -> dict[str, Any]:
+    try:
+        return shows(known) if shows else {}
+    except PortalError as refusal:
+        return {"no_change": str(refusal)}
+    except (LedgerError, OSError):
+        return {
+            "no_change": "The runs cannot be read now, so it is not known which of them it is about."
+        }
 
 
 def _latest_act(ticket: Ticket) -> str:

@@ -4,8 +4,9 @@ import re
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
@@ -74,7 +75,9 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
     list_select_related = ["assignee"]
     ordering = ["due_on", "id"]
     sortable_by = ["due_words", "received_on", "country_name", "assignee_name"]
-    actions = ["take", "assign", "begin_review", "uphold", "release"]
+    actions = [
+        "take", "assign", "begin_review", "uphold", "release", "close_abuse", "approve_abuse",
+    ]  # fmt: skip
     actions_selection_counter = True
     fields = ["reference", "received_at", "state", "kind", "channel", "country"]
     change_list_template = "admin/objections/ticket/change_list.html"
@@ -164,7 +167,7 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         return ["reference"]
 
     def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        if term.isascii() and term.isdecimal() and len(term) <= 6:
+        if term.isascii() and term.isdecimal() and len(term) <= 9:
             years = range(FIRST_YEAR, timezone.now().year + 1)
             return rows.filter(reference__in=[f"OBJ-{year}-{int(term):06d}" for year in years])
         if re.fullmatch(r"OBJ-[0-9-]{0,12}", term.upper()):
@@ -245,8 +248,12 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         """The list, as it is filtered and sorted, as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        try:
+            tickets = self.get_changelist_instance(request).queryset
+        except (IncorrectLookupParameters, OverflowError) as error:
+            # The list goes back to itself without filters; a file of everything was not asked for.
+            raise BadRequest("The list cannot be narrowed down like this.") from error
         record_read(staff(request), "ticket.exported", "list", purpose="admin")
-        tickets = self.get_changelist_instance(request).queryset
         return csv_response("objections.csv", queue_views.HEADER, queue_views.lines(tickets))
 
     # --- Acts for many --------------------------------------------------------------------------
@@ -270,6 +277,16 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
     @admin.action(description="Release what was set aside", permissions=["work"])
     def release(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
         return bulk_views.ask(request, "release", queryset)
+
+    @admin.action(description="Close as abuse what was set aside", permissions=["work"])
+    def close_abuse(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
+        return bulk_views.ask(request, "close-abuse", queryset)
+
+    @admin.action(description="Approve the closing as abuse", permissions=["work"])
+    def approve_abuse(
+        self, request: HttpRequest, queryset: QuerySet[Ticket]
+    ) -> HttpResponse | None:
+        return bulk_views.ask(request, "approve-abuse", queryset)
 
 
 @admin.register(Objection, site=site)

@@ -44,12 +44,13 @@ from objections.act_pages import (
     preview,
 )
 from objections.choices import UNPROVEN, LetterKind, NoteKind, Outcome, Regime, State, Verdict
-from objections.errors import AlreadySettled
+from objections.errors import AlreadySettled, NotAllowedHere
 from objections.forms import (
     AddressForm,
     AskIdentityForm,
     AssignForm,
     AttachForm,
+    CloseAbuseForm,
     CloseUnidentifiedForm,
     CorrectCountryForm,
     DecideForm,
@@ -80,6 +81,7 @@ from objections.ticket_page import (
 )
 from portal.access import record_read
 from portal.admin_site import VersionedForm, staff
+from portal.errors import NotFound
 from portal.forms import ConfirmForm
 
 # --- Who works it -------------------------------------------------------------------------------
@@ -261,7 +263,12 @@ def go_on_without_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse
 @act
 def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
-        _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        try:
+            _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        except NotFound:
+            # That nobody has the reference is an answer about somebody.
+            record_read(staff(request), "member.read", "member:unknown", purpose=ticket.reference)
+            raise
         return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
 
     return act_page(
@@ -385,7 +392,10 @@ def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 
 def _change_of_receipt(ticket: Ticket, received_at: Any) -> dict[str, Any] | None:
     """The clock and the incidents that an earlier receipt would bring; None for one that is none."""
-    if received_at is None or received_at >= ticket.received_at:
+    if received_at is None:
+        return None
+    intake.check_received_at(received_at)
+    if received_at >= ticket.received_at:
         return None
     known = {incident.run for incident in ticket.incidents.all()}
     purposes = [one.purpose for one in ticket.objections.all()]
@@ -622,6 +632,26 @@ def _closing_letter(
 
 
 @act
+def close_abuse(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        closing.propose_abuse(ticket=ticket, actor=staff(request), **said)
+        return f"Proposed: a colleague reviews the closing of {ticket} as abuse."
+
+    return act_page(
+        request,
+        ticket,
+        bound(CloseAbuseForm, request, ticket),
+        do,
+        name="close_abuse",
+        button="Propose the closing",
+        will=[
+            "A colleague reviews it. Nobody is written to, and what was written is erased later as everywhere.",
+            "Whoever it names stays out of these purposes: nobody is let in again without a letter.",
+        ],
+    )
+
+
+@act
 def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     """The second person sees what the first wrote, and the letter as it will be sent."""
     proposal = moves.waiting_proposal(ticket)
@@ -635,6 +665,8 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         closing.review(proposal=proposal, actor=staff(request), **said)
         if said["verdict"] == Verdict.RETURNED:
             return f"Sent back: work on {ticket} goes on."
+        if ticket.is_set_aside:
+            return f"Approved: {ticket} is closed as abuse. Nobody is written to."
         tasks.hint()
         ending = ending_of(State(proposal.state), proposal.outcomes)
         return f"Approved: {ticket} is {ending}; the letter is on its way."
@@ -642,6 +674,8 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def to_send(known: dict[str, Any]) -> list[Preview]:
         if proposal is None:
             return []
+        if ticket.is_set_aside:
+            raise NotAllowedHere("None: it is closed as abuse, and nobody is written to.")
         together = same_person(ticket).filter(reference__in=proposal.also)
         words = closing.words_of(proposal)
         return outcome_letters([ticket, *together], State(proposal.state), proposal.outcomes, words)
@@ -659,11 +693,15 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             "You proposed it yourself: a colleague reviews it. You can take it back."
             if is_own
             else "",
-            "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is sent,"
-            " not before.",
+            "Approved, the ticket is closed as abuse: no letter, and the restriction stays."
+            if ticket.is_set_aside
+            else "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is"
+            " sent, not before.",
             "Sent back, the ticket stays as it is, and its officer sees your reason.",
         ],
-        warnings=warnings_of(ticket, writes=True, upholds=upholds, refuses=refuses),
+        warnings=warnings_of(
+            ticket, writes=not ticket.is_set_aside, upholds=upholds, refuses=refuses
+        ),
         to_send=to_send,
         shows_dossier=True,
         **dossier_of(ticket),
@@ -752,7 +790,7 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
         for view in (
             take, assign, begin_review, release, ask_identity, record_identity,
             go_on_without_identity, match, link, confirm_address, correct_address, correct_receipt,
-            correct_country, extend, decide, withdraw, close_unidentified, review, note, attach, erase,
+            correct_country, extend, decide, withdraw, close_unidentified, close_abuse, review, note, attach, erase,
         )
     ),
     ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),

@@ -12,6 +12,7 @@ class ObjectionsConfig(AppConfig):
 
     def ready(self) -> None:
         from consent import members
-        from objections import retention
+        from objections import intake, retention
 
         members.on_erasure(retention.erase_words_of_member)
+        members.on_creation(intake.restrict_new_members)

@@ -22,11 +22,12 @@ from django.views.decorators.http import require_POST
 
 from objections import closing, intake, services, tasks
 from objections.admin_filters import marked, purposes_of
-from objections.choices import NEXT_STATES, Outcome, Regime, State
+from objections.choices import NEXT_STATES, Outcome, Regime, State, Verdict
 from objections.due import due
-from objections.forms import officers
+from objections.errors import AlreadySettled
+from objections.forms import ReasonField, WordsField, officers
 from objections.models import Ticket
-from objections.moves import today
+from objections.moves import today, waiting_proposal
 from objections.ticket_page import warnings_of
 from portal.admin_site import page, staff
 from portal.errors import PortalError, StaleEdit
@@ -58,6 +59,17 @@ class AssignForm(BulkForm):
         field = self.fields["officer"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = officers()
+
+
+class EvidenceForm(BulkForm):
+    evidence = WordsField(
+        label="What makes you sure that nobody asks for this",
+        help_text="For the colleague who reviews it; nobody outside reads it.",
+    )
+
+
+class CheckedForm(BulkForm):
+    reason = ReasonField(help_text="What you checked.")
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,29 @@ def _release(ticket: Ticket, version: int, actor: User, said: dict[str, Any]) ->
     return intake.release(ticket=ticket, actor=actor)
 
 
+def _propose_abuse(ticket: Ticket, version: int, actor: User, said: dict[str, Any]) -> object:
+    return closing.propose_abuse(
+        ticket=ticket, evidence=said["evidence"], version=version, actor=actor
+    )
+
+
+def _approve_abuse(ticket: Ticket, version: int, actor: User, said: dict[str, Any]) -> object:
+    proposal = waiting_proposal(ticket)
+    if proposal is None or not ticket.is_set_aside:
+        # With a letter it is approved on its page, where the letter is read.
+        raise AlreadySettled(_NOT_PROPOSED)
+    return closing.review(
+        proposal=proposal,
+        verdict=Verdict.APPROVED,
+        version=version,
+        actor=actor,
+        reason=said["reason"],
+    )
+
+
+_NOT_PROPOSED = "Nobody proposed to close it as abuse."
+
+
 def _not_open(ticket: Ticket, actor: User) -> str:
     return "" if ticket.is_open else f"It is {ticket.get_state_display()}: nothing is left to do."
 
@@ -145,7 +180,18 @@ def _not_to_uphold(ticket: Ticket, actor: User) -> str:
 
 
 def _not_to_release(ticket: Ticket, actor: User) -> str:
-    return "" if ticket.is_set_aside else "It is not set aside."
+    if not ticket.is_set_aside:
+        return "It is not set aside."
+    if getattr(ticket, "is_proposed", False):
+        return "A colleague reviews whether it is closed as abuse."
+    return _not_open(ticket, actor)
+
+
+def _not_to_approve_abuse(ticket: Ticket, actor: User) -> str:
+    proposal = waiting_proposal(ticket) if ticket.is_set_aside else None
+    if proposal is None:
+        return _NOT_PROPOSED
+    return "You proposed it yourself." if proposal.proposed_by_id == actor.pk else ""
 
 
 def _without_identity(ticket: Ticket) -> list[str]:
@@ -225,6 +271,29 @@ ACTS = {
         why_not=_not_to_release,
         warns=lambda ticket: warnings_of(ticket, writes=True),
         writes=True,
+    ),
+    "close-abuse": Act(
+        title="Close tickets as abuse",
+        lead="They were set aside, and nobody asks for them. A colleague reviews it; nobody is written to, and"
+        " whoever they name stays out.",
+        button="Propose the closing",
+        done="Closing proposed",
+        does=_propose_abuse,
+        will=lambda ticket: (
+            f"Closed without a letter, once a colleague agrees; out of {purposes_of(ticket)}."
+        ),
+        form=EvidenceForm,
+        why_not=_not_to_release,
+    ),
+    "approve-abuse": Act(
+        title="Approve that tickets are closed as abuse",
+        lead="Nobody is written to, and whoever they name stays out. It cannot be taken back.",
+        button="Approve the closing",
+        done="Closed as abuse",
+        does=_approve_abuse,
+        will=lambda ticket: f"Closed without a letter; out of {purposes_of(ticket)}.",
+        form=CheckedForm,
+        why_not=_not_to_approve_abuse,
     ),
 }
 

@@ -49,6 +49,9 @@ NEXT_STATES: dict[str, frozenset[State]] = {
 }
 """Every move there is; one that is not here is refused."""
 
+AS_ABUSE = State.CLOSED_UNIDENTIFIED
+"""Where any open ticket may go besides while it is set aside: closed as abuse, by two people and without a letter."""
+
 OPEN_STATES = [state for state in State if NEXT_STATES[state]]
 FINAL_STATES = [state for state in State if not NEXT_STATES[state]]
 

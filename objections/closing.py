@@ -14,6 +14,7 @@ from django.db.models import Q
 from consent.choices import PURPOSES, ObjectionMode, Purpose
 from objections import letters
 from objections.choices import (
+    AS_ABUSE,
     NEXT_STATES,
     Effect,
     LetterKind,
@@ -146,6 +147,33 @@ def propose_unidentified(
         version=version,
         actor=actor,
     )
+
+
+def propose_abuse(*, ticket: Ticket, evidence: str, version: int, actor: User) -> Proposal:
+    """What was set aside is no request of a person: close it without writing to an address that is likely forged.
+
+    A second person approves it. What it restricts stays restricted: nobody is let in again without a letter.
+    """
+    must_say("evidence", evidence, "Say what makes you sure that nobody asks for this.")
+    with recorded("objection.proposed", ticket, actor, reason="closed as abuse"):
+        row = locked(ticket, version)
+        if not row.is_set_aside:
+            raise NotAllowedHere(f"{row} was not set aside: whoever filed it gets an answer.")
+        check_undecided(row)
+        if not row.is_open:
+            move(row, AS_ABUSE)
+        write_note(row, NoteKind.EVIDENCE, evidence, actor)
+        purposes = row.objections.values_list("purpose", flat=True)
+        proposal = Proposal(
+            ticket=row,
+            state=AS_ABUSE,
+            outcomes=dict.fromkeys(purposes, Outcome.UNIDENTIFIED),
+            also=[],
+            proposed_by=actor,
+        )
+        proposal.save()
+        row.save()
+    return proposal
 
 
 def _propose_closing(
@@ -295,6 +323,9 @@ def _close(
     """Record the outcomes; what is upheld holds now, the rest when the letter is sent."""
     for one in [ticket, *together]:
         _close_one(one, *_own(one, state, outcomes))
+    if ticket.is_set_aside:
+        # As abuse: no letter, and so no end of the restriction.
+        return
     for planned in outcome_letters([ticket, *together], state, outcomes, words):
         also = [one.reference for one in planned.also]
         letters.queue(planned.ticket, planned.kind, also=also, **planned.values)

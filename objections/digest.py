@@ -11,18 +11,23 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import F, Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from objections.choices import Delivery, Regime
+from objections.clocks import clock_of
 from objections.letter_texts import date_in_words
-from objections.models import Digest, Letter, Proposal, Ticket
+from objections.models import Digest, Incident, Letter, Proposal, Ticket
 from objections.moves import today as this_day
+from objections.querysets import TicketQuerySet, paused
 
 logger = structlog.get_logger(__name__)
 
 DAYS_AHEAD = 7
+POST_DAYS = 3
+"""A letter on paper that is not in the post by then is forgotten rather than on its way."""
 MOST_ROWS = 10
 """A section names so many and counts the rest."""
 _SATURDAY = 5
@@ -105,9 +110,15 @@ def _claimed(officer: User, today: dt.date) -> Digest | None:
 def _presses(officer: User, today: dt.date) -> bool:
     """Whether the weekend cannot wait for Monday: something is overdue, or due before it."""
     sunday = today + dt.timedelta(days=6 - today.weekday())
-    mine = Ticket.objects.of(officer) | Ticket.objects.unassigned()
     tomorrow = sunday + dt.timedelta(days=1)
-    return mine.overdue(tomorrow).exists()
+    mine = Ticket.objects.of(officer).overdue(tomorrow)
+    return (mine | _nobodys().overdue(tomorrow)).exists()
+
+
+def _nobodys() -> TicketQuerySet:
+    """Open tickets that wait for whoever looks: nobody has them, or somebody who works no tickets any more."""
+    working = officers().values("pk")
+    return Ticket.objects.open().filter(Q(assignee=None) | ~Q(assignee__in=working))
 
 
 def mail_for(officer: User, sections: list[Section], today: dt.date) -> EmailMessage:
@@ -128,14 +139,41 @@ def mail_for(officer: User, sections: list[Section], today: dt.date) -> EmailMes
 
 
 def what_waits(officer: User, today: dt.date) -> list[Section]:
-    """The sections that have something in them, the most pressing first."""
+    """The sections that have something in them, the most pressing first.
+
+    What is nobody's is everybody's: it stands in each digest, and so do the days the law sets apart from the due day.
+    """
     mine = Ticket.objects.of(officer)
     last = today + dt.timedelta(days=DAYS_AHEAD)
+    running = Ticket.objects.open().exclude(paused())
+    in_post = Letter.objects.waiting().filter(
+        delivery=Delivery.POST, queued_at__lt=timezone.now() - dt.timedelta(days=POST_DAYS)
+    )
+    incidents = Incident.objects.filter(entry__recorded_at__gt=_last_heard(officer, today))
     others = Proposal.objects.waiting().exclude(proposed_by=officer).select_related("ticket")
     failed = Letter.objects.failed().select_related("ticket").order_by("pk")
     found = [
         _tickets("overdue", mine.overdue(today)),
+        _tickets("overdue and nobody's", _nobodys().overdue(today)),
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),
+        _section(
+            f"to be refused in the next {DAYS_AHEAD} days, if at all",
+            running.filter(refuse_by__range=(today, last), refuse_by__lt=F("due_on")).order_by(
+                "refuse_by", "pk"
+            ),
+            lambda row: _dated(row, "refuse by", row.refuse_by),
+        ),
+        _section(
+            f"to be answered in the next {DAYS_AHEAD} days by the strictest reading",
+            running.filter(
+                regime=Regime.UK,
+                extended_on=None,
+                # ISO 8601, so that text sorts as days do.
+                clock__alarm__gte=today.isoformat(),
+                clock__alarm__lte=last.isoformat(),
+            ).order_by("due_on", "pk"),
+            lambda row: _dated(row, "by the strictest reading", clock_of(row).alarm),
+        ),
         _section(
             "waiting for a second person",
             others.order_by("pk"),
@@ -149,10 +187,33 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
             failed,
             lambda row: Row(str(row), _address("admin:objections_letter_change", row.pk)),
         ),
+        _section(
+            f"letters that have waited for the post for more than {POST_DAYS} days",
+            in_post.select_related("ticket").order_by("queued_at", "pk"),
+            lambda row: Row(str(row), _address("admin:objections_letter_change", row.pk)),
+        ),
+        _section(
+            "new incidents",
+            incidents.select_related("ticket").order_by("pk"),
+            lambda row: Row(str(row), _address("admin:objections_incident_change", row.pk)),
+        ),
         _tickets("unassigned in the team", Ticket.objects.open().unassigned()),
         _tickets("waiting for the person", mine.waiting_for_the_person()),
     ]
     return [section for section in found if section.count]
+
+
+def _last_heard(officer: User, today: dt.date) -> dt.datetime:
+    """When the officer last had a digest; what is new has come since."""
+    before = Digest.objects.filter(officer=officer, day__lt=today).order_by("-day").first()
+    return before.sent_at if before else timezone.now() - dt.timedelta(days=DAYS_AHEAD)
+
+
+def _dated(row: Ticket, what: str, day: dt.date | None) -> Row:
+    assert day is not None
+    return Row(
+        f"{row}, {what} {date_in_words(day)}", _address("admin:objections_ticket_change", row.pk)
+    )
 
 
 def _tickets(title: str, tickets: QuerySet[Ticket]) -> Section:

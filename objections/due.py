@@ -83,6 +83,8 @@ def _answered(ticket: Ticket, day: dt.date, today: dt.date) -> Due:
 
 
 def _decided(ticket: Ticket, today: dt.date) -> Due:
+    if ticket.is_closed_as_abuse:
+        return Due("closed as abuse: no letter")
     if ticket.erased_at is not None:
         return Due("closed, erased before an answer")
     words, tone = _until(_last_day(ticket), today)

@@ -14,8 +14,10 @@ from django.db.models import (
     Count,
     DateField,
     DurationField,
+    Exists,
     ExpressionWrapper,
     F,
+    OuterRef,
     Q,
     Value,
     When,
@@ -182,11 +184,19 @@ def open_by_age(period: Period, today: dt.date) -> Table:
     )
 
 
-IN_TIME, LATE, UNSENT = "in time", "late", "letter not sent yet"
+IN_TIME, LATE, UNSENT, NO_LETTER = "in time", "late", "letter not sent yet", "no letter owed"
+DUPLICATE, ABUSE = "duplicate", "abuse"
+_ENDINGS = {
+    **{state.value: state.label for state in FINAL_STATES},
+    DUPLICATE: Outcome.DUPLICATE.label,
+    ABUSE: "closed as abuse",
+}
+"""What a ticket may end as: its state, but for what was closed without an examination."""
 
 
 def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int | None]]]:
-    """For each final state how many were answered in time or late after how many days."""
+    """For each ending how many were answered in time or late after how many days."""
+    examined = Objection.objects.filter(ticket=OuterRef("pk")).exclude(outcome=Outcome.DUPLICATE)
     # A refusal has a day of its own (GDPR Art. 12(4)): an extension does not move it in the EU.
     last_day = Case(
         When(state__in=[State.REFUSED, State.PARTLY_UPHELD], then=F("refuse_by")),
@@ -198,8 +208,14 @@ def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int
         .order_by()
         .annotate(last_day=last_day, answered_on=TruncDate("answered_at", tzinfo=_zone()))
         .values(
-            "state",
+            ending=Case(
+                When(is_set_aside=True, then=Value(ABUSE)),
+                When(Q(state=State.REFUSED) & ~Exists(examined), then=Value(DUPLICATE)),
+                default=F("state"),
+                output_field=CharField(),
+            ),
             standing=Case(
+                When(is_set_aside=True, then=Value(NO_LETTER)),
                 When(answered_at__isnull=True, last_day__lt=today, then=Value(LATE)),
                 When(answered_at__isnull=True, then=Value(UNSENT)),
                 When(answered_on__gt=F("last_day"), then=Value(LATE)),
@@ -216,41 +232,65 @@ def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int
     found: dict[str, Counter[tuple[str, int | None]]] = defaultdict(Counter)
     for row in counted:
         days = row["took"].days if row["took"] is not None else None
-        found[row["state"]][row["standing"], days] += row["count"]
+        found[row["ending"]][row["standing"], days] += row["count"]
     return found
 
 
+def _open_and_late(period: Period, today: dt.date) -> int:
+    """Tickets whose day was in the period and that have no outcome."""
+    # Their day is the due day: what is open was not refused.
+    return (
+        _tickets(period)
+        .overdue(today)
+        .filter(due_on__gte=period.first, due_on__lte=period.last)
+        .count()
+    )
+
+
 def answered(period: Period, today: dt.date) -> Table:
-    """Closed tickets by outcome: how many were answered in time, and after how many days."""
-    by_state = _answers(period, today)
-    everything: Counter[tuple[str, int | None]] = sum(by_state.values(), Counter())
+    """Closed tickets by outcome: how many were answered in time, and after how many days.
+
+    Who has waited beyond the day without an outcome was not answered in time either.
+    """
+    by_ending = _answers(period, today)
     rows = [
-        _answer_row(state.label, by_state[state]) for state in FINAL_STATES if state in by_state
+        _answer_row(label, by_ending[ending])
+        for ending, label in _ENDINGS.items()
+        if ending in by_ending
     ]
+    if waiting := _open_and_late(period, today):
+        rows.append(_answer_row("still open", {}, waiting=waiting))
+    everything: Counter[tuple[str, int | None]] = sum(by_ending.values(), Counter())
     return Table(
         "answers",
         "Answered in time",
         "Tickets closed in the period. In time: the outcome letter left by the day it was due, a refusal by the"
-        " day of its own. A letter that is not sent and past its day is late.",
+        " day of its own. A letter that is not sent and past its day is late, and so is a ticket that is still open"
+        " and overdue, if its day was in the period: both count as not in time. To what is closed as abuse no"
+        " letter is owed: it is in no share.",
         ["Outcome", "Closed", "In time", "Late", "Letter not sent yet", "Share in time (%)", "Median days"],
-        [*rows, _answer_row("All", everything)],
+        [*rows, _answer_row("All", everything, waiting=waiting)],
     )  # fmt: skip
 
 
-def _answer_row(label: str, counted: Mapping[tuple[str, int | None], int]) -> list[Cell]:
+def _answer_row(
+    label: str, counted: Mapping[tuple[str, int | None], int], *, waiting: int = 0
+) -> list[Cell]:
+    """A row of the table; `waiting` are late without being closed."""
     standing: Counter[str] = Counter()
     days: Counter[int] = Counter()
     for (word, took), count in counted.items():
         standing[word] += count
         if took is not None:
             days[took] += count
-    decided = standing[IN_TIME] + standing[LATE]
+    closed, late = standing.total(), standing[LATE] + waiting
+    decided = standing[IN_TIME] + late
     share = round(100 * standing[IN_TIME] / decided, 1) if decided else None
     return [
         label,
-        standing.total(),
+        closed,
         standing[IN_TIME],
-        standing[LATE],
+        late,
         standing[UNSENT],
         share,
         median(days),
@@ -336,7 +376,7 @@ def by_purpose(period: Period) -> Table:
 
 
 def tables(period: Period, today: dt.date) -> list[Table]:
-    """All of them: seven questions to the database, however many tickets there are."""
+    """All of them: eight questions to the database, however many tickets there are."""
     return [
         per_week(period),
         open_by_age(period, today),

@@ -4,6 +4,7 @@ import datetime as dt
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.conf import settings
@@ -40,17 +41,36 @@ class WordsField(forms.CharField):
 
 
 class ControllerTimeField(forms.DateTimeField):
-    """A time where the establishment that answers is."""
+    """A time where the establishment that answers is.
+
+    An hour that autumn has twice is the first of the two: the earlier receipt protects the person more.
+    """
 
     widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
 
     def to_python(self, value: Any) -> dt.datetime | None:
         with timezone.override(settings.CONTROLLER_TIME_ZONE):
-            return super().to_python(value)
+            try:
+                return super().to_python(value)
+            except forms.ValidationError as error:
+                if error.code != "ambiguous_timezone" or not error.params:
+                    raise
+                moment = _first_of_two(error.params["datetime"])
+                if moment is None:
+                    raise
+                return moment
 
     def prepare_value(self, value: Any) -> Any:
         with timezone.override(settings.CONTROLLER_TIME_ZONE):
             return super().prepare_value(value)
+
+
+def _first_of_two(local: dt.datetime) -> dt.datetime | None:
+    """The earlier moment at which the establishment's clocks show a time; None for one that spring leaves out."""
+    zone = ZoneInfo(settings.CONTROLLER_TIME_ZONE)
+    moment = local.replace(tzinfo=zone, fold=0)
+    back = moment.astimezone(dt.UTC).astimezone(zone)
+    return moment if back.replace(tzinfo=None) == local else None
 
 
 class ReasonField(WordsField):
@@ -331,6 +351,13 @@ class WithdrawForm(VersionedForm):
     evidence = WordsField(
         label="By which message the person withdrew",
         help_text="What came, when and from where. Said to the person. Silence is no withdrawal.",
+    )
+
+
+class CloseAbuseForm(VersionedForm):
+    evidence = WordsField(
+        label="What makes you sure that nobody asks for this",
+        help_text="For the colleague who reviews it; nobody outside reads it.",
     )
 
 

@@ -8,6 +8,8 @@ from hashlib import sha256
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from consent import countries, members
@@ -15,10 +17,11 @@ from consent.choices import Purpose, Status
 from consent.models import AccountReference, Member
 from objections import deadlines, letters, uploads
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
-from objections.errors import TicketIdReused
+from objections.errors import ForbiddenMove, TicketIdReused
 from objections.models import Attachment, Objection, Requester, Ticket
-from objections.moves import look_for_incidents
+from objections.moves import check_undecided, join_groups, look_for_incidents
 from portal import canonical, ledger, words
+from portal.bulk import among
 from portal.errors import InvalidInput
 from portal.references import next_reference
 
@@ -38,6 +41,8 @@ class Filing:
     country: str = ""
     region: str = ""
     """A part of the country with a law of its own: CA of US."""
+    language: str = "en"
+    """What our letters are written in: one that `letter_texts.LANGUAGES` has."""
     name: str = ""
     email: str = ""
     postal_address: str = ""
@@ -134,8 +139,8 @@ def receive(filing: Filing, *, actor: ledger.Actor) -> Ticket:
 def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
     """`receive`, and whether the ticket is new."""
     digest = filing.digest
-    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Whatever fails later, they stay there:
-    # the commit may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
+    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Where the commit fails they stay there:
+    # it may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
     stored = [(upload, uploads.store(upload)) for upload in filing.files]
     with ledger.entry("objection.received", actor=actor) as opened:
         known = _filed_before(filing, digest)
@@ -144,6 +149,8 @@ def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
         else:
             opened.abandon()
     if known is not None:
+        for _, key in stored:
+            uploads.remove(key)
         return known, False
     if filing.received_at is not None:
         look_for_incidents(ticket)
@@ -195,6 +202,7 @@ def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Store
         postal_address=filing.postal_address,
         account_named=filing.account_ref,
         statement=filing.statement,
+        language=filing.language,
         sender_hash=_sender_hash(filing.sender),
         filed_at=now,
     )
@@ -242,6 +250,44 @@ def _member_named(account_ref: str) -> Member | None:
     return reference.member if reference else None
 
 
+def restrict_new_members(account_refs: Sequence[str], numbers: Sequence[int]) -> None:
+    """Members who named their account before we knew it are out from the entry that creates them.
+
+    Needs that entry open. No run can have used them before, so there is no incident to look for.
+    """
+    unmatched = Ticket.objects.worked().filter(member=None)
+    # Nearly always there is none, and an import of millions asks no more than this.
+    if not unmatched.filter(requester__account_named__gt="").exists():
+        return
+    number_of = dict(zip(account_refs, numbers, strict=True))
+    where, parameters = among("account_named", list(account_refs))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT ticket_id FROM {Requester._meta.db_table} WHERE {where}", parameters
+        )
+        named = [ticket for (ticket,) in cursor.fetchall()]
+    for row in unmatched.filter(pk__in=named).select_related("requester").order_by("pk"):
+        reference = row.requester.account_named
+        if not members.is_test_account(reference):
+            give_member(row, Member.objects.get(pk=number_of[reference]))
+
+
+def give_member(ticket: Ticket, member: Member) -> None:
+    """The ticket is the member's from now on, restricts them, and is linked to their first one.
+
+    Needs an open entry, and the ticket locked.
+    """
+    ticket.member = member
+    ticket.save()
+    for objection in ticket.objections.all():
+        # Saving takes the ticket's member over.
+        objection.ticket = ticket
+        objection.save()
+    first = first_of_person(member, "", but=ticket)
+    if first is not None:
+        join_groups(ticket, first)
+
+
 def first_of_person(
     member: Member | None, email: str, *, but: Ticket | None = None
 ) -> Ticket | None:
@@ -264,20 +310,31 @@ def _sender_hash(sender: str) -> str:
 
 
 def _is_flood(filing: Filing, now: dt.datetime) -> bool:
-    """Whether so much of it came in that a person must look before we write to anybody."""
-    if filing.is_authenticated or filing.channel not in UNPROVEN:
+    """Whether so much of it came in that a person must look before we write to anybody.
+
+    A member who is logged in is counted by account instead of by network: who else sits there is not theirs to
+    answer for. The address is as unproven as anybody's.
+    """
+    if filing.channel not in UNPROVEN:
         return False
     if filing.looks_automatic:
         return True
     lately = Requester.objects.filter(filed_at__gt=now - dt.timedelta(hours=1))
     of_address = lately.filter(email=filing.email) if filing.email else lately.none()
+    if _reaches(of_address, settings.FLOOD_PER_ADDRESS):
+        return True
+    if filing.member is not None:
+        # Only what was filed as the member: anybody may name their account.
+        own = lately.filter(ticket__member=filing.member, ticket__is_authenticated=True)
+        return _reaches(own, settings.FLOOD_PER_ADDRESS)
     of_network = (
         lately.filter(sender_hash=_sender_hash(filing.sender)) if filing.sender else lately.none()
     )
-    return (
-        of_address[: settings.FLOOD_PER_ADDRESS].count() >= settings.FLOOD_PER_ADDRESS
-        or of_network[: settings.FLOOD_PER_NETWORK].count() >= settings.FLOOD_PER_NETWORK
-    )
+    return _reaches(of_network, settings.FLOOD_PER_NETWORK)
+
+
+def _reaches(rows: QuerySet[Requester], limit: int) -> bool:
+    return rows[:limit].count() >= limit
 
 
 def attach(ticket: Ticket, upload: uploads.Upload, key: str, *, added_by: str) -> Attachment:
@@ -323,12 +380,18 @@ def confirm(token: str) -> Ticket:
 
 
 def release(*, ticket: Ticket, actor: ledger.Actor) -> Ticket:
-    """A person looked at what a flood set aside: from here it goes on as any other."""
+    """A person looked at what a flood set aside: from here it goes on as any other.
+
+    Raises AlreadyProposed while a colleague proposes to close it as abuse, ForbiddenMove once it is closed.
+    """
     with ledger.entry("objection.released", actor=actor, subject=ticket.reference) as opened:
         ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
         if not ticket.is_set_aside:
             opened.abandon()
             return ticket
+        check_undecided(ticket)
+        if not ticket.is_open:
+            raise ForbiddenMove(f"{ticket} was closed as abuse: nothing is written to anybody.")
         ticket.is_set_aside = False
         ticket.save()
         _first_letter(ticket)

@@ -22,6 +22,17 @@ FOLDER: Final = Path(__file__).resolve().parent.parent / "templates" / "letters"
 LANGUAGES: Final = ("en",)
 """Languages that have a folder with all letters."""
 
+
+def closest(language: str | None) -> str:
+    """The language letters have for who reads pages in `language`: English where there is no other.
+
+    >>> closest("en-gb"), closest("xx"), closest(None)
+    ('en', 'en', 'en')
+    """
+    base = (language or "").partition("-")[0]
+    return base if base in LANGUAGES else "en"
+
+
 SUBJECT_LENGTH: Final = 150
 BODY_LENGTH: Final = 20_000
 RENDERED_SUBJECT_LENGTH: Final = 300

@@ -93,7 +93,7 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
     return {
         **letter_texts.LEGAL_WORDS[ticket.regime],
         # Nobody's words are sent to an address that may be a stranger's.
-        "name": requester.name if is_proven(ticket) else "",
+        "name": requester.name if is_address_proven(ticket) else "",
         "reference": ticket.reference,
         "request": letter_texts.REQUEST_WORDS[ticket.kind],
         "received_on": in_words(day_of(ticket.received_at)),
@@ -111,8 +111,17 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
 
 
 def is_proven(ticket: Ticket) -> bool:
-    """Whether the address we write to is known to be the person's."""
-    return ticket.is_verified or ticket.confirmed_at is not None or ticket.channel not in UNPROVEN
+    """Whether we know whom we write to: the person, or at least that the address is theirs."""
+    return ticket.is_verified or is_address_proven(ticket)
+
+
+def is_address_proven(ticket: Ticket) -> bool:
+    """Whether the address is known to be the person's. The product vouches for a member, not for what they typed."""
+    return (
+        ticket.confirmed_at is not None
+        or ticket.identified_at is not None
+        or ticket.channel not in UNPROVEN
+    )
 
 
 def _scope(ticket: Ticket) -> str:

@@ -157,6 +157,11 @@ class Ticket(Tracked):
         return self.state is not None and self.state not in FINAL_STATES
 
     @property
+    def is_closed_as_abuse(self) -> bool:
+        """Closed while it was set aside: nobody was written to, and what it restricts stays."""
+        return self.closed_at is not None and bool(self.is_set_aside)
+
+    @property
     def is_verified(self) -> bool:
         """Whether we know who asks: logged in to the product, or identity answered."""
         return bool(self.is_authenticated) or self.identified_at is not None
@@ -337,7 +342,10 @@ class Requester(models.Model):
     filed_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender")]
+        indexes = [
+            models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender"),
+            models.Index(fields=["account_named"], name="requester_by_account"),
+        ]
 
     def __str__(self) -> str:
         return f"requester of ticket {self.ticket_id}"

@@ -5,10 +5,11 @@ from contextlib import AbstractContextManager
 
 import structlog
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from objections import deadlines, exposure
-from objections.choices import NEXT_STATES, NoteKind, State
+from objections.choices import AS_ABUSE, NEXT_STATES, NoteKind, State
 from objections.errors import AlreadyProposed, ForbiddenMove, NotAllowedHere, WordsErased
 from objections.letter_texts import is_blank
 from objections.models import Incident, Note, Proposal, Ticket
@@ -40,8 +41,11 @@ def locked(ticket: Ticket, version: int | None = None) -> Ticket:
 def move(ticket: Ticket, state: State) -> None:
     """The one place where a ticket changes state; the caller saves it."""
     assert ticket.state is not None
-    if state not in NEXT_STATES[ticket.state]:
-        allowed = ", ".join(one.label for one in State if one in NEXT_STATES[ticket.state])
+    possible = NEXT_STATES[ticket.state]
+    if possible and ticket.is_set_aside:
+        possible |= {AS_ABUSE}
+    if state not in possible:
+        allowed = ", ".join(one.label for one in State if one in possible)
         raise ForbiddenMove(
             f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}."
             + (
@@ -53,6 +57,22 @@ def move(ticket: Ticket, state: State) -> None:
     ticket.state = state
     if not NEXT_STATES[state]:
         ticket.closed_at = timezone.now()
+
+
+def join_groups(ticket: Ticket, other: Ticket) -> bool:
+    """Two tickets are one person's: the later group goes to the first ticket of the earlier one.
+
+    False where they are in one group already. Needs an open entry. A ticket is linked to a first one, never to one
+    that is linked itself.
+    """
+    heads = {one.linked_to or one for one in (ticket, other)}
+    if len(heads) == 1:
+        return False
+    first, later = sorted(heads, key=lambda head: head.pk)
+    for one in Ticket.objects.filter(Q(pk=later.pk) | Q(linked_to=later)).order_by("pk"):
+        one.linked_to = first
+        one.save()
+    return True
 
 
 def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -> None:

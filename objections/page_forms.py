@@ -15,7 +15,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise, lazy
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import get_language, gettext, gettext_lazy
 
 from consent import countries
 from consent.choices import PURPOSES, ObjectionMode, Purpose
@@ -23,6 +23,7 @@ from consent.models import Member
 from objections import uploads
 from objections.choices import Channel, Kind
 from objections.intake import LONGEST_STATEMENT, Filing
+from objections.letter_texts import closest
 from portal import words
 from portal.errors import InvalidInput
 
@@ -333,6 +334,7 @@ class ObjectionForm(forms.Form):
             email=said["email"],
             country=country,
             region=region,
+            language=closest(get_language()),
             statement=said["statement"],
             files=said["attachments"],
             sender=sender,

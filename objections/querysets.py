@@ -21,6 +21,11 @@ WAITING_FOR_THE_PERSON = Q(state=State.IDENTITY_CHECK) | Q(
     is_set_aside=False,
 )
 
+ADDRESS_PROVEN = (
+    Q(confirmed_at__isnull=False) | Q(identified_at__isnull=False) | ~Q(channel__in=UNPROVEN)
+)
+"""What `letters.is_address_proven` says, by the columns."""
+
 
 def paused() -> Q:
     """An identity request stops the clock: what `deadlines.is_paused_by_identity` says, by the columns.

@@ -14,21 +14,21 @@ from objections.choices import LetterState
 from objections.errors import ForbiddenMove, LetterNotSent
 from objections.models import Attachment, Letter, LetterText, Note, Requester, Ticket
 from objections.moves import locked
+from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
 from portal import ledger
 from portal.errors import InvalidInput, PortalError
+from portal.models import Entry
 
 logger = structlog.get_logger(__name__)
 
 RETENTION = "system:retention"
 
 
-def erase(
-    *, ticket: Ticket, actor: ledger.Actor, reason: str, was_kept_long_enough: bool = False
-) -> Ticket:
+def erase(*, ticket: Ticket, actor: ledger.Actor, reason: str) -> Ticket:
     """Erase the personal data of a closed ticket. Cannot be undone.
 
-    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless the words were
-    kept long enough: then nobody can be written to any more, and what was to be lifted stays.
+    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless none is owed:
+    what was closed as abuse.
     """
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
@@ -41,7 +41,7 @@ def erase(
             return row
         if row.is_open:
             raise ForbiddenMove(f"{row} is open: the person could not be answered any more.")
-        if row.answered_at is None and not was_kept_long_enough:
+        if row.answered_at is None and not row.is_closed_as_abuse:
             raise LetterNotSent(f"The outcome letter of {row} has not been sent.")
         _erase(row, opened.recorded_at)
     return row
@@ -73,30 +73,67 @@ def _remove(keys: list[str]) -> None:
 def erase_words_of_member(member: Member) -> None:
     """Part of a member's erasure (GDPR Art. 17), in its entry: also open tickets lose their words.
 
-    What they decided or still decide stays; the member is out for good anyway.
+    What they decided or still decide stays; the member is out for good anyway. Of tickets without a member those go
+    that an officer linked to one of theirs, and closed ones whose address is proven to be theirs. An open one that
+    shares only an address is left for an officer: whoever wrote it could not be answered any more.
     """
     at = ledger.current().recorded_at
     own = Ticket.objects.worked().filter(member=member)
-    # And what came from the same address without naming an account.
-    emails = Requester.objects.filter(ticket__in=own, ticket__is_authenticated=True).exclude(
-        email=""
-    )
-    of_nobody = Q(member=None, requester__email__in=emails.values("email"))
-    found = Ticket.objects.worked().filter(Q(pk__in=own.values("pk")) | of_nobody)
-    for ticket in list(found.filter(erased_at__isnull=True).order_by("pk")):
+    of_nobody = Ticket.objects.worked().filter(member=None)
+    numbers = {
+        *own.values_list("pk", flat=True),
+        *of_nobody.filter(reference__in=_linked_by_officers(own)).values_list("pk", flat=True),
+        *_closed_of_proven_address(own, of_nobody),
+    }
+    found = Ticket.objects.filter(pk__in=numbers, erased_at__isnull=True)
+    for ticket in list(found.order_by("pk")):
         _erase(locked(ticket), at)
 
 
+def _closed_of_proven_address(own: TicketQuerySet, of_nobody: TicketQuerySet) -> set[int]:
+    """Numbers of closed tickets from an address that is proven here and there."""
+    known = own.filter(Q(is_authenticated=True) | Q(identified_at__isnull=False))
+    emails = {
+        email
+        for email in known.filter(ADDRESS_PROVEN).values_list("requester__email", flat=True)
+        if email
+    }
+    closed = of_nobody.filter(ADDRESS_PROVEN, closed_at__isnull=False, requester__email__in=emails)
+    return set(closed.values_list("pk", flat=True))
+
+
+def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
+    """References of tickets that an officer said are the same person's as one of these.
+
+    Read from the entries: `linked_to` also joins what only came from the same address, which anybody can type.
+    """
+    heads = {linked_to or number for number, linked_to in tickets.values_list("pk", "linked_to")}
+    group = Ticket.objects.filter(Q(pk__in=heads) | Q(linked_to__in=heads))
+    links = Entry.objects.filter(
+        kind="objection.linked", subject__in=list(group.values_list("reference", flat=True))
+    )
+    # "OBJ-… and OBJ-… are one person's: …", as `services.link` writes it; the second is the subject.
+    pairs = [{one.subject, one.reason.partition(" ")[0]} for one in links]
+    found = set(tickets.values_list("reference", flat=True))
+    while more := [pair for pair in pairs if found & pair and pair - found]:
+        found = found.union(*more)
+    return found
+
+
 def erase_expired(now: dt.datetime | None = None) -> int:
-    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting."""
+    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting.
+
+    It counts from the answer: while one is owed, its words are needed. Closed as abuse, from the closing.
+    """
     before = (now or timezone.now()) - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
-    expired = Ticket.objects.closed().filter(closed_at__lt=before, erased_at__isnull=True)
+    # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
+    expired = Ticket.objects.closed().filter(
+        Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
+    )
     count = 0
     for ticket in expired.order_by("pk"):
         try:
-            erase(
-                ticket=ticket, actor=RETENTION, reason="kept long enough", was_kept_long_enough=True
-            )
+            erase(ticket=ticket, actor=RETENTION, reason="kept long enough")
             count += 1
         except PortalError as error:
             logger.error("words not erased", ticket=ticket.reference, error=error.code)

@@ -205,18 +205,17 @@ def match(
     with recorded("objection.matched", ticket, actor, reason=reason):
         row = locked(ticket, version)
         if row.member_id is not None:
-            raise NotAllowedHere(f"{row} belongs to a member already; that does not change.")
+            raise NotAllowedHere(
+                f"{row} belongs to a member already; that does not change. If it is the wrong one, key the objection"
+                " in once more with the right account and the same receipt: it restricts and finds incidents as"
+                " this one did."
+            )
         if members.is_test_account(account_ref):
             raise InvalidInput(
                 "That is one of the portal's own test accounts.", field="account_ref"
             )
-        row.member = consent.member_by_reference(account_ref)
-        row.linked_to = row.linked_to or intake.first_of_person(row.member, "", but=row)
-        row.save()
-        for objection in row.objections.all():
-            # Saving takes the ticket's member over.
-            objection.ticket = row
-            objection.save()
+        intake.give_member(row, consent.member_by_reference(account_ref))
+    row.refresh_from_db()
     return row, look_for_incidents(row)
 
 

@@ -52,7 +52,9 @@ _SET_ASIDE = "It was set aside: release it first, so that it may be answered."
 
 
 def _release(case: Case) -> str | None:
-    return "" if case.ticket.is_set_aside else None
+    if not (case.ticket.is_set_aside and case.ticket.is_open):
+        return None
+    return _WAITS if case.proposal else ""
 
 
 def _review(case: Case) -> str | None:
@@ -167,13 +169,14 @@ def _erase(case: Case) -> str | None:
         return None
     return (
         ""
-        if ticket.answered_at
+        if ticket.answered_at or ticket.is_closed_as_abuse
         else "The person has no answer yet: the outcome letter was not sent."
     )
 
 
 FORWARD: list[tuple[str, str, Rule]] = [
     ("release", "Release it", _release),
+    ("close_abuse", "Close as abuse", _release),
     ("review", "Review the proposal", _review),
     ("begin_review", "Begin the review", _begin_review),
     ("decide", "Decide", _decide),

@@ -1,20 +1,35 @@
 """Doors for Celery: the letters' rows are the queue, a message is only a hint."""
 
 from celery import shared_task
+from django.conf import settings
 from django.db import transaction
 
 from objections import digest, mailing, retention, services
 
-
-@shared_task
-def send_letters() -> None:
-    mailing.send_due()
+HINT_SECONDS = 10
+"""How long the letters of one message may keep a worker from a freeze."""
 
 
 @shared_task
-def daily() -> None:
+def send_letters(seconds: float = 60) -> None:
+    mailing.send_due(seconds=seconds)
+
+
+# Three tasks: what one of them meets keeps no other from its day.
+
+
+@shared_task
+def look_again_for_incidents() -> None:
     services.look_again_for_incidents()
+
+
+@shared_task
+def erase_expired() -> None:
     retention.erase_expired()
+
+
+@shared_task
+def sweep_files() -> None:
     retention.sweep_files()
 
 
@@ -25,4 +40,10 @@ def send_digests() -> None:
 
 def hint() -> None:
     """After the transaction, tell a worker that letters wait. Without a broker this costs a log line and a few seconds."""
-    transaction.on_commit(send_letters.delay, robust=True)
+    transaction.on_commit(_send_soon, robust=True)
+
+
+def _send_soon() -> None:
+    # Freezes wait in the same queue. A hint that was not taken by then is thrown away, so that a burst of filings is
+    # no burst of work: the clock's own message comes by.
+    send_letters.apply_async(kwargs={"seconds": HINT_SECONDS}, expires=settings.SWEEP_SECONDS)

@@ -69,6 +69,8 @@ def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
         found = f"{words}: in again as far as it goes by this ticket", ""
     elif ticket.member_id is None:
         found = f"{words}; {UNMATCHED}{' yet' if ticket.is_open else ''}", "warning"
+    elif ticket.is_closed_as_abuse:
+        found = "closed as abuse: stays out", "warning"
     elif outcome is None:
         found = effect.label, "warning"
     elif effect == Effect.UPHELD:
@@ -238,7 +240,11 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
 def _address_in_words(ticket: Ticket) -> str:
     if ticket.confirmed_at:
         return f"confirmed on {day_of(ticket.confirmed_at)}"
-    return "the person's" if letters.is_proven(ticket) else "not confirmed: it may be a stranger's"
+    if letters.is_address_proven(ticket):
+        return "the person's"
+    if ticket.is_authenticated:
+        return "typed by the member, not confirmed: letters to it do not repeat the name"
+    return "not confirmed: it may be a stranger's"
 
 
 def _verified_in_words(ticket: Ticket) -> str:

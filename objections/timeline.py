@@ -14,12 +14,15 @@ MOST = 200
 """Lines shown; what is older stands in the ticket's history."""
 
 IN_WORDS = {
+    "consent.decision": "The account it names became known",
+    "consent.decisions": "The account it names became known",
     "letter.cancelled": "Letter not sent any more",
     "letter.failed": "Letter could not be sent",
     "letter.repeated": "Letter sent once more",
     "letter.requeued": "Letter put back into the queue",
     "letter.sent": "Letter sent",
     "member.erased": "The member's data was erased",
+    "members.imported": "The account it names became known",
     "objection.address_confirmed": "Address confirmed by an officer",
     "objection.address_corrected": "Address corrected",
     "objection.approved": "Outcome approved by a second person",

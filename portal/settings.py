@@ -18,13 +18,14 @@
 | CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
 | PUBLIC_URL | http://127.0.0.1:8000 in development | where members reach the portal: the links in letters |
 | MEMBER_PAGES | true | serve the setting page and the objection form; false for companies that only use the API |
+| MEMBER_LANGUAGES | none | what member pages may be shown in beside English, comma separated: `de,fr`, by what the browser asks for; a translation is `locale/de/LC_MESSAGES/django.mo` |
 | MEMBER_LINK_MINUTES | 10 | how long a link to the setting page can be opened |
 | EMAIL_URL | files in the data directory in development | `smtp+tls://user:password@host:port`; letters leave by it |
 | CONTROLLER_NAME, CONTROLLER_CONTACT | an example in development | who answers objections, and the address people write to |
 | CONTROLLER_TIME_ZONE | Europe/Dublin | where the establishment that answers is: its day is the day of receipt |
 | IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
 | CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
-| OBJECTION_RETENTION_DAYS | 1095 | after so many days the personal data of a closed ticket is erased |
+| OBJECTION_RETENTION_DAYS | 1095 | so many days after its answer the personal data of a ticket is erased |
 | LEDGER_NAME | the host of PUBLIC_URL with `/ledger` | under which name checkpoints are signed; choose it once |
 | CHECKPOINT_KEY_FILE | keys/checkpoint.key in the data directory | the signing keys; keep it outside the database and its backups |
 | CHECKPOINT_DIR | checkpoints in the data directory | where signed checkpoints are put for others: a mounted bucket; empty for nowhere |
@@ -168,6 +169,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = True
+# Only member pages are shown in another language than the first, see `consent.pages.member_page`.
+LANGUAGES = [(code, code) for code in [LANGUAGE_CODE, *env.list("MEMBER_LANGUAGES", default=[])]]
+LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Members, decisions -------------------------------------------------------------------------
@@ -231,7 +235,12 @@ CELERY_TIMEZONE = "UTC"
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "training_runs.tasks.sweep", "schedule": SWEEP_SECONDS},
-    "letters": {"task": "objections.tasks.send_letters", "schedule": SWEEP_SECONDS},
+    "letters": {
+        "task": "objections.tasks.send_letters",
+        "schedule": SWEEP_SECONDS,
+        # While one of them is at it, no queue of others grows before the freezes.
+        "options": {"expires": SWEEP_SECONDS},
+    },
     "checkpoints": {"task": "portal.tasks.sign_checkpoint", "schedule": CHECKPOINT_SECONDS},
     "checkpoints by mail": {
         "task": "portal.tasks.mail_checkpoint",
@@ -242,7 +251,15 @@ CELERY_BEAT_SCHEDULE = {
         "task": "auditing.tasks.check_tonight",
         "schedule": crontab(hour="2", minute="10"),
     },
-    "daily": {"task": "objections.tasks.daily", "schedule": crontab(hour="5", minute="30")},
+    "incidents": {
+        "task": "objections.tasks.look_again_for_incidents",
+        "schedule": crontab(hour="5", minute="30"),
+    },
+    "erasure": {
+        "task": "objections.tasks.erase_expired",
+        "schedule": crontab(hour="5", minute="35"),
+    },
+    "files": {"task": "objections.tasks.sweep_files", "schedule": crontab(hour="5", minute="40")},
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
     "digests": {
         "task": "objections.tasks.send_digests",

@@ -97,6 +97,28 @@ def test_what_a_flood_set_aside_is_released_and_answered(client: Client) -> None
     assert (ticket.is_set_aside, ticket.letters.count()) == (False, 1)
 
 
+def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_letter(
+    client: Client, second_officer: User, client_of: Any
+) -> None:
+    factories.add_member("acc-0")
+    ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
+    colleague = client_of(second_officer)
+
+    post(client, "close_abuse", ticket, evidence="the same words a hundred times")
+    own = client.get(url("review", ticket))
+    page = colleague.get(url("review", ticket))
+    post(colleague, "review", ticket, verdict="approved", reason="the same network")
+    closed = shown(client.get(change(ticket)))
+
+    assert "You proposed it yourself" in shown(own)
+    assert page.context["letters"] == []
+    assert "closed as abuse, and nobody is written to" in shown(page)
+    assert "the same words a hundred times" in shown(page)
+    assert (ticket.is_closed_as_abuse, ticket.letters.count()) == (True, 0)
+    assert "closed as abuse: no letter" in closed
+    assert "closed as abuse: stays out" in closed
+
+
 # --- Who it is ----------------------------------------------------------------------------------
 
 
@@ -152,6 +174,8 @@ def test_matching_nobody_says_so(client: Client) -> None:
     response = post(client, "match", ticket, account_ref="nobody", reason="a guess")
 
     assert "No member has this account_ref." in shown(response)
+    reads = AccessRecord.objects.filter(subject="member:unknown")
+    assert [(read.kind, read.purpose) for read in reads] == [("member.read", ticket.reference)]
 
 
 def test_two_tickets_of_one_person_are_linked(client: Client) -> None:
@@ -237,6 +261,39 @@ def test_a_receipt_is_read_in_the_zone_of_who_answers(client: Client) -> None:
     post(client, "correct_receipt", ticket, received_at="2026-07-01T00:30", reason="the postmark")
 
     assert ticket.received_at == dt.datetime(2026, 6, 30, 23, 30, tzinfo=dt.UTC)
+
+
+def test_an_hour_that_autumn_has_twice_is_the_first_of_the_two(client: Client) -> None:
+    ticket = factories.objection(received_at=dt.datetime(2026, 7, 5, 12, tzinfo=dt.UTC))
+
+    post(client, "correct_receipt", ticket, received_at="2025-10-26T01:30", reason="the postmark")
+
+    # 01:30 in summer time; in winter time it would be the same hour in UTC.
+    assert ticket.received_at == dt.datetime(2025, 10, 26, 0, 30, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("received_at", "sentence"),
+    [
+        ("0026-03-01T10:00", "Before 2018-05-25."),
+        ("0001-01-01T00:00", "Before 2018-05-25."),
+        ("9999-12-31T23:59", "In the future."),
+    ],
+)
+def test_a_receipt_that_cannot_be_is_refused_in_its_preview_too(
+    client: Client, received_at: str, sentence: str
+) -> None:
+    factories.add_member("acc-0")
+    ticket = factories.objection("acc-0")
+    said = {"received_at": received_at, "reason": "the postmark"}
+
+    previewed = post(client, "correct_receipt", ticket, preview="1", **said)
+    refused = post(client, "correct_receipt", ticket, **said)
+
+    assert [page.status_code for page in (previewed, refused)] == [200, 200]
+    assert sentence in shown(previewed)
+    assert sentence in shown(refused)
+    assert "the postmark" in previewed.text
 
 
 def test_a_later_receipt_is_refused_and_what_was_typed_stays(client: Client) -> None:
@@ -1009,7 +1066,7 @@ ACTS = [
     "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
     "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
     "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
-    "review", "note", "attach", "erase",
+    "close_abuse", "review", "note", "attach", "erase",
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import mail
@@ -10,11 +11,15 @@ from django.core.mail.backends.locmem import EmailBackend
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.urls import reverse
+from django.utils import timezone
 
-from objections import closing, digest
+from objections import closing, digest, services
 from objections.choices import LetterState
-from objections.models import Digest, Ticket
+from objections.clocks import clock_of
+from objections.letter_texts import date_in_words
+from objections.models import Digest, Incident, Ticket
 from objections.moves import day_of
+from objections.moves import today as this_day
 from portal import ledger
 from tools import factories
 
@@ -141,9 +146,98 @@ def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
     team = {"letters that could not be sent": 1, "unassigned in the team": 2}
     hers = {"waiting for a second person": 1, **team}
     assert early == {"due in the next 7 days": 1, **hers}
-    assert late == {"overdue": 1, **hers}
+    assert late == {"overdue": 1, "overdue and nobody's": 2, **hers}
     # His own proposal waits for somebody else.
     assert his == team
+
+
+def test_what_nobody_works_any_more_is_overdue_for_everybody(ticket, olga, otto):
+    day = ticket.due_on + dt.timedelta(days=1)
+    before = sections(otto, day)
+    olga.is_active = False
+    olga.save()
+
+    after = sections(otto, day)
+
+    assert (before, after) == ({}, {"overdue and nobody's": 1})
+
+
+def test_a_weekend_is_disturbed_by_what_nobody_works_any_more(ticket, olga, otto):
+    saturday = ticket.due_on + dt.timedelta(days=12 - ticket.due_on.weekday())
+    olga.is_active = False
+    olga.save()
+
+    assert (saturday.weekday(), digest.send_all(saturday)) == (5, 1)
+
+
+def test_a_letter_that_nobody_posts_is_missed(olga):
+    with time_machine.travel(timezone.now() - dt.timedelta(days=4)):
+        factories.objection(channel="paper", email="", postal_address="Here")
+    factories.objection(channel="paper", email="", postal_address="There")
+
+    found = sections(olga, this_day())
+
+    assert found["letters that have waited for the post for more than 3 days"] == 1
+
+
+def test_an_incident_is_new_until_an_officer_heard_of_it(ticket, olga, otto):
+    day = on_a_weekday(ticket)
+    Digest.objects.create(
+        officer=otto, day=day - dt.timedelta(days=1), sent_at=timezone.now() - dt.timedelta(days=1)
+    )
+    with ledger.entry("test.incident", actor="test"):
+        Incident(
+            ticket=ticket,
+            run="TR-2026-000001",
+            purpose="safety",
+            received_at=timezone.now(),
+            frozen_at=timezone.now(),
+        ).save()
+
+    heard = [sections(officer, day).get("new incidents") for officer in (olga, otto)]
+    Digest.objects.filter(officer=otto).update(sent_at=timezone.now())
+
+    assert heard == [1, 1]
+    assert "new incidents" not in sections(otto, day)
+
+
+@pytest.mark.parametrize(("days", "is_said"), [(8, False), (7, True), (0, True), (-1, False)])
+def test_the_strictest_reading_of_british_law_is_announced_to_everybody(olga, days, is_said):
+    # The alarm is a day before the month is over: 4 May.
+    with time_machine.travel(dt.datetime(2026, 4, 6, 12, tzinfo=dt.UTC), tick=False):
+        ticket = factories.objection(country="GB", channel="email")
+    alarm = clock_of(ticket).alarm
+    title = "to be answered in the next 7 days by the strictest reading"
+
+    found = sections(olga, alarm - dt.timedelta(days=days))
+
+    assert alarm < ticket.due_on
+    assert found.get(title) == (1 if is_said else None)
+
+
+def test_the_day_of_a_refusal_is_announced_where_it_is_not_the_day_of_the_answer(ticket, olga):
+    services.extend(
+        ticket=ticket, ground="number", explanation="x", version=ticket.version, actor=olga
+    )
+    factories.send_letters(ticket)
+    ticket.refresh_from_db()
+    assert ticket.refuse_by < ticket.due_on
+
+    title = "to be refused in the next 7 days, if at all"
+    days = [ticket.refuse_by + dt.timedelta(days=days) for days in (-8, -7, 0, 1)]
+    found = [sections(olga, day).get(title) for day in days]
+
+    assert found == [None, 1, 1, None]
+
+
+def test_a_digest_names_the_day_that_comes_first(olga):
+    with time_machine.travel(dt.datetime(2026, 4, 6, 12, tzinfo=dt.UTC), tick=False):
+        ticket = factories.objection(country="GB", channel="email")
+    alarm = clock_of(ticket).alarm
+
+    digest.send_all(alarm)
+
+    assert f"{ticket}, by the strictest reading {date_in_words(alarm)}" in mail.outbox[-1].body
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,58 @@ def test_a_letter_that_is_not_sent_is_late_once_its_day_has_passed(officer, day,
     assert rows(table)["All"] == [1, 0, late, unsent, 0.0 if late else None, None]
 
 
+def test_a_duplicate_is_no_refusal(officer, second_officer):
+    factories.add_member("acc-0")
+    with at("2026-05-04"):
+        factories.objection("acc-0", purposes=["safety"])
+        ticket = factories.objection("acc-0", purposes=["safety"])
+        ticket = factories.reviewed(ticket, officer)
+        proposal = closing.decide(
+            ticket=ticket,
+            outcomes={"safety": Outcome.DUPLICATE},
+            version=ticket.version,
+            actor=officer,
+        )
+        factories.send_letters(factories.approve(proposal, second_officer))
+
+    found = rows(figures.answered(PERIOD, dt.date(2026, 5, 10)))
+
+    assert found == {
+        "closed as a duplicate": [1, 1, 0, 0, 100.0, 0.0],
+        "All": [1, 1, 0, 0, 100.0, 0.0],
+    }
+
+
+def test_who_still_waits_beyond_the_day_was_not_answered_in_time(officer):
+    answered(received("2026-05-05"), "2026-05-20", officer)
+    received("2026-05-05")
+    received("2026-06-20")
+    # Its day was before the period.
+    received("2025-10-05")
+
+    found = rows(figures.answered(PERIOD, TODAY))
+
+    assert found == {
+        "upheld": [1, 1, 0, 0, 100.0, 15.0],
+        "still open": [0, 0, 1, 0, 0.0, None],
+        "All": [1, 1, 1, 0, 50.0, 15.0],
+    }
+
+
+def test_no_letter_is_owed_to_what_is_closed_as_abuse(officer, second_officer):
+    with at("2026-05-04"):
+        ticket = factories.objection(looks_automatic=True)
+        proposal = closing.propose_abuse(ticket=ticket, evidence="x", version=1, actor=officer)
+        factories.approve(proposal, second_officer)
+
+    found = rows(figures.answered(PERIOD, TODAY))
+
+    assert found == {
+        "closed as abuse": [1, 0, 0, 0, None, None],
+        "All": [1, 0, 0, 0, None, None],
+    }
+
+
 def test_countries_and_purposes_are_counted_by_what_is_still_open(officer):
     both = ["generative-ai", "safety"]
     answered(received("2026-05-05", country="SE", purposes=both), "2026-05-20", officer)
@@ -240,7 +292,7 @@ def test_the_page_asks_as_much_about_many_tickets_as_about_few(page):
         page()
 
     assert len(many) == len(few)
-    assert sum("objections_" in query["sql"] for query in many) == 6
+    assert sum("objections_" in query["sql"] for query in many) == 7
 
 
 def test_the_graph_is_an_image_with_words_and_without_inline_style(page):

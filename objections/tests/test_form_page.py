@@ -12,14 +12,16 @@ from django.core import mail, signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client, RequestFactory
-from django.utils import timezone
+from django.urls import reverse
+from django.utils import timezone, translation
 
 from consent import countries, member_links
 from consent.choices import Purpose
 from consent.models import Member
-from objections import page_forms, pages
+from objections import letter_texts, page_forms, pages
 from objections.choices import Channel, Kind, LetterKind
 from objections.models import Attachment, Letter, Objection, Requester, Ticket
+from objections.page_forms import ObjectionForm
 from portal.models import Entry
 from tools import factories
 
@@ -444,6 +446,49 @@ def test_behind_a_unix_socket_nobody_is_taken_for_everybody(client):
         client.post(FORM, typed(email=f"person-{number}@example.org"), REMOTE_ADDR="")
 
     assert not Ticket.objects.filter(is_set_aside=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("offered", "asked", "page", "letters"),
+    [
+        (["de"], "de-AT, en;q=0.5", "de", "en"),
+        (["de"], "fr", "en-gb", "en"),
+        ([], "de", "en-gb", "en"),
+    ],
+)
+def test_the_form_is_in_the_language_asked_for_and_letters_in_one_they_have(
+    offered, asked, page, letters, client, settings
+):
+    settings.LANGUAGES = [*settings.LANGUAGES, *((code, code) for code in offered)]
+
+    shown = client.get(FORM, headers={"Accept-Language": asked})
+    client.post(FORM, typed(), headers={"Accept-Language": asked})
+
+    assert f'<html lang="{page}">' in shown.text
+    assert Requester.objects.get().language == letters
+    assert Letter.objects.get().language == letters
+
+
+def test_letters_are_in_the_language_of_the_form_once_they_have_it(client, settings, monkeypatch):
+    settings.LANGUAGES = [*settings.LANGUAGES, ("de", "de")]
+    monkeypatch.setattr(letter_texts, "LANGUAGES", ("en", "de"))
+    said = ObjectionForm({**typed(), "purposes": ["safety"]})
+
+    with translation.override("de"):
+        assert said.is_valid()
+        filing = said.filing(form_id="", sender="", looks_automatic=False)
+
+    assert filing.language == "de"
+
+
+def test_the_admin_stays_english_whatever_a_browser_asks_for(officer, client_of, settings):
+    settings.LANGUAGES = [*settings.LANGUAGES, ("de", "de")]
+    client = client_of(officer)
+
+    client.get(FORM, headers={"Accept-Language": "de"})
+    page = client.get(reverse("admin:index"), headers={"Accept-Language": "de"})
+
+    assert '<html lang="en-gb"' in page.text
 
 
 def test_a_burst_is_taken_without_loss(client):

@@ -5,8 +5,11 @@ import datetime as dt
 import pytest
 import time_machine
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from consent import importing
 from consent import services as consent
 from consent.models import Member
 from objections import intake, services, tasks, uploads
@@ -16,6 +19,7 @@ from objections.intake import Filing
 from objections.models import Attachment, Incident, Letter, Objection, Requester, Ticket
 from portal.errors import InvalidInput
 from portal.models import Entry
+from portal.verification import verify_ledger
 from tools import factories
 from training_runs import archives
 from training_runs import services as runs
@@ -72,14 +76,27 @@ def test_files_are_kept_with_the_ticket_and_swept_when_it_is_not_taken():
     upload = uploads.check("proof.txt", b"text")
 
     ticket = file(files=[upload], source_id="form-1")
-    file(files=[upload], source_id="form-1")
+    uploads.store(upload)
 
     kept = Attachment.objects.get(ticket=ticket)
     assert uploads.open_file(kept.key).read() == b"text"
     with time_machine.travel(timezone.now() + dt.timedelta(days=2)):
-        tasks.daily()
-    stored = [path for path in settings.ATTACHMENT_DIR.rglob("*") if path.is_file()]
-    assert [path.name for path in stored] == [kept.key]
+        tasks.sweep_files()
+    assert stored_files() == [kept.key]
+
+
+def stored_files() -> list[str]:
+    return [path.name for path in settings.ATTACHMENT_DIR.rglob("*") if path.is_file()]
+
+
+@pytest.mark.django_db
+def test_the_files_of_a_replay_are_not_kept_twice():
+    upload = uploads.check("proof.txt", b"text")
+    file(files=[upload], source_id="form-1")
+
+    file(files=[upload], source_id="form-1")
+
+    assert stored_files() == [Attachment.objects.get().key]
 
 
 @pytest.mark.django_db
@@ -183,13 +200,74 @@ def test_what_comes_in_floods_is_set_aside_restricts_and_is_not_written_to(same,
 
 
 @pytest.mark.django_db
-def test_members_and_staff_are_no_flood():
-    factories.add_members(1)
-    member = Member.objects.get()
-
-    several = [file(member=member) for _ in range(7)] + [file(channel="paper") for _ in range(7)]
+def test_what_staff_key_in_is_no_flood():
+    several = [file(channel=channel) for channel in ("paper", "email") for _ in range(7)]
 
     assert not any(ticket.is_set_aside for ticket in several)
+
+
+@pytest.mark.parametrize("channel", ["form", "product"])
+@pytest.mark.django_db
+def test_a_member_has_nobody_written_to_without_limit(channel, settings):
+    factories.add_members(2)
+    member, other = Member.objects.order_by("pk")
+
+    to_others = [
+        file(channel=channel, member=member, email=f"p{i}@example.org")
+        for i in range(settings.FLOOD_PER_ADDRESS + 2)
+    ]
+    to_one = [
+        file(channel=channel, member=other if i % 2 else None, email="one@example.org")
+        for i in range(settings.FLOOD_PER_ADDRESS + 1)
+    ]
+
+    assert [ticket.is_set_aside for ticket in to_others] == [False] * 5 + [True] * 2
+    assert [ticket.letters.count() for ticket in to_others] == [1] * 5 + [0] * 2
+    assert [ticket.is_set_aside for ticket in to_one] == [False] * 5 + [True]
+    assert {ticket.is_authenticated for ticket in to_others} == {True}
+    assert Objection.objects.restricting("safety").filter(member=member).count() == 7
+
+
+@pytest.mark.django_db
+def test_a_member_is_no_flood_because_others_name_the_account_or_share_the_network(settings):
+    settings.FLOOD_PER_NETWORK = settings.FLOOD_PER_ADDRESS
+    factories.add_members(1)
+    for i in range(6):
+        file(channel="form", account_ref="acc-0", email=f"p{i}@example.org", sender="192.0.2.1")
+
+    ticket = file(channel="form", member=Member.objects.get(), sender="192.0.2.1")
+
+    assert ticket.is_set_aside is False
+
+
+@pytest.mark.django_db
+def test_a_form_that_a_program_filled_in_is_set_aside_whoever_is_logged_in():
+    factories.add_members(1)
+
+    ticket = file(channel="form", member=Member.objects.get(), looks_automatic=True)
+
+    assert (ticket.is_set_aside, ticket.letters.count()) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "is_greeted"),
+    [
+        ({"channel": "form"}, False),
+        ({"channel": "product"}, False),
+        ({"channel": "paper"}, True),
+        ({"channel": "email"}, True),
+    ],
+)
+@pytest.mark.django_db
+def test_a_member_is_greeted_by_name_only_where_the_address_is_known_to_be_theirs(
+    facts, is_greeted
+):
+    factories.add_members(1)
+
+    ticket = file(member=Member.objects.get(), name="Claim your prize", **facts)
+
+    letter = ticket.letters.select_related("text").get(kind="acknowledgement")
+    assert ("Claim your prize" in letter.text.body) is is_greeted
 
 
 @pytest.mark.django_db
@@ -228,6 +306,109 @@ def test_a_ticket_that_named_no_account_is_matched_to_one_and_keeps_it_out(offic
         services.match(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
+
+
+@pytest.mark.parametrize("order", [("named", "other"), ("other", "named")])
+@pytest.mark.django_db
+def test_a_match_leaves_every_ticket_linked_to_a_first_one_and_none_to_itself(officer, order):
+    factories.add_members(1)
+    filed = {}
+    for name in order:
+        facts = {"account_ref": "acc-0"} if name == "named" else {}
+        filed[name] = file(email=f"{name}@example.org", **facts)
+    head, child = filed["other"], file(email="other@example.org")
+
+    for ticket in (child, head):
+        ticket.refresh_from_db()
+        services.match(
+            ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
+        )
+
+    first, *others = Ticket.objects.order_by("pk")
+    assert first.linked_to is None
+    assert [ticket.linked_to for ticket in others] == [first, first]
+
+
+@pytest.mark.django_db
+def test_a_match_of_the_first_ticket_of_a_person_links_it_to_nothing(officer):
+    factories.add_members(1)
+    first = file(email="one@example.org")
+    second = file(email="one@example.org", account_ref="acc-0")
+
+    services.match(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
+
+    second.refresh_from_db()
+    assert (Ticket.objects.get(pk=first.pk).linked_to, second.linked_to) == (None, first)
+
+
+# --- Accounts that are not known yet ------------------------------------------------------------
+
+
+def import_file(tmp_path, *account_refs: str) -> None:
+    lines = [f"{ref},US,1990-05-17,open" for ref in account_refs]
+    path = tmp_path / "members.csv"
+    path.write_text("\n".join(["account_ref,country,birth_date,status", *lines]))
+    importing.import_members(path=path, actor="test")
+
+
+def out_of(purpose: str) -> list[str]:
+    named = Objection.objects.exclude(effect=Effect.LIFTED).filter(
+        purpose=purpose, ticket__state__isnull=False, member__isnull=False
+    )
+    return sorted(named.values_list("member__reference__account_ref", flat=True))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_objected_before_we_knew_the_account_is_in_no_run(
+    officer, second_officer, engineer, tmp_path
+):
+    factories.open_world(officer, second_officer)
+    open_one = file(account_ref="new-1")
+    again = file(account_ref="new-1", email="again@example.org")
+    upheld = factories.uphold(file(account_ref="new-2", email="two@example.org"), officer)
+    file(account_ref="never", email="three@example.org")
+
+    import_file(tmp_path, "new-1", "new-2", "new-3")
+    manifest = factories.freeze(engineer, purpose="safety")
+
+    assert out_of("safety") == ["new-1", "new-1", "new-2"]
+    assert manifest.included == 1
+    again.refresh_from_db()
+    assert again.linked_to == open_one
+    entry = Entry.objects.get(kind="members.imported")
+    touched = {ticket.history.order_by("pk").last().entry_id for ticket in (open_one, upheld)}
+    assert touched == {entry.sequence}
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db
+def test_who_objected_before_we_heard_of_a_decision_is_out_too(product):
+    file(account_ref="new-1")
+
+    factories.decide("new-1", "allow", actor=product)
+
+    assert out_of("safety") == ["new-1"]
+
+
+@pytest.mark.django_db
+def test_a_test_account_belongs_to_nobody_who_names_it():
+    ticket = file(account_ref="canary:minor")
+
+    factories.add_member("canary:minor")
+
+    ticket.refresh_from_db()
+    assert ticket.member is None
+
+
+@pytest.mark.django_db
+def test_new_members_cost_one_question_while_no_ticket_waits_for_them():
+    file(email="a@example.org")
+    factories.add_members(2, prefix="known")
+    file(account_ref="known-0")
+    with CaptureQueriesContext(connection) as asked:
+        factories.add_members(3)
+
+    assert len([query for query in asked if "objections_" in query["sql"]]) == 1
 
 
 # --- Incidents ----------------------------------------------------------------------------------
@@ -274,8 +455,8 @@ def test_a_run_that_was_being_frozen_meanwhile_is_found_later(frozen, engineer, 
     ticket = Ticket.objects.get(member__reference__account_ref="acc-0")
     assert (ticket.reference, run.reference) not in incidents()
 
-    tasks.daily()
-    tasks.daily()
+    tasks.look_again_for_incidents()
+    tasks.look_again_for_incidents()
 
     found = [row for row in incidents() if row[1] == run.reference]
     assert found == [(ticket.reference, run.reference)]
@@ -353,7 +534,7 @@ def test_no_restriction_depends_on_old_archives(frozen, officer):
     assert incidents() == []
     # Mended, the run is found by the daily look.
     archive.write_bytes(damaged)
-    tasks.daily()
+    tasks.look_again_for_incidents()
     assert incidents() == [(ticket.reference, frozen.run.reference)]
 
 

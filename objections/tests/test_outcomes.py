@@ -9,7 +9,7 @@ from django.core import mail
 
 from consent import services as consent
 from consent.choices import Purpose
-from objections import closing, services, tasks
+from objections import closing, intake, services, tasks
 from objections.choices import FINAL_STATES, NEXT_STATES, Effect, Outcome, State
 from objections.errors import (
     AlreadyProposed,
@@ -22,6 +22,7 @@ from objections.errors import (
     WordsErased,
 )
 from objections.models import Letter, Objection, Proposal, Ticket
+from objections.moves import move
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.models import Entry
 from tools import factories
@@ -46,6 +47,74 @@ def decide(ticket, officer, outcomes, **words):
     return closing.decide(
         ticket=ticket, outcomes=outcomes, version=ticket.version, actor=officer, **words
     )
+
+
+# --- Closed as abuse ----------------------------------------------------------------------------
+
+
+def close_as_abuse(ticket, officer, second_officer):
+    ticket.refresh_from_db()
+    proposal = closing.propose_abuse(
+        ticket=ticket, evidence="A program's words.", version=ticket.version, actor=officer
+    )
+    return factories.approve(proposal, second_officer)
+
+
+@pytest.mark.parametrize("is_reviewed", [False, True])
+def test_what_is_closed_as_abuse_is_written_to_nobody_and_lets_nobody_in(
+    is_reviewed, member, officer, second_officer
+):
+    ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
+    if is_reviewed:
+        factories.reviewed(ticket, officer)
+
+    closed = close_as_abuse(ticket, officer, second_officer)
+    factories.send_letters(ticket)
+
+    assert (closed.state, closed.is_closed_as_abuse) == (State.CLOSED_UNIDENTIFIED, True)
+    assert list(ticket.objections.values_list("outcome", "effect")) == [
+        ("unidentified", "restricting")
+    ]
+    assert {o.member_id for o in Objection.objects.restricting(AI)} == {member}
+    assert (Letter.objects.count(), mail.outbox) == (0, [])
+
+
+def test_closing_as_abuse_takes_two_people_and_what_was_set_aside(member, officer, second_officer):
+    aside = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
+    genuine = factories.objection("acc-1", is_vouched=False)
+
+    with pytest.raises(NotAllowedHere, match="gets an answer"):
+        close_as_abuse(genuine, officer, second_officer)
+    with pytest.raises(NeedsSecondPerson):
+        close_as_abuse(aside, officer, officer)
+    with pytest.raises(AlreadyProposed):
+        intake.release(ticket=aside, actor=second_officer)
+    with pytest.raises(AlreadyProposed):
+        close_as_abuse(aside, second_officer, officer)
+
+    assert {one.state for one in Ticket.objects.all()} == {State.RECEIVED}
+    assert Letter.objects.exclude(ticket=genuine).count() == 0
+
+
+def test_what_was_closed_as_abuse_is_neither_released_nor_closed_again(
+    member, officer, second_officer
+):
+    ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
+    close_as_abuse(ticket, officer, second_officer)
+
+    with pytest.raises(ForbiddenMove, match="closed as abuse"):
+        intake.release(ticket=ticket, actor=officer)
+    with pytest.raises(ForbiddenMove, match="not reopened"):
+        close_as_abuse(ticket, officer, second_officer)
+
+    assert Letter.objects.count() == 0
+
+
+def test_a_ticket_that_is_not_set_aside_has_no_way_to_be_closed_without_a_letter():
+    ticket = factories.objection()
+
+    with pytest.raises(ForbiddenMove):
+        move(ticket, State.CLOSED_UNIDENTIFIED)
 
 
 # --- Upheld -------------------------------------------------------------------------------------
@@ -221,7 +290,8 @@ def test_years_of_silence_lift_nothing(state, member, officer):
         factories.send_letters(ticket)
 
     with time_machine.travel(dt.datetime(2036, 3, 2, 12, tzinfo=dt.UTC), tick=False):
-        tasks.daily()
+        tasks.look_again_for_incidents()
+        tasks.erase_expired()
         tasks.send_letters()
 
     ticket.refresh_from_db()

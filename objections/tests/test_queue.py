@@ -574,6 +574,44 @@ def test_agreeing_does_it_for_each(
     ]
 
 
+def test_a_flood_is_closed_as_abuse_in_one_go_by_two_people(
+    officer: User, second_officer: User, client_of: Any
+) -> None:
+    rows = [factories.objection(looks_automatic=True) for _ in range(3)]
+    genuine = factories.objection()
+    first, second = client_of(officer), client_of(second_officer)
+
+    page = choose(first, "close_abuse", *rows, genuine)
+    agree(first, "close-abuse", page, evidence="one program")
+    own = choose(first, "approve_abuse", *rows)
+    again = choose(second, "approve_abuse", *rows, genuine)
+    agree(second, "approve-abuse", again, reason="looked at ten of them")
+
+    assert [shown["why_not"] for shown in page.context["refused"]] == ["It is not set aside."]
+    assert {shown["why_not"] for shown in own.context["refused"]} == {"You proposed it yourself."}
+    assert [shown["ticket"] for shown in again.context["refused"]] == [genuine]
+    closed = Ticket.objects.closed()
+    assert set(closed) == set(rows)
+    assert not Letter.objects.filter(ticket__in=rows).exists()
+    assert {row.objections.get().effect for row in closed} == {"restricting"}
+
+
+def test_an_outcome_with_a_letter_is_not_approved_unread(
+    officer: User, second_officer: User, client_of: Any
+) -> None:
+    row = factories.reviewed(factories.objection(), officer)
+    closing.propose_withdrawal(ticket=row, evidence="x", version=row.version or 0, actor=officer)
+    client = client_of(second_officer)
+    row.refresh_from_db()
+
+    answer = client.post(
+        f"{QUEUE}bulk/approve-abuse/", {"tickets": f"{row.pk}:{row.version}", "reason": "x"}
+    )
+
+    assert "Nobody proposed to close it as abuse." in answer.text
+    assert Ticket.objects.get().is_open
+
+
 def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
@@ -770,6 +808,22 @@ def test_the_file_holds_the_list_as_it_is_filtered_and_nobody(
     ]
     assert [read.kind for read in AccessRecord.objects.all()] == ["ticket.exported"]
     assert answer["Content-Disposition"] == 'attachment; filename="objections.csv"'
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"nonsense": "1"}, {"assignee__id__exact": "olga"}],
+    ids=["a filter that is none", "a number that is none"],
+)
+def test_a_file_of_a_list_that_cannot_be_is_refused_and_no_read_is_recorded(
+    query: dict[str, Any], officer: User, client_of: Any
+) -> None:
+    factories.objection()
+
+    answer = client_of(officer).get(f"{QUEUE}export/", query)
+
+    assert answer.status_code == 400
+    assert not AccessRecord.objects.exists()
 
 
 # --- The start page -----------------------------------------------------------------------------

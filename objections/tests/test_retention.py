@@ -9,9 +9,10 @@ from django.db import connection
 from django.utils import timezone
 
 from consent import services as consent
-from objections import retention, services, tasks, uploads
+from objections import closing, intake, retention, services, tasks, uploads
 from objections.errors import ForbiddenMove, LetterNotSent
 from objections.models import Attachment, LetterText, Note, Requester, Ticket
+from objections.moves import today
 from portal.errors import InvalidInput
 from portal.verification import verify_ledger
 from tools import factories
@@ -77,6 +78,98 @@ def test_a_members_erasure_takes_the_words_of_all_their_tickets(closed, officer)
     assert verify_ledger().problems == []
 
 
+def link(ticket: Ticket, other: Ticket, officer) -> None:
+    ticket.refresh_from_db()
+    services.link(
+        ticket=ticket, other=other, reason="They said so.", version=ticket.version, actor=officer
+    )
+
+
+def still_have_words(*tickets: Ticket) -> list[bool]:
+    return [Requester.objects.filter(ticket=ticket).exists() for ticket in tickets]
+
+
+@pytest.mark.django_db
+def test_who_erases_an_account_erases_no_open_ticket_of_an_address_they_typed(officer):
+    factories.add_members(1)
+    victims = factories.objection(email="victim@example.org", name="Victim")
+    intake.confirm(link_in(victims))
+    own = factories.objection("acc-0", email="victim@example.org")
+    on_paper = factories.objection("acc-0", email="victim@example.org", channel="paper")
+
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    assert own.linked_to == victims
+    assert still_have_words(victims, own, on_paper) == [True, False, False]
+
+
+def link_in(ticket: Ticket) -> str:
+    body = ticket.letters.select_related("text").get(kind="confirmation").text.body
+    (link,) = [word for word in body.split() if word.startswith(settings.PUBLIC_URL)]
+    return link.rstrip("/").rpartition("/")[2]
+
+
+@pytest.mark.parametrize(
+    ("own_channel", "other_channel", "is_kept"),
+    [
+        ("paper", "email", False),
+        # What a member typed proves no address, nor does what a stranger typed.
+        ("product", "email", True),
+        ("paper", "form", True),
+    ],
+)
+@pytest.mark.django_db
+def test_a_closed_ticket_goes_where_the_address_is_proven_on_both_sides(
+    officer, own_channel, other_channel, is_kept
+):
+    factories.add_members(1)
+    address = "petra@example.org"
+    factories.objection("acc-0", email=address, channel=own_channel)
+    closed = factories.uphold(factories.objection(email=address, channel=other_channel), officer)
+    still_open = factories.objection(email=address, channel=other_channel)
+
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    assert still_have_words(closed, still_open) == [is_kept, True]
+
+
+@pytest.mark.django_db
+def test_identity_that_was_answered_counts_like_a_login(officer):
+    factories.add_members(1)
+    own = factories.objection("acc-0", is_vouched=False, email="petra@example.org")
+    services.ask_identity(ticket=own, doubt="d", question="q", version=1, actor=officer)
+    factories.send_letters(own)
+    own.refresh_from_db()
+    services.record_identity(
+        ticket=own, answered_on=today(), how="h", version=own.version, actor=officer
+    )
+    closed = factories.objection(email="petra@example.org", channel="email")
+    factories.uphold(closed, officer)
+
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    assert still_have_words(own, closed) == [False, False]
+
+
+@pytest.mark.django_db
+def test_words_that_an_officer_linked_to_the_member_do_not_survive(officer):
+    factories.add_members(1)
+    by_mail = factories.objection(email="petra@example.org", channel="email")
+    same_address = factories.objection(email="petra@example.org")
+    on_paper = factories.objection(
+        "acc-0", is_vouched=False, email="", postal_address="Here", channel="paper"
+    )
+    further = factories.objection(email="p@example.org")
+    link(on_paper, by_mail, officer)
+    link(further, by_mail, officer)
+
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+
+    tickets = (on_paper, by_mail, further, same_address)
+    assert still_have_words(*tickets) == [False, False, False, True]
+    assert {Ticket.objects.get(pk=one.pk).linked_to_id for one in tickets} == {None, by_mail.pk}
+
+
 @pytest.mark.django_db
 def test_an_open_or_unanswered_ticket_keeps_its_words(officer):
     factories.add_members(1)
@@ -100,15 +193,48 @@ def test_the_daily_task_erases_what_was_kept_long_enough(closed):
     factories.objection("acc-1")
 
     with time_machine.travel(closed.closed_at + keep - dt.timedelta(hours=1)):
-        tasks.daily()
+        tasks.erase_expired()
     assert Requester.objects.count() == 2
 
     with time_machine.travel(closed.closed_at + keep + dt.timedelta(hours=1)):
-        tasks.daily()
+        tasks.erase_expired()
     assert Requester.objects.count() == 1
     counts = [m.objects.count() for m in (Attachment, Note)]
     assert counts == [0, 0]
     assert LetterText.objects.filter(letter__ticket=closed).count() == 0
+
+
+@pytest.mark.django_db
+def test_words_are_kept_until_so_long_after_the_answer(officer, settings):
+    keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    ticket = factories.uphold(factories.objection(), officer)
+
+    with time_machine.travel(ticket.closed_at + keep * 2):
+        unanswered = retention.erase_expired()
+        factories.send_letters(ticket)
+        just_answered = retention.erase_expired()
+    with time_machine.travel(ticket.closed_at + keep * 3 + dt.timedelta(hours=1)):
+        long_ago = retention.erase_expired()
+
+    assert [unanswered, just_answered, long_ago] == [0, 0, 1]
+    assert still_have_words(ticket) == [False]
+
+
+@pytest.mark.django_db
+def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_officer, settings):
+    keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    tickets = [factories.objection(looks_automatic=True) for _ in range(3)]
+    for ticket in tickets[:2]:
+        proposal = closing.propose_abuse(ticket=ticket, evidence="x", version=1, actor=officer)
+        factories.approve(proposal, second_officer)
+    at_once, later, still_open = tickets
+
+    retention.erase(ticket=at_once, actor=officer, reason="On request.")
+    with time_machine.travel(timezone.now() + keep + dt.timedelta(hours=1)):
+        count = retention.erase_expired()
+
+    assert count == 1
+    assert still_have_words(at_once, later, still_open) == [False, False, True]
 
 
 @pytest.mark.django_db

@@ -138,7 +138,7 @@ TICKET_ACTS = [
     "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
     "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
     "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
-    "review", "note", "attach", "erase",
+    "close_abuse", "review", "note", "attach", "erase",
 ]  # fmt: skip
 
 ADMIN_MODELS = {

@@ -242,7 +242,7 @@ def acts_on(desk: Desk) -> Iterable[tuple[Ticket, str]]:
         "attach", "confirm_address", "correct_address", "correct_receipt", "correct_country",
     ):  # fmt: skip
         yield desk.received, act
-    yield from ((desk.set_aside, act) for act in ("change", "release"))
+    yield from ((desk.set_aside, act) for act in ("change", "release", "close_abuse"))
     yield desk.identity_asked, "record_identity"
     yield desk.identity_asked, "go_on_without_identity"
     yield desk.identity_asked, "close_unidentified"
