@@ -29,8 +29,14 @@ logger = structlog.get_logger(__name__)
 MAILER = "system:mailer"
 MOST_ATTEMPTS = 8
 """With doubling waits the last one comes about four hours after the first."""
-CLAIM = dt.timedelta(minutes=2)
-"""How long whoever sends a letter has it alone: longer than the mail server is given to answer."""
+FIRST_WAIT = dt.timedelta(minutes=2)
+"""Before a letter that could not be sent is tried again; doubled each time."""
+_LONGEST_TALK = 30
+"""Steps of a talk to a mail server, from the connection to its last word, each of which may take EMAIL_TIMEOUT: about
+a dozen are usual, more where its name has several addresses."""
+CLAIM = dt.timedelta(seconds=_LONGEST_TALK * settings.EMAIL_TIMEOUT)
+"""How long whoever sends a letter has it alone: longer than the slowest talk to the mail server."""
+RETURNED = "it came back"
 OUTCOMES = frozenset(
     {
         LetterKind.UPHELD,
@@ -63,7 +69,9 @@ def send_due(*, seconds: float = 60) -> int:
             continue
         count += sent is not None and sent.state == LetterState.SENT
         if sent is None and _server_is_gone(letter_id):
-            LetterText.objects.filter(letter__in=waiting).update(not_before=timezone.now() + CLAIM)
+            LetterText.objects.filter(letter__in=waiting).update(
+                not_before=timezone.now() + FIRST_WAIT
+            )
             break
     return count
 
@@ -148,7 +156,7 @@ def _mail(letter: Letter) -> None:
 def _note_failure(letter: Letter, error: Exception) -> None:
     text = letter.text
     is_final = _is_for_good(error) or text.attempts >= MOST_ATTEMPTS
-    wait = CLAIM * 2 ** (text.attempts - 1)
+    wait = FIRST_WAIT * 2 ** (text.attempts - 1)
     # The server's own words may repeat the address.
     LetterText.objects.filter(letter=letter).update(
         last_error=type(error).__name__, not_before=timezone.now() + wait
@@ -233,12 +241,6 @@ def record_posted(*, letter: Letter, posted_on: dt.date, actor: ledger.Actor) ->
         raise LetterNotSent(f"The letter is {letter.get_state_display()} already.")
     if gone := _why_not(letter, on=posted_on):
         raise LetterNotSent(f"This letter is not to be sent: {gone}.")
-    requester = letters.requester_of(letter.ticket)
-    if not requester.postal_address:
-        raise LetterNotSent("No postal address is known: correct the address first.")
-    LetterText.objects.filter(letter=letter).update(
-        address=f"{requester.name}\n{requester.postal_address}".strip()
-    )
     noon = dt.datetime.combine(posted_on, dt.time(12), ZoneInfo(settings.CONTROLLER_TIME_ZONE))
     sent_at = max(letter.queued_at, min(noon, timezone.now()))
     return record_sent(letter, sent_at=sent_at, actor=actor, by_post=True)
@@ -250,24 +252,46 @@ def record_posted(*, letter: Letter, posted_on: dt.date, actor: ledger.Actor) ->
 def record_sent(
     letter: Letter, *, sent_at: dt.datetime, actor: ledger.Actor, by_post: bool = False
 ) -> Letter:
-    """The letter is out: record it, and let take effect what waited for it, in one entry."""
+    """The letter is out: record it, and let take effect what waited for it, in one entry.
+
+    Raises LetterNotSent where staff posted what was called off meanwhile, or had no address.
+    """
     reason = f"{letter.get_kind_display()}, by {'post' if by_post else 'e-mail'}"
     with ledger.entry(
         "letter.sent", actor=actor, subject=letter.ticket.reference, reason=reason
     ) as opened:
         row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if row.state not in letters.UNSENT and by_post:
+            raise LetterNotSent(f"The letter is {row.get_state_display()} already.")
         if row.state not in letters.UNSENT:
             # Sent before, or called off while it was under way: it has no effect any more.
             opened.abandon()
             return row
+        if by_post:
+            _keep_postal_address(row)
         row.state = LetterState.SENT
         row.delivery = Delivery.POST if by_post else Delivery.EMAIL
         row.sent_at = sent_at
         row.save()
-        answered = Ticket.objects.filter(Q(pk=row.ticket_id) | Q(reference__in=row.also))
-        for ticket in answered.order_by("pk"):
+        for ticket in _answered_by(row):
             _take_effect(row, locked(ticket), day_of(sent_at))
     return row
+
+
+def _answered_by(letter: Letter) -> list[Ticket]:
+    """Its own ticket, and those that were decided together with it."""
+    answered = Ticket.objects.filter(Q(pk=letter.ticket_id) | Q(reference__in=letter.also))
+    return list(answered.order_by("pk"))
+
+
+def _keep_postal_address(letter: Letter) -> None:
+    """Where the envelope went: to the street the person has now."""
+    requester = letters.requester_of(letter.ticket)
+    if not requester.postal_address:
+        raise LetterNotSent("No postal address is known: correct the address first.")
+    LetterText.objects.filter(letter=letter).update(
+        address=f"{requester.name}\n{requester.postal_address}".strip()
+    )
 
 
 def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
