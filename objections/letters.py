@@ -169,16 +169,22 @@ def confirmation_link(ticket: Ticket) -> dict[str, str]:
     }
 
 
-def ticket_of_link(token: str) -> Ticket:
-    """Raises LinkExpired, also for a link to an address that was corrected since."""
+def ticket_of_link(token: str, *, lock: bool = False) -> Ticket:
+    """Raises LinkExpired, also for a link to an address that was corrected since. Locked, it stays as it is seen."""
     try:
         reference, address = signing.loads(
             token, salt=_LINK, max_age=dt.timedelta(days=settings.CONFIRMATION_DAYS)
         )
     except signing.BadSignature as error:
         raise LinkExpired("The link is too old, or not complete.") from error
-    ticket: Ticket = Ticket.objects.worked().get(reference=reference)
-    if ticket.erased_at is None and address != _address_hash(ticket):
+    tickets = Ticket.objects.worked()
+    ticket: Ticket = (tickets.select_for_update() if lock else tickets).get(reference=reference)
+    try:
+        is_theirs = ticket.erased_at is not None or address == _address_hash(ticket)
+    except WordsErased as error:
+        # Between two looks.
+        raise LinkExpired("The personal data is erased, the address with it.") from error
+    if not is_theirs:
         raise LinkExpired("The link belongs to another address.")
     return ticket
 
