@@ -362,6 +362,7 @@ def correct_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
         row, incidents = services.correct_receipt(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
         clock = f"{ticket} is due on {row.due_on}." if row.is_open else "Its clock stays as it was."
         return f"{clock} {incidents_in_words(len(incidents))}"
 
@@ -378,9 +379,16 @@ def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             f"Received so far: {_local(ticket.received_at)}. Only an earlier time can be given.",
             f"{'The clock starts then, and so does the restriction' if ticket.is_open else 'The clock has run and stays as it was'}:"
             " runs frozen with the member in between are recorded as incidents. Manifests stay as they are.",
+            _TOLD_ANEW if ticket.is_open else "",
         ],
         shows=shows,
     )
+
+
+_TOLD_ANEW = (
+    "A person who was told another day is told the new one. An extension notice that is not out yet is called off: it"
+    " can be written anew where the clock still allows it."
+)
 
 
 def _change_of_receipt(ticket: Ticket, received_at: Any) -> dict[str, Any] | None:
@@ -415,6 +423,7 @@ def correct_country(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             actor=staff(request),
             **place(said),
         )
+        tasks.hint()
         return f"{ticket} is due on {row.due_on}, by {row.get_regime_display()}."
 
     def shows(known: dict[str, Any]) -> dict[str, Any]:
@@ -430,7 +439,8 @@ def correct_country(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         will=[
             f"Whose law it is so far: {ticket.get_regime_display()}.",
             "The clock is computed anew from the receipt, by the law of the country given: the answer may be due"
-            " earlier. The restriction goes on.",
+            " earlier, or later unless it is overdue. The restriction goes on.",
+            _TOLD_ANEW,
         ],
         shows=shows,
     )

@@ -24,10 +24,19 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    Verdict,
 )
 from objections.errors import LinkExpired, WordsErased
 from objections.letter_texts import Text
-from objections.models import Letter, LetterTemplate, LetterText, Objection, Requester, Ticket
+from objections.models import (
+    Letter,
+    LetterTemplate,
+    LetterText,
+    Objection,
+    Proposal,
+    Requester,
+    Ticket,
+)
 from objections.moves import day_of, today
 from portal import ledger
 from portal.errors import InvalidInput, StaleEdit
@@ -196,17 +205,32 @@ def _address_hash(ticket: Ticket) -> str:
 # --- The queue ----------------------------------------------------------------------------------
 
 
-def queue(ticket: Ticket, kind: LetterKind, *, also: Iterable[str] = (), **more: str) -> Letter:
+def queue(
+    ticket: Ticket,
+    kind: LetterKind,
+    promised_on: dt.date | None = None,
+    /,
+    *,
+    also: Iterable[str] = (),
+    **more: str,
+) -> Letter:
     """Compose a letter and put it into the queue; by post where there is no e-mail address.
 
-    Needs an open entry. `also` are references of linked tickets that it answers too.
+    Needs an open entry. `also` are references of linked tickets that it answers too, `promised_on` the new day that
+    an extension notice names.
     """
     version, text = compose(ticket, kind, **more)
-    return _put(ticket, kind, version, text, also)
+    return _put(ticket, kind, version, text, also=also, promised_on=promised_on)
 
 
 def _put(
-    ticket: Ticket, kind: str, version: int, text: Text | LetterText, also: Iterable[str]
+    ticket: Ticket,
+    kind: str,
+    version: int,
+    text: Text | LetterText,
+    *,
+    also: Iterable[str],
+    promised_on: dt.date | None,
 ) -> Letter:
     requester = requester_of(ticket)
     letter = Letter(
@@ -216,6 +240,7 @@ def _put(
         template_version=version,
         delivery=delivery_of(requester),
         also=list(also),
+        promised_on=promised_on,
         queued_at=timezone.now(),
     )
     letter.save()
@@ -234,7 +259,53 @@ def repeat(letter: Letter) -> Letter:
     ticket = letter.ticket
     if letter.kind == LetterKind.CONFIRMATION:
         return queue(ticket, LetterKind.CONFIRMATION, **confirmation_link(ticket))
-    return _put(ticket, letter.kind, letter.template_version, letter.text, letter.also)
+    return _put(
+        ticket,
+        letter.kind,
+        letter.template_version,
+        letter.text,
+        also=letter.also,
+        promised_on=letter.promised_on,
+    )
+
+
+def cancel(ticket: Ticket, kind: LetterKind) -> bool:
+    """Letters of the kind that are not out are not sent any more; returns whether there were any. Needs an open entry."""
+    unsent = Letter.objects.filter(ticket=ticket, kind=kind, state__in=UNSENT)
+    for letter in (found := list(unsent.select_for_update())):
+        letter.state = LetterState.CANCELLED
+        letter.save()
+    return bool(found)
+
+
+def why_not_readdressed(ticket: Ticket, officer_id: int) -> str:
+    """Why an officer may not say where letters go; empty when they may.
+
+    While a letter is not out that lets somebody in again, who decided so must not choose who reads it.
+    """
+    if ticket.is_open or ticket.answered_at is not None:
+        return ""
+    waits = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
+    if officer_id in _deciders(ticket) and waits.exists():
+        return (
+            "You proposed or approved this outcome, and its letter lets somebody in again: ask a colleague to change"
+            " where it goes."
+        )
+    return ""
+
+
+def _deciders(ticket: Ticket) -> set[int]:
+    """Who proposed and who approved what became of a ticket, by itself or together with a linked one."""
+    group = ticket.linked_to_id or ticket.pk
+    approved = Proposal.objects.filter(
+        Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=Verdict.APPROVED
+    ).select_related("approval")
+    return {
+        number
+        for one in approved
+        if one.ticket_id == ticket.pk or ticket.reference in one.also
+        for number in (one.proposed_by_id, one.approval.reviewer_id)
+    }
 
 
 def readdress(ticket: Ticket) -> None:

@@ -16,8 +16,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from objections import letters
-from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, State
-from objections.clocks import clock_of
+from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, Regime, State
+from objections.clocks import clock_of, keep_clock
 from objections.errors import LetterNotSent
 from objections.models import Letter, LetterText, Ticket
 from objections.moves import day_of, locked, move, today
@@ -130,12 +130,26 @@ def _why_not(letter: Letter, on: dt.date | None = None) -> str:
     """Why a letter is not to be sent any more (or was not, on that day); empty when it is."""
     ticket = letter.ticket
     if letter.kind == LetterKind.EXTENSION:
-        if ticket.state != State.IN_REVIEW:
-            return "the ticket is not in review any more"
-        if (on or today()) > clock_of(ticket).base_due:
-            return "an extension counts only if its notice is sent before the first deadline"
-    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
-        return "identity is not asked for any more"
+        return _why_not_extended(letter, ticket, on or today())
+    if letter.kind == LetterKind.IDENTITY_REQUEST:
+        if ticket.state != State.IDENTITY_CHECK:
+            return "identity is not asked for any more"
+        if ticket.regime == Regime.US_CA:
+            return "California asks nobody who opts out for identity"
+    return ""
+
+
+def _why_not_extended(letter: Letter, ticket: Ticket, on: dt.date) -> str:
+    """Why a notice that leaves on that day extends nothing; empty when it does."""
+    clock = clock_of(ticket)
+    if ticket.state != State.IN_REVIEW:
+        return "the ticket is not in review any more"
+    if clock.extended_due is None:
+        return f"no extension exists under {ticket.get_regime_display()}"
+    if letter.promised_on not in (None, clock.extended_due):
+        return f"it names {letter.promised_on}, and the clock has changed since it was written"
+    if on > clock.base_due:
+        return "an extension counts only if its notice is sent before the first deadline"
     return ""
 
 
@@ -299,12 +313,11 @@ def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
         ticket.identity_asked_on = ticket.identity_asked_on or sent_on
         ticket.save()
     elif letter.kind == LetterKind.EXTENSION:
-        clock = clock_of(ticket)
-        if ticket.state == State.IN_REVIEW and sent_on <= clock.base_due:
-            assert clock.extended_due and clock.refuse_by_extended
+        # Asked again under the lock; too late for the mail, so that nothing may fail here.
+        if not _why_not_extended(letter, ticket, sent_on):
             move(ticket, State.EXTENDED)
             ticket.extended_on = sent_on
-            ticket.due_on, ticket.refuse_by = clock.extended_due, clock.refuse_by_extended
+            keep_clock(ticket, clock_of(ticket))
             ticket.save()
     elif letter.kind in OUTCOMES:
         ticket.answered_at = ticket.answered_at or letter.sent_at

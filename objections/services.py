@@ -21,12 +21,13 @@ from objections.choices import (
     Effect,
     ExtensionReason,
     LetterKind,
+    LetterState,
     NoteKind,
     Regime,
     State,
 )
-from objections.clocks import clock_after_identity, clock_from, clock_of, keep_clock
-from objections.errors import ForbiddenMove, NotAllowedHere
+from objections.clocks import clock_after_identity, clock_from, clock_of, is_paused, keep_clock
+from objections.errors import ForbiddenMove, NeedsSecondPerson, NotAllowedHere
 from objections.letter_texts import date_in_words
 from objections.models import Attachment, Incident, Objection, Ticket
 from objections.moves import (
@@ -274,7 +275,8 @@ def correct_receipt(
 ) -> tuple[Ticket, list[Incident]]:
     """It reached us earlier than recorded: the clock starts then, and runs frozen in between are incidents.
 
-    Backwards only. Manifests stay as they are, and so does the clock of a closed ticket: it has run.
+    Backwards only. Manifests stay as they are, and so does the clock of a closed ticket: it has run. The person is
+    told a day that moved, and an extension notice that is not out is called off.
     """
     must_say("reason", reason, "Say where the earlier receipt is documented.")
     intake.check_received_at(received_at)
@@ -285,17 +287,50 @@ def correct_receipt(
             raise NotAllowedHere(
                 "Receipt is corrected backwards only: a later one would take time and protection away."
             )
+        told = _dates(row)
         if row.is_open:
             keep_clock(row, clock_from(row, received_at))
+            _call_off_extension(row)
         row.received_at = received_at
         row.save()
+        _tell_anew(row, told)
     return row, look_for_incidents(row)
+
+
+def _dates(ticket: Ticket) -> tuple[dt.date | None, dt.date | None]:
+    """The days that letters tell."""
+    return ticket.due_on, ticket.refuse_by
+
+
+def _call_off_extension(ticket: Ticket) -> None:
+    """A notice that is not out names days of the clock as it was; it may be written anew. The caller saves the ticket."""
+    if letters.cancel(ticket, LetterKind.EXTENSION):
+        ticket.extension_reason = None
+
+
+def _tell_anew(ticket: Ticket, told: tuple[dt.date | None, dt.date | None]) -> None:
+    """Acknowledge once more, with the day as it is now, where the person was told another one."""
+    if _dates(ticket) == told or ticket.erased_at:
+        return
+    was_told = ticket.letters.filter(
+        kind__in=[LetterKind.ACKNOWLEDGEMENT, LetterKind.EXTENSION], state=LetterState.SENT
+    ).exists()
+    was_about_to = letters.cancel(ticket, LetterKind.ACKNOWLEDGEMENT)
+    # Whoever is asked to confirm an address is told the day once they have.
+    was_asked = ticket.letters.filter(kind=LetterKind.CONFIRMATION).exists()
+    is_asked = was_asked and not letters.is_proven(ticket)
+    if (was_told or was_about_to) and not is_asked:
+        letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
 
 
 def correct_country(
     *, ticket: Ticket, country: str, region: str, reason: str, version: int, actor: User
 ) -> Ticket:
-    """The person lives somewhere else than was recorded: the clock is computed anew, by the law of that place."""
+    """The person lives somewhere else than was recorded: the clock is computed anew, by the law of that place.
+
+    The person is told a day that moved, and an extension notice that is not out is called off. Once the answer is
+    overdue no other law makes it due later.
+    """
     must_say("reason", reason, "Say where it is documented: the ledger keeps it, so no names.")
     code = countries.normalise(country)
     if country and not code:
@@ -304,10 +339,21 @@ def correct_country(
         row = locked(ticket, version)
         if not row.is_open:
             raise ForbiddenMove(f"{row} is closed: its clock has run.")
+        told = _dates(row)
+        was_due = row.due_on
+        assert was_due
+        is_overdue = was_due < today() and not is_paused(row, clock_of(row))
         row.country = code
         row.regime = deadlines.regime_for(code, region)
         keep_clock(row, clock_from(row, row.received_at))
+        if is_overdue and row.due_on and row.due_on > was_due:
+            raise NotAllowedHere(
+                f"The answer was due on {was_due}, as the person was told. By {row.get_regime_display()} it would be"
+                f" due on {row.due_on}: what is late does not become timely by a correction. Answer it now."
+            )
+        _call_off_extension(row)
         row.save()
+        _tell_anew(row, told)
     return row
 
 
@@ -356,6 +402,7 @@ def extend(*, ticket: Ticket, ground: str, explanation: str, version: int, actor
         letters.queue(
             row,
             LetterKind.EXTENSION,
+            clock.extended_due,
             **extension_values(clock, explanation),
         )
     return row

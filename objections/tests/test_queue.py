@@ -13,11 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections import closing, deadlines, services
+from objections import clocks, closing, deadlines, services
 from objections.admin_filters import TABS, counts, in_tab
 from objections.bulk_views import ACTS, MOST
 from objections.choices import LetterState, State
-from objections.due import Due, due, is_paused
+from objections.due import Due, due
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
 from portal import ledger
@@ -211,7 +211,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
 
     in_the_list = Ticket.objects.filter(paused()).exists()
 
-    assert in_the_list == is_paused(row, deadlines.Clock.from_json(row.clock))
+    assert in_the_list == clocks.is_paused(row, deadlines.Clock.from_json(row.clock))
     # A part that is neither paused nor overdue would be nobody's.
     assert Ticket.objects.overdue(dt.date(2028, 1, 1)).exists() == (not in_the_list)
 
