@@ -266,7 +266,12 @@ class Desk:
 
     def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
         services.correct_address(
-            ticket=ticket, email=email, postal_address="", version=_version(ticket), actor=officer
+            ticket=ticket,
+            email=email,
+            postal_address="",
+            reason="The person wrote to us from it.",
+            version=_version(ticket),
+            actor=officer,
         )
         for letter in ticket.letters.failed().order_by("pk"):
             mailing.try_again(letter=letter, actor=officer)

@@ -350,7 +350,7 @@ def correct_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             ""
             if ticket.is_verified or ticket.channel not in UNPROVEN
             else "Nobody knows whose address it is: it gets a link of its own to confirm it.",
-            "The ledger keeps that it was changed, not what it is.",
+            "The ledger keeps that it was changed and why, not what it is.",
         ],
     )
 

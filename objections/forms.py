@@ -183,6 +183,7 @@ class AddressForm(VersionedForm):
         required=False,
         help_text="Letters go by post where there is no e-mail address.",
     )
+    reason = ReasonField(label="How you know it", help_text="The person wrote from it, say.")
 
 
 # --- The clock ----------------------------------------------------------------------------------

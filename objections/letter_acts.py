@@ -92,6 +92,7 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         return "The letter is in the queue again."
 
     is_failed = row.state == LetterState.FAILED
+    is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
         row.ticket,
@@ -100,7 +101,9 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         title=f"Try the {row.get_kind_display()} again",
         button="Try it again",
         will=[
-            "The letter goes to the address the person has now, with the words it was written with.",
+            "The person gets a fresh link, at the address known now."
+            if is_confirmation
+            else "The letter goes to the address the person has now, with the words it was written with.",
             "What depends on it still waits until it is sent.",
         ],
         warnings=warnings_of(row.ticket, writes=True),

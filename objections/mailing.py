@@ -204,7 +204,10 @@ def _end(letter: Letter, state: LetterState, kind: str, reason: str) -> Letter:
 
 
 def try_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
-    """Put a letter that could not be sent back into the queue, to the address the requester has now."""
+    """Put a letter that could not be sent back into the queue, to the address the requester has now.
+
+    In the place of a confirmation comes a new one: its link may have run out, and is for one address only.
+    """
     with ledger.entry("letter.requeued", actor=actor, subject=letter.ticket.reference):
         row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
         if row.state != LetterState.FAILED:
@@ -212,6 +215,11 @@ def try_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
                 f"The letter is {row.get_state_display()}: only a failed one is tried again."
             )
         requester = letters.requester_of(row.ticket)
+        if row.kind == LetterKind.CONFIRMATION:
+            if not row.ticket.is_open or letters.is_proven(row.ticket):
+                raise LetterNotSent("There is nothing to confirm any more.")
+            letters.cancel(row.ticket, LetterKind.CONFIRMATION)
+            return letters.repeat(row)
         row.state = LetterState.WAITING
         row.delivery = letters.delivery_of(requester)
         row.save()

@@ -54,6 +54,10 @@ def assign(*, ticket: Ticket, officer: User | None, version: int, actor: User) -
     """Give a ticket to somebody, or to nobody."""
     with recorded("objection.assigned", ticket, actor) as opened:
         row = locked(ticket, version)
+        if not row.is_open:
+            raise NotAllowedHere(
+                f"{row} is {row.get_state_display()}: a closed ticket is worked by nobody."
+            )
         if row.assignee_id == (officer.pk if officer else None):
             opened.abandon()
             return row
@@ -189,11 +193,17 @@ def confirm_address(*, ticket: Ticket, reason: str, version: int, actor: User) -
     must_say("reason", reason, "Say how you know: the ledger keeps it, so no names or addresses.")
     with recorded("objection.address_confirmed", ticket, actor, reason=reason) as opened:
         row = locked(ticket, version)
+        check_not_erased(row)
+        if not row.is_open:
+            raise NotAllowedHere(
+                f"{row} is closed: what is left to be told is in the outcome letter."
+            )
         if letters.is_proven(row):
             raise NotAllowedHere("There is nothing to confirm: the address is known to be theirs.")
         check_writable(row)
         row.confirmed_at = opened.recorded_at
         row.save()
+        letters.cancel(row, LetterKind.CONFIRMATION)
         letters.queue(row, LetterKind.ACKNOWLEDGEMENT)
     return row
 
@@ -245,14 +255,24 @@ def link(*, ticket: Ticket, other: Ticket, reason: str, version: int, actor: Use
 
 
 def correct_address(
-    *, ticket: Ticket, email: str, postal_address: str, version: int, actor: User
+    *, ticket: Ticket, email: str, postal_address: str, reason: str, version: int, actor: User
 ) -> Ticket:
-    """Write to another address from now on. The ledger keeps that it was changed, not what it is."""
+    """Write to another address from now on. The ledger keeps that it was changed and why, not what it is.
+
+    Raises NeedsSecondPerson for whoever decided on a ticket whose letter, not out yet, lets somebody in again.
+    """
+    must_say(
+        "reason",
+        reason,
+        "Say how you know the new address: the ledger keeps it, so no names or addresses.",
+    )
     asked = intake.Filing(
         purposes=[Purpose.SAFETY], channel="email", email=email, postal_address=postal_address
     )
-    with recorded("objection.address_corrected", ticket, actor):
+    with recorded("objection.address_corrected", ticket, actor, reason=reason):
         row = locked(ticket, version)
+        if sentence := letters.why_not_readdressed(row, actor.pk):
+            raise NeedsSecondPerson(sentence)
         requester = letters.requester_of(row)
         is_other = requester.email != asked.email
         requester.email, requester.postal_address = asked.email, asked.postal_address
@@ -261,6 +281,8 @@ def correct_address(
             # What the old address confirmed says nothing of the new one.
             row.confirmed_at = None
         row.save()
+        # Its link is for the old address.
+        letters.cancel(row, LetterKind.CONFIRMATION)
         letters.readdress(row)
         if row.is_open and not letters.is_proven(row) and requester.email and not row.is_set_aside:
             letters.queue(row, LetterKind.CONFIRMATION, **letters.confirmation_link(row))

@@ -161,6 +161,12 @@ def _confirm_address(case: Case) -> str | None:
     return _not_to_write(case)
 
 
+def _correct_address(case: Case) -> str | None:
+    if case.ticket.erased_at:
+        return None
+    return letters.why_not_readdressed(case.ticket, case.reader.pk)
+
+
 def _erase(case: Case) -> str | None:
     ticket = case.ticket
     if ticket.is_open or ticket.erased_at:
@@ -194,7 +200,7 @@ AROUND: list[tuple[str, str, Rule]] = [
     ("match", "Match to a member", _match),
     ("link", "Link another ticket", _always),
     ("confirm_address", "Confirm the address", _confirm_address),
-    ("correct_address", "Correct the address", _not_erased),
+    ("correct_address", "Correct the address", _correct_address),
     ("correct_receipt", "Correct the receipt", _always),
     ("correct_country", "Correct the country", _open),
     ("erase", "Erase personal data", _erase),

@@ -125,7 +125,12 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     services.correct_address(
-        ticket=ticket, email="right@example.org", postal_address="", version=1, actor=officer
+        ticket=ticket,
+        email="right@example.org",
+        postal_address="",
+        reason="x",
+        version=1,
+        actor=officer,
     )
     mailing.try_again(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
@@ -203,7 +208,12 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
 def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
     tasks.send_letters()
     services.correct_address(
-        ticket=ticket, email="new@example.org", postal_address="", version=1, actor=officer
+        ticket=ticket,
+        email="new@example.org",
+        postal_address="",
+        reason="x",
+        version=1,
+        actor=officer,
     )
 
     mailing.send_again(letter=the_letter(ticket), actor=officer)
