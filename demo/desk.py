@@ -207,7 +207,7 @@ class Desk:
             ground=" ".join(wording.GROUND[one] for one in refused),
             balancing=wording.BALANCING if refused else "",
             reasons=wording.REASONS if refused else "",
-            also=[one.reference for one in also],
+            also={one.reference: _version(one) for one in also},
         )
         return done if isinstance(done, Proposal) else None
 

@@ -4,8 +4,9 @@ What would let somebody in again is proposed, takes a second person, and then wa
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -42,7 +43,7 @@ from objections.moves import (
     today,
     write_note,
 )
-from portal.errors import InvalidInput
+from portal.errors import InvalidInput, StaleEdit
 
 IDENTITY_WAIT_DAYS = 30
 """Silence is neither refusal nor consent: so long the person has to answer before a ticket may be closed."""
@@ -60,12 +61,14 @@ def decide(
     ground: str = "",
     balancing: str = "",
     reasons: str = "",
-    also: Sequence[str] = (),
+    also: Mapping[str, int] = MappingProxyType({}),
 ) -> Ticket | Proposal:
-    """Decide on every purpose of a ticket, and together with it on linked ones.
+    """Decide on every purpose of a ticket, and together with it on linked ones: `also` has, by reference, the version
+    of each that its reader saw.
 
     Upheld for all: done at once, and the letter is queued. Anything else would let somebody in again and becomes a
-    proposal for a second person. Raises CannotBeRefused, InvalidInput naming what the law asks for.
+    proposal for a second person. Raises CannotBeRefused, InvalidInput naming what the law asks for, StaleEdit naming
+    the ticket that somebody changed.
     """
     if set(outcomes.values()) - _DECIDED:
         raise InvalidInput(f"One of {', '.join(sorted(_DECIDED))}.", field="outcomes")
@@ -81,7 +84,7 @@ def decide(
     kind = "objection.decided" if state == State.UPHELD else "objection.proposed"
     with recorded(kind, ticket, actor) as opened:
         row = locked(ticket, version)
-        together = _together(row, also)
+        together = _together(row, list(also), also)
         _check_outcomes(row, outcomes, together)
         for one in [row, *together]:
             _check_move(one, state)
@@ -173,6 +176,7 @@ def _propose(
         state=state,
         outcomes=dict(outcomes),
         also=[one.reference for one in together],
+        also_versions={one.reference: one.version for one in together} or None,
         proposed_by=actor,
     )
     proposal.save()
@@ -197,7 +201,7 @@ def review(
             raise AlreadySettled("Somebody has decided on this proposal already.")
         Approval(proposal=proposal, verdict=verdict, reviewer=actor).save()
         if verdict == Verdict.APPROVED:
-            together = _together(row, proposal.also)
+            together = _as_proposed(row, proposal)
             if set(proposal.outcomes.values()) <= _DECIDED:
                 _check_outcomes(row, proposal.outcomes, together)
             _close(row, State(proposal.state), proposal.outcomes, together, words_of(proposal))
@@ -206,17 +210,27 @@ def review(
     return row
 
 
+def _as_proposed(ticket: Ticket, proposal: Proposal) -> list[Ticket]:
+    """The tickets decided together with one, locked, as they were when it was proposed."""
+    try:
+        return _together(ticket, proposal.also, proposal.also_versions or {})
+    except StaleEdit as stale:
+        raise StaleEdit(f"{stale} This was proposed before that: send it back.") from stale
+
+
 def words_of(proposal: Proposal) -> dict[str, str]:
     """Staff's words that were kept with a proposal, by their kind."""
     kept = Note.objects.filter(ticket=proposal.ticket_id, entry=proposal.entry_id)
     return dict(kept.values_list("kind", "text"))
 
 
-def _together(ticket: Ticket, references: Sequence[str]) -> list[Ticket]:
-    """Linked tickets decided together with one, locked."""
+def _together(
+    ticket: Ticket, references: Collection[str], versions: Mapping[str, int]
+) -> list[Ticket]:
+    """Linked tickets decided together with one, locked. Raises StaleEdit for one that is not at its version."""
     group = ticket.linked_to_id or ticket.pk
     found = [
-        locked(one)
+        locked(one, versions.get(one.reference))
         for one in Ticket.objects.open()
         .filter(Q(pk=group) | Q(linked_to=group), reference__in=references)
         .exclude(pk=ticket.pk)

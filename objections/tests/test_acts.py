@@ -418,11 +418,17 @@ def test_linked_open_tickets_are_decided_together(client: Client, officer: User)
         client,
         "decide",
         ticket,
-        **{"outcome_generative-ai": "upheld", "also": [second.reference]},
+        **{"outcome_generative-ai": "upheld", "also": seen(second)},
     )
 
     second.refresh_from_db()
     assert [ticket.state, second.state] == [State.UPHELD, State.UPHELD]
+
+
+def seen(*tickets: Ticket) -> list[str]:
+    """Linked tickets as a page offers them, each with the version it shows."""
+    rows = Ticket.objects.filter(pk__in=[one.pk for one in tickets]).order_by("pk")
+    return [f"{one.reference}:{one.version}" for one in rows]
 
 
 def decided_together(officer: User) -> tuple[Ticket, Ticket]:
@@ -437,7 +443,7 @@ def test_every_letter_of_a_decision_is_previewed_with_its_address(
     client: Client, officer: User
 ) -> None:
     first, second = decided_together(officer)
-    said = {"outcome_generative-ai": "upheld", "also": [second.reference]}
+    said = {"outcome_generative-ai": "upheld", "also": seen(second)}
 
     previewed = post(client, "decide", first, preview="1", **said)
     post(client, "decide", first, **said)
@@ -455,7 +461,7 @@ def test_only_what_may_be_decided_together_is_offered(client: Client, officer: U
 
     page = client.get(url("decide", first)).text
 
-    offered = [f'value="{one.reference}"' in page for one in (second, stranger)]
+    offered = [f'value="{one}"' in page for one in seen(second, stranger)]
     assert stranger.linked_to == first
     assert offered == [True, False]
 
@@ -466,7 +472,7 @@ def test_a_reviewer_sees_every_letter_and_what_came_with_the_ticket(
     first, second = decided_together(officer)
     client.post(url("attach", first), {"attachments": [SimpleUploadedFile("a.txt", b"words")]})
     factories.objection("customer-1")
-    also = [second.reference]
+    also = seen(second)
     post(client, "decide", first, **{"outcome_generative-ai": "duplicate", "also": also})
 
     page = client_of(second_officer).get(url("review", first))
@@ -624,6 +630,72 @@ def proposed(officer: User) -> Ticket:
     return ticket
 
 
+def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
+    client: Client, officer: User
+) -> None:
+    first, second = decided_together(officer)
+    shown_then = seen(second)
+    services.note(ticket=second, text="STOP", actor=officer)
+
+    response = post(
+        client, "decide", first, **{"outcome_generative-ai": "upheld", "also": shown_then}
+    )
+
+    second.refresh_from_db()
+    assert f"Somebody changed {second} in the meantime: look at it again." in shown(response)
+    assert [first.state, second.state] == [State.IN_REVIEW, State.IN_REVIEW]
+    # What the page shows now can be sent.
+    assert f'value="{second.reference}:{second.version}"' in response.text
+
+
+@pytest.mark.parametrize("also", ["OBJ-2026-000002", "OBJ-2026-000002:x", "1:2:3"])
+def test_a_linked_ticket_without_its_version_is_not_decided_together(
+    client: Client, officer: User, also: str
+) -> None:
+    first, _ = decided_together(officer)
+
+    response = post(client, "decide", first, **{"outcome_generative-ai": "upheld", "also": also})
+
+    assert "Select a valid choice" in response.text
+    assert first.state == State.IN_REVIEW
+
+
+def test_who_decided_is_told_to_ask_a_colleague_for_another_address(
+    client: Client, officer: User, second_officer: User, client_of: Any
+) -> None:
+    ticket = proposed(officer)
+    proposal = moves.waiting_proposal(ticket)
+    assert proposal
+    factories.approve(proposal, second_officer)
+
+    page = client.get(url("correct_address", ticket))
+    post(client, "correct_address", ticket, email="mine@example.org", reason="x")
+
+    assert "ask a colleague" in page.context["why_not"]
+    assert Requester.objects.get().email != "mine@example.org"
+
+
+def test_a_withdrawal_of_who_is_not_known_waits_for_the_address(client: Client) -> None:
+    ticket = factories.objection()
+
+    page = client.get(url("withdraw", ticket))
+
+    assert "Confirm the address first" in page.context["why_not"]
+
+
+def test_a_step_that_does_not_come_up_is_not_done_whatever_the_service_allows(
+    client: Client, officer: User
+) -> None:
+    ticket = factories.objection()
+    client.post(url("release", ticket))
+    before = Entry.objects.count()
+
+    response = client.post(url("release", ticket))
+
+    assert "it is not set aside" in shown(response)
+    assert (response.status_code, Entry.objects.count()) == (200, before)
+
+
 # --- Refused steps ------------------------------------------------------------------------------
 
 
@@ -715,7 +787,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     stale = ticket.version
     services.assign(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
-    said["also"] = [one.reference for one in linked]
+    said["also"] = seen(*linked)
 
     response = client.post(url("decide", ticket), {"version": stale, **said})
     page = shown(response)

@@ -48,6 +48,12 @@ def decide(ticket, officer, outcomes, **words):
     )
 
 
+def seen(*tickets: Ticket) -> dict[str, int]:
+    """Tickets decided together with another, each as its reader sees it now."""
+    rows = Ticket.objects.filter(pk__in=[one.pk for one in tickets])
+    return dict(rows.values_list("reference", "version"))
+
+
 # --- Upheld -------------------------------------------------------------------------------------
 
 
@@ -341,7 +347,7 @@ def test_an_unverified_ticket_closes_no_verified_one(member, officer):
     factories.reviewed(known, officer)
 
     with pytest.raises(NotAllowedHere, match="never closes a verified one"):
-        decide(unknown, officer, {AI: Outcome.UPHELD}, also=[known.reference])
+        decide(unknown, officer, {AI: Outcome.UPHELD}, also=seen(known))
     # And a verified one is no duplicate of an unverified one.
     with pytest.raises(NotAllowedHere, match="no duplicate"):
         decide(known, officer, {AI: Outcome.DUPLICATE})
@@ -352,7 +358,7 @@ def test_linked_tickets_are_decided_together_and_answered_by_one_letter_an_addre
     second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
     third = factories.reviewed(factories.objection("acc-0", email="b@example.org"), officer)
 
-    decide(first, officer, {AI: Outcome.UPHELD}, also=[second.reference, third.reference])
+    decide(first, officer, {AI: Outcome.UPHELD}, also=seen(second, third))
     for ticket in (first, second, third):
         factories.send_letters(ticket)
 
@@ -371,9 +377,9 @@ def test_what_is_written_to_one_person_never_reaches_another(member, officer):
         factories.reviewed(ticket, officer)
 
     with pytest.raises(NotAllowedHere, match="another address"):
-        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[stranger.reference])
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=seen(stranger))
     with pytest.raises(NotAllowedHere, match="another account"):
-        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[same_mail.reference])
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=seen(same_mail))
 
 
 def test_a_strangers_ticket_makes_nobodys_a_duplicate(member, officer):
@@ -390,7 +396,7 @@ def test_tickets_decided_together_are_no_duplicates_of_each_other(member, office
     second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
 
     with pytest.raises(NotAllowedHere, match="no duplicate"):
-        decide(first, officer, {AI: Outcome.DUPLICATE}, also=[second.reference])
+        decide(first, officer, {AI: Outcome.DUPLICATE}, also=seen(second))
 
 
 def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, second_officer):
@@ -398,9 +404,7 @@ def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, 
     both = factories.reviewed(factories.objection("acc-0", purposes=[AI, SAFETY], **same), officer)
     one = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY], **same), officer)
 
-    proposal = decide(
-        both, officer, {AI: "upheld", SAFETY: "refused"}, **WEIGHED, also=[one.reference]
-    )
+    proposal = decide(both, officer, {AI: "upheld", SAFETY: "refused"}, **WEIGHED, also=seen(one))
     factories.approve(proposal, second_officer)
 
     one.refresh_from_db()

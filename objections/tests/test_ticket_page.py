@@ -228,7 +228,7 @@ def test_a_ticket_decided_with_another_tells_it_in_its_own_timeline(
     closing.decide(
         ticket=first,
         outcomes={"generative-ai": Outcome.UPHELD},
-        also=[second.reference],
+        also={second.reference: second.version or 0},
         version=first.version or 0,
         actor=officer,
     )
