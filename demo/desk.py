@@ -220,11 +220,24 @@ class Desk:
             one: Outcome.REFUSED if one in _WEIGHED else Outcome.UPHELD
             for one in purposes_of(ticket)
         }
+        self.make_sure_of_address(ticket, officer)
         proposal = self.decide(ticket, officer, outcomes)
         assert proposal is not None
         return proposal
 
+    def make_sure_of_address(self, ticket: Ticket, officer: User) -> None:
+        """What lets somebody in again is told to an address that is known to be theirs."""
+        ticket.refresh_from_db()
+        if not letters.is_proven(ticket):
+            services.confirm_address(
+                ticket=ticket,
+                reason="The person wrote to us from it.",
+                version=_version(ticket),
+                actor=officer,
+            )
+
     def propose_withdrawal(self, ticket: Ticket, officer: User) -> Proposal:
+        self.make_sure_of_address(ticket, officer)
         return closing.propose_withdrawal(
             ticket=ticket,
             evidence="The person took it back by an answer to our acknowledgement.",

@@ -21,6 +21,7 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    Regime,
     State,
     Verdict,
 )
@@ -134,11 +135,10 @@ def propose_unidentified(
 ) -> Proposal:
     """The person could not be identified: asked, and waited for, or answered so that we still do not know."""
     must_say("evidence", evidence, "Say what was asked and what came back.")
-    asked_on = ticket.identity_asked_on
-    if ticket.state == State.IDENTITY_CHECK and not is_answered:
-        if asked_on is None:
-            raise LetterNotSent("The identity request has not been sent yet.")
-        if (today() - asked_on).days < IDENTITY_WAIT_DAYS:
+
+    def check(row: Ticket) -> None:
+        asked_on = _check_identity_asked(row)
+        if not is_answered and (today() - asked_on).days < IDENTITY_WAIT_DAYS:
             until = asked_on + dt.timedelta(days=IDENTITY_WAIT_DAYS)
             raise NotAllowedHere(f"The person has until {until} to answer: asked on {asked_on}.")
     return _propose_closing(
@@ -148,15 +148,46 @@ def propose_unidentified(
         evidence=evidence,
         version=version,
         actor=actor,
+        check=check,
     )
 
 
+def _check_identity_asked(ticket: Ticket) -> dt.date:
+    """On which day the person was asked who they are, where the lack of an answer may close a ticket."""
+    if sentence := why_not_unidentified(ticket):
+        error = NotAllowedHere if ticket.regime == Regime.US_CA else LetterNotSent
+        raise error(sentence)
+    assert ticket.identity_asked_on
+    return ticket.identity_asked_on
+
+
+def why_not_unidentified(ticket: Ticket) -> str:
+    """Why a ticket cannot be closed because nobody knows who asks, whatever came back; empty when it can."""
+    if ticket.regime == Regime.US_CA:
+        return (
+            "California asks nobody who opts out for identity (CCPA regulations, § 7026(d)): go on without it, and"
+            " decide."
+        )
+    if ticket.identity_asked_on is None:
+        return "The identity request has not been sent yet."
+    return ""
+
+
 def _propose_closing(
-    ticket: Ticket, state: State, outcome: Outcome, *, evidence: str, version: int, actor: User
+    ticket: Ticket,
+    state: State,
+    outcome: Outcome,
+    *,
+    evidence: str,
+    version: int,
+    actor: User,
+    check: Callable[[Ticket], object] = lambda row: None,
 ) -> Proposal:
+    """`check` is given the locked ticket and raises what forbids it."""
     with recorded("objection.proposed", ticket, actor, reason=state.label):
         row = locked(ticket, version)
         _check_move(row, state)
+        check(row)
         write_note(row, NoteKind.EVIDENCE, evidence, actor)
         purposes = row.objections.values_list("purpose", flat=True)
         return _propose(row, state, dict.fromkeys(purposes, outcome), [], actor)
@@ -171,6 +202,7 @@ def _propose(
 ) -> Proposal:
     # Said now, not after a colleague approved it: it cannot take effect without a letter.
     letters.requester_of(ticket)
+    _check_address(ticket, outcomes)
     proposal = Proposal(
         ticket=ticket,
         state=state,
@@ -182,6 +214,26 @@ def _propose(
     proposal.save()
     ticket.save()
     return proposal
+
+
+_TOLD: frozenset[str] = frozenset({Outcome.REFUSED, Outcome.WITHDRAWN})
+"""What a letter must have told the person before they are in again. Where nobody knows who asks, or another ticket
+stands, no address can be asked for more."""
+
+
+def _check_address(ticket: Ticket, outcomes: Mapping[str, str]) -> None:
+    if set(outcomes.values()) & _TOLD and (sentence := why_not_told(ticket)):
+        raise NotAllowedHere(sentence)
+
+
+def why_not_told(ticket: Ticket) -> str:
+    """Why no letter to the person may let them in again; empty when one may."""
+    if letters.is_proven(ticket):
+        return ""
+    return (
+        f"Nobody knows that the address of {ticket} is the person's: what lets them in again is told to them"
+        " (GDPR Art. 18(3)). Confirm the address first."
+    )
 
 
 def review(
@@ -202,6 +254,9 @@ def review(
         Approval(proposal=proposal, verdict=verdict, reviewer=actor).save()
         if verdict == Verdict.APPROVED:
             together = _as_proposed(row, proposal)
+            _check_address(row, proposal.outcomes)
+            if proposal.state == State.CLOSED_UNIDENTIFIED:
+                _check_identity_asked(row)
             if set(proposal.outcomes.values()) <= _DECIDED:
                 _check_outcomes(row, proposal.outcomes, together)
             _close(row, State(proposal.state), proposal.outcomes, together, words_of(proposal))

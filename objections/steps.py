@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
-from objections import clocks, letters
+from objections import clocks, closing, letters
 from objections.choices import Regime, State
 from objections.models import Proposal, Ticket
 from objections.moves import today
@@ -121,14 +121,18 @@ def _extend(case: Case) -> str | None:
 def _withdraw(case: Case) -> str | None:
     if not case.ticket.is_open:
         return None
-    return _WAITS if case.proposal else _not_to_write(case)
+    if case.proposal:
+        return _WAITS
+    return _not_to_write(case) or closing.why_not_told(case.ticket)
 
 
 def _close_unidentified(case: Case) -> str | None:
     # How long the person has to answer depends on what came back, which only the form can ask.
     if case.ticket.state != State.IDENTITY_CHECK:
         return None
-    return _WAITS if case.proposal else _not_to_write(case)
+    if case.proposal:
+        return _WAITS
+    return _not_to_write(case) or closing.why_not_unidentified(case.ticket)
 
 
 # --- Around it ----------------------------------------------------------------------------------

@@ -318,7 +318,8 @@ def test_an_upheld_objection_is_decided_by_one_person(client: Client, officer: U
 def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
-    ticket = factories.reviewed(factories.objection(purposes=TWO), officer)
+    filed = factories.objection(purposes=TWO, channel="email")
+    ticket = factories.reviewed(filed, officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
 
     previewed = post(client, "decide", ticket, preview="1", **said)
@@ -526,7 +527,7 @@ def test_a_duplicate_is_offered_only_while_another_ticket_stands(
 def test_a_withdrawal_is_proposed_and_its_letter_previewed(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
-    ticket = factories.objection()
+    ticket = factories.objection(channel="email")
     said = {"evidence": "an e-mail of 3 March from the same address"}
 
     previewed = post(client, "withdraw", ticket, preview="1", **said)
@@ -598,7 +599,7 @@ def test_who_answers_before_the_letter_left_is_identified(client: Client) -> Non
 def test_identity_waits_while_an_outcome_does(
     client: Client, act: str, said: dict[str, str]
 ) -> None:
-    ticket = asked(client)
+    ticket = asked(client, channel="email")
     post(client, "withdraw", ticket, evidence="an e-mail")
 
     page = client.get(url(act, ticket))
@@ -618,7 +619,8 @@ def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) ->
 
 
 def proposed(officer: User) -> Ticket:
-    ticket = factories.reviewed(factories.objection(purposes=[Purpose.PERSONALISATION]), officer)
+    filed = factories.objection(purposes=[Purpose.PERSONALISATION], channel="email")
+    ticket = factories.reviewed(filed, officer)
     closing.decide(
         ticket=ticket,
         outcomes={"personalisation": Outcome.REFUSED},
@@ -707,11 +709,12 @@ def in_state(state: str, officer: User) -> Ticket:
         return factories.objection(country="US", region="CA")
     if state == "set aside":
         return factories.objection(looks_automatic=True)
-    ticket = factories.objection()
     if state == "withdrawal proposed":
+        ticket = factories.objection(channel="email")
         return closing.propose_withdrawal(
             ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
         ).ticket
+    ticket = factories.objection()
     if state == "in review":
         return factories.reviewed(ticket, officer)
     if state == "Switzerland, in review":

@@ -599,7 +599,7 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
     services.ask_identity(
         ticket=asked, doubt="x", question="x", version=asked.version or 0, actor=officer
     )
-    proposed = factories.reviewed(factories.objection(), officer)
+    proposed = factories.reviewed(factories.objection(channel="email"), officer)
     closing.propose_withdrawal(
         ticket=proposed, evidence="x", version=proposed.version or 0, actor=officer
     )
