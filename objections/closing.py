@@ -141,6 +141,7 @@ def propose_unidentified(
         if not is_answered and (today() - asked_on).days < IDENTITY_WAIT_DAYS:
             until = asked_on + dt.timedelta(days=IDENTITY_WAIT_DAYS)
             raise NotAllowedHere(f"The person has until {until} to answer: asked on {asked_on}.")
+
     return _propose_closing(
         ticket,
         State.CLOSED_UNIDENTIFIED,
@@ -391,10 +392,18 @@ def outcome_letters(
     found = []
     for (_, own_state, *own_items), (first, *others) in alike.items():
         own = dict(own_items)
-        is_duplicate = set(own.values()) == {Outcome.DUPLICATE}
-        kind = LetterKind.DUPLICATE if is_duplicate else LetterKind(own_state.value)
-        found.append(OutcomeLetter(first, others, kind, letters.outcome_values(own, words)))
+        values = letters.outcome_values(first, own, words)
+        found.append(OutcomeLetter(first, others, _letter_for(own_state, own), values))
     return found
+
+
+def _letter_for(state: State, outcomes: Mapping[str, str]) -> LetterKind:
+    """By what a person is told no to, which a duplicate is not."""
+    if set(outcomes.values()) == {Outcome.DUPLICATE}:
+        return LetterKind.DUPLICATE
+    if state == State.PARTLY_UPHELD and Outcome.REFUSED not in outcomes.values():
+        return LetterKind.UPHELD
+    return LetterKind(state.value)
 
 
 def _own(ticket: Ticket, state: State, outcomes: Mapping[str, str]) -> tuple[State, dict[str, str]]:

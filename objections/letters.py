@@ -5,6 +5,7 @@ A letter is composed with the act that causes it, so that what was previewed is 
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -144,25 +145,35 @@ def _named(purposes: Iterable[str]) -> str:
     return ", ".join(Purpose(purpose).label for purpose in sorted(purposes)) or "none"
 
 
-def outcome_values(outcomes: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
-    """What an outcome letter says beside the rest. `words` are staff's, by kind of note."""
+def outcome_values(
+    ticket: Ticket, outcomes: Mapping[str, str], words: Mapping[str, str]
+) -> dict[str, str]:
+    """What an outcome letter says beside the rest. `words` are staff's, by kind of note.
+
+    A duplicate is neither a yes nor a no, and ends no protection: it has words of its own.
+    """
+    own_words = {one.value: one.label for one in Outcome}
+    own_words[Outcome.DUPLICATE] = ELSEWHERE if ticket.is_verified else ELSEWHERE_TO_STRANGERS
     upheld = [purpose for purpose, one in outcomes.items() if one == Outcome.UPHELD]
+    elsewhere = [purpose for purpose, one in outcomes.items() if one == Outcome.DUPLICATE]
     return {
         "outcomes": "\n".join(
-            f"- {Purpose(purpose).label}: {Outcome(outcome).label}"
+            f"- {Purpose(purpose).label}: {own_words[outcome]}"
             for purpose, outcome in sorted(outcomes.items())
         ),
         "upheld_purposes": _named(upheld),
-        "lifted_purposes": _named(outcomes.keys() - set(upheld)),
-        "ground": words.get(NoteKind.GROUND) or ANOTHER_TICKET,
-        "balancing_summary": words.get(NoteKind.BALANCING) or ANOTHER_TICKET,
-        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE) or ANOTHER_TICKET,
+        "lifted_purposes": _named(outcomes.keys() - {*upheld, *elsewhere}),
+        "ground": words.get(NoteKind.GROUND, ""),
+        "balancing_summary": words.get(NoteKind.BALANCING, ""),
+        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE, ""),
         "withdrawal": words.get(NoteKind.EVIDENCE, ""),
     }
 
 
-ANOTHER_TICKET = "Nothing was weighed against you: for one purpose this is dealt with elsewhere."
-"""Why a duplicate is closed, where a letter asks for a ground."""
+ELSEWHERE = "already dealt with under another of your objections, which stands"
+"""What a duplicate is called in a letter."""
+ELSEWHERE_TO_STRANGERS = "dealt with already, or will be; nothing more happens under this reference"
+"""The same for who may be a stranger that named somebody's account: it tells of no other ticket."""
 
 
 # --- The link in a confirmation -----------------------------------------------------------------
@@ -331,24 +342,49 @@ def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list
     Of a person we know only their own count. Of anybody else those count that came from the same address, and
     only if that is proven to be theirs: a stranger's ticket, which names the same account, may be withdrawn.
     """
+    others = _same_group(objection).filter(
+        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True)
+    )
+    return [one for one in others.exclude(ticket__in=list(but)) if _is_theirs(one, objection)]
+
+
+def is_refused_elsewhere(objection: Objection) -> bool:
+    """Whether the same person was told, on another ticket, that the same objection is refused."""
+    told = _same_group(objection).filter(
+        effect=Effect.LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
+    )
+    return any(_is_theirs(one, objection) for one in told)
+
+
+def answered_duplicates(objection: Objection) -> list[Objection]:
+    """Duplicates of an objection whose letter is out, and that keep the person out because nothing else stands."""
+    told = _same_group(objection).filter(
+        effect=Effect.RESTRICTING, outcome=Outcome.DUPLICATE, ticket__answered_at__isnull=False
+    )
+    return [one for one in told if _is_theirs(objection, one) and not others_standing(one)]
+
+
+def _same_group(objection: Objection) -> Any:
+    """The objections to the same purpose, for the same account, of tickets linked to this one."""
     ticket = objection.ticket
     group = ticket.linked_to_id or ticket.pk
-    others = Objection.objects.filter(
-        Q(ticket=group) | Q(ticket__linked_to=group),
-        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True),
-        purpose=objection.purpose,
-        member=objection.member,
-    ).select_related("ticket", "ticket__requester")
-    return [
-        other
-        for other in others.exclude(pk=objection.pk).exclude(ticket__in=list(but))
-        if other.ticket.is_verified
-        or (
-            not ticket.is_verified
-            and is_proven(other.ticket)
-            and _one_address(ticket, other.ticket)
+    return (
+        Objection.objects.filter(
+            Q(ticket=group) | Q(ticket__linked_to=group),
+            purpose=objection.purpose,
+            member=objection.member,
         )
-    ]
+        .exclude(pk=objection.pk)
+        .select_related("ticket", "ticket__requester")
+    )
+
+
+def _is_theirs(other: Objection, objection: Objection) -> bool:
+    """Whether we know the other objection to be of the person who wrote this one."""
+    ticket = objection.ticket
+    return other.ticket.is_verified or (
+        not ticket.is_verified and is_proven(other.ticket) and _one_address(ticket, other.ticket)
+    )
 
 
 def _one_address(ticket: Ticket, other: Ticket) -> bool:

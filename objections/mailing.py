@@ -337,8 +337,14 @@ def _lift(ticket: Ticket) -> None:
     """End the restriction where the objection was not upheld (GDPR Art. 18(3): the person has been told)."""
     decided = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
     for objection in decided.exclude(outcome=Outcome.UPHELD):
-        if objection.outcome == Outcome.DUPLICATE and not letters.others_standing(objection):
+        if objection.outcome == Outcome.DUPLICATE and not (
+            letters.others_standing(objection) or letters.is_refused_elsewhere(objection)
+        ):
             # What it repeated stands no more: the person would be in again without an answer of their own.
             continue
         objection.effect = Effect.LIFTED
         objection.save()
+        for duplicate in letters.answered_duplicates(objection):
+            # The letter of what it repeated is out now too: nothing else would ever end it.
+            duplicate.effect = Effect.LIFTED
+            duplicate.save()

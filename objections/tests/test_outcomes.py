@@ -460,6 +460,7 @@ def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member,
 def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_officer):
     ticket = factories.objection("acc-0", is_vouched=False)
     services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    factories.send_letters(ticket)
     ticket.refresh_from_db()
 
     proposal = closing.propose_unidentified(
