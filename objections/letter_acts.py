@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET, require_http_methods
 from objections import mailing, tasks, uploads
 from objections.act_pages import act_page, bound
 from objections.choices import Delivery, LetterKind, LetterState
-from objections.errors import LetterNotSent, WordsErased
-from objections.forms import PostedForm
+from objections.errors import WordsErased
+from objections.forms import PostedForm, ReturnedForm
 from objections.models import Letter, Requester, Ticket
 from objections.ticket_page import (
     IDENTITY,
@@ -109,17 +109,13 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         warnings=warnings_of(row.ticket, writes=True),
         why_not=""
         if is_failed
-        else f"It is {row.get_state_display()}: only a letter that failed is tried again.",
+        else f"It is {row.get_state_display()}: only a failed one is tried again.",
     )
 
 
 @of_letter
 def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
-    why_not = _why_not_repeated(row)
-
     def do(said: dict[str, Any]) -> str:
-        if why_not:
-            raise LetterNotSent(why_not)
         mailing.send_again(letter=row, actor=staff(request))
         tasks.hint()
         return f"The {row.get_kind_display()} is in the queue once more."
@@ -139,7 +135,7 @@ def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
             "What took effect when it was first sent stays as it was.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
-        why_not=why_not,
+        why_not=_why_not_repeated(row),
     )
 
 
@@ -153,11 +149,7 @@ def _why_not_repeated(row: Letter) -> str:
 
 @of_letter
 def letter_posted(request: HttpRequest, row: Letter) -> HttpResponse:
-    why_not = _why_not_posted(row)
-
     def do(said: dict[str, Any]) -> str:
-        if why_not:
-            raise LetterNotSent(why_not)
         mailing.record_posted(letter=row, actor=staff(request), **said)
         return f"Recorded: the {row.get_kind_display()} was posted on {said['posted_on']}."
 
@@ -173,7 +165,7 @@ def letter_posted(request: HttpRequest, row: Letter) -> HttpResponse:
             " begins, a refused, withdrawn or unidentified objection stops keeping the person out.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
-        why_not=why_not,
+        why_not=_why_not_posted(row),
     )
 
 

@@ -37,19 +37,24 @@ def locked(ticket: Ticket, version: int | None = None) -> Ticket:
     return row
 
 
+def why_no_move(ticket: Ticket, state: State) -> str:
+    """Why the map has no move to the state from here; empty when it has."""
+    assert ticket.state is not None
+    if state in NEXT_STATES[ticket.state]:
+        return ""
+    allowed = ", ".join(one.label for one in State if one in NEXT_STATES[ticket.state])
+    rest = (
+        f"From here it can become: {allowed}."
+        if allowed
+        else "A closed ticket is not reopened: a new objection opens a new ticket."
+    )
+    return f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}. {rest}"
+
+
 def move(ticket: Ticket, state: State) -> None:
     """The one place where a ticket changes state; the caller saves it."""
-    assert ticket.state is not None
-    if state not in NEXT_STATES[ticket.state]:
-        allowed = ", ".join(one.label for one in State if one in NEXT_STATES[ticket.state])
-        raise ForbiddenMove(
-            f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}."
-            + (
-                f" From here it can become: {allowed}."
-                if allowed
-                else " A closed ticket is not reopened: a new objection opens a new ticket."
-            )
-        )
+    if sentence := why_no_move(ticket, state):
+        raise ForbiddenMove(sentence)
     ticket.state = state
     if not NEXT_STATES[state]:
         ticket.closed_at = timezone.now()

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from objections import clocks, closing, letters
 from objections.choices import Regime, State
 from objections.models import Proposal, Ticket
-from objections.moves import today
+from objections.moves import today, why_no_move
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def _decide(case: Case) -> str | None:
     if not case.ticket.is_open:
         return None
     if case.ticket.state == State.RECEIVED:
-        return "Begin the review first."
+        return "Begin the review first: what is only received cannot become upheld or refused."
     if case.ticket.state == State.IDENTITY_CHECK:
         return "Identity was asked for: record the answer, or go on without it, first."
     if case.proposal:
@@ -178,7 +178,7 @@ def _erase(case: Case) -> str | None:
     return (
         ""
         if ticket.answered_at
-        else "The person has no answer yet: the outcome letter was not sent."
+        else "The person has no answer yet: the outcome letter has not been sent."
     )
 
 
@@ -223,6 +223,41 @@ def steps_of(case: Case, table: list[tuple[str, str, Rule]]) -> list[Step]:
 def why_not(case: Case, name: str) -> str:
     """Why the act cannot be done on the ticket now; empty when it can."""
     answer = _RULES[name](case)
-    if answer is None:
-        return f"{case.ticket} is {case.ticket.get_state_display()}: this does not come up."
-    return answer
+    return _why_never(case.ticket, name) if answer is None else answer
+
+
+_LEADS_TO = {
+    "begin_review": State.IN_REVIEW,
+    "ask_identity": State.IDENTITY_CHECK,
+    "decide": State.UPHELD,
+    "withdraw": State.WITHDRAWN,
+    "close_unidentified": State.CLOSED_UNIDENTIFIED,
+}
+_DOES_NOT_COME_UP = {
+    "take": "a closed ticket is worked by nobody.",
+    "assign": "a closed ticket is worked by nobody.",
+    "release": "it is not set aside.",
+    "record_identity": "nobody was asked who they are.",
+    "go_on_without_identity": "nobody was asked who they are.",
+    "extend": "only a review is extended.",
+    "note": "its personal data is erased: nothing is added to it.",
+    "attach": "its personal data is erased: nothing is added to it.",
+    "match": "it belongs to a member already; that does not change.",
+    "confirm_address": "there is nothing to confirm.",
+    "correct_country": "its clock has run.",
+    "erase": "its personal data is erased already.",
+}
+
+
+def _why_never(ticket: Ticket, name: str) -> str:
+    """Why an act does not come up on a ticket."""
+    if name == "begin_review" and ticket.state == State.IDENTITY_CHECK:
+        return "Identity was asked for: record the answer, or close the ticket."
+    if name == "review":
+        return "Nothing waits for a second person: somebody has decided on it already."
+    if name == "erase" and ticket.is_open:
+        return f"{ticket} is open: the person could not be answered any more."
+    if name in _LEADS_TO and (sentence := why_no_move(ticket, _LEADS_TO[name])):
+        return sentence
+    sentence = _DOES_NOT_COME_UP.get(name, "this does not come up.")
+    return f"{ticket} is {ticket.get_state_display()}: {sentence}"
