@@ -771,5 +771,6 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
     ("letters/<int:number>/again/", letter_acts.letter_again, "objections_ticket_letter_again"),
     ("letters/<int:number>/repeat/", letter_acts.letter_repeat, "objections_ticket_letter_repeat"),
     ("letters/<int:number>/posted/", letter_acts.letter_posted, "objections_ticket_letter_posted"),
+    ("letters/<int:number>/returned/", letter_acts.letter_returned, "objections_ticket_letter_returned"),
 ]  # fmt: skip
 """(route, view, name) of every page but the ticket's own."""

@@ -405,6 +405,13 @@ class PostedForm(forms.Form):
     )
 
 
+class ReturnedForm(forms.Form):
+    reason = ReasonField(
+        label="How it came back",
+        help_text="A report of the mail server, say, or the envelope itself.",
+    )
+
+
 class EraseForm(forms.Form):
     typed = forms.CharField(
         max_length=20,

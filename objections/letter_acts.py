@@ -1,4 +1,4 @@
-"""What officers do with one letter of a ticket: read it, take its text, try it again, repeat it, say it was posted."""
+"""What officers do with one letter of a ticket: read it, take its text, try it again, repeat it, say it was posted or came back."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from objections import mailing, tasks, uploads
+from objections import clocks, deadlines, mailing, tasks, uploads
 from objections.act_pages import act_page, bound
 from objections.choices import Delivery, LetterKind, LetterState
 from objections.errors import WordsErased
@@ -176,6 +176,44 @@ def _why_not_posted(row: Letter) -> str:
     if row.state != LetterState.WAITING:
         return f"It is {row.get_state_display()}: there is nothing to post."
     return "" if row.delivery == Delivery.POST else "It is on its way by e-mail."
+
+
+@of_letter
+def letter_returned(request: HttpRequest, row: Letter) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        mailing.record_returned(letter=row, actor=staff(request), **said)
+        return f"Recorded: the {row.get_kind_display()} came back. It can be sent again."
+
+    return act_page(
+        request,
+        row.ticket,
+        bound(ReturnedForm, request, row.ticket),
+        do,
+        title=f"Record that the {row.get_kind_display()} came back",
+        button="It came back",
+        will=[
+            "The letter counts as one that could not be sent. Nothing is sent by this.",
+            _undone_with(row),
+            "It takes effect again when it is sent again: correct the address first where that was the reason.",
+        ],
+        why_not=mailing.why_not_returned(row),
+    )
+
+
+def _undone_with(row: Letter) -> str:
+    if row.kind in mailing.OUTCOMES:
+        return (
+            "The person has no answer: what this letter ended restricts again. Runs frozen meanwhile stay as they"
+            " are, and the ticket goes on showing them."
+        )
+    if row.kind == LetterKind.IDENTITY_REQUEST:
+        return (
+            "Nobody was asked who they are: the clock has not stopped, and silence means nothing."
+        )
+    if row.kind == LetterKind.EXTENSION:
+        base_due = deadlines.in_words(clocks.clock_of(row.ticket).base_due)
+        return f"The ticket is not extended: our answer is due by {base_due}, as it was at first."
+    return ""
 
 
 def _has_no_street(ticket: Ticket) -> bool:

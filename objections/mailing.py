@@ -20,7 +20,7 @@ from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcom
 from objections.clocks import clock_of, keep_clock
 from objections.errors import LetterNotSent
 from objections.models import Letter, LetterText, Ticket
-from objections.moves import day_of, locked, move, today
+from objections.moves import day_of, locked, move, must_say, take_back_extension, today
 from portal import ledger
 from portal.errors import InvalidInput
 
@@ -348,3 +348,81 @@ def _lift(ticket: Ticket) -> None:
             # The letter of what it repeated is out now too: nothing else would ever end it.
             duplicate.effect = Effect.LIFTED
             duplicate.save()
+
+
+# --- When it comes back -------------------------------------------------------------------------
+
+
+def record_returned(*, letter: Letter, reason: str, actor: ledger.Actor) -> Letter:
+    """A letter that was sent came back: it failed, and what it did is undone until it is sent again.
+
+    Runs frozen in between stay as they are and are no incident: the letter counted as sent. Where a copy of it is
+    out, that one counts instead.
+    """
+    must_say(
+        "reason",
+        reason,
+        "Say how it came back: the ledger keeps it, so no names or addresses.",
+    )
+    reason = f"{letter.get_kind_display()}: {reason}"
+    with ledger.entry(
+        "letter.returned", actor=actor, subject=letter.ticket.reference, reason=reason
+    ):
+        row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if sentence := why_not_returned(row):
+            raise LetterNotSent(sentence)
+        row.state, row.sent_at = LetterState.FAILED, None
+        row.save()
+        LetterText.objects.filter(letter=row).update(last_error=RETURNED)
+        copies = Letter.objects.filter(ticket=row.ticket_id, kind=row.kind, state=LetterState.SENT)
+        copy = copies.order_by("sent_at").first()
+        for ticket in _answered_by(row):
+            _undo(row, locked(ticket), copy)
+    return row
+
+
+def why_not_returned(letter: Letter) -> str:
+    """Why it is not recorded that a letter came back; empty when it can be."""
+    if letter.state != LetterState.SENT:
+        return f"It is {letter.get_state_display()}: only a letter that was sent comes back."
+    if letter.ticket.erased_at:
+        return f"The personal data of {letter.ticket} is erased: nothing could be sent again."
+    return "" if letter.kind in OUTCOMES else _why_nothing_waits(letter)
+
+
+def _why_nothing_waits(letter: Letter) -> str:
+    """Why it makes no difference whether a letter on the way to an outcome arrived; empty when it does."""
+    ticket = letter.ticket
+    state = ticket.get_state_display()
+    if not ticket.is_open:
+        return f"{ticket} is {state}: what counts now is the outcome letter."
+    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
+        return f"{ticket} is {state}: nobody waits for an answer to this letter any more."
+    if letter.kind == LetterKind.EXTENSION and ticket.state != State.EXTENDED:
+        return f"{ticket} is {state}: this notice has no effect that could be undone."
+    if letter.kind == LetterKind.CONFIRMATION and letters.is_proven(ticket):
+        return "The address is known to be theirs: nothing waits for this letter any more."
+    return ""
+
+
+def _undo(letter: Letter, ticket: Ticket, copy: Letter | None) -> None:
+    """Take back what the letter did to a ticket, as far as no copy of it is out."""
+    if letter.kind == LetterKind.IDENTITY_REQUEST:
+        ticket.identity_asked_on = day_of(copy.sent_at) if copy and copy.sent_at else None
+        ticket.save()
+    elif letter.kind == LetterKind.EXTENSION and copy is None:
+        take_back_extension(ticket)
+        keep_clock(ticket, clock_of(ticket))
+        ticket.save()
+    elif letter.kind in OUTCOMES:
+        ticket.answered_at = copy.sent_at if copy else None
+        ticket.save()
+        if copy is None:
+            _restrict_again(ticket)
+
+
+def _restrict_again(ticket: Ticket) -> None:
+    """Nobody told the person: what only a letter ends goes on (GDPR Art. 18(3))."""
+    for objection in ticket.objections.select_for_update().filter(effect=Effect.LIFTED):
+        objection.effect = Effect.RESTRICTING
+        objection.save()

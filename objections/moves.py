@@ -60,6 +60,17 @@ def move(ticket: Ticket, state: State) -> None:
         ticket.closed_at = timezone.now()
 
 
+def take_back_extension(ticket: Ticket) -> None:
+    """An extended ticket is in review again: the notice, without which it does not count, reached nobody.
+
+    Beside the map of states: nothing was decided, what was recorded as sent was not. The caller saves it.
+    """
+    if ticket.state != State.EXTENDED:
+        raise ForbiddenMove(f"{ticket} is {ticket.get_state_display()}: it is not extended.")
+    ticket.state = State.IN_REVIEW
+    ticket.extended_on = None
+
+
 def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -> None:
     """Keep staff's words with the ticket; the ledger keeps that there are some, not what they say.
 

@@ -1099,7 +1099,7 @@ def test_nobody_but_officers_opens_an_act(
     client = client_of(request.getfixturevalue(role))
     pages = [url(name, ticket) for name in ACTS]
     pages += [url(name, letter) for name in ("letter", "letter_text", "letter_again")]
-    pages += [url("letter_repeat", letter)]
+    pages += [url("letter_repeat", letter), url("letter_returned", letter)]
     pages += [url("letter_posted", letter), reverse(ADD)]
 
     found = {(client.get(page).status_code, client.post(page).status_code) for page in pages}
