@@ -207,7 +207,7 @@ class Desk:
             ground=" ".join(wording.GROUND[one] for one in refused),
             balancing=wording.BALANCING if refused else "",
             reasons=wording.REASONS if refused else "",
-            also=[one.reference for one in also],
+            also={one.reference: _version(one) for one in also},
         )
         return done if isinstance(done, Proposal) else None
 
@@ -220,11 +220,24 @@ class Desk:
             one: Outcome.REFUSED if one in _WEIGHED else Outcome.UPHELD
             for one in purposes_of(ticket)
         }
+        self.make_sure_of_address(ticket, officer)
         proposal = self.decide(ticket, officer, outcomes)
         assert proposal is not None
         return proposal
 
+    def make_sure_of_address(self, ticket: Ticket, officer: User) -> None:
+        """What lets somebody in again is told to an address that is known to be theirs."""
+        ticket.refresh_from_db()
+        if not letters.is_proven(ticket):
+            services.confirm_address(
+                ticket=ticket,
+                reason="The person wrote to us from it.",
+                version=_version(ticket),
+                actor=officer,
+            )
+
     def propose_withdrawal(self, ticket: Ticket, officer: User) -> Proposal:
+        self.make_sure_of_address(ticket, officer)
         return closing.propose_withdrawal(
             ticket=ticket,
             evidence="The person took it back by an answer to our acknowledgement.",
@@ -266,7 +279,12 @@ class Desk:
 
     def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
         services.correct_address(
-            ticket=ticket, email=email, postal_address="", version=_version(ticket), actor=officer
+            ticket=ticket,
+            email=email,
+            postal_address="",
+            reason="The person wrote to us from it.",
+            version=_version(ticket),
+            actor=officer,
         )
         for letter in ticket.letters.failed().order_by("pk"):
             mailing.try_again(letter=letter, actor=officer)

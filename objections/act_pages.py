@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from objections import closing, letters, steps
 from objections.choices import Delivery, LetterKind, State
 from objections.due import due
+from objections.errors import NotAllowedHere
 from objections.models import Ticket
 from objections.moves import today
 from objections.ticket_page import (
@@ -128,23 +129,31 @@ def act_page(
     why_not: str = "",
     **context: Any,
 ) -> HttpResponse:
-    """Do the act if it was posted, else show its page.
+    """Do the act if it was posted, else show its page. Where `why_not`, or the rule of the step `name`, says why not, it
+    is not done either.
 
     `do` takes what the form says and returns the sentence for a message. `to_send` and `shows` are given what is
     known so far, and show the letters and what else the act would bring.
     """
     title = title or steps.TITLES[name]
     is_preview = "preview" in request.POST
+    why_not = why_not or (steps.why_not(case_of(request, ticket), name) if name else "")
     if form.is_valid() and not is_preview:
         with refusal_shown_in(form):
+            if why_not:
+                raise NotAllowedHere(f"{why_not} {_changed_since(form, ticket)}".strip())
             try:
                 done = do(form.cleaned_data)
             except StaleEdit as refusal:
                 ticket.refresh_from_db()
                 assert isinstance(form, VersionedForm) and ticket.version is not None
+                changed = _changed_since(form, ticket)
                 form.look_again(ticket.version)
                 form.add_error(
-                    None, f"{refusal} {_latest_act(ticket)} What you typed is kept below."
+                    None,
+                    " ".join(
+                        filter(None, [str(refusal), changed, "What you typed is kept below."])
+                    ),
                 )
             else:
                 messages.success(request, done)
@@ -152,7 +161,6 @@ def act_page(
     known = dict(form.cleaned_data) if form.is_bound else {}
     if is_preview:
         form.errors.clear()
-    why_not = why_not or (steps.why_not(case_of(request, ticket), name) if name else "")
     record_read(staff(request), "ticket.read", subject_of(ticket), purpose=ticket.reference)
     return page(
         request,
@@ -201,6 +209,12 @@ def _changed(
         return {
             "no_change": "The runs cannot be read now, so it is not known which of them it is about."
         }
+
+
+def _changed_since(form: forms.Form, ticket: Ticket) -> str:
+    """The latest act on the ticket, if its reader has not seen it."""
+    seen = form.cleaned_data.get("version", ticket.version)
+    return _latest_act(ticket) if seen != ticket.version else ""
 
 
 def _latest_act(ticket: Ticket) -> str:

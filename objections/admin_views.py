@@ -357,7 +357,7 @@ def correct_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             ""
             if ticket.is_verified or ticket.channel not in UNPROVEN
             else "Nobody knows whose address it is: it gets a link of its own to confirm it.",
-            "The ledger keeps that it was changed, not what it is.",
+            "The ledger keeps that it was changed and why, not what it is.",
         ],
     )
 
@@ -369,6 +369,7 @@ def correct_address(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
         row, incidents = services.correct_receipt(ticket=ticket, actor=staff(request), **said)
+        tasks.hint()
         clock = f"{ticket} is due on {row.due_on}." if row.is_open else "Its clock stays as it was."
         return f"{clock} {incidents_in_words(len(incidents))}"
 
@@ -385,9 +386,16 @@ def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             f"Received so far: {_local(ticket.received_at)}. Only an earlier time can be given.",
             f"{'The clock starts then, and so does the restriction' if ticket.is_open else 'The clock has run and stays as it was'}:"
             " runs frozen with the member in between are recorded as incidents. Manifests stay as they are.",
+            _TOLD_ANEW if ticket.is_open else "",
         ],
         shows=shows,
     )
+
+
+_TOLD_ANEW = (
+    "A person who was told another day is told the new one. An extension notice that is not out yet is called off: it"
+    " can be written anew where the clock still allows it."
+)
 
 
 def _change_of_receipt(ticket: Ticket, received_at: Any) -> dict[str, Any] | None:
@@ -425,6 +433,7 @@ def correct_country(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             actor=staff(request),
             **place(said),
         )
+        tasks.hint()
         return f"{ticket} is due on {row.due_on}, by {row.get_regime_display()}."
 
     def shows(known: dict[str, Any]) -> dict[str, Any]:
@@ -440,7 +449,8 @@ def correct_country(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         will=[
             f"Whose law it is so far: {ticket.get_regime_display()}.",
             "The clock is computed anew from the receipt, by the law of the country given: the answer may be due"
-            " earlier. The restriction goes on.",
+            " earlier, or later unless it is overdue. The restriction goes on.",
+            _TOLD_ANEW,
         ],
         shows=shows,
     )
@@ -799,5 +809,6 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
     ("letters/<int:number>/again/", letter_acts.letter_again, "objections_ticket_letter_again"),
     ("letters/<int:number>/repeat/", letter_acts.letter_repeat, "objections_ticket_letter_repeat"),
     ("letters/<int:number>/posted/", letter_acts.letter_posted, "objections_ticket_letter_posted"),
+    ("letters/<int:number>/returned/", letter_acts.letter_returned, "objections_ticket_letter_returned"),
 ]  # fmt: skip
 """(route, view, name) of every page but the ticket's own."""

@@ -5,6 +5,7 @@ import datetime as dt
 from django.conf import settings
 
 from objections import deadlines
+from objections.choices import State
 from objections.models import Ticket
 
 
@@ -22,6 +23,18 @@ def keep_clock(ticket: Ticket, clock: deadlines.Clock) -> None:
     if ticket.extended_on and ticket.extended_on <= clock.base_due:
         ticket.due_on = clock.extended_due or clock.base_due
         ticket.refuse_by = clock.refuse_by_extended or clock.refuse_by
+
+
+def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
+    """Whether the clock stands still while the person answers who they are."""
+    if ticket.state != State.IDENTITY_CHECK or ticket.identity_asked_on is None:
+        return False
+    was_prompt = deadlines.is_prompt(
+        clock.receipt_date, ticket.identity_asked_on, within_days=settings.IDENTITY_PROMPT_DAYS
+    )
+    return deadlines.is_paused_by_identity(
+        clock, asked_on=ticket.identity_asked_on, was_prompt=was_prompt
+    )
 
 
 def clock_after_identity(ticket: Ticket, on: dt.date) -> deadlines.Clock:

@@ -4,8 +4,9 @@ What would let somebody in again is proposed, takes a second person, and then wa
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,6 +22,7 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    Regime,
     State,
     Verdict,
 )
@@ -43,7 +45,7 @@ from objections.moves import (
     today,
     write_note,
 )
-from portal.errors import InvalidInput
+from portal.errors import InvalidInput, StaleEdit
 
 IDENTITY_WAIT_DAYS = 30
 """Silence is neither refusal nor consent: so long the person has to answer before a ticket may be closed."""
@@ -61,12 +63,14 @@ def decide(
     ground: str = "",
     balancing: str = "",
     reasons: str = "",
-    also: Sequence[str] = (),
+    also: Mapping[str, int] = MappingProxyType({}),
 ) -> Ticket | Proposal:
-    """Decide on every purpose of a ticket, and together with it on linked ones.
+    """Decide on every purpose of a ticket, and together with it on linked ones: `also` has, by reference, the version
+    of each that its reader saw.
 
     Upheld for all: done at once, and the letter is queued. Anything else would let somebody in again and becomes a
-    proposal for a second person. Raises CannotBeRefused, InvalidInput naming what the law asks for.
+    proposal for a second person. Raises CannotBeRefused, InvalidInput naming what the law asks for, StaleEdit naming
+    the ticket that somebody changed.
     """
     if set(outcomes.values()) - _DECIDED:
         raise InvalidInput(f"One of {', '.join(sorted(_DECIDED))}.", field="outcomes")
@@ -82,7 +86,7 @@ def decide(
     kind = "objection.decided" if state == State.UPHELD else "objection.proposed"
     with recorded(kind, ticket, actor) as opened:
         row = locked(ticket, version)
-        together = _together(row, also)
+        together = _together(row, list(also), also)
         _check_outcomes(row, outcomes, together)
         for one in [row, *together]:
             _check_move(one, state)
@@ -132,13 +136,13 @@ def propose_unidentified(
 ) -> Proposal:
     """The person could not be identified: asked, and waited for, or answered so that we still do not know."""
     must_say("evidence", evidence, "Say what was asked and what came back.")
-    asked_on = ticket.identity_asked_on
-    if ticket.state == State.IDENTITY_CHECK and not is_answered:
-        if asked_on is None:
-            raise LetterNotSent("The identity request has not been sent yet.")
-        if (today() - asked_on).days < IDENTITY_WAIT_DAYS:
+
+    def check(row: Ticket) -> None:
+        asked_on = _check_identity_asked(row)
+        if not is_answered and (today() - asked_on).days < IDENTITY_WAIT_DAYS:
             until = asked_on + dt.timedelta(days=IDENTITY_WAIT_DAYS)
             raise NotAllowedHere(f"The person has until {until} to answer: asked on {asked_on}.")
+
     return _propose_closing(
         ticket,
         State.CLOSED_UNIDENTIFIED,
@@ -146,6 +150,7 @@ def propose_unidentified(
         evidence=evidence,
         version=version,
         actor=actor,
+        check=check,
     )
 
 
@@ -176,12 +181,42 @@ def propose_abuse(*, ticket: Ticket, evidence: str, version: int, actor: User) -
     return proposal
 
 
+def _check_identity_asked(ticket: Ticket) -> dt.date:
+    """On which day the person was asked who they are, where the lack of an answer may close a ticket."""
+    if sentence := why_not_unidentified(ticket):
+        error = NotAllowedHere if ticket.regime == Regime.US_CA else LetterNotSent
+        raise error(sentence)
+    assert ticket.identity_asked_on
+    return ticket.identity_asked_on
+
+
+def why_not_unidentified(ticket: Ticket) -> str:
+    """Why a ticket cannot be closed because nobody knows who asks, whatever came back; empty when it can."""
+    if ticket.regime == Regime.US_CA:
+        return (
+            "California asks nobody who opts out for identity (CCPA regulations, § 7026(d)): go on without it, and"
+            " decide."
+        )
+    if ticket.identity_asked_on is None:
+        return "The identity request has not been sent yet."
+    return ""
+
+
 def _propose_closing(
-    ticket: Ticket, state: State, outcome: Outcome, *, evidence: str, version: int, actor: User
+    ticket: Ticket,
+    state: State,
+    outcome: Outcome,
+    *,
+    evidence: str,
+    version: int,
+    actor: User,
+    check: Callable[[Ticket], object] = lambda row: None,
 ) -> Proposal:
+    """`check` is given the locked ticket and raises what forbids it."""
     with recorded("objection.proposed", ticket, actor, reason=state.label):
         row = locked(ticket, version)
         _check_move(row, state)
+        check(row)
         write_note(row, NoteKind.EVIDENCE, evidence, actor)
         purposes = row.objections.values_list("purpose", flat=True)
         return _propose(row, state, dict.fromkeys(purposes, outcome), [], actor)
@@ -196,16 +231,38 @@ def _propose(
 ) -> Proposal:
     # Said now, not after a colleague approved it: it cannot take effect without a letter.
     letters.requester_of(ticket)
+    _check_address(ticket, outcomes)
     proposal = Proposal(
         ticket=ticket,
         state=state,
         outcomes=dict(outcomes),
         also=[one.reference for one in together],
+        also_versions={one.reference: one.version for one in together} or None,
         proposed_by=actor,
     )
     proposal.save()
     ticket.save()
     return proposal
+
+
+_TOLD: frozenset[str] = frozenset({Outcome.REFUSED, Outcome.WITHDRAWN})
+"""What a letter must have told the person before they are in again. Where nobody knows who asks, or another ticket
+stands, no address can be asked for more."""
+
+
+def _check_address(ticket: Ticket, outcomes: Mapping[str, str]) -> None:
+    if set(outcomes.values()) & _TOLD and (sentence := why_not_told(ticket)):
+        raise NotAllowedHere(sentence)
+
+
+def why_not_told(ticket: Ticket) -> str:
+    """Why no letter to the person may let them in again; empty when one may."""
+    if letters.is_proven(ticket):
+        return ""
+    return (
+        f"Nobody knows that the address of {ticket} is the person's: what lets them in again is told to them"
+        " (GDPR Art. 18(3)). Confirm the address first."
+    )
 
 
 def review(
@@ -225,7 +282,10 @@ def review(
             raise AlreadySettled("Somebody has decided on this proposal already.")
         Approval(proposal=proposal, verdict=verdict, reviewer=actor).save()
         if verdict == Verdict.APPROVED:
-            together = _together(row, proposal.also)
+            together = _as_proposed(row, proposal)
+            _check_address(row, proposal.outcomes)
+            if proposal.state == State.CLOSED_UNIDENTIFIED and not row.is_set_aside:
+                _check_identity_asked(row)
             if set(proposal.outcomes.values()) <= _DECIDED:
                 _check_outcomes(row, proposal.outcomes, together)
             _close(row, State(proposal.state), proposal.outcomes, together, words_of(proposal))
@@ -234,17 +294,27 @@ def review(
     return row
 
 
+def _as_proposed(ticket: Ticket, proposal: Proposal) -> list[Ticket]:
+    """The tickets decided together with one, locked, as they were when it was proposed."""
+    try:
+        return _together(ticket, proposal.also, proposal.also_versions or {})
+    except StaleEdit as stale:
+        raise StaleEdit(f"{stale} This was proposed before that: send it back.") from stale
+
+
 def words_of(proposal: Proposal) -> dict[str, str]:
     """Staff's words that were kept with a proposal, by their kind."""
     kept = Note.objects.filter(ticket=proposal.ticket_id, entry=proposal.entry_id)
     return dict(kept.values_list("kind", "text"))
 
 
-def _together(ticket: Ticket, references: Sequence[str]) -> list[Ticket]:
-    """Linked tickets decided together with one, locked."""
+def _together(
+    ticket: Ticket, references: Collection[str], versions: Mapping[str, int]
+) -> list[Ticket]:
+    """Linked tickets decided together with one, locked. Raises StaleEdit for one that is not at its version."""
     group = ticket.linked_to_id or ticket.pk
     found = [
-        locked(one)
+        locked(one, versions.get(one.reference))
         for one in Ticket.objects.open()
         .filter(Q(pk=group) | Q(linked_to=group), reference__in=references)
         .exclude(pk=ticket.pk)
@@ -353,10 +423,18 @@ def outcome_letters(
     found = []
     for (_, own_state, *own_items), (first, *others) in alike.items():
         own = dict(own_items)
-        is_duplicate = set(own.values()) == {Outcome.DUPLICATE}
-        kind = LetterKind.DUPLICATE if is_duplicate else LetterKind(own_state.value)
-        found.append(OutcomeLetter(first, others, kind, letters.outcome_values(own, words)))
+        values = letters.outcome_values(first, own, words)
+        found.append(OutcomeLetter(first, others, _letter_for(own_state, own), values))
     return found
+
+
+def _letter_for(state: State, outcomes: Mapping[str, str]) -> LetterKind:
+    """By what a person is told no to, which a duplicate is not."""
+    if set(outcomes.values()) == {Outcome.DUPLICATE}:
+        return LetterKind.DUPLICATE
+    if state == State.PARTLY_UPHELD and Outcome.REFUSED not in outcomes.values():
+        return LetterKind.UPHELD
+    return LetterKind(state.value)
 
 
 def _own(ticket: Ticket, state: State, outcomes: Mapping[str, str]) -> tuple[State, dict[str, str]]:

@@ -1,7 +1,7 @@
 """The legal clock of an objection: when an answer is due, and how that date came about.
 
 Pure: nothing here reads a row, a setting or the time of day. What is computed is kept with the ticket, rule
-and calendar included; only an answered identity request or a corrected receipt computes it again.
+and calendar included; only an answered identity request, a corrected receipt or country computes it again.
 
 The calendar is that of the establishment that answers: Ireland for the EU and for countries without a rule
 of their own, England for the UK. California counts business days. Switzerland counts plain days: its law

@@ -3,8 +3,6 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from objections import clocks, deadlines
 from objections.choices import UNPROVEN, State
 from objections.closing import IDENTITY_WAIT_DAYS
@@ -33,25 +31,13 @@ def due(ticket: Ticket, today: dt.date) -> Due:
         return _decided(ticket, today)
     clock = clocks.clock_of(ticket)
     asked_on = ticket.identity_asked_on
-    if ticket.state == State.IDENTITY_CHECK and asked_on and is_paused(ticket, clock):
+    if ticket.state == State.IDENTITY_CHECK and asked_on and clocks.is_paused(ticket, clock):
         return Due(
             f"clock paused: identity asked {in_words(asked_on, today)}",
             also=tuple(_silence(asked_on, today)),
         )
     words, tone = _until(ticket.due_on, today)
     return Due(words, tone, tuple(_also(ticket, clock, today)))
-
-
-def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
-    """Whether the clock stands still while the person answers who they are."""
-    if ticket.state != State.IDENTITY_CHECK or ticket.identity_asked_on is None:
-        return False
-    was_prompt = deadlines.is_prompt(
-        clock.receipt_date, ticket.identity_asked_on, within_days=settings.IDENTITY_PROMPT_DAYS
-    )
-    return deadlines.is_paused_by_identity(
-        clock, asked_on=ticket.identity_asked_on, was_prompt=was_prompt
-    )
 
 
 def answered_in_time(ticket: Ticket) -> bool | None:

@@ -1,6 +1,7 @@
 """What staff may type about a ticket. What the law asks for is asked here; the services insist on it."""
 
 import datetime as dt
+import re
 import secrets
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -203,6 +204,7 @@ class AddressForm(VersionedForm):
         required=False,
         help_text="Letters go by post where there is no e-mail address.",
     )
+    reason = ReasonField(label="How you know it", help_text="The person wrote from it, say.")
 
 
 # --- The clock ----------------------------------------------------------------------------------
@@ -267,6 +269,20 @@ _CHOICES = {
 }
 
 
+class LinkedField(forms.MultipleChoiceField):
+    """Linked tickets, each with the version its reader saw ("OBJ-2026-000431:3"); the value is a version by reference.
+
+    One that changed since is let through: the service refuses it by its name.
+    """
+
+    def valid_value(self, value: Any) -> bool:
+        return re.fullmatch(r"OBJ-\d{4}-\d{1,12}:\d{1,9}", str(value)) is not None
+
+    def clean(self, value: Any) -> Any:
+        pairs = (one.rpartition(":") for one in super().clean(value))
+        return {reference: int(version) for reference, _, version in pairs}
+
+
 class DecideForm(VersionedForm):
     """One choice a purpose; words only where the law asks for them, which is where something is refused."""
 
@@ -284,7 +300,7 @@ class DecideForm(VersionedForm):
         label="The reasons",
         help_text="To refuse: why, as the person will read it (GDPR Art. 12(4)).",
     )
-    also = forms.MultipleChoiceField(
+    also = LinkedField(
         required=False,
         label="Decide together with it",
         widget=forms.CheckboxSelectMultiple,
@@ -301,7 +317,7 @@ class DecideForm(VersionedForm):
         self.purposes = sorted(one.purpose for one in objections)
         if linked:
             self.fields["also"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
-                (one.reference, _linked_in_words(one)) for one in linked
+                (f"{one.reference}:{one.version}", _linked_in_words(one)) for one in linked
             ]
         else:
             del self.fields["also"]
@@ -413,6 +429,13 @@ class AttachForm(forms.Form):
 class PostedForm(forms.Form):
     posted_on = forms.DateField(
         widget=DateInput(), initial=moves.today, label="Put into the post on"
+    )
+
+
+class ReturnedForm(forms.Form):
+    reason = ReasonField(
+        label="How it came back",
+        help_text="A report of the mail server, say, or the envelope itself.",
     )
 
 

@@ -365,11 +365,13 @@ def _first_letter(ticket: Ticket) -> None:
 
 def confirm(token: str) -> Ticket:
     """The person followed the link in our mail: the address is theirs. Again changes nothing. Raises LinkExpired."""
+    # Before the ledger's lock is taken: for a link that is none nobody has to wait.
     ticket = letters.ticket_of_link(token)
     with ledger.entry(
         "objection.confirmed", actor="system:form", subject=ticket.reference
     ) as opened:
-        ticket = Ticket.objects.select_for_update().get(pk=ticket.pk)
+        # Once more under it: the address may have been corrected meanwhile, or erased.
+        ticket = letters.ticket_of_link(token, lock=True)
         if ticket.confirmed_at is not None or not ticket.is_open or ticket.erased_at:
             opened.abandon()
             return ticket

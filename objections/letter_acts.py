@@ -1,4 +1,4 @@
-"""What officers do with one letter of a ticket: read it, take its text, try it again, repeat it, say it was posted."""
+"""What officers do with one letter of a ticket: read it, take its text, try it again, repeat it, say it was posted or came back."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,11 +10,11 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from objections import mailing, tasks, uploads
+from objections import clocks, deadlines, mailing, tasks, uploads
 from objections.act_pages import act_page, bound
 from objections.choices import Delivery, LetterKind, LetterState
-from objections.errors import LetterNotSent, WordsErased
-from objections.forms import PostedForm
+from objections.errors import WordsErased
+from objections.forms import PostedForm, ReturnedForm
 from objections.models import Letter, Requester, Ticket
 from objections.ticket_page import (
     IDENTITY,
@@ -92,6 +92,7 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         return "The letter is in the queue again."
 
     is_failed = row.state == LetterState.FAILED
+    is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
         row.ticket,
@@ -100,23 +101,21 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         title=f"Try the {row.get_kind_display()} again",
         button="Try it again",
         will=[
-            "The letter goes to the address the person has now, with the words it was written with.",
+            "The person gets a fresh link, at the address known now."
+            if is_confirmation
+            else "The letter goes to the address the person has now, with the words it was written with.",
             "What depends on it still waits until it is sent.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
         why_not=""
         if is_failed
-        else f"It is {row.get_state_display()}: only a letter that failed is tried again.",
+        else f"It is {row.get_state_display()}: only a failed one is tried again.",
     )
 
 
 @of_letter
 def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
-    why_not = _why_not_repeated(row)
-
     def do(said: dict[str, Any]) -> str:
-        if why_not:
-            raise LetterNotSent(why_not)
         mailing.send_again(letter=row, actor=staff(request))
         tasks.hint()
         return f"The {row.get_kind_display()} is in the queue once more."
@@ -136,7 +135,7 @@ def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
             "What took effect when it was first sent stays as it was.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
-        why_not=why_not,
+        why_not=_why_not_repeated(row),
     )
 
 
@@ -150,11 +149,7 @@ def _why_not_repeated(row: Letter) -> str:
 
 @of_letter
 def letter_posted(request: HttpRequest, row: Letter) -> HttpResponse:
-    why_not = _why_not_posted(row)
-
     def do(said: dict[str, Any]) -> str:
-        if why_not:
-            raise LetterNotSent(why_not)
         mailing.record_posted(letter=row, actor=staff(request), **said)
         return f"Recorded: the {row.get_kind_display()} was posted on {said['posted_on']}."
 
@@ -170,7 +165,7 @@ def letter_posted(request: HttpRequest, row: Letter) -> HttpResponse:
             " begins, a refused, withdrawn or unidentified objection stops keeping the person out.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
-        why_not=why_not,
+        why_not=_why_not_posted(row),
     )
 
 
@@ -181,6 +176,44 @@ def _why_not_posted(row: Letter) -> str:
     if row.state != LetterState.WAITING:
         return f"It is {row.get_state_display()}: there is nothing to post."
     return "" if row.delivery == Delivery.POST else "It is on its way by e-mail."
+
+
+@of_letter
+def letter_returned(request: HttpRequest, row: Letter) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        mailing.record_returned(letter=row, actor=staff(request), **said)
+        return f"Recorded: the {row.get_kind_display()} came back. It can be sent again."
+
+    return act_page(
+        request,
+        row.ticket,
+        bound(ReturnedForm, request, row.ticket),
+        do,
+        title=f"Record that the {row.get_kind_display()} came back",
+        button="It came back",
+        will=[
+            "The letter counts as one that could not be sent. Nothing is sent by this.",
+            _undone_with(row),
+            "It takes effect again when it is sent again: correct the address first where that was the reason.",
+        ],
+        why_not=mailing.why_not_returned(row),
+    )
+
+
+def _undone_with(row: Letter) -> str:
+    if row.kind in mailing.OUTCOMES:
+        return (
+            "The person has no answer: what this letter ended restricts again. Runs frozen meanwhile stay as they"
+            " are, and the ticket goes on showing them."
+        )
+    if row.kind == LetterKind.IDENTITY_REQUEST:
+        return (
+            "Nobody was asked who they are: the clock has not stopped, and silence means nothing."
+        )
+    if row.kind == LetterKind.EXTENSION:
+        base_due = deadlines.in_words(clocks.clock_of(row.ticket).base_due)
+        return f"The ticket is not extended: our answer is due by {base_due}, as it was at first."
+    return ""
 
 
 def _has_no_street(ticket: Ticket) -> bool:

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from consent.choices import Purpose
-from objections import letter_views
+from objections import letter_views, mailing
 from objections.choices import Delivery, LetterState, Outcome, Verdict
 from objections.models import Incident, Letter, LetterTemplate, Proposal
 from objections.ticket_page import LetterLine, subject_of
@@ -171,6 +171,8 @@ class LetterAdmin(TicketSearchAdmin, HistoryModelAdmin):
         text = getattr(letter, "text", None)
         if text is None:
             words = "its words are erased"
+        elif text.last_error == mailing.RETURNED:
+            words = text.last_error
         elif text.last_error:
             times = f"{text.attempts} time{'s' * (text.attempts != 1)}"
             words = f"tried {times}; {_ERRORS.get(text.last_error, text.last_error)}"

@@ -79,7 +79,7 @@ PLACEHOLDERS: Final[dict[str, str]] = {
     "identity_question": "what we need to know and why this and nothing more",
     "extension_reason": "why we need more time",
     "extension_basis": "what the law says about more time",
-    "outcomes": "a line for each purpose: what was decided",
+    "outcomes": "a line for each purpose: what was decided, or that it is dealt with elsewhere",
     "upheld_purposes": "the purposes the data stays out of, in one line",
     "lifted_purposes": "the purposes whose restriction ends with this letter, in one line",
     "ground": "the compelling ground",
@@ -135,11 +135,12 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
         # Art. 12(3)
         LetterKind.EXTENSION: "purposes restriction_basis extension_reason new_due_on",
         # Art. 21(1), 12(3)
-        LetterKind.UPHELD: "upheld_purposes scope restricted_on",
+        LetterKind.UPHELD: "outcomes upheld_purposes scope restricted_on",
         # Art. 21(1), 12(4), 18(3)
-        LetterKind.PARTLY_UPHELD: "upheld_purposes scope restricted_on lifted_purposes "
+        LetterKind.PARTLY_UPHELD: "outcomes upheld_purposes scope restricted_on lifted_purposes "
         "ground balancing_summary reasons " + _COMPLAINT,
-        LetterKind.REFUSED: "lifted_purposes ground balancing_summary reasons " + _COMPLAINT,
+        LetterKind.REFUSED: "outcomes lifted_purposes ground balancing_summary reasons "
+        + _COMPLAINT,
         # Art. 18(3)
         LetterKind.WITHDRAWN: "withdrawal lifted_purposes",
         # Art. 12(2), 12(4), 18(3)

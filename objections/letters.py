@@ -5,6 +5,7 @@ A letter is composed with the act that causes it, so that what was previewed is 
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -24,10 +25,19 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    Verdict,
 )
 from objections.errors import LinkExpired, WordsErased
 from objections.letter_texts import Text
-from objections.models import Letter, LetterTemplate, LetterText, Objection, Requester, Ticket
+from objections.models import (
+    Letter,
+    LetterTemplate,
+    LetterText,
+    Objection,
+    Proposal,
+    Requester,
+    Ticket,
+)
 from objections.moves import day_of, today
 from portal import ledger
 from portal.errors import InvalidInput, StaleEdit
@@ -144,25 +154,35 @@ def _named(purposes: Iterable[str]) -> str:
     return ", ".join(Purpose(purpose).label for purpose in sorted(purposes)) or "none"
 
 
-def outcome_values(outcomes: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
-    """What an outcome letter says beside the rest. `words` are staff's, by kind of note."""
+def outcome_values(
+    ticket: Ticket, outcomes: Mapping[str, str], words: Mapping[str, str]
+) -> dict[str, str]:
+    """What an outcome letter says beside the rest. `words` are staff's, by kind of note.
+
+    A duplicate is neither a yes nor a no, and ends no protection: it has words of its own.
+    """
+    own_words = {one.value: one.label for one in Outcome}
+    own_words[Outcome.DUPLICATE] = ELSEWHERE if ticket.is_verified else ELSEWHERE_TO_STRANGERS
     upheld = [purpose for purpose, one in outcomes.items() if one == Outcome.UPHELD]
+    elsewhere = [purpose for purpose, one in outcomes.items() if one == Outcome.DUPLICATE]
     return {
         "outcomes": "\n".join(
-            f"- {Purpose(purpose).label}: {Outcome(outcome).label}"
+            f"- {Purpose(purpose).label}: {own_words[outcome]}"
             for purpose, outcome in sorted(outcomes.items())
         ),
         "upheld_purposes": _named(upheld),
-        "lifted_purposes": _named(outcomes.keys() - set(upheld)),
-        "ground": words.get(NoteKind.GROUND) or ANOTHER_TICKET,
-        "balancing_summary": words.get(NoteKind.BALANCING) or ANOTHER_TICKET,
-        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE) or ANOTHER_TICKET,
+        "lifted_purposes": _named(outcomes.keys() - {*upheld, *elsewhere}),
+        "ground": words.get(NoteKind.GROUND, ""),
+        "balancing_summary": words.get(NoteKind.BALANCING, ""),
+        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE, ""),
         "withdrawal": words.get(NoteKind.EVIDENCE, ""),
     }
 
 
-ANOTHER_TICKET = "Nothing was weighed against you: for one purpose this is dealt with elsewhere."
-"""Why a duplicate is closed, where a letter asks for a ground."""
+ELSEWHERE = "already dealt with under another of your objections, which stands"
+"""What a duplicate is called in a letter."""
+ELSEWHERE_TO_STRANGERS = "dealt with already, or will be; nothing more happens under this reference"
+"""The same for who may be a stranger that named somebody's account: it tells of no other ticket."""
 
 
 # --- The link in a confirmation -----------------------------------------------------------------
@@ -178,16 +198,22 @@ def confirmation_link(ticket: Ticket) -> dict[str, str]:
     }
 
 
-def ticket_of_link(token: str) -> Ticket:
-    """Raises LinkExpired, also for a link to an address that was corrected since."""
+def ticket_of_link(token: str, *, lock: bool = False) -> Ticket:
+    """Raises LinkExpired, also for a link to an address that was corrected since. Locked, it stays as it is seen."""
     try:
         reference, address = signing.loads(
             token, salt=_LINK, max_age=dt.timedelta(days=settings.CONFIRMATION_DAYS)
         )
     except signing.BadSignature as error:
         raise LinkExpired("The link is too old, or not complete.") from error
-    ticket: Ticket = Ticket.objects.worked().get(reference=reference)
-    if ticket.erased_at is None and address != _address_hash(ticket):
+    tickets = Ticket.objects.worked()
+    ticket: Ticket = (tickets.select_for_update() if lock else tickets).get(reference=reference)
+    try:
+        is_theirs = ticket.erased_at is not None or address == _address_hash(ticket)
+    except WordsErased as error:
+        # Between two looks.
+        raise LinkExpired("The personal data is erased, the address with it.") from error
+    if not is_theirs:
         raise LinkExpired("The link belongs to another address.")
     return ticket
 
@@ -199,17 +225,32 @@ def _address_hash(ticket: Ticket) -> str:
 # --- The queue ----------------------------------------------------------------------------------
 
 
-def queue(ticket: Ticket, kind: LetterKind, *, also: Iterable[str] = (), **more: str) -> Letter:
+def queue(
+    ticket: Ticket,
+    kind: LetterKind,
+    promised_on: dt.date | None = None,
+    /,
+    *,
+    also: Iterable[str] = (),
+    **more: str,
+) -> Letter:
     """Compose a letter and put it into the queue; by post where there is no e-mail address.
 
-    Needs an open entry. `also` are references of linked tickets that it answers too.
+    Needs an open entry. `also` are references of linked tickets that it answers too, `promised_on` the new day that
+    an extension notice names.
     """
     version, text = compose(ticket, kind, **more)
-    return _put(ticket, kind, version, text, also)
+    return _put(ticket, kind, version, text, also=also, promised_on=promised_on)
 
 
 def _put(
-    ticket: Ticket, kind: str, version: int, text: Text | LetterText, also: Iterable[str]
+    ticket: Ticket,
+    kind: str,
+    version: int,
+    text: Text | LetterText,
+    *,
+    also: Iterable[str],
+    promised_on: dt.date | None,
 ) -> Letter:
     requester = requester_of(ticket)
     letter = Letter(
@@ -219,6 +260,7 @@ def _put(
         template_version=version,
         delivery=delivery_of(requester),
         also=list(also),
+        promised_on=promised_on,
         queued_at=timezone.now(),
     )
     letter.save()
@@ -237,7 +279,53 @@ def repeat(letter: Letter) -> Letter:
     ticket = letter.ticket
     if letter.kind == LetterKind.CONFIRMATION:
         return queue(ticket, LetterKind.CONFIRMATION, **confirmation_link(ticket))
-    return _put(ticket, letter.kind, letter.template_version, letter.text, letter.also)
+    return _put(
+        ticket,
+        letter.kind,
+        letter.template_version,
+        letter.text,
+        also=letter.also,
+        promised_on=letter.promised_on,
+    )
+
+
+def cancel(ticket: Ticket, kind: LetterKind) -> bool:
+    """Letters of the kind that are not out are not sent any more; returns whether there were any. Needs an open entry."""
+    unsent = Letter.objects.filter(ticket=ticket, kind=kind, state__in=UNSENT)
+    for letter in (found := list(unsent.select_for_update())):
+        letter.state = LetterState.CANCELLED
+        letter.save()
+    return bool(found)
+
+
+def why_not_readdressed(ticket: Ticket, officer_id: int) -> str:
+    """Why an officer may not say where letters go; empty when they may.
+
+    While a letter is not out that lets somebody in again, who decided so must not choose who reads it.
+    """
+    if ticket.is_open or ticket.answered_at is not None:
+        return ""
+    waits = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
+    if officer_id in _deciders(ticket) and waits.exists():
+        return (
+            "You proposed or approved this outcome, and its letter lets somebody in again: ask a colleague to change"
+            " where it goes."
+        )
+    return ""
+
+
+def _deciders(ticket: Ticket) -> set[int]:
+    """Who proposed and who approved what became of a ticket, by itself or together with a linked one."""
+    group = ticket.linked_to_id or ticket.pk
+    approved = Proposal.objects.filter(
+        Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=Verdict.APPROVED
+    ).select_related("approval")
+    return {
+        number
+        for one in approved
+        if one.ticket_id == ticket.pk or ticket.reference in one.also
+        for number in (one.proposed_by_id, one.approval.reviewer_id)
+    }
 
 
 def readdress(ticket: Ticket) -> None:
@@ -263,24 +351,49 @@ def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list
     Of a person we know only their own count. Of anybody else those count that came from the same address, and
     only if that is proven to be theirs: a stranger's ticket, which names the same account, may be withdrawn.
     """
+    others = _same_group(objection).filter(
+        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True)
+    )
+    return [one for one in others.exclude(ticket__in=list(but)) if _is_theirs(one, objection)]
+
+
+def is_refused_elsewhere(objection: Objection) -> bool:
+    """Whether the same person was told, on another ticket, that the same objection is refused."""
+    told = _same_group(objection).filter(
+        effect=Effect.LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
+    )
+    return any(_is_theirs(one, objection) for one in told)
+
+
+def answered_duplicates(objection: Objection) -> list[Objection]:
+    """Duplicates of an objection whose letter is out, and that keep the person out because nothing else stands."""
+    told = _same_group(objection).filter(
+        effect=Effect.RESTRICTING, outcome=Outcome.DUPLICATE, ticket__answered_at__isnull=False
+    )
+    return [one for one in told if _is_theirs(objection, one) and not others_standing(one)]
+
+
+def _same_group(objection: Objection) -> Any:
+    """The objections to the same purpose, for the same account, of tickets linked to this one."""
     ticket = objection.ticket
     group = ticket.linked_to_id or ticket.pk
-    others = Objection.objects.filter(
-        Q(ticket=group) | Q(ticket__linked_to=group),
-        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True),
-        purpose=objection.purpose,
-        member=objection.member,
-    ).select_related("ticket", "ticket__requester")
-    return [
-        other
-        for other in others.exclude(pk=objection.pk).exclude(ticket__in=list(but))
-        if other.ticket.is_verified
-        or (
-            not ticket.is_verified
-            and is_proven(other.ticket)
-            and _one_address(ticket, other.ticket)
+    return (
+        Objection.objects.filter(
+            Q(ticket=group) | Q(ticket__linked_to=group),
+            purpose=objection.purpose,
+            member=objection.member,
         )
-    ]
+        .exclude(pk=objection.pk)
+        .select_related("ticket", "ticket__requester")
+    )
+
+
+def _is_theirs(other: Objection, objection: Objection) -> bool:
+    """Whether we know the other objection to be of the person who wrote this one."""
+    ticket = objection.ticket
+    return other.ticket.is_verified or (
+        not ticket.is_verified and is_proven(other.ticket) and _one_address(ticket, other.ticket)
+    )
 
 
 def _one_address(ticket: Ticket, other: Ticket) -> bool:

@@ -16,11 +16,11 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from objections import letters
-from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, State
-from objections.clocks import clock_of
+from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, Regime, State
+from objections.clocks import clock_of, keep_clock
 from objections.errors import LetterNotSent
 from objections.models import Letter, LetterText, Ticket
-from objections.moves import day_of, locked, move, today
+from objections.moves import day_of, locked, move, must_say, take_back_extension, today
 from portal import ledger
 from portal.errors import InvalidInput
 
@@ -29,8 +29,14 @@ logger = structlog.get_logger(__name__)
 MAILER = "system:mailer"
 MOST_ATTEMPTS = 8
 """With doubling waits the last one comes about four hours after the first."""
-CLAIM = dt.timedelta(minutes=2)
-"""How long whoever sends a letter has it alone: longer than the mail server is given to answer."""
+FIRST_WAIT = dt.timedelta(minutes=2)
+"""Before a letter that could not be sent is tried again; doubled each time."""
+_LONGEST_TALK = 30
+"""Steps of a talk to a mail server, from the connection to its last word, each of which may take EMAIL_TIMEOUT: about
+a dozen are usual, more where its name has several addresses."""
+CLAIM = dt.timedelta(seconds=_LONGEST_TALK * settings.EMAIL_TIMEOUT)
+"""How long whoever sends a letter has it alone: longer than the slowest talk to the mail server."""
+RETURNED = "it came back"
 OUTCOMES = frozenset(
     {
         LetterKind.UPHELD,
@@ -63,7 +69,9 @@ def send_due(*, seconds: float = 60) -> int:
             continue
         count += sent is not None and sent.state == LetterState.SENT
         if sent is None and _server_is_gone(letter_id):
-            LetterText.objects.filter(letter__in=waiting).update(not_before=timezone.now() + CLAIM)
+            LetterText.objects.filter(letter__in=waiting).update(
+                not_before=timezone.now() + FIRST_WAIT
+            )
             break
     return count
 
@@ -122,12 +130,26 @@ def _why_not(letter: Letter, on: dt.date | None = None) -> str:
     """Why a letter is not to be sent any more (or was not, on that day); empty when it is."""
     ticket = letter.ticket
     if letter.kind == LetterKind.EXTENSION:
-        if ticket.state != State.IN_REVIEW:
-            return "the ticket is not in review any more"
-        if (on or today()) > clock_of(ticket).base_due:
-            return "an extension counts only if its notice is sent before the first deadline"
-    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
-        return "identity is not asked for any more"
+        return _why_not_extended(letter, ticket, on or today())
+    if letter.kind == LetterKind.IDENTITY_REQUEST:
+        if ticket.state != State.IDENTITY_CHECK:
+            return "identity is not asked for any more"
+        if ticket.regime == Regime.US_CA:
+            return "California asks nobody who opts out for identity"
+    return ""
+
+
+def _why_not_extended(letter: Letter, ticket: Ticket, on: dt.date) -> str:
+    """Why a notice that leaves on that day extends nothing; empty when it does."""
+    clock = clock_of(ticket)
+    if ticket.state != State.IN_REVIEW:
+        return "the ticket is not in review any more"
+    if clock.extended_due is None:
+        return f"no extension exists under {ticket.get_regime_display()}"
+    if letter.promised_on not in (None, clock.extended_due):
+        return f"it names {letter.promised_on}, and the clock has changed since it was written"
+    if on > clock.base_due:
+        return "an extension counts only if its notice is sent before the first deadline"
     return ""
 
 
@@ -148,7 +170,7 @@ def _mail(letter: Letter) -> None:
 def _note_failure(letter: Letter, error: Exception) -> None:
     text = letter.text
     is_final = _is_for_good(error) or text.attempts >= MOST_ATTEMPTS
-    wait = CLAIM * 2 ** (text.attempts - 1)
+    wait = FIRST_WAIT * 2 ** (text.attempts - 1)
     # The server's own words may repeat the address.
     LetterText.objects.filter(letter=letter).update(
         last_error=type(error).__name__, not_before=timezone.now() + wait
@@ -182,7 +204,10 @@ def _end(letter: Letter, state: LetterState, kind: str, reason: str) -> Letter:
 
 
 def try_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
-    """Put a letter that could not be sent back into the queue, to the address the requester has now."""
+    """Put a letter that could not be sent back into the queue, to the address the requester has now.
+
+    In the place of a confirmation comes a new one: its link may have run out, and is for one address only.
+    """
     with ledger.entry("letter.requeued", actor=actor, subject=letter.ticket.reference):
         row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
         if row.state != LetterState.FAILED:
@@ -190,6 +215,11 @@ def try_again(*, letter: Letter, actor: ledger.Actor) -> Letter:
                 f"The letter is {row.get_state_display()}: only a failed one is tried again."
             )
         requester = letters.requester_of(row.ticket)
+        if row.kind == LetterKind.CONFIRMATION:
+            if not row.ticket.is_open or letters.is_proven(row.ticket):
+                raise LetterNotSent("There is nothing to confirm any more.")
+            letters.cancel(row.ticket, LetterKind.CONFIRMATION)
+            return letters.repeat(row)
         row.state = LetterState.WAITING
         row.delivery = letters.delivery_of(requester)
         row.save()
@@ -233,12 +263,6 @@ def record_posted(*, letter: Letter, posted_on: dt.date, actor: ledger.Actor) ->
         raise LetterNotSent(f"The letter is {letter.get_state_display()} already.")
     if gone := _why_not(letter, on=posted_on):
         raise LetterNotSent(f"This letter is not to be sent: {gone}.")
-    requester = letters.requester_of(letter.ticket)
-    if not requester.postal_address:
-        raise LetterNotSent("No postal address is known: correct the address first.")
-    LetterText.objects.filter(letter=letter).update(
-        address=f"{requester.name}\n{requester.postal_address}".strip()
-    )
     noon = dt.datetime.combine(posted_on, dt.time(12), ZoneInfo(settings.CONTROLLER_TIME_ZONE))
     sent_at = max(letter.queued_at, min(noon, timezone.now()))
     return record_sent(letter, sent_at=sent_at, actor=actor, by_post=True)
@@ -250,24 +274,46 @@ def record_posted(*, letter: Letter, posted_on: dt.date, actor: ledger.Actor) ->
 def record_sent(
     letter: Letter, *, sent_at: dt.datetime, actor: ledger.Actor, by_post: bool = False
 ) -> Letter:
-    """The letter is out: record it, and let take effect what waited for it, in one entry."""
+    """The letter is out: record it, and let take effect what waited for it, in one entry.
+
+    Raises LetterNotSent where staff posted what was called off meanwhile, or had no address.
+    """
     reason = f"{letter.get_kind_display()}, by {'post' if by_post else 'e-mail'}"
     with ledger.entry(
         "letter.sent", actor=actor, subject=letter.ticket.reference, reason=reason
     ) as opened:
         row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if row.state not in letters.UNSENT and by_post:
+            raise LetterNotSent(f"The letter is {row.get_state_display()} already.")
         if row.state not in letters.UNSENT:
             # Sent before, or called off while it was under way: it has no effect any more.
             opened.abandon()
             return row
+        if by_post:
+            _keep_postal_address(row)
         row.state = LetterState.SENT
         row.delivery = Delivery.POST if by_post else Delivery.EMAIL
         row.sent_at = sent_at
         row.save()
-        answered = Ticket.objects.filter(Q(pk=row.ticket_id) | Q(reference__in=row.also))
-        for ticket in answered.order_by("pk"):
+        for ticket in _answered_by(row):
             _take_effect(row, locked(ticket), day_of(sent_at))
     return row
+
+
+def _answered_by(letter: Letter) -> list[Ticket]:
+    """Its own ticket, and those that were decided together with it."""
+    answered = Ticket.objects.filter(Q(pk=letter.ticket_id) | Q(reference__in=letter.also))
+    return list(answered.order_by("pk"))
+
+
+def _keep_postal_address(letter: Letter) -> None:
+    """Where the envelope went: to the street the person has now."""
+    requester = letters.requester_of(letter.ticket)
+    if not requester.postal_address:
+        raise LetterNotSent("No postal address is known: correct the address first.")
+    LetterText.objects.filter(letter=letter).update(
+        address=f"{requester.name}\n{requester.postal_address}".strip()
+    )
 
 
 def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
@@ -275,12 +321,11 @@ def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
         ticket.identity_asked_on = ticket.identity_asked_on or sent_on
         ticket.save()
     elif letter.kind == LetterKind.EXTENSION:
-        clock = clock_of(ticket)
-        if ticket.state == State.IN_REVIEW and sent_on <= clock.base_due:
-            assert clock.extended_due and clock.refuse_by_extended
+        # Asked again under the lock; too late for the mail, so that nothing may fail here.
+        if not _why_not_extended(letter, ticket, sent_on):
             move(ticket, State.EXTENDED)
             ticket.extended_on = sent_on
-            ticket.due_on, ticket.refuse_by = clock.extended_due, clock.refuse_by_extended
+            keep_clock(ticket, clock_of(ticket))
             ticket.save()
     elif letter.kind in OUTCOMES:
         ticket.answered_at = ticket.answered_at or letter.sent_at
@@ -292,8 +337,92 @@ def _lift(ticket: Ticket) -> None:
     """End the restriction where the objection was not upheld (GDPR Art. 18(3): the person has been told)."""
     decided = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
     for objection in decided.exclude(outcome=Outcome.UPHELD):
-        if objection.outcome == Outcome.DUPLICATE and not letters.others_standing(objection):
+        if objection.outcome == Outcome.DUPLICATE and not (
+            letters.others_standing(objection) or letters.is_refused_elsewhere(objection)
+        ):
             # What it repeated stands no more: the person would be in again without an answer of their own.
             continue
         objection.effect = Effect.LIFTED
+        objection.save()
+        for duplicate in letters.answered_duplicates(objection):
+            # The letter of what it repeated is out now too: nothing else would ever end it.
+            duplicate.effect = Effect.LIFTED
+            duplicate.save()
+
+
+# --- When it comes back -------------------------------------------------------------------------
+
+
+def record_returned(*, letter: Letter, reason: str, actor: ledger.Actor) -> Letter:
+    """A letter that was sent came back: it failed, and what it did is undone until it is sent again.
+
+    Runs frozen in between stay as they are and are no incident: the letter counted as sent. Where a copy of it is
+    out, that one counts instead.
+    """
+    must_say(
+        "reason",
+        reason,
+        "Say how it came back: the ledger keeps it, so no names or addresses.",
+    )
+    reason = f"{letter.get_kind_display()}: {reason}"
+    with ledger.entry(
+        "letter.returned", actor=actor, subject=letter.ticket.reference, reason=reason
+    ):
+        row: Letter = Letter.objects.select_for_update().get(pk=letter.pk)
+        if sentence := why_not_returned(row):
+            raise LetterNotSent(sentence)
+        row.state, row.sent_at = LetterState.FAILED, None
+        row.save()
+        LetterText.objects.filter(letter=row).update(last_error=RETURNED)
+        copies = Letter.objects.filter(ticket=row.ticket_id, kind=row.kind, state=LetterState.SENT)
+        copy = copies.order_by("sent_at").first()
+        for ticket in _answered_by(row):
+            _undo(row, locked(ticket), copy)
+    return row
+
+
+def why_not_returned(letter: Letter) -> str:
+    """Why it is not recorded that a letter came back; empty when it can be."""
+    if letter.state != LetterState.SENT:
+        return f"It is {letter.get_state_display()}: only a letter that was sent comes back."
+    if letter.ticket.erased_at:
+        return f"The personal data of {letter.ticket} is erased: nothing could be sent again."
+    return "" if letter.kind in OUTCOMES else _why_nothing_waits(letter)
+
+
+def _why_nothing_waits(letter: Letter) -> str:
+    """Why it makes no difference whether a letter on the way to an outcome arrived; empty when it does."""
+    ticket = letter.ticket
+    state = ticket.get_state_display()
+    if not ticket.is_open:
+        return f"{ticket} is {state}: what counts now is the outcome letter."
+    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
+        return f"{ticket} is {state}: nobody waits for an answer to this letter any more."
+    if letter.kind == LetterKind.EXTENSION and ticket.state != State.EXTENDED:
+        return f"{ticket} is {state}: this notice has no effect that could be undone."
+    if letter.kind == LetterKind.CONFIRMATION and letters.is_proven(ticket):
+        return "The address is known to be theirs: nothing waits for this letter any more."
+    return ""
+
+
+def _undo(letter: Letter, ticket: Ticket, copy: Letter | None) -> None:
+    """Take back what the letter did to a ticket, as far as no copy of it is out."""
+    if letter.kind == LetterKind.IDENTITY_REQUEST:
+        ticket.identity_asked_on = day_of(copy.sent_at) if copy and copy.sent_at else None
+        ticket.save()
+    elif letter.kind == LetterKind.EXTENSION and copy is None:
+        take_back_extension(ticket)
+        keep_clock(ticket, clock_of(ticket))
+        ticket.save()
+    elif letter.kind in OUTCOMES:
+        ticket.answered_at = copy.sent_at if copy else None
+        ticket.save()
+        if copy is None:
+            _restrict_again(ticket)
+
+
+def _restrict_again(ticket: Ticket) -> None:
+    """Nobody told the person: what only a letter ends goes on (GDPR Art. 18(3))."""
+    for objection in ticket.objections.select_for_update().filter(effect=Effect.LIFTED):
+        objection.effect = Effect.RESTRICTING
         objection.save()

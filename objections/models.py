@@ -216,6 +216,9 @@ class Proposal(Sealed):
     state = models.CharField(max_length=20, choices=State, help_text="What the ticket becomes.")
     outcomes = models.JSONField(help_text="The outcome for each purpose.")
     also = models.JSONField(help_text="References of linked tickets decided together with it.")
+    also_versions = models.JSONField(
+        null=True, help_text="The version of each of them that was seen by who proposed it."
+    )
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     objects = ProposedOutcomeQuerySet.as_manager()
@@ -291,6 +294,9 @@ class Letter(Tracked):
     delivery = models.CharField(max_length=5, choices=Delivery)
     state = models.CharField(max_length=9, choices=LetterState, default=LetterState.WAITING)
     also = models.JSONField(default=list, help_text="Linked tickets it answers too.")
+    promised_on = models.DateField(
+        null=True, help_text="The new day for our answer that an extension notice names."
+    )
     queued_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     history = tracked_history()

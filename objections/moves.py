@@ -38,22 +38,27 @@ def locked(ticket: Ticket, version: int | None = None) -> Ticket:
     return row
 
 
-def move(ticket: Ticket, state: State) -> None:
-    """The one place where a ticket changes state; the caller saves it."""
+def why_no_move(ticket: Ticket, state: State) -> str:
+    """Why the map has no move to the state from here; empty when it has."""
     assert ticket.state is not None
     possible = NEXT_STATES[ticket.state]
     if possible and ticket.is_set_aside:
         possible |= {AS_ABUSE}
-    if state not in possible:
-        allowed = ", ".join(one.label for one in State if one in possible)
-        raise ForbiddenMove(
-            f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}."
-            + (
-                f" From here it can become: {allowed}."
-                if allowed
-                else " A closed ticket is not reopened: a new objection opens a new ticket."
-            )
-        )
+    if state in possible:
+        return ""
+    allowed = ", ".join(one.label for one in State if one in possible)
+    rest = (
+        f"From here it can become: {allowed}."
+        if allowed
+        else "A closed ticket is not reopened: a new objection opens a new ticket."
+    )
+    return f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}. {rest}"
+
+
+def move(ticket: Ticket, state: State) -> None:
+    """The one place where a ticket changes state; the caller saves it."""
+    if sentence := why_no_move(ticket, state):
+        raise ForbiddenMove(sentence)
     ticket.state = state
     if not NEXT_STATES[state]:
         ticket.closed_at = timezone.now()
@@ -73,6 +78,17 @@ def join_groups(ticket: Ticket, other: Ticket) -> bool:
         one.linked_to = first
         one.save()
     return True
+
+
+def take_back_extension(ticket: Ticket) -> None:
+    """An extended ticket is in review again: the notice, without which it does not count, reached nobody.
+
+    Beside the map of states: nothing was decided, what was recorded as sent was not. The caller saves it.
+    """
+    if ticket.state != State.EXTENDED:
+        raise ForbiddenMove(f"{ticket} is {ticket.get_state_display()}: it is not extended.")
+    ticket.state = State.IN_REVIEW
+    ticket.extended_on = None
 
 
 def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -> None:

@@ -12,7 +12,6 @@ from datetime import date, datetime
 from consent.choices import Purpose
 from objections import clocks
 from objections.choices import Effect, LetterKind, LetterState, Outcome, State
-from objections.due import is_paused
 from objections.letter_texts import REQUEST_WORDS, date_in_words
 from objections.models import Objection, Ticket
 from objections.moves import day_of, today
@@ -73,7 +72,7 @@ def of(ticket: Ticket, *, to_filer: bool = True) -> Progress:
         _purpose(objection, is_answered=ticket.answered_at is not None)
         for objection in sorted(ticket.objections.all(), key=lambda one: one.purpose)
     ]
-    due_on = None if is_paused(ticket, clocks.clock_of(ticket)) else ticket.due_on
+    due_on = None if clocks.is_paused(ticket, clocks.clock_of(ticket)) else ticket.due_on
     tell = _to_filer if to_filer else _to_member
     return Progress(
         reference=ticket.reference,

@@ -21,18 +21,20 @@ from objections.choices import (
     Effect,
     ExtensionReason,
     LetterKind,
+    LetterState,
     NoteKind,
     Regime,
     State,
 )
-from objections.clocks import clock_after_identity, clock_from, clock_of, keep_clock
-from objections.errors import ForbiddenMove, NotAllowedHere
+from objections.clocks import clock_after_identity, clock_from, clock_of, is_paused, keep_clock
+from objections.errors import ForbiddenMove, NeedsSecondPerson, NotAllowedHere
 from objections.letter_texts import date_in_words
 from objections.models import Attachment, Incident, Objection, Ticket
 from objections.moves import (
     check_not_erased,
     check_undecided,
     check_writable,
+    join_groups,
     locked,
     look_for_incidents,
     move,
@@ -53,6 +55,10 @@ def assign(*, ticket: Ticket, officer: User | None, version: int, actor: User) -
     """Give a ticket to somebody, or to nobody."""
     with recorded("objection.assigned", ticket, actor) as opened:
         row = locked(ticket, version)
+        if not row.is_open:
+            raise NotAllowedHere(
+                f"{row} is {row.get_state_display()}: a closed ticket is worked by nobody."
+            )
         if row.assignee_id == (officer.pk if officer else None):
             opened.abandon()
             return row
@@ -188,11 +194,17 @@ def confirm_address(*, ticket: Ticket, reason: str, version: int, actor: User) -
     must_say("reason", reason, "Say how you know: the ledger keeps it, so no names or addresses.")
     with recorded("objection.address_confirmed", ticket, actor, reason=reason) as opened:
         row = locked(ticket, version)
+        check_not_erased(row)
+        if not row.is_open:
+            raise NotAllowedHere(
+                f"{row} is closed: what is left to be told is in the outcome letter."
+            )
         if letters.is_proven(row):
             raise NotAllowedHere("There is nothing to confirm: the address is known to be theirs.")
         check_writable(row)
         row.confirmed_at = opened.recorded_at
         row.save()
+        letters.cancel(row, LetterKind.CONFIRMATION)
         letters.queue(row, LetterKind.ACKNOWLEDGEMENT)
     return row
 
@@ -229,28 +241,33 @@ def link(*, ticket: Ticket, other: Ticket, reason: str, version: int, actor: Use
         other = locked(other)
         if other == row:
             raise InvalidInput("That is the same ticket.", field="other")
-        heads = {one.linked_to or one for one in (row, other)}
-        if len(heads) == 1:
+        if not join_groups(row, other):
             opened.abandon()
             return row
-        first, later = sorted(heads, key=lambda head: head.pk)
-        for one in Ticket.objects.filter(Q(pk=later.pk) | Q(linked_to=later)).order_by("pk"):
-            one.linked_to = first
-            one.save()
         opened.reason = f"{other} and {row} are one person's: {reason}"
     row.refresh_from_db()
     return row
 
 
 def correct_address(
-    *, ticket: Ticket, email: str, postal_address: str, version: int, actor: User
+    *, ticket: Ticket, email: str, postal_address: str, reason: str, version: int, actor: User
 ) -> Ticket:
-    """Write to another address from now on. The ledger keeps that it was changed, not what it is."""
+    """Write to another address from now on. The ledger keeps that it was changed and why, not what it is.
+
+    Raises NeedsSecondPerson for whoever decided on a ticket whose letter, not out yet, lets somebody in again.
+    """
+    must_say(
+        "reason",
+        reason,
+        "Say how you know the new address: the ledger keeps it, so no names or addresses.",
+    )
     asked = intake.Filing(
         purposes=[Purpose.SAFETY], channel="email", email=email, postal_address=postal_address
     )
-    with recorded("objection.address_corrected", ticket, actor):
+    with recorded("objection.address_corrected", ticket, actor, reason=reason):
         row = locked(ticket, version)
+        if sentence := letters.why_not_readdressed(row, actor.pk):
+            raise NeedsSecondPerson(sentence)
         requester = letters.requester_of(row)
         is_other = requester.email != asked.email
         requester.email, requester.postal_address = asked.email, asked.postal_address
@@ -259,6 +276,8 @@ def correct_address(
             # What the old address confirmed says nothing of the new one.
             row.confirmed_at = None
         row.save()
+        # Its link is for the old address.
+        letters.cancel(row, LetterKind.CONFIRMATION)
         letters.readdress(row)
         if row.is_open and not letters.is_proven(row) and requester.email and not row.is_set_aside:
             letters.queue(row, LetterKind.CONFIRMATION, **letters.confirmation_link(row))
@@ -273,7 +292,8 @@ def correct_receipt(
 ) -> tuple[Ticket, list[Incident]]:
     """It reached us earlier than recorded: the clock starts then, and runs frozen in between are incidents.
 
-    Backwards only. Manifests stay as they are, and so does the clock of a closed ticket: it has run.
+    Backwards only. Manifests stay as they are, and so does the clock of a closed ticket: it has run. The person is
+    told a day that moved, and an extension notice that is not out is called off.
     """
     must_say("reason", reason, "Say where the earlier receipt is documented.")
     intake.check_received_at(received_at)
@@ -284,17 +304,50 @@ def correct_receipt(
             raise NotAllowedHere(
                 "Receipt is corrected backwards only: a later one would take time and protection away."
             )
+        told = _dates(row)
         if row.is_open:
             keep_clock(row, clock_from(row, received_at))
+            _call_off_extension(row)
         row.received_at = received_at
         row.save()
+        _tell_anew(row, told)
     return row, look_for_incidents(row)
+
+
+def _dates(ticket: Ticket) -> tuple[dt.date | None, dt.date | None]:
+    """The days that letters tell."""
+    return ticket.due_on, ticket.refuse_by
+
+
+def _call_off_extension(ticket: Ticket) -> None:
+    """A notice that is not out names days of the clock as it was; it may be written anew. The caller saves the ticket."""
+    if letters.cancel(ticket, LetterKind.EXTENSION):
+        ticket.extension_reason = None
+
+
+def _tell_anew(ticket: Ticket, told: tuple[dt.date | None, dt.date | None]) -> None:
+    """Acknowledge once more, with the day as it is now, where the person was told another one."""
+    if _dates(ticket) == told or ticket.erased_at:
+        return
+    was_told = ticket.letters.filter(
+        kind__in=[LetterKind.ACKNOWLEDGEMENT, LetterKind.EXTENSION], state=LetterState.SENT
+    ).exists()
+    was_about_to = letters.cancel(ticket, LetterKind.ACKNOWLEDGEMENT)
+    # Whoever is asked to confirm an address is told the day once they have.
+    was_asked = ticket.letters.filter(kind=LetterKind.CONFIRMATION).exists()
+    is_asked = was_asked and not letters.is_proven(ticket)
+    if (was_told or was_about_to) and not is_asked:
+        letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
 
 
 def correct_country(
     *, ticket: Ticket, country: str, region: str, reason: str, version: int, actor: User
 ) -> Ticket:
-    """The person lives somewhere else than was recorded: the clock is computed anew, by the law of that place."""
+    """The person lives somewhere else than was recorded: the clock is computed anew, by the law of that place.
+
+    The person is told a day that moved, and an extension notice that is not out is called off. Once the answer is
+    overdue no other law makes it due later.
+    """
     must_say("reason", reason, "Say where it is documented: the ledger keeps it, so no names.")
     code = countries.normalise(country)
     if country and not code:
@@ -303,10 +356,21 @@ def correct_country(
         row = locked(ticket, version)
         if not row.is_open:
             raise ForbiddenMove(f"{row} is closed: its clock has run.")
+        told = _dates(row)
+        was_due = row.due_on
+        assert was_due
+        is_overdue = was_due < today() and not is_paused(row, clock_of(row))
         row.country = code
         row.regime = deadlines.regime_for(code, region)
         keep_clock(row, clock_from(row, row.received_at))
+        if is_overdue and row.due_on and row.due_on > was_due:
+            raise NotAllowedHere(
+                f"The answer was due on {was_due}, as the person was told. By {row.get_regime_display()} it would be"
+                f" due on {row.due_on}: what is late does not become timely by a correction. Answer it now."
+            )
+        _call_off_extension(row)
         row.save()
+        _tell_anew(row, told)
     return row
 
 
@@ -355,6 +419,7 @@ def extend(*, ticket: Ticket, ground: str, explanation: str, version: int, actor
         letters.queue(
             row,
             LetterKind.EXTENSION,
+            clock.extended_due,
             **extension_values(clock, explanation),
         )
     return row

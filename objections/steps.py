@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
-from objections import clocks, letters
+from objections import clocks, closing, letters
 from objections.choices import Regime, State
 from objections.models import Proposal, Ticket
-from objections.moves import today
+from objections.moves import today, why_no_move
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _decide(case: Case) -> str | None:
     if not case.ticket.is_open:
         return None
     if case.ticket.state == State.RECEIVED:
-        return "Begin the review first."
+        return "Begin the review first: what is only received cannot become upheld or refused."
     if case.ticket.state == State.IDENTITY_CHECK:
         return "Identity was asked for: record the answer, or go on without it, first."
     if case.proposal:
@@ -123,14 +123,18 @@ def _extend(case: Case) -> str | None:
 def _withdraw(case: Case) -> str | None:
     if not case.ticket.is_open:
         return None
-    return _WAITS if case.proposal else _not_to_write(case)
+    if case.proposal:
+        return _WAITS
+    return _not_to_write(case) or closing.why_not_told(case.ticket)
 
 
 def _close_unidentified(case: Case) -> str | None:
     # How long the person has to answer depends on what came back, which only the form can ask.
     if case.ticket.state != State.IDENTITY_CHECK:
         return None
-    return _WAITS if case.proposal else _not_to_write(case)
+    if case.proposal:
+        return _WAITS
+    return _not_to_write(case) or closing.why_not_unidentified(case.ticket)
 
 
 # --- Around it ----------------------------------------------------------------------------------
@@ -163,6 +167,12 @@ def _confirm_address(case: Case) -> str | None:
     return _not_to_write(case)
 
 
+def _correct_address(case: Case) -> str | None:
+    if case.ticket.erased_at:
+        return None
+    return letters.why_not_readdressed(case.ticket, case.reader.pk)
+
+
 def _erase(case: Case) -> str | None:
     ticket = case.ticket
     if ticket.is_open or ticket.erased_at:
@@ -170,7 +180,7 @@ def _erase(case: Case) -> str | None:
     return (
         ""
         if ticket.answered_at or ticket.is_closed_as_abuse
-        else "The person has no answer yet: the outcome letter was not sent."
+        else "The person has no answer yet: the outcome letter has not been sent."
     )
 
 
@@ -197,7 +207,7 @@ AROUND: list[tuple[str, str, Rule]] = [
     ("match", "Match to a member", _match),
     ("link", "Link another ticket", _always),
     ("confirm_address", "Confirm the address", _confirm_address),
-    ("correct_address", "Correct the address", _not_erased),
+    ("correct_address", "Correct the address", _correct_address),
     ("correct_receipt", "Correct the receipt", _always),
     ("correct_country", "Correct the country", _open),
     ("erase", "Erase personal data", _erase),
@@ -216,6 +226,41 @@ def steps_of(case: Case, table: list[tuple[str, str, Rule]]) -> list[Step]:
 def why_not(case: Case, name: str) -> str:
     """Why the act cannot be done on the ticket now; empty when it can."""
     answer = _RULES[name](case)
-    if answer is None:
-        return f"{case.ticket} is {case.ticket.get_state_display()}: this does not come up."
-    return answer
+    return _why_never(case.ticket, name) if answer is None else answer
+
+
+_LEADS_TO = {
+    "begin_review": State.IN_REVIEW,
+    "ask_identity": State.IDENTITY_CHECK,
+    "decide": State.UPHELD,
+    "withdraw": State.WITHDRAWN,
+    "close_unidentified": State.CLOSED_UNIDENTIFIED,
+}
+_DOES_NOT_COME_UP = {
+    "take": "a closed ticket is worked by nobody.",
+    "assign": "a closed ticket is worked by nobody.",
+    "release": "it is not set aside.",
+    "record_identity": "nobody was asked who they are.",
+    "go_on_without_identity": "nobody was asked who they are.",
+    "extend": "only a review is extended.",
+    "note": "its personal data is erased: nothing is added to it.",
+    "attach": "its personal data is erased: nothing is added to it.",
+    "match": "it belongs to a member already; that does not change.",
+    "confirm_address": "there is nothing to confirm.",
+    "correct_country": "its clock has run.",
+    "erase": "its personal data is erased already.",
+}
+
+
+def _why_never(ticket: Ticket, name: str) -> str:
+    """Why an act does not come up on a ticket."""
+    if name == "begin_review" and ticket.state == State.IDENTITY_CHECK:
+        return "Identity was asked for: record the answer, or close the ticket."
+    if name == "review":
+        return "Nothing waits for a second person: somebody has decided on it already."
+    if name == "erase" and ticket.is_open:
+        return f"{ticket} is open: the person could not be answered any more."
+    if name in _LEADS_TO and (sentence := why_no_move(ticket, _LEADS_TO[name])):
+        return sentence
+    sentence = _DOES_NOT_COME_UP.get(name, "this does not come up.")
+    return f"{ticket} is {ticket.get_state_display()}: {sentence}"

@@ -15,7 +15,7 @@ from consent import countries
 from consent.choices import Purpose
 from objections import clocks, closing, deadlines, exposure, letters, moves, steps
 from objections.choices import Delivery, Effect, LetterState, NoteKind, Outcome, State
-from objections.due import due, is_paused
+from objections.due import due
 from objections.models import Letter, Objection, Proposal, Requester, Ticket
 from objections.moves import day_of, today
 from objections.timeline import timeline_of
@@ -185,7 +185,7 @@ def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
         return "Identity is asked for once the letter is sent; until then the clock runs."
     runs = (
         "the clock stands still until the answer"
-        if is_paused(ticket, clock)
+        if clocks.is_paused(ticket, clock)
         else "the clock runs on"
     )
     return f"Identity was asked for on {deadlines.in_words(ticket.identity_asked_on)}: {runs}."

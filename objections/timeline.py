@@ -20,6 +20,7 @@ IN_WORDS = {
     "letter.failed": "Letter could not be sent",
     "letter.repeated": "Letter sent once more",
     "letter.requeued": "Letter put back into the queue",
+    "letter.returned": "Letter came back",
     "letter.sent": "Letter sent",
     "member.erased": "The member's data was erased",
     "members.imported": "The account it names became known",

@@ -32,9 +32,10 @@ SHOWN_ROWS = 50
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
-    "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired", "consent.decision", "consent.decisions", "letter.cancelled",
-    "letter.failed", "letter.repeated", "letter.requeued", "ledger.differs", "ledger.verified",
-    "letter.sent", "letter.template_changed",
+    "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired",
+    "consent.decision", "consent.decisions", "ledger.differs", "ledger.verified", "letter.cancelled",
+    "letter.failed", "letter.repeated", "letter.requeued", "letter.returned", "letter.sent",
+    "letter.template_changed",
     "manifest.differs", "manifest.verified", "member.erased", "members.imported", "notice.approved",
     "notice.proposed", "notice.rejected", "objection.address_confirmed",
     "objection.address_corrected", "objection.approved", "objection.assigned", "objection.attached",

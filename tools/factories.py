@@ -12,7 +12,7 @@ from consent import services as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
-from objections import closing, intake, mailing
+from objections import closing, intake, letters, mailing
 from objections import services as objections
 from objections.choices import Outcome
 from objections.choices import Verdict as Word
@@ -166,6 +166,16 @@ def objection(
     )
 
 
+def confirmed(ticket: Ticket, officer: Any) -> Ticket:
+    """The ticket, its address known to be the person's."""
+    ticket.refresh_from_db()
+    if letters.is_proven(ticket):
+        return ticket
+    return objections.confirm_address(
+        ticket=ticket, reason="test", version=ticket.version or 0, actor=officer
+    )
+
+
 def reviewed(ticket: Ticket, officer: Any) -> Ticket:
     """The ticket in review."""
     ticket.refresh_from_db()
@@ -183,6 +193,7 @@ def uphold(ticket: Ticket, officer: Any) -> Ticket:
 
 def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
     """Withdrawn and approved; the letter waits, and so does its effect."""
+    ticket = confirmed(ticket, officer)
     proposal = closing.propose_withdrawal(
         ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
     )

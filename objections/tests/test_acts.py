@@ -217,18 +217,17 @@ def test_a_corrected_address_is_asked_for_its_word_anew(client: Client) -> None:
     ticket = factories.objection(email="old@example.org")
     post(client, "confirm_address", ticket, reason="they wrote from it")
 
-    post(client, "correct_address", ticket, email="new@example.org")
+    post(client, "correct_address", ticket, email="new@example.org", reason="they wrote from it")
 
     assert ticket.confirmed_at is None
-    assert [row.text.address for row in ticket.letters.filter(kind="confirmation")] == [
-        "new@example.org"
-    ] * 2
+    waiting = ticket.letters.waiting().filter(kind="confirmation")
+    assert [row.text.address for row in waiting] == ["new@example.org"]
 
 
 def test_a_corrected_address_is_where_later_letters_go(client: Client) -> None:
     ticket = factories.objection(email="old@example.org")
 
-    post(client, "correct_address", ticket, email="New@example.org")
+    post(client, "correct_address", ticket, email="New@example.org", reason="they wrote from it")
 
     assert Requester.objects.get().email == "new@example.org"
     assert not Entry.objects.filter(reason__contains="example.org").exists()
@@ -376,7 +375,8 @@ def test_an_upheld_objection_is_decided_by_one_person(client: Client, officer: U
 def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
-    ticket = factories.reviewed(factories.objection(purposes=TWO), officer)
+    filed = factories.objection(purposes=TWO, channel="email")
+    ticket = factories.reviewed(filed, officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
 
     previewed = post(client, "decide", ticket, preview="1", **said)
@@ -476,11 +476,17 @@ def test_linked_open_tickets_are_decided_together(client: Client, officer: User)
         client,
         "decide",
         ticket,
-        **{"outcome_generative-ai": "upheld", "also": [second.reference]},
+        **{"outcome_generative-ai": "upheld", "also": seen(second)},
     )
 
     second.refresh_from_db()
     assert [ticket.state, second.state] == [State.UPHELD, State.UPHELD]
+
+
+def seen(*tickets: Ticket) -> list[str]:
+    """Linked tickets as a page offers them, each with the version it shows."""
+    rows = Ticket.objects.filter(pk__in=[one.pk for one in tickets]).order_by("pk")
+    return [f"{one.reference}:{one.version}" for one in rows]
 
 
 def decided_together(officer: User) -> tuple[Ticket, Ticket]:
@@ -495,7 +501,7 @@ def test_every_letter_of_a_decision_is_previewed_with_its_address(
     client: Client, officer: User
 ) -> None:
     first, second = decided_together(officer)
-    said = {"outcome_generative-ai": "upheld", "also": [second.reference]}
+    said = {"outcome_generative-ai": "upheld", "also": seen(second)}
 
     previewed = post(client, "decide", first, preview="1", **said)
     post(client, "decide", first, **said)
@@ -513,7 +519,7 @@ def test_only_what_may_be_decided_together_is_offered(client: Client, officer: U
 
     page = client.get(url("decide", first)).text
 
-    offered = [f'value="{one.reference}"' in page for one in (second, stranger)]
+    offered = [f'value="{one}"' in page for one in seen(second, stranger)]
     assert stranger.linked_to == first
     assert offered == [True, False]
 
@@ -524,7 +530,7 @@ def test_a_reviewer_sees_every_letter_and_what_came_with_the_ticket(
     first, second = decided_together(officer)
     client.post(url("attach", first), {"attachments": [SimpleUploadedFile("a.txt", b"words")]})
     factories.objection("customer-1")
-    also = [second.reference]
+    also = seen(second)
     post(client, "decide", first, **{"outcome_generative-ai": "duplicate", "also": also})
 
     page = client_of(second_officer).get(url("review", first))
@@ -578,7 +584,7 @@ def test_a_duplicate_is_offered_only_while_another_ticket_stands(
 def test_a_withdrawal_is_proposed_and_its_letter_previewed(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
-    ticket = factories.objection()
+    ticket = factories.objection(channel="email")
     said = {"evidence": "an e-mail of 3 March from the same address"}
 
     previewed = post(client, "withdraw", ticket, preview="1", **said)
@@ -650,7 +656,7 @@ def test_who_answers_before_the_letter_left_is_identified(client: Client) -> Non
 def test_identity_waits_while_an_outcome_does(
     client: Client, act: str, said: dict[str, str]
 ) -> None:
-    ticket = asked(client)
+    ticket = asked(client, channel="email")
     post(client, "withdraw", ticket, evidence="an e-mail")
 
     page = client.get(url(act, ticket))
@@ -670,7 +676,8 @@ def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) ->
 
 
 def proposed(officer: User) -> Ticket:
-    ticket = factories.reviewed(factories.objection(purposes=[Purpose.PERSONALISATION]), officer)
+    filed = factories.objection(purposes=[Purpose.PERSONALISATION], channel="email")
+    ticket = factories.reviewed(filed, officer)
     closing.decide(
         ticket=ticket,
         outcomes={"personalisation": Outcome.REFUSED},
@@ -680,6 +687,72 @@ def proposed(officer: User) -> Ticket:
     )
     ticket.refresh_from_db()
     return ticket
+
+
+def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
+    client: Client, officer: User
+) -> None:
+    first, second = decided_together(officer)
+    shown_then = seen(second)
+    services.note(ticket=second, text="STOP", actor=officer)
+
+    response = post(
+        client, "decide", first, **{"outcome_generative-ai": "upheld", "also": shown_then}
+    )
+
+    second.refresh_from_db()
+    assert f"Somebody changed {second} in the meantime: look at it again." in shown(response)
+    assert [first.state, second.state] == [State.IN_REVIEW, State.IN_REVIEW]
+    # What the page shows now can be sent.
+    assert f'value="{second.reference}:{second.version}"' in response.text
+
+
+@pytest.mark.parametrize("also", ["OBJ-2026-000002", "OBJ-2026-000002:x", "1:2:3"])
+def test_a_linked_ticket_without_its_version_is_not_decided_together(
+    client: Client, officer: User, also: str
+) -> None:
+    first, _ = decided_together(officer)
+
+    response = post(client, "decide", first, **{"outcome_generative-ai": "upheld", "also": also})
+
+    assert "Select a valid choice" in response.text
+    assert first.state == State.IN_REVIEW
+
+
+def test_who_decided_is_told_to_ask_a_colleague_for_another_address(
+    client: Client, officer: User, second_officer: User, client_of: Any
+) -> None:
+    ticket = proposed(officer)
+    proposal = moves.waiting_proposal(ticket)
+    assert proposal
+    factories.approve(proposal, second_officer)
+
+    page = client.get(url("correct_address", ticket))
+    post(client, "correct_address", ticket, email="mine@example.org", reason="x")
+
+    assert "ask a colleague" in page.context["why_not"]
+    assert Requester.objects.get().email != "mine@example.org"
+
+
+def test_a_withdrawal_of_who_is_not_known_waits_for_the_address(client: Client) -> None:
+    ticket = factories.objection()
+
+    page = client.get(url("withdraw", ticket))
+
+    assert "Confirm the address first" in page.context["why_not"]
+
+
+def test_a_step_that_does_not_come_up_is_not_done_whatever_the_service_allows(
+    client: Client, officer: User
+) -> None:
+    ticket = factories.objection()
+    client.post(url("release", ticket))
+    before = Entry.objects.count()
+
+    response = client.post(url("release", ticket))
+
+    assert "it is not set aside" in shown(response)
+    assert (response.status_code, Entry.objects.count()) == (200, before)
 
 
 # --- Refused steps ------------------------------------------------------------------------------
@@ -693,11 +766,12 @@ def in_state(state: str, officer: User) -> Ticket:
         return factories.objection(country="US", region="CA")
     if state == "set aside":
         return factories.objection(looks_automatic=True)
-    ticket = factories.objection()
     if state == "withdrawal proposed":
+        ticket = factories.objection(channel="email")
         return closing.propose_withdrawal(
             ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
         ).ticket
+    ticket = factories.objection()
     if state == "in review":
         return factories.reviewed(ticket, officer)
     if state == "Switzerland, in review":
@@ -727,6 +801,9 @@ def in_state(state: str, officer: User) -> Ticket:
         ("received", "go_on_without_identity", {"reason": "a"}, "nobody was asked"),
         ("in review", "go_on_without_identity", {"reason": "a"}, "nobody was asked"),
         ("logged in", "confirm_address", {"reason": "a"}, "nothing to confirm"),
+        ("upheld", "confirm_address", {"reason": "a"}, "nothing to confirm"),
+        ("upheld", "take", {}, "a closed ticket is worked by nobody"),
+        ("upheld", "assign", {"officer": ""}, "a closed ticket is worked by nobody"),
         ("set aside", "ask_identity", {"doubt": "a", "question": "b"}, "release it first"),
         ("withdrawal proposed", "ask_identity", {"doubt": "a", "question": "b"}, "waits for a second person"),
         ("set aside", "withdraw", {"evidence": "a"}, "release it first"),
@@ -773,7 +850,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     stale = ticket.version
     services.assign(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
-    said["also"] = [one.reference for one in linked]
+    said["also"] = seen(*linked)
 
     response = client.post(url("decide", ticket), {"version": stale, **said})
     page = shown(response)
@@ -867,10 +944,10 @@ def test_a_letter_is_not_posted_on_a_day_that_cannot_be(client: Client) -> None:
 
 
 def test_a_failed_letter_is_tried_again_to_the_corrected_address(client: Client) -> None:
-    ticket = factories.objection(email="gone@example.org")
+    ticket = factories.objection(email="gone@example.org", channel="email")
     letter = ticket.letters.get()
     mailing._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
-    post(client, "correct_address", ticket, email="new@example.org")
+    post(client, "correct_address", ticket, email="new@example.org", reason="they called")
 
     client.post(url("letter_again", letter))
 
@@ -1079,7 +1156,7 @@ def test_nobody_but_officers_opens_an_act(
     client = client_of(request.getfixturevalue(role))
     pages = [url(name, ticket) for name in ACTS]
     pages += [url(name, letter) for name in ("letter", "letter_text", "letter_again")]
-    pages += [url("letter_repeat", letter)]
+    pages += [url("letter_repeat", letter), url("letter_returned", letter)]
     pages += [url("letter_posted", letter), reverse(ADD)]
 
     found = {(client.get(page).status_code, client.post(page).status_code) for page in pages}

@@ -124,7 +124,7 @@ def test_answers_are_in_time_until_the_end_of_the_last_day(officer):
 
 def test_a_refusal_has_a_day_of_its_own(officer, second_officer):
     def refused(day: str):
-        ticket = received("2026-03-05", purposes=["safety"])
+        ticket = received("2026-03-05", purposes=["safety"], channel="email")
         with at("2026-03-10"):
             ticket = factories.reviewed(ticket, officer)
             services.extend(

@@ -204,6 +204,17 @@ def test_a_forged_link_is_as_an_old_one(client, token):
         assert method(f"/objection/confirm/{token}/").status_code in (404, 410)
 
 
+def test_a_link_opened_while_its_address_is_erased_is_one_that_expired(client):
+    file(client, purposes=["generative-ai"])
+    factories.send_letters(Ticket.objects.get())
+    link = link_in(mail.outbox[0])
+    Requester.objects.all().delete()
+
+    answers = [client.get(link), client.post(link)]
+
+    assert [answer.status_code for answer in answers] == [410, 410]
+
+
 def test_the_link_of_a_closed_ticket_confirms_nothing(client, officer):
     file(client, purposes=["generative-ai"])
     ticket = Ticket.objects.get()

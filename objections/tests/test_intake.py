@@ -582,7 +582,12 @@ def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
     ticket = file(channel="form", email="wrong@example.org")
     old = link_of(ticket)
     services.correct_address(
-        ticket=ticket, email="right@example.org", postal_address="", version=1, actor=officer
+        ticket=ticket,
+        email="right@example.org",
+        postal_address="",
+        reason="x",
+        version=1,
+        actor=officer,
     )
 
     with pytest.raises(LinkExpired):

@@ -434,7 +434,7 @@ def test_only_a_second_person_is_offered_the_review(
 @pytest.mark.parametrize(("standing", "count"), [("waiting", 1), ("approved", 1), ("returned", 0)])
 def test_proposals_are_filtered_by_their_standing(standing, count, client, officer, second_officer):
     for _ in range(2):
-        one = factories.objection()
+        one = factories.objection(channel="email")
         proposal = closing.propose_withdrawal(
             ticket=one, evidence="x", version=one.version, actor=officer
         )

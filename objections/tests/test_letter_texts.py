@@ -278,15 +278,16 @@ def test_a_letter_may_not_lose_what_the_law_asks_it_to_say(kind, name):
         ("acknowledgement", "received_on restricted_on purposes scope restriction_basis due_on"),
         ("identity_request", "purposes restriction_basis doubt identity_question"),
         ("extension", "purposes restriction_basis extension_reason new_due_on"),
-        ("upheld", "upheld_purposes scope restricted_on"),
+        ("upheld", "outcomes upheld_purposes scope restricted_on"),
         (
             "partly_upheld",
-            "upheld_purposes scope restricted_on lifted_purposes ground balancing_summary reasons "
-            "authority_name authority remedy",
+            "outcomes upheld_purposes scope restricted_on lifted_purposes ground balancing_summary "
+            "reasons authority_name authority remedy",
         ),
         (
             "refused",
-            "lifted_purposes ground balancing_summary reasons authority_name authority remedy",
+            "outcomes lifted_purposes ground balancing_summary reasons authority_name authority "
+            "remedy",
         ),
         ("withdrawn", "withdrawal lifted_purposes"),
         ("closed_unidentified", "reasons lifted_purposes authority_name authority remedy"),

@@ -87,6 +87,13 @@ def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
     assert len(mail.outbox) == 1
 
 
+def test_a_letter_is_held_longer_than_the_slowest_talk_to_a_server(settings):
+    # Name, connection, greeting, EHLO, STARTTLS, EHLO, AUTH (in three), MAIL, RCPT, DATA, the text, QUIT.
+    steps = 14
+
+    assert mailing.CLAIM.total_seconds() >= 2 * steps * settings.EMAIL_TIMEOUT
+
+
 def test_a_letter_is_tried_again_with_longer_and_longer_waits_then_given_to_people(
     ticket, settings
 ):
@@ -118,7 +125,12 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     services.correct_address(
-        ticket=ticket, email="right@example.org", postal_address="", version=1, actor=officer
+        ticket=ticket,
+        email="right@example.org",
+        postal_address="",
+        reason="x",
+        version=1,
+        actor=officer,
     )
     mailing.try_again(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
@@ -196,7 +208,12 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
 def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
     tasks.send_letters()
     services.correct_address(
-        ticket=ticket, email="new@example.org", postal_address="", version=1, actor=officer
+        ticket=ticket,
+        email="new@example.org",
+        postal_address="",
+        reason="x",
+        version=1,
+        actor=officer,
     )
 
     mailing.send_again(letter=the_letter(ticket), actor=officer)
@@ -223,6 +240,18 @@ def test_without_an_e_mail_address_a_letter_goes_by_post(officer, second_officer
 
     assert ticket.objections.get().effect == "lifted"
     assert mail.outbox == []
+
+
+def test_what_was_called_off_meanwhile_is_not_posted(officer):
+    ticket = factories.objection(channel="email", postal_address="1 Some Street")
+    letter = the_letter(ticket)
+    address = letter.text.address
+    mailing._cancel(letter, "test")
+
+    with pytest.raises(LetterNotSent, match="not sent any more already"):
+        mailing.record_sent(letter, sent_at=timezone.now(), actor=officer, by_post=True)
+
+    assert the_letter(ticket).text.address == address
 
 
 @pytest.mark.parametrize("days", [-1, 1])

@@ -117,6 +117,12 @@ def test_a_ticket_that_is_not_set_aside_has_no_way_to_be_closed_without_a_letter
         move(ticket, State.CLOSED_UNIDENTIFIED)
 
 
+def seen(*tickets: Ticket) -> dict[str, int]:
+    """Tickets decided together with another, each as its reader sees it now."""
+    rows = Ticket.objects.filter(pk__in=[one.pk for one in tickets])
+    return dict(rows.values_list("reference", "version"))
+
+
 # --- Upheld -------------------------------------------------------------------------------------
 
 
@@ -411,7 +417,7 @@ def test_an_unverified_ticket_closes_no_verified_one(member, officer):
     factories.reviewed(known, officer)
 
     with pytest.raises(NotAllowedHere, match="never closes a verified one"):
-        decide(unknown, officer, {AI: Outcome.UPHELD}, also=[known.reference])
+        decide(unknown, officer, {AI: Outcome.UPHELD}, also=seen(known))
     # And a verified one is no duplicate of an unverified one.
     with pytest.raises(NotAllowedHere, match="no duplicate"):
         decide(known, officer, {AI: Outcome.DUPLICATE})
@@ -422,7 +428,7 @@ def test_linked_tickets_are_decided_together_and_answered_by_one_letter_an_addre
     second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
     third = factories.reviewed(factories.objection("acc-0", email="b@example.org"), officer)
 
-    decide(first, officer, {AI: Outcome.UPHELD}, also=[second.reference, third.reference])
+    decide(first, officer, {AI: Outcome.UPHELD}, also=seen(second, third))
     for ticket in (first, second, third):
         factories.send_letters(ticket)
 
@@ -441,9 +447,9 @@ def test_what_is_written_to_one_person_never_reaches_another(member, officer):
         factories.reviewed(ticket, officer)
 
     with pytest.raises(NotAllowedHere, match="another address"):
-        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[stranger.reference])
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=seen(stranger))
     with pytest.raises(NotAllowedHere, match="another account"):
-        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=[same_mail.reference])
+        decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=seen(same_mail))
 
 
 def test_a_strangers_ticket_makes_nobodys_a_duplicate(member, officer):
@@ -460,7 +466,7 @@ def test_tickets_decided_together_are_no_duplicates_of_each_other(member, office
     second = factories.reviewed(factories.objection("acc-0", email="a@example.org"), officer)
 
     with pytest.raises(NotAllowedHere, match="no duplicate"):
-        decide(first, officer, {AI: Outcome.DUPLICATE}, also=[second.reference])
+        decide(first, officer, {AI: Outcome.DUPLICATE}, also=seen(second))
 
 
 def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, second_officer):
@@ -468,9 +474,7 @@ def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, 
     both = factories.reviewed(factories.objection("acc-0", purposes=[AI, SAFETY], **same), officer)
     one = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY], **same), officer)
 
-    proposal = decide(
-        both, officer, {AI: "upheld", SAFETY: "refused"}, **WEIGHED, also=[one.reference]
-    )
+    proposal = decide(both, officer, {AI: "upheld", SAFETY: "refused"}, **WEIGHED, also=seen(one))
     factories.approve(proposal, second_officer)
 
     one.refresh_from_db()
@@ -526,6 +530,7 @@ def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member,
 def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_officer):
     ticket = factories.objection("acc-0", is_vouched=False)
     services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    factories.send_letters(ticket)
     ticket.refresh_from_db()
 
     proposal = closing.propose_unidentified(
@@ -552,7 +557,243 @@ def test_only_open_linked_tickets_are_decided_together(member, officer):
     other = factories.reviewed(factories.objection("acc-1"), officer)
 
     with pytest.raises(InvalidInput, match="Not linked"):
-        decide(ticket, officer, {AI: Outcome.UPHELD}, also=[other.reference])
+        decide(ticket, officer, {AI: Outcome.UPHELD}, also=seen(other))
+
+
+# --- Who is known, and how ----------------------------------------------------------------------
+
+
+def weigh(ticket, officer, outcomes, **more):
+    words = WEIGHED if Outcome.REFUSED in outcomes.values() else {}
+    return decide(ticket, officer, outcomes, **words, **more)
+
+
+@pytest.mark.parametrize(
+    "outcomes", [{SAFETY: "refused", AI: "upheld"}, {SAFETY: "refused", AI: "duplicate"}]
+)
+def test_nobody_is_let_in_by_a_letter_to_an_address_nobody_confirmed(
+    outcomes, member, officer, second_officer
+):
+    factories.objection("acc-0", purposes=[AI])
+    ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY, AI])
+    factories.reviewed(ticket, officer)
+
+    with pytest.raises(NotAllowedHere, match="Confirm the address first"):
+        weigh(ticket, officer, outcomes)
+    with pytest.raises(NotAllowedHere, match="Confirm the address first"):
+        closing.propose_withdrawal(
+            ticket=ticket, evidence="x", version=ticket.version, actor=officer
+        )
+
+    factories.confirmed(ticket, officer)
+    assert isinstance(weigh(ticket, officer, outcomes), Proposal)
+
+
+def test_an_address_corrected_after_the_proposal_is_confirmed_before_the_approval(
+    member, officer, second_officer
+):
+    ticket = factories.confirmed(factories.objection("acc-0", is_vouched=False), officer)
+    proposal = closing.propose_withdrawal(
+        ticket=ticket, evidence="x", version=ticket.version, actor=officer
+    )
+    ticket.refresh_from_db()
+    services.correct_address(
+        ticket=ticket,
+        email="mine@example.org",
+        postal_address="",
+        reason="x",
+        version=ticket.version,
+        actor=officer,
+    )
+
+    with pytest.raises(NotAllowedHere, match="Confirm the address first"):
+        factories.approve(proposal, second_officer)
+
+    assert effects(ticket) == {AI: "restricting"}
+
+
+def californian_asked(officer) -> Ticket:
+    """Asked who they are, then found to live in California."""
+    ticket = factories.objection("acc-0", is_vouched=False, country="DE")
+    services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    factories.send_letters(ticket)
+    ticket.refresh_from_db()
+    return ticket
+
+
+def move_to_california(ticket, officer) -> None:
+    ticket.refresh_from_db()
+    services.correct_country(
+        ticket=ticket,
+        country="US",
+        region="CA",
+        reason="x",
+        version=ticket.version,
+        actor=officer,
+    )
+    ticket.refresh_from_db()
+
+
+def test_no_californian_is_closed_for_lack_of_identity(member, officer, second_officer):
+    ticket = californian_asked(officer)
+    move_to_california(ticket, officer)
+
+    with pytest.raises(NotAllowedHere, match="California asks nobody"):
+        closing.propose_unidentified(
+            ticket=ticket, evidence="x", is_answered=True, version=ticket.version, actor=officer
+        )
+
+    assert effects(ticket) == {AI: "restricting"}
+
+
+def test_nor_approved_when_it_was_proposed_before(member, officer, second_officer):
+    ticket = californian_asked(officer)
+    proposal = closing.propose_unidentified(
+        ticket=ticket, evidence="x", is_answered=True, version=ticket.version, actor=officer
+    )
+    move_to_california(ticket, officer)
+
+    with pytest.raises(NotAllowedHere, match="California asks nobody"):
+        factories.approve(proposal, second_officer)
+
+
+def test_no_identity_request_goes_to_california(member, officer):
+    ticket = factories.objection("acc-0", is_vouched=False, country="DE")
+    services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    move_to_california(ticket, officer)
+
+    factories.send_letters(ticket)
+
+    assert ticket.letters.get(kind="identity_request").state == "cancelled"
+
+
+def test_an_answer_cannot_come_to_a_question_that_was_not_sent(member, officer):
+    ticket = factories.objection("acc-0", is_vouched=False)
+    services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+    ticket.refresh_from_db()
+
+    with pytest.raises(LetterNotSent, match="has not been sent yet"):
+        closing.propose_unidentified(
+            ticket=ticket, evidence="x", is_answered=True, version=ticket.version, actor=officer
+        )
+
+
+# --- What is closed as a duplicate --------------------------------------------------------------
+
+
+def test_a_duplicate_beside_what_is_upheld_is_no_refusal(member, officer, second_officer):
+    factories.objection("acc-0", purposes=[SAFETY])
+    ticket = factories.objection("acc-0", purposes=[AI, SAFETY])
+    factories.reviewed(ticket, officer)
+
+    proposal = decide(ticket, officer, {AI: Outcome.UPHELD, SAFETY: Outcome.DUPLICATE})
+    factories.send_letters(factories.approve(proposal, second_officer))
+
+    said = " ".join(mail.outbox[-1].body.split())
+    assert ticket.letters.filter(kind="upheld", state="sent").count() == 1
+    assert "Our answer is yes." in said
+    assert "already dealt with under another of your objections, which stands" in said
+    assert [word for word in ("Where our answer is no", "that ends for") if word in said] == []
+
+
+def test_a_duplicate_beside_a_refusal_ends_no_protection(member, officer, second_officer):
+    factories.objection("acc-0", purposes=[AI])
+    ticket = factories.objection("acc-0", purposes=[AI, SAFETY])
+    factories.reviewed(ticket, officer)
+
+    proposal = decide(ticket, officer, {AI: Outcome.DUPLICATE, SAFETY: Outcome.REFUSED}, **WEIGHED)
+    factories.send_letters(factories.approve(proposal, second_officer))
+
+    said = " ".join(mail.outbox[-1].body.split())
+    label = Purpose(SAFETY).label
+    assert f"With this letter that ends for: {label}. It stays" in said
+    assert "under another of your objections, which stands" in said
+
+
+def test_a_stranger_is_not_told_that_somebody_else_objected(member, officer, second_officer):
+    factories.objection("acc-0", purposes=[AI])
+    ticket = factories.objection("acc-0", is_vouched=False, purposes=[AI, SAFETY])
+    factories.confirmed(factories.reviewed(ticket, officer), officer)
+
+    proposal = decide(ticket, officer, {AI: Outcome.DUPLICATE, SAFETY: Outcome.REFUSED}, **WEIGHED)
+    factories.approve(proposal, second_officer)
+    factories.send_letters(ticket)
+
+    assert "dealt with already, or will be" in " ".join(mail.outbox[-1].body.split())
+    assert "another of your objections" not in mail.outbox[-1].body
+
+
+@pytest.mark.parametrize("duplicate_first", [True, False])
+def test_a_duplicate_ends_with_the_refusal_of_what_it_repeated(
+    duplicate_first, member, officer, second_officer
+):
+    first = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    second = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    factories.approve(decide(second, officer, {SAFETY: Outcome.DUPLICATE}), second_officer)
+    factories.approve(decide(first, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED), second_officer)
+
+    order = [second, first] if duplicate_first else [first, second]
+    factories.send_letters(order[0])
+    halfway = "restricting" in {*effects(first).values(), *effects(second).values()}
+    factories.send_letters(order[1])
+
+    assert halfway
+    assert (effects(first), effects(second)) == ({SAFETY: "lifted"}, {SAFETY: "lifted"})
+
+
+def test_a_duplicate_that_something_else_keeps_in_force_is_not_lifted_with_it(
+    member, officer, second_officer
+):
+    first = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    second = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    factories.approve(decide(second, officer, {SAFETY: Outcome.DUPLICATE}), second_officer)
+    factories.approve(decide(first, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED), second_officer)
+    factories.send_letters(second)
+    third = factories.objection("acc-0", purposes=[SAFETY])
+
+    factories.send_letters(first)
+
+    assert effects(second) == {SAFETY: "restricting"}
+    assert effects(third) == {SAFETY: "restricting"}
+
+
+# --- What came to a linked ticket meanwhile -----------------------------------------------------
+
+
+def two_in_review(officer) -> list[Ticket]:
+    return [
+        factories.reviewed(
+            factories.objection("acc-0", purposes=[SAFETY], email="a@example.org"), officer
+        )
+        for _ in range(2)
+    ]
+
+
+def test_a_linked_ticket_is_decided_on_as_its_reader_saw_it(member, officer):
+    first, second = two_in_review(officer)
+    shown = seen(second)
+    services.note(ticket=second, text="STOP", actor=officer)
+
+    with pytest.raises(StaleEdit, match=second.reference):
+        decide(first, officer, {SAFETY: Outcome.UPHELD}, also=shown)
+
+    assert effects(second) == {SAFETY: "restricting"}
+
+
+def test_words_on_a_linked_ticket_after_a_proposal_stop_its_approval(
+    member, officer, second_officer
+):
+    first, second = two_in_review(officer)
+    proposal = decide(first, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED, also=seen(second))
+    services.note(ticket=second, text="STOP", actor=officer)
+
+    with pytest.raises(StaleEdit, match=f"{second.reference}.*send it back"):
+        factories.approve(proposal, second_officer)
+
+    assert (effects(first), effects(second)) == (
+        {SAFETY: "restricting"},
+        {SAFETY: "restricting"},
+    )
 
 
 # --- The map ------------------------------------------------------------------------------------
@@ -591,6 +832,7 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
         elif state == State.UPHELD:
             decide(ticket, officer, {SAFETY: Outcome.UPHELD})
         elif state == State.REFUSED:
+            factories.confirmed(ticket, officer)
             proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
             factories.approve(proposal, second_officer)
     ticket.refresh_from_db()

@@ -13,11 +13,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections import closing, deadlines, services
+from objections import clocks, closing, deadlines, services
 from objections.admin_filters import TABS, counts, in_tab
 from objections.bulk_views import ACTS, MOST
 from objections.choices import LetterState, State
-from objections.due import Due, due, is_paused
+from objections.due import Due, due
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
 from portal import ledger
@@ -211,7 +211,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
 
     in_the_list = Ticket.objects.filter(paused()).exists()
 
-    assert in_the_list == is_paused(row, deadlines.Clock.from_json(row.clock))
+    assert in_the_list == clocks.is_paused(row, deadlines.Clock.from_json(row.clock))
     # A part that is neither paused nor overdue would be nobody's.
     assert Ticket.objects.overdue(dt.date(2028, 1, 1)).exists() == (not in_the_list)
 
@@ -599,7 +599,7 @@ def test_a_flood_is_closed_as_abuse_in_one_go_by_two_people(
 def test_an_outcome_with_a_letter_is_not_approved_unread(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
-    row = factories.reviewed(factories.objection(), officer)
+    row = factories.reviewed(factories.objection(channel="email"), officer)
     closing.propose_withdrawal(ticket=row, evidence="x", version=row.version or 0, actor=officer)
     client = client_of(second_officer)
     row.refresh_from_db()
@@ -637,7 +637,7 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
     services.ask_identity(
         ticket=asked, doubt="x", question="x", version=asked.version or 0, actor=officer
     )
-    proposed = factories.reviewed(factories.objection(), officer)
+    proposed = factories.reviewed(factories.objection(channel="email"), officer)
     closing.propose_withdrawal(
         ticket=proposed, evidence="x", version=proposed.version or 0, actor=officer
     )

@@ -11,6 +11,8 @@ DAY_TASKS = {"look_again_for_incidents", "erase_expired", "sweep_files", "send_d
 
 
 def test_every_task_of_the_day_comes_by_itself():
+    # As a worker does when it starts.
+    app.loader.import_default_modules()
     scheduled = [entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
 
     assert {f"objections.tasks.{name}" for name in DAY_TASKS} <= set(scheduled)

@@ -82,7 +82,7 @@ def test_an_officer_sees_the_request_and_leaves_a_record(client: Client, officer
 def test_an_auditor_sees_what_was_done_and_no_identity(
     officer: User, auditor: User, client_of: Any
 ) -> None:
-    ticket = of_ada(officer)
+    ticket = factories.confirmed(of_ada(officer), officer)
     closing.propose_withdrawal(
         ticket=ticket, evidence="Ada wrote", version=ticket.version or 0, actor=officer
     )
@@ -161,7 +161,8 @@ def test_a_letter_that_could_not_be_sent_says_what_can_be_done(client: Client) -
 def test_a_proposal_is_shown_with_its_words_and_a_button_for_a_colleague(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
-    ticket = factories.reviewed(factories.objection(purposes=[Purpose.SAFETY]), officer)
+    filed = factories.objection(purposes=[Purpose.SAFETY], channel="email")
+    ticket = factories.reviewed(filed, officer)
     closing.decide(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
@@ -228,7 +229,7 @@ def test_a_ticket_decided_with_another_tells_it_in_its_own_timeline(
     closing.decide(
         ticket=first,
         outcomes={"generative-ai": Outcome.UPHELD},
-        also=[second.reference],
+        also={second.reference: second.version or 0},
         version=first.version or 0,
         actor=officer,
     )
@@ -300,7 +301,7 @@ def possible(ticket: Ticket, reader: User) -> list[str]:
 def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer: User) -> None:
     factories.add_member("customer-1")
     known = factories.objection("customer-1")
-    ticket = factories.objection(country="DE")
+    ticket = factories.objection(country="DE", channel="email")
 
     assert possible(known, officer) == ["begin_review", "withdraw"]
     assert possible(ticket, officer) == ["begin_review", "ask_identity", "withdraw"]

@@ -163,6 +163,7 @@ ADMIN_MODELS = {
             "letter_again": both("O"),
             "letter_repeat": both("O"),
             "letter_posted": both("O"),
+            "letter_returned": both("O"),
             "look_up": both("O"),
             "export": {"GET": "OA"},
             "take_one": {"POST": "O"},

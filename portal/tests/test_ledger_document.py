@@ -21,7 +21,7 @@ FLAGS = {
     "evidence_only", "is_authenticated", "is_set_aside", "needs_approval", "privacy_signal",
 }  # fmt: skip
 JSON = {
-    "also", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
+    "also", "also_versions", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
 }  # fmt: skip
 TIMES = re.compile(r".*_at|history_date")
 
