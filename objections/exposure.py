@@ -17,6 +17,8 @@ class Use:
     run: str
     purpose: str
     frozen_at: dt.datetime
+    cut: int
+    """The ledger size its manifest counts."""
 
 
 Source = Callable[[int, Collection[str], dt.datetime | None], list[Use]]

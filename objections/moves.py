@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager
 
 import structlog
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.utils import timezone
 
 from objections import deadlines, exposure
 from objections.choices import AS_ABUSE, NEXT_STATES, NoteKind, State
 from objections.errors import AlreadyProposed, ForbiddenMove, NotAllowedHere, WordsErased
 from objections.letter_texts import is_blank
-from objections.models import Incident, Note, Proposal, Ticket
+from objections.models import Incident, Note, Objection, Proposal, Ticket
 from portal import ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 
@@ -108,7 +108,7 @@ def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -
 
 
 def look_for_incidents(ticket: Ticket) -> list[Incident]:
-    """Record every run that was frozen with the member in it after the objection had reached us.
+    """Record every run frozen with the member in it after the objection had reached us and before it was recorded.
 
     Called wherever a restriction turns out to be older than its entry, after that entry: reading old archives takes
     time and can fail, and no restriction may depend on it. What fails is logged and looked for again every day.
@@ -124,6 +124,7 @@ def look_for_incidents(ticket: Ticket) -> list[Incident]:
             "incidents not looked for", ticket=ticket.reference, error=type(error).__name__
         )
         return []
+    recorded_in = _first_recorded(ticket)
     with ledger.entry("objection.incident_found", actor=DESK, subject=ticket.reference) as opened:
         known = set(ticket.incidents.values_list("run", flat=True))
         found = [
@@ -135,13 +136,20 @@ def look_for_incidents(ticket: Ticket) -> list[Incident]:
                 frozen_at=use.frozen_at,
             )
             for use in uses
-            if use.run not in known
+            # A cut that counts the restriction has the member in it only where it was lifted by then.
+            if use.run not in known and use.cut < recorded_in[use.purpose]
         ]
         opened.reason = ", ".join(incident.run for incident in found)
         ledger.add(found)
         if not found:
             opened.abandon()
     return found
+
+
+def _first_recorded(ticket: Ticket) -> dict[str, int]:
+    """For each purpose, the entry from which on the ledger has the objection as this member's."""
+    rows = Objection.history.filter(ticket_id=ticket.pk, member_id=ticket.member_id)
+    return dict(rows.order_by("purpose").values_list("purpose").annotate(Min("entry_id")))
 
 
 def must_say(field: str, text: str, sentence: str) -> None:

@@ -592,7 +592,7 @@ def runs_including(
 def uses_of(number: int, purposes: Collection[str], since: dt.datetime | None) -> list[Use]:
     """The same as the objection desk asks it."""
     return [
-        Use(manifest.run.reference, manifest.run.purpose, manifest.frozen_at)
+        Use(manifest.run.reference, manifest.run.purpose, manifest.frozen_at, manifest.cut)
         for manifest in runs_including(number, purposes, since)
     ]
 

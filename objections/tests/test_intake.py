@@ -609,3 +609,19 @@ def test_an_officer_corrects_whose_law_it_is(officer):
     ticket.refresh_from_db()
     assert (ticket.regime, ticket.country) == ("us-ca", "US")
     assert ticket.due_on == dt.date(2026, 1, 26)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_frozen_after_a_lawful_refusal_of_a_late_objection_is_no_incident(
+    frozen, officer, second_officer, engineer
+):
+    late = factories.objection(
+        "acc-1", purposes=["safety"], received_at=frozen.frozen_at - dt.timedelta(hours=1)
+    )
+    factories.send_letters(factories.withdraw(late, officer, second_officer))
+    later = factories.freeze(engineer, purpose="safety")
+    assert later.included == frozen.included
+
+    tasks.look_again_for_incidents()
+
+    assert incidents() == [(late.reference, frozen.run.reference)]
