@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from demo import population, stage, story
+from demo import audit, population, stage, story
 from demo.client import Client
 from demo.switching import Switching
 
@@ -37,6 +37,7 @@ def main() -> int:
         tickets = stage.play_past(people, say=say)
         say(f"  {tickets} tickets were filed and worked; now the clock is the real one again.")
         tokens = stage.issue_tokens()
+        say(f"An auditor keeps the checkpoint over the first {audit.keep_checkpoint():,} entries.")
         say("Starting broker, worker and web server.")
         with stage.served() as address:
             say(f"The portal answers at http://{address[0]}:{address[1]}/.")
@@ -69,6 +70,11 @@ def main() -> int:
         print("A MANIFEST DOES NOT VERIFY.")
         return 1
     print("\n".join(stage.verify_ledger()) + "\n")
+    print("The auditor exports the ledger and checks it with plain Python, outsider/verify.py:\n")
+    if not audit.audit(say=print):
+        print("THE EXPORT DOES NOT VERIFY.")
+        return 1
+    print()
     print(
         f"all manifests verified, after {time.monotonic() - began:.0f} seconds; nothing is left running."
     )
@@ -77,7 +83,8 @@ def main() -> int:
     print(
         "olga and otto have the queue of tickets and the desk's figures before them; the letters lie in"
         f"\n{stage.DATA_DIR / 'mail'}. `make run` also prints a link to a member's setting page, and the"
-        "\nobjection form is at http://127.0.0.1:8000/objection/."
+        "\nobjection form is at http://127.0.0.1:8000/objection/. ada's start page says what was checked last;"
+        f"\nher export and the checkpoint she kept are in {stage.DATA_DIR}."
     )
     return 0
 
