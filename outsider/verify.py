@@ -813,7 +813,7 @@ def check_reads(path: Path, batches: list[tuple[int, Row]], report: Report) -> N
                 f"{what} seals {row['count']} reads from {row['first']} to {last};"
                 f" {path.name} has {sealed - begin} since the batch before."
             )
-        elif Tree(found).root(row["count"]).hex() != row["root"]:
+        elif Tree(found).root(row["count"]).hex() != row.get("root"):
             report.wrong(
                 f"{what}: the reads from {row['first']} to {last} in {path.name} are not those it seals."
             )
@@ -1211,9 +1211,6 @@ class History:
     def add(self, entry: Row) -> None:
         for row in rows_of(entry, "consent.historicalmember"):
             self.members[row["id"]] = row
-        # Asked now: a number of 2^53 would need more memory than there is.
-        if max(self.members, default=0) != len(self.members):
-            raise ValueError("the member numbers are not 1, 2, 3 without gaps")
         for row in rows_of(entry, "consent.decision"):
             self._add_decision(row)
         for row in rows_of(entry, "objections.historicalobjection"):
@@ -1306,6 +1303,9 @@ class History:
         covered.update(TEST_COVERED)
         objected = self._objections(purpose)
         population = len(self.members)
+        # A false number of 2^53 would need more memory than there is.
+        if max(self.members, default=0) != population:
+            raise ValueError("the member numbers are not 1, 2, 3 without gaps")
         sets = {code: bytearray((population >> 3) + 1) for code in codes}
         for number, member in self.members.items():
             reasons = _facts_against(member, as_of)
@@ -1335,6 +1335,23 @@ class History:
                 "parent": parent and {"run": parent.header["run"], "manifest": parent.digest},
             },
         )
+
+    def state_of(self, number: int) -> Iterator[str]:
+        """A member's facts, choices and objections, a sentence each."""
+        member = self.members.get(number)
+        if member is None:
+            yield f"there is no member {number}"
+            return
+        yield (
+            f"member {number} has the country {member['country'] or 'unknown'}, is of age on"
+            f" {member.get('adult_on') or 'an unknown day'}, and the account is {member['status']}"
+        )
+        for (purpose, who), (decided_at, choice) in sorted(self.choices.items()):
+            if who == number:
+                yield f"the choice on {purpose} is {choice}, decided at {decided_at}"
+        for row in self.objections.values():
+            if row.get("member_id") == number:
+                yield f"an objection to {row['purpose']} is {row['effect']}"
 
     def _objections(self, purpose: str) -> dict[int, list[str]]:
         codes = {"restricting": "objection_open", "upheld": "objection_upheld"}
@@ -1729,20 +1746,11 @@ def _say_state(path: Path, options: argparse.Namespace, report: Report) -> None:
         pass
     if options.cut is not None and number < options.cut:
         raise Unreadable(f"The export has {number} entries, not {options.cut}.")
-    member = history.members.get(options.member)
-    if member is None:
-        report.say(f"At entry {number} there was no member {options.member}.")
-        return
-    report.say(
-        f"At entry {number} member {options.member}: country {member['country'] or 'unknown'},"
-        f" of age on {member.get('adult_on') or 'an unknown day'}, account {member['status']}."
-    )
-    for (purpose, who), (decided_at, choice) in sorted(history.choices.items()):
-        if who == options.member:
-            report.say(f"Choice on {purpose}: {choice}, decided at {decided_at}.")
-    for row in history.objections.values():
-        if row.get("member_id") == options.member:
-            report.say(f"Objection to {row['purpose']}: {row['effect']}.")
+    try:
+        for sentence in history.state_of(options.member):
+            report.say(f"At entry {number}: {sentence}.")
+    except (KeyError, TypeError) as error:
+        raise Wrong(f"What the entries say of the member cannot be read: {error}.") from None
 
 
 def keys_of(options: argparse.Namespace) -> list[Key]:
