@@ -520,6 +520,10 @@ WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH}
 Row = Dict[str, Any]
 
 
+UNKNOWN = 0
+"""The sequence of a line that is no entry."""
+
+
 class Piece(NamedTuple):
     """What was found in some lines of the ledger."""
 
@@ -556,7 +560,7 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
             piece.sequences.append(entry["sequence"])
         except ValueError as error:
             piece.problems.append((number, str(error)))
-            piece.sequences.append(0)
+            piece.sequences.append(UNKNOWN)
     if bad_end:
         piece.problems.append((len(lines) - 1, bad_end))
     return piece
@@ -644,9 +648,16 @@ def _check_sequences(piece: Piece, done: int, name: str, report: Report) -> None
     expected = array("Q", range(done + 1, done + 1 + len(piece.sequences)))
     if piece.sequences == expected:
         return
-    for line, found in zip(expected, piece.sequences):
-        if found not in (0, line):
-            report.wrong(f"{name}, line {line}: it says it is entry {found}.")
+    wrong = [
+        (line, found)
+        for line, found in zip(expected, piece.sequences)
+        if found not in (UNKNOWN, line)
+    ]
+    if wrong:
+        # One entry that is gone moves all that follow: a sentence each would hide other problems.
+        line, found = wrong[0]
+        more = f", and {len(wrong) - 1} lines after it have other numbers too" if wrong[1:] else ""
+        report.wrong(f"{name}, line {line}: it says it is entry {found}{more}.")
 
 
 # --- Checkpoints and keys ---------------------------------------------------------------------------

@@ -327,11 +327,15 @@ def with_true_roots(sample: Sample) -> Sample:
     for run in sorted(sample.archives):
         parsed = manifest_file.parse(sample.archives[run])
         root = root_of(sample.leaves(parsed.header["cut"])).hex()
-        if root == parsed.header["ledger_root"]:
+        parent = parsed.header["parent"]
+        if parent is not None:
+            digest = sha256(sample.archives[parent["run"]]).hexdigest()
+            parent = {"run": parent["run"], "manifest": digest}
+        if (root, parent) == (parsed.header["ledger_root"], parsed.header["parent"]):
             continue
         facts = {key: parsed.header[key] for key in parsed.header.keys() - {"parts", "population"}}
         header, data = manifest_file.build(
-            {**facts, "ledger_root": root},
+            {**facts, "ledger_root": root, "parent": parent},
             parsed.header["population"],
             parsed.included,
             parsed.excluded,
