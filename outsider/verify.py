@@ -271,7 +271,8 @@ def signers_of(
             continue
         if not is_signed(key.public, text.encode(), signature[4:]):
             raise Wrong(f"{what} has a signature of {key} that is false.")
-        signers.append(key)
+        if key not in signers:
+            signers.append(key)
     if not signers:
         others = ", ".join(f"{name}+{signature[:4].hex()}" for name, signature in signatures)
         raise Wrong(f"{what} is signed by no key you trust, but by {others}.")
