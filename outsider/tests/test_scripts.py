@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tools.sample_export import REAL, consistency_proof, inclusion_proof, leaf_hash
+from tools.sample_export import REAL, consistency_proof, inclusion_proof
 
 OUTSIDER = Path(settings.BASE_DIR) / "outsider"
 SCRIPTS = ["verify.py", "witness.py"]
@@ -89,15 +89,12 @@ def test_both_run_alone_from_an_empty_directory(run, export, kept, made, tmp_pat
 
 def test_one_changed_byte_is_named(run, export, kept):
     ledger = export / "ledger.ndjson"
-    data = ledger.read_bytes()
-    ledger.write_bytes(data.replace(b'"deny"', b'"allo"', 1))
-    line = data[: data.index(b'"deny"')].count(b"\n") + 1
+    ledger.write_bytes(ledger.read_bytes().replace(b'"deny"', b'"allo"', 1))
 
     answer = run("verify.py", "export", export, "--key", REAL.verifier_key, "--kept", kept)
 
     assert answer.returncode == 1
     assert "do not have the root it signs: one of them was changed" in answer.stdout
-    assert line > 1
 
 
 def test_without_a_key_it_says_how_to_get_one(run, export, kept, tmp_path):
@@ -138,9 +135,3 @@ def test_the_readme_names_every_command_and_option():
         commands = said - options - {"directory", "file", "proof", "archive", "state"}
         assert {one for one in options if one not in page} == set()
         assert {one for one in commands if f"verify.py {one}" not in page} == set()
-
-
-def test_leaf_zero_is_a_text(made):
-    for run_reference, leaves in made.sample.members.items():
-        assert leaf_hash(leaves[0])
-        assert leaves[0].startswith(b"training-manifest-members/1\n" + run_reference.encode())
