@@ -1,0 +1,1851 @@
+#!/usr/bin/env python3
+"""Check what the portal claims about its training runs, without trusting the portal.
+
+One file, nothing but Python 3.8 or newer, written from docs/proof-format.md. `python3 verify.py --help` says what
+it can check, outsider/README.md what to do with the answers.
+
+It ends with 0 if all is well, with 1 if something is wrong (a sentence each), and with 2 if there was nothing
+it could check.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import io
+import json
+import os
+import re
+import struct
+import sys
+from array import array
+from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
+from hashlib import sha256, sha512
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, NamedTuple, Sequence, Tuple
+
+# === Shared by verify.py and witness.py: each is one file to carry away, so both have a copy =====
+
+
+class Wrong(Exception):
+    """A check failed: the text is a sentence that says what."""
+
+
+class Unreadable(Exception):
+    """There is nothing to check: a file is missing, a key was not given."""
+
+
+NO_KEY = (
+    "No key was given. Ask people you know for the portal's verifier key, over another way than the portal"
+    " (it looks like portal.example/ledger+1a2b3c4d+AbCd…), and give it with --key. A key that comes along"
+    " with what is to be checked proves nothing."
+)
+
+# --- Bytes ---------------------------------------------------------------------------------------
+
+MOST_SMALL = 1 << 20
+"""Bytes of a checkpoint or a proof; what is larger is none."""
+
+
+def read_small(path: Path, most: int = MOST_SMALL) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
+    if len(data) > most:
+        raise Wrong(f"{path} has more than {most} bytes, which nothing of its kind has.")
+    return data
+
+
+def text_of(data: bytes, what: str) -> str:
+    """UTF-8 without control characters but LF: what looks like one text is one text."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Wrong(f"{what} is not UTF-8.") from None
+    if any(ord(character) < 0x20 and character != "\n" for character in text):
+        raise Wrong(f"{what} has control characters.")
+    return text
+
+
+def from_base64(text: str, what: str) -> bytes:
+    """RFC 4648, section 4, in the one form each value has."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except ValueError:  # UnicodeEncodeError and binascii.Error are ValueErrors
+        raise Wrong(f"{what} is not base 64.") from None
+    if base64.b64encode(data) != text.encode("ascii"):
+        raise Wrong(f"{what} is not base 64 as everybody writes it.")
+    return data
+
+
+def hash_from_base64(text: str, what: str) -> bytes:
+    data = from_base64(text, what)
+    if len(data) != 32:
+        raise Wrong(f"{what} has {len(data)} bytes, and a hash has 32.")
+    return data
+
+
+def number_from(text: str, what: str) -> int:
+    """A whole number in decimal, below 2^63, without leading zeros."""
+    if not re.fullmatch("0|[1-9][0-9]{0,18}", text) or int(text) >= 1 << 63:
+        raise Wrong(f"{what} is not a number.")
+    return int(text)
+
+
+# --- Ed25519: RFC 8032, section 5.1 ---------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_1 = pow(2, (P - 1) // 4, P)
+
+Point = Tuple[int, int, int, int]
+"""Extended coordinates (X, Y, Z, T): x = X/Z, y = Y/Z, x·y = T/Z (section 5.1.4)."""
+
+NEUTRAL: Point = (0, 1, 1, 0)
+
+
+def add_points(p: Point, q: Point) -> Point:
+    a = (p[1] - p[0]) * (q[1] - q[0]) % P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % P
+    c = 2 * p[3] * q[3] * D % P
+    d = 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def point_from(data: bytes) -> Point | None:
+    """Section 5.1.3; None for what is no point, and for a point written in another way than its own."""
+    number = int.from_bytes(data, "little")
+    sign, y = number >> 255, number & ((1 << 255) - 1)
+    if len(data) != 32 or y >= P:
+        return None
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    if (v * x * x + u) % P == 0:
+        x = x * ROOT_OF_MINUS_1 % P
+    if (v * x * x - u) % P != 0 or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def bytes_of(point: Point) -> bytes:
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+@lru_cache(maxsize=64)
+def multiples(point: Point) -> list[list[Point]]:
+    """0 to 15 times the point, then of 16 times the point, and so on.
+
+    The base and a key are multiplied once for every signature: with these, by 64 additions.
+    """
+    rows = []
+    for _ in range(64):
+        row = [NEUTRAL]
+        for _ in range(15):
+            row.append(add_points(row[-1], point))
+        rows.append(row)
+        point = add_points(row[-1], point)
+    return rows
+
+
+def times(scalar: int, point: Point) -> Point:
+    total = NEUTRAL
+    for row in multiples(point):
+        total = add_points(total, row[scalar & 15])
+        scalar >>= 4
+    return total
+
+
+BASE = point_from((4 * pow(5, P - 2, P) % P).to_bytes(32, "little")) or NEUTRAL
+
+
+@lru_cache(maxsize=64)
+def minus_key_from(public: bytes) -> Point | None:
+    """The negative of the point a public key is. Keys of small order sign anything, and are none."""
+    key = point_from(public)
+    if key is None or bytes_of(times(8, key)) == bytes_of(NEUTRAL):
+        return None
+    return P - key[0], key[1], key[2], P - key[3]
+
+
+def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Section 5.1.7, in its stricter form: R must be [S]B - [k]A, to the bit."""
+    minus_key = minus_key_from(public)
+    if minus_key is None or len(signature) != 64:
+        return False
+    r, s = signature[:32], int.from_bytes(signature[32:], "little")
+    if s >= L:
+        return False
+    k = int.from_bytes(sha512(r + public + message).digest(), "little") % L
+    return bytes_of(add_points(times(s, BASE), times(k, minus_key))) == r
+
+
+# --- Keys and signed notes (proof-format.md) -------------------------------------------------------
+
+
+class Key(NamedTuple):
+    name: str
+    id: bytes
+    public: bytes
+
+    def __str__(self) -> str:
+        return f"{self.name}+{self.id.hex()}"
+
+
+def key_from(text: str) -> Key:
+    """A verifier key: <name>+<key id>+<base 64 of 0x01 ‖ public key>."""
+    name, _, rest = text.partition("+")
+    key_id, _, encoded = rest.partition("+")
+    if name == "PRIVATE":
+        raise Wrong("This is a signer key, which nobody but the portal may have: tell its people.")
+    if not is_name(name) or not re.fullmatch("[0-9a-f]{8}", key_id):
+        raise Wrong(f"{text[:80]!r} is not a verifier key.")
+    data = from_base64(encoded, f"The verifier key {name}+{key_id}")
+    if len(data) != 33 or data[0] != 1 or minus_key_from(data[1:]) is None:
+        raise Wrong(f"The verifier key {name}+{key_id} is no Ed25519 key.")
+    if sha256(name.encode() + b"\n" + data).digest()[:4].hex() != key_id:
+        raise Wrong(f"The verifier key {name}+{key_id} does not have its key id: it was miscopied.")
+    return Key(name, bytes.fromhex(key_id), data[1:])
+
+
+def is_name(text: str) -> bool:
+    return text.isprintable() and not {" ", "+"} & set(text) and text != ""
+
+
+class Checkpoint(NamedTuple):
+    """A tree of `size` leaves has this root, says whoever signed."""
+
+    origin: str
+    size: int
+    root: bytes
+    signers: tuple[Key, ...]
+
+
+def checkpoint_from(data: bytes, keys: Iterable[Key], what: str) -> Checkpoint:
+    """The checkpoint in a signed note. Every signature by a key in `keys` must verify, and there must be one."""
+    text, signatures = note_parts(data, what)
+    signers = tuple(signers_of(text, signatures, keys, what))
+    lines = text.split("\n")
+    if len(lines) != 4:
+        raise Wrong(f"{what} is not a checkpoint of three lines.")
+    size = number_from(lines[1], f"The size in {what}")
+    return Checkpoint(lines[0], size, hash_from_base64(lines[2], f"The root in {what}"), signers)
+
+
+def note_parts(data: bytes, what: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """The signed text, and the name and the bytes of each signature."""
+    note = text_of(data, what)
+    text, empty_line, block = note.rpartition("\n\n")
+    if not empty_line or not block.endswith("\n") or not text:
+        raise Wrong(f"{what} is not a signed note.")
+    signatures = []
+    for line in block[:-1].split("\n"):
+        dash, name, encoded = ([*line.split(" "), "", ""])[:3]
+        if line != f"\u2014 {name} {encoded}" or dash != "\u2014" or not is_name(name):
+            raise Wrong(f"{what} has a line among its signatures that is none.")
+        signature = from_base64(encoded, f"A signature in {what}")
+        if len(signature) < 5:
+            raise Wrong(f"{what} has a signature that is too short.")
+        signatures.append((name, signature))
+    if len(signatures) > 100:
+        raise Wrong(f"{what} has more than 100 signatures.")
+    return text + "\n", signatures
+
+
+def signers_of(
+    text: str, signatures: list[tuple[str, bytes]], keys: Iterable[Key], what: str
+) -> list[Key]:
+    known = {(key.name, key.id): key for key in keys}
+    signers = []
+    for name, signature in signatures:
+        key = known.get((name, signature[:4]))
+        if key is None:
+            continue
+        if not is_signed(key.public, text.encode(), signature[4:]):
+            raise Wrong(f"{what} has a signature of {key} that is false.")
+        if key not in signers:
+            signers.append(key)
+    if not signers:
+        others = ", ".join(f"{name}+{signature[:4].hex()}" for name, signature in signatures)
+        raise Wrong(f"{what} is signed by no key you trust, but by {others}.")
+    return signers
+
+
+def ledger_checkpoint_from(data: bytes, keys: Iterable[Key], what: str) -> Checkpoint:
+    """A checkpoint of the ledger itself: its origin is the name of the key."""
+    found = checkpoint_from(data, keys, what)
+    if any(found.origin != key.name for key in found.signers):
+        raise Wrong(f"{what} is a checkpoint of {found.origin}, not of the ledger.")
+    return found
+
+
+# --- The tree: RFC 6962; RFC 9162, section 2.1 -----------------------------------------------------
+
+EMPTY = sha256(b"").digest()
+
+
+def leaf_hash(data: bytes) -> bytes:
+    return sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return sha256(b"\x01" + left + right).digest()
+
+
+def check_consistency(
+    old: tuple[int, bytes], new: tuple[int, bytes], path: Sequence[bytes]
+) -> None:
+    """`old` and `new` are sizes and roots; raises Wrong unless the path proves that new continues old."""
+    (old_size, old_root), (new_size, new_root) = old, new
+    if old_size in (0, new_size):
+        is_proved = not path and old_root == (new_root if old_size else EMPTY)
+    else:
+        is_proved = roots_by_path(old, new_size, path) == (old_root, new_root)
+    if not is_proved:
+        raise Wrong(f"The tree of {new_size} entries does not continue the one of {old_size}.")
+
+
+def roots_by_path(
+    old: tuple[int, bytes], new_size: int, path: Sequence[bytes]
+) -> tuple[bytes, bytes] | None:
+    """RFC 9162, section 2.1.4.2, for 0 < old < new: the roots of both trees that the hashes lead to."""
+    old_size, old_root = old
+    place, last = old_size - 1, new_size - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    # An old tree that is one full subtree of the new one is where the path begins.
+    hashes = list(path) if place else [old_root, *path]
+    if not path or old_size > new_size:
+        return None
+    root_of_old = root_of_new = hashes[0]
+    for one in hashes[1:]:
+        if last == 0:
+            return None
+        if place & 1 or place == last:
+            root_of_old, root_of_new = node_hash(one, root_of_old), node_hash(one, root_of_new)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            root_of_new = node_hash(root_of_new, one)
+        place, last = place >> 1, last >> 1
+    return (root_of_old, root_of_new) if last == 0 else None
+
+
+def consistency_from(data: bytes, what: str) -> tuple[int, list[bytes], bytes]:
+    """The old size, the hashes and the new checkpoint's note of a consistency proof."""
+    head, _, note = text_of(data, what).partition("\n\n")
+    first, *lines = head.split("\n")
+    if first != "training-portal/consistency@v1" or not lines or not lines[0].startswith("old "):
+        raise Wrong(f"{what} is not a consistency proof.")
+    if len(lines) > 129:
+        raise Wrong(f"{what} has more hashes than any tree needs.")
+    old_size = number_from(lines[0][4:], f"The old size in {what}")
+    path = [hash_from_base64(line, f"A hash in {what}") for line in lines[1:]]
+    return old_size, path, note.encode()
+
+
+# === End of what is shared =========================================================================
+
+# --- What is said ---------------------------------------------------------------------------------
+
+MOST_PROBLEMS = 50
+"""More are counted, not listed: one is enough to ask questions."""
+
+
+class Report:
+    """What was checked, and what is wrong."""
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+        self.notes: list[str] = []
+        self.problems: list[str] = []
+        self.count = 0
+
+    def say(self, sentence: str) -> None:
+        self.checked.append(sentence)
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+    def wrong(self, sentence: str) -> None:
+        self.count += 1
+        if self.count <= MOST_PROBLEMS:
+            self.problems.append(sentence)
+
+
+# --- Canonical JSON: RFC 8785, within the bounds of docs/ledger.md ----------------------------------
+
+
+def _whole(text: str) -> int:
+    # Its length is asked first: a number of a million digits would take long to read.
+    if len(text) > 17 or not -(2**53) < int(text) < 2**53:
+        raise ValueError("it has a number of 2^53 or more")
+    return int(text)
+
+
+def _refuse_number(text: str) -> Any:
+    raise ValueError("it has a number that is not whole")
+
+
+_decode = json.JSONDecoder(
+    parse_int=_whole, parse_float=_refuse_number, parse_constant=_refuse_number
+).decode
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
+
+def canonical(line: bytes) -> Any:
+    """The value of canonical JSON; ValueError for any other bytes.
+
+    Written again it must give the same bytes: so no name occurs twice, and nothing is written in two ways.
+    """
+    try:
+        value = _decode(line.decode("utf-8"))
+        again = _encode(value).encode("utf-8")
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON ({error.msg})") from None
+    except UnicodeError:
+        raise ValueError("it is not UTF-8") from None
+    if again != line:
+        raise ValueError("it is not in canonical form")
+    return value
+
+
+# --- Reading files line by line --------------------------------------------------------------------
+
+MOST_LINE = 64 << 20
+"""Bytes of a line. An import of 20,000 members, the largest entry by default, has about 3 MB."""
+PIECE = 8 << 20
+"""Bytes that one process checks at a time."""
+
+
+def open_file(path: Path) -> Any:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def pieces(path: Path) -> Iterator[tuple[int, int]]:
+    """Where pieces of whole lines begin, and how many bytes they have."""
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        begin = 0
+        while begin < size:
+            file.seek(begin + PIECE)
+            if len(file.readline(MOST_LINE + 1)) > MOST_LINE:
+                raise Wrong(f"{path.name} has a line of more than {MOST_LINE} bytes.")
+            end = min(file.tell(), size)
+            yield begin, end - begin
+            begin = end
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """The lines of a file, each without its LF."""
+    with open_file(path) as file:
+        number = 0
+        while True:
+            line = file.readline(MOST_LINE + 1)
+            number += 1
+            if not line:
+                return
+            if len(line) > MOST_LINE:
+                raise Wrong(f"{path.name}, line {number}, has more than {MOST_LINE} bytes.")
+            if not line.endswith(b"\n"):
+                raise Wrong(f"{path.name}, line {number}, does not end: the file was cut off.")
+            yield line[:-1]
+
+
+def lines_in(data: bytes) -> tuple[list[bytes], str]:
+    """The lines in a piece, and what is wrong with its end."""
+    lines = data.split(b"\n")
+    cut_off = lines.pop()
+    if cut_off:
+        return [*lines, cut_off], "does not end: the file was cut off"
+    return lines, ""
+
+
+# --- The tree over leaves ---------------------------------------------------------------------------
+
+
+class Tree:
+    """Every full subtree over the leaves, level by level, so that the root of any size is a few hashes away."""
+
+    def __init__(self, leaves: bytes) -> None:
+        """`leaves` are leaf hashes, 32 bytes each, one behind the other."""
+        self.size = len(leaves) // 32
+        self.levels = [leaves]
+        while len(self.levels[-1]) >= 64:
+            self.levels.append(_next_level(self.levels[-1]))
+
+    def root(self, size: int) -> bytes:
+        """The root over the first `size` leaves."""
+        subtrees, begin = [], 0
+        for height in reversed(range(len(self.levels))):
+            if size >> height & 1:
+                place = (begin >> height) * 32
+                subtrees.append(self.levels[height][place : place + 32])
+                begin += 1 << height
+        if not subtrees:
+            return EMPTY
+        root = subtrees.pop()
+        while subtrees:
+            root = node_hash(subtrees.pop(), root)
+        return root
+
+
+def _next_level(level: bytes) -> bytes:
+    pairs = range(0, len(level) - 63, 64)
+    return b"".join([sha256(b"\x01" + level[at : at + 64]).digest() for at in pairs])
+
+
+# --- The ledger's lines -----------------------------------------------------------------------------
+
+FIELDS = {"actor", "kind", "reason", "recorded_at", "rows", "sequence", "subject"}
+RUN = "training_runs.historicalrun"
+MANIFEST = "training_runs.manifest"
+VERIFICATION = "training_runs.verification"
+READ_BATCH = "portal.readbatch"
+WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH}
+"""Tables whose rows say what else is in the export."""
+
+Row = Dict[str, Any]
+
+
+UNKNOWN = 0
+"""The sequence of a line that is no entry."""
+
+
+class Piece(NamedTuple):
+    """What was found in some lines of the ledger."""
+
+    leaves: bytes
+    sequences: array[int]
+    problems: list[tuple[int, str]]
+    """Place of the line in the piece, and what is wrong with it."""
+    rows: list[tuple[int, str, Row]]
+    """Place of the line, name of the table, row."""
+    keys: list[tuple[int, str, Key]]
+    """Place of the line, `checkpoint.key_added` or `checkpoint.key_retired`, and which key."""
+
+
+def rows_of(entry: Row, name: str) -> list[Row]:
+    """The rows an entry wrote to a table. Columns that are left out are null: ask with `get`."""
+    table = entry["rows"].get(name)
+    if table is None:
+        return []
+    return [dict(zip(table["columns"], values)) for values in table["values"]]
+
+
+def check_piece(place: tuple[str, int, int]) -> Piece:
+    """Hash and read the lines of a piece. Runs in a process of its own when there are several pieces."""
+    path, begin, size = place
+    with open_file(Path(path)) as file:
+        file.seek(begin)
+        lines, bad_end = lines_in(file.read(size))
+    leaves = b"".join([sha256(b"\x00" + line).digest() for line in lines])
+    piece = Piece(leaves, array("Q"), [], [], [])
+    for number, line in enumerate(lines):
+        try:
+            entry = canonical(line)
+            _look_at(entry, number, piece)
+            piece.sequences.append(entry["sequence"])
+        except ValueError as error:
+            piece.problems.append((number, str(error)))
+            piece.sequences.append(UNKNOWN)
+    if bad_end:
+        piece.problems.append((len(lines) - 1, bad_end))
+    return piece
+
+
+def _look_at(entry: Any, number: int, piece: Piece) -> None:
+    """Check an entry's form, and take from it what the other checks need."""
+    if not isinstance(entry, dict) or entry.keys() != FIELDS:
+        raise ValueError("it does not have the fields of an entry")
+    if type(entry["sequence"]) is not int or entry["sequence"] < 1:
+        raise ValueError("its sequence is not a number from 1")
+    rows = entry["rows"]
+    if not isinstance(rows, dict) or not isinstance(entry["reason"], str):
+        raise ValueError("its rows or its reason are not what they are in an entry")
+    for name, table in rows.items():
+        if not _is_table(table):
+            raise ValueError(f"its rows of {name} are not a table")
+        if name in WATCHED:
+            found = rows_of(entry, name)
+            if any(type(row.get("id")) is not int for row in found):
+                raise ValueError(f"a row of {name} has no id")
+            piece.rows.extend((number, name, row) for row in found)
+    if entry["kind"] in ("checkpoint.key_added", "checkpoint.key_retired"):
+        try:
+            piece.keys.append((number, entry["kind"], key_from(entry["reason"])))
+        except Wrong as error:
+            raise ValueError(f"its reason is no key ({error})") from None
+
+
+def _is_table(table: Any) -> bool:
+    if not isinstance(table, dict) or table.keys() != {"columns", "values"}:
+        return False
+    columns, values = table["columns"], table["values"]
+    return (
+        isinstance(columns, list)
+        and all(isinstance(column, str) for column in columns)
+        and columns == sorted(set(columns))
+        and isinstance(values, list)
+        and all(isinstance(one, list) and len(one) == len(columns) for one in values)
+    )
+
+
+class Ledger(NamedTuple):
+    tree: Tree
+    rows: list[tuple[int, str, Row]]
+    """Entry, name of the table, row: of the tables the other checks need."""
+    keys: list[tuple[int, str, Key]]
+    """Entry, kind, key: which keys were made known and retired."""
+
+    def of(self, name: str) -> list[tuple[int, Row]]:
+        return [(entry, row) for entry, table, row in self.rows if table == name]
+
+
+def read_ledger(path: Path, report: Report) -> Ledger:
+    """Every line hashed, its form and its number checked; by all processors when it is large."""
+    leaves: list[bytes] = []
+    rows: list[tuple[int, str, Row]] = []
+    keys: list[tuple[int, str, Key]] = []
+    done = 0
+    for piece in _checked_pieces(path):
+        for number, what in piece.problems:
+            report.wrong(f"{path.name}, line {done + number + 1}: {what}.")
+        _check_sequences(piece, done, path.name, report)
+        rows.extend((done + number + 1, name, row) for number, name, row in piece.rows)
+        keys.extend((done + number + 1, kind, key) for number, kind, key in piece.keys)
+        leaves.append(piece.leaves)
+        done += len(piece.sequences)
+    tree = Tree(b"".join(leaves))
+    report.say(
+        f"{path.name}: {done} entries were read; the root over them is {tree.root(done).hex()}."
+    )
+    return Ledger(tree, rows, keys)
+
+
+def _checked_pieces(path: Path) -> Iterator[Piece]:
+    places = [(str(path), begin, size) for begin, size in pieces(path)]
+    if len(places) < 2:
+        yield from map(check_piece, places)
+        return
+    with ProcessPoolExecutor() as processes:
+        yield from processes.map(check_piece, places)
+
+
+def _check_sequences(piece: Piece, done: int, name: str, report: Report) -> None:
+    expected = array("Q", range(done + 1, done + 1 + len(piece.sequences)))
+    if piece.sequences == expected:
+        return
+    wrong = [
+        (line, found)
+        for line, found in zip(expected, piece.sequences)
+        if found not in (UNKNOWN, line)
+    ]
+    if wrong:
+        # One entry that is gone moves all that follow: a sentence each would hide other problems.
+        line, found = wrong[0]
+        more = f", and {len(wrong) - 1} lines after it have other numbers too" if wrong[1:] else ""
+        report.wrong(f"{name}, line {line}: it says it is entry {found}{more}.")
+
+
+# --- Checkpoints and keys ---------------------------------------------------------------------------
+
+
+class Trust:
+    """The keys an auditor was given, and those that entries under their signatures made known."""
+
+    def __init__(self, given: Sequence[Key], ledger: Ledger | None = None) -> None:
+        self.given = list(given)
+        self.added: list[tuple[int, Key]] = []
+        self.retired: dict[Key, int] = {}
+        names = {key.name for key in given}
+        for entry, kind, key in ledger.keys if ledger else []:
+            if kind == "checkpoint.key_retired":
+                self.retired[key] = entry
+            elif key.name in names:
+                self.added.append((entry, key))
+        self.covered = 0
+        """Entries below a checkpoint that was found good: what they say of keys is trusted."""
+
+    def trusted(self, size: int = 0) -> list[Key]:
+        """Whose signatures count under a checkpoint of this size: not those of keys retired below it."""
+        made_known = [key for entry, key in self.added if entry <= self.covered]
+        return [key for key in [*self.given, *made_known] if size <= self.retired.get(key, size)]
+
+
+def listed_checkpoints(path: Path, report: Report) -> Iterator[tuple[str, int, bytes]]:
+    """What each line of checkpoints.ndjson is called, the size it says, and its note."""
+    before = -1
+    for number, line in enumerate(lines_of(path), 1):
+        what = f"{path.name}, line {number}"
+        try:
+            value = canonical(line)
+        except ValueError as error:
+            report.wrong(f"{what}: {error}.")
+            continue
+        if (
+            not isinstance(value, dict)
+            or value.keys() != {"note", "size"}
+            or not isinstance(value["note"], str)
+            or type(value["size"]) is not int
+        ):
+            report.wrong(f"{what}: it is not a checkpoint's line.")
+            continue
+        if value["size"] <= before:
+            report.wrong(f"{what}: its size {value['size']} does not come after {before}.")
+        before = max(before, value["size"])
+        yield what, value["size"], value["note"].encode()
+
+
+def check_listed(path: Path, trust: Trust, tree: Tree | None, report: Report) -> int:
+    """Every checkpoint of the file: its signature and, with a tree, its root. Returns the largest size."""
+    count = largest = 0
+    for what, size, note in listed_checkpoints(path, report):
+        count += 1
+        try:
+            found = ledger_checkpoint_from(note, trust.trusted(size), what)
+            if found.size != size:
+                raise Wrong(f"{what} says {size}, its note says {found.size}.")
+            if tree is not None:
+                check_root(found, tree, what)
+        except Wrong as error:
+            report.wrong(str(error))
+            continue
+        largest = max(largest, found.size)
+        if tree is not None:
+            trust.covered = largest
+    if not count:
+        report.wrong(f"{path.name} has no checkpoint: nothing is signed.")
+    report.say(f"{path.name}: {count} checkpoints, the largest good one over {largest} entries.")
+    return largest
+
+
+def check_root(checkpoint: Checkpoint, tree: Tree, what: str) -> None:
+    if checkpoint.size > tree.size:
+        raise Wrong(
+            f"{what} is over {checkpoint.size} entries, and the export has {tree.size}: it was rolled back"
+            " or cut off."
+        )
+    if tree.root(checkpoint.size) != checkpoint.root:
+        raise Wrong(
+            f"{what}: entries 1 to {checkpoint.size} do not have the root it signs: one of them was"
+            " changed, removed or put in."
+        )
+
+
+def check_kept(paths: Sequence[Path], trust: Trust, tree: Tree, report: Report) -> None:
+    for path in paths:
+        what = f"The kept checkpoint {path}"
+        try:
+            data = read_small(path)
+            # Whoever kept it knew its key then: a key that was retired since signs it still.
+            found = ledger_checkpoint_from(data, [*trust.given, *trust.trusted()], what)
+            check_root(found, tree, what)
+        except Wrong as error:
+            report.wrong(str(error))
+            continue
+        report.say(f"{path}: the export continues the kept checkpoint over {found.size} entries.")
+    if not paths:
+        report.note(
+            "No checkpoint kept elsewhere was given (--kept): who owns the database and the key could have"
+            " rewritten all of this."
+        )
+
+
+def check_keys_file(path: Path, trust: Trust, report: Report) -> None:
+    """keys.txt is compared, never trusted."""
+    listed = []
+    for number, line in enumerate(lines_of(path), 1):
+        try:
+            key = key_from(text_of(line, f"{path.name}, line {number},"))
+        except Wrong as error:
+            report.wrong(f"{path.name}, line {number}: {error}")
+            continue
+        if key in listed:
+            report.wrong(f"{path.name}, line {number}: {key} is there twice.")
+        if key not in trust.trusted():
+            report.wrong(
+                f"{path.name}, line {number}: {key} is none you gave, and no entry adds it."
+            )
+        listed.append(key)
+    for key in trust.given:
+        if key not in listed and key not in trust.retired:
+            report.wrong(
+                f"{path.name} does not have {key}, which you gave, and no entry retires it."
+            )
+    report.say(f"{path.name}: {len(listed)} keys were compared with those you gave.")
+
+
+# --- The record of reads ----------------------------------------------------------------------------
+
+READ_FIELDS = {"actor_name", "id", "kind", "purpose", "read_at", "subject", "user_id"}
+
+
+def check_reads(path: Path, batches: list[tuple[int, Row]], report: Report) -> None:
+    """Each batch of the ledger has the root over the records from `first` to `last`."""
+    ids, leaves = array("Q"), bytearray()
+    for number, line in enumerate(lines_of(path), 1):
+        try:
+            record = canonical(line)
+            if not isinstance(record, dict) or record.keys() != READ_FIELDS:
+                raise ValueError("it does not have the fields of a read")
+            if type(record["id"]) is not int or record["id"] <= (ids[-1] if ids else 0):
+                raise ValueError("its id does not come after the one before")
+        except ValueError as error:
+            report.wrong(f"{path.name}, line {number}: {error}.")
+            continue
+        ids.append(record["id"])
+        leaves += leaf_hash(line)
+    sealed = last = 0
+    for entry, row in batches:
+        what = f"Entry {entry} ({READ_BATCH})"
+        if not _is_batch(row) or row["first"] <= last:
+            report.wrong(f"{what} is not a batch of reads that follows the one before.")
+            continue
+        last = row["last"]
+        begin = sealed
+        while sealed < len(ids) and ids[sealed] <= last:
+            sealed += 1
+        found = bytes(leaves[32 * begin : 32 * sealed])
+        if sealed - begin != row["count"] or (begin < sealed and ids[begin] < row["first"]):
+            report.wrong(
+                f"{what} seals {row['count']} reads from {row['first']} to {last};"
+                f" {path.name} has {sealed - begin} since the batch before."
+            )
+        elif Tree(found).root(row["count"]).hex() != row.get("root"):
+            report.wrong(
+                f"{what}: the reads from {row['first']} to {last} in {path.name} are not those it seals."
+            )
+    report.say(f"{path.name}: {sealed} reads are sealed in {len(batches)} batches.")
+    if sealed < len(ids):
+        report.note(
+            f"{path.name}: {len(ids) - sealed} reads since the last batch are sealed by nothing yet."
+        )
+
+
+def _is_batch(row: Row) -> bool:
+    numbers = [row.get(name) for name in ("first", "last", "count")]
+    return all(type(number) is int and number > 0 for number in numbers)
+
+
+# --- Manifests: docs/manifest-format.md ---------------------------------------------------------------
+# A set of numbers is one whole number whose bit n says whether n is in it: | is the union, & what both have.
+
+MAGIC = b"training-manifest/1\n"
+HEADER_FIELDS = {
+    "as_of", "cut", "data_categories", "ledger_root", "notices", "parent", "parts", "population", "purpose",
+    "reasons", "region_rules", "run",
+}  # fmt: skip
+CODES = (
+    "included", "erased", "closed", "country_unknown", "minor", "region", "no_notice", "not_opted_in",
+    "opted_out", "objection_open", "objection_upheld", "not_in_parent",
+)  # fmt: skip
+"""The half byte of a member is the place of the code in this list; NOBODY is above the population."""
+NOBODY = 15
+MOST_MEMBERS = 2**31
+"""Member numbers fit 31 bits."""
+
+
+class Archive(NamedTuple):
+    header: Row
+    digest: str
+    sets: dict[str, int]
+
+    @property
+    def population(self) -> int:
+        return int(self.header["population"])
+
+
+def everybody(population: int) -> int:
+    return (1 << population + 1) - 2
+
+
+def number_of(members: int) -> int:
+    return bin(members).count("1")
+
+
+def few(numbers: int, most: int = 5) -> str:
+    """The first members of a set, in words."""
+    found: list[str] = []
+    while numbers and len(found) < most:
+        lowest = numbers & -numbers
+        found.append(str(lowest.bit_length() - 1))
+        numbers ^= lowest
+    return ", ".join(found) + (" and more" if numbers else "")
+
+
+def archive_from(data: bytes, what: str) -> Archive:
+    """An archive in which everything was checked that it says of itself; raises Wrong."""
+    try:
+        return _archive_from(data)
+    except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+        raise Wrong(f"{what} is not an undamaged archive: {error}.") from None
+
+
+def _archive_from(data: bytes) -> Archive:
+    if not data.startswith(MAGIC):
+        raise ValueError("the first line is not training-manifest/1")
+    end = data.index(b"\n", len(MAGIC))
+    header = canonical(data[len(MAGIC) : end])
+    if not isinstance(header, dict) or set(header) != HEADER_FIELDS:
+        raise ValueError("the header does not have its fields")
+    population = header["population"]
+    if type(population) is not int or not 0 <= population < MOST_MEMBERS:
+        raise ValueError("the population is not a number of members")
+    names = [part["name"] for part in header["parts"]]
+    if unknown := [name for name in names if name not in CODES]:
+        raise ValueError(f"this verify.py does not know the part {unknown[0]}: get a newer one")
+    if names != [code for code in CODES if code in names] or names[:1] != ["included"]:
+        raise ValueError("its parts are not those of a manifest, in their order")
+    sets, at = {}, end + 1
+    for part in header["parts"]:
+        blob = data[at : at + part["bytes"]]
+        if sha256(blob).hexdigest() != part["sha256"]:
+            raise ValueError(f"the part {part['name']} does not have its SHA-256")
+        sets[part["name"]] = set_from(blob, population)
+        if number_of(sets[part["name"]]) != part["members"]:
+            raise ValueError(f"the part {part['name']} does not have its count")
+        at += len(blob)
+    if at != len(data):
+        raise ValueError("there are bytes after the last part")
+    archive = Archive(header, sha256(data).hexdigest(), sets)
+    _check_sets(archive)
+    return archive
+
+
+def _check_sets(archive: Archive) -> None:
+    out = 0
+    for code, members in archive.sets.items():
+        if code != "included":
+            out |= members
+    if archive.sets["included"] & out:
+        raise ValueError(f"members are in and out: {few(archive.sets['included'] & out)}")
+    if difference := (archive.sets["included"] | out) ^ everybody(archive.population):
+        raise ValueError(f"members are neither in nor out, or do not exist: {few(difference)}")
+    if ("not_in_parent" in archive.sets) != (archive.header["parent"] is not None):
+        raise ValueError("it has a parent without the part not_in_parent, or that without a parent")
+    if set(archive.header["reasons"]) != archive.sets.keys() - {"included"}:
+        raise ValueError("its reasons are not those of its parts")
+
+
+def set_from(part: bytes, population: int) -> int:
+    """The numbers of a part, which must be in the one form that archives use."""
+    cookie, extra = struct.unpack_from("<HH", part)
+    if cookie == 12347:
+        number = extra + 1
+        flags = int.from_bytes(part[4 : 4 + (number + 7) // 8], "little")
+        at = 4 + (number + 7) // 8
+    else:
+        cookie, number = struct.unpack_from("<II", part)
+        flags, at = 0, 8
+    if (
+        cookie not in (12346, 12347)
+        or number > 1 << 16
+        or flags >> number
+        or (cookie == 12347) != (flags > 0)
+    ):
+        raise ValueError("a part does not begin as one")
+    described = list(struct.iter_unpack("<HH", _bytes_at(part, at, 4 * number)))
+    at += 4 * number
+    begins: Sequence[int] = ()
+    if cookie == 12346 or number >= 4:
+        begins = struct.unpack(f"<{number}I", _bytes_at(part, at, 4 * number))
+        at += 4 * number
+    blocks, next_key = [], 0
+    for place, (key, less_one) in enumerate(described):
+        if key < next_key or key > population >> 16:
+            raise ValueError("the keys of a part do not ascend, or exceed the population")
+        if begins and begins[place] != at:
+            raise ValueError("a container of a part does not begin where the part says")
+        bits, at = _container(part, at, less_one + 1, bool(flags >> place & 1))
+        blocks.append(bytes(8192 * (key - next_key)) + bits.to_bytes(8192, "little"))
+        next_key = key + 1
+    if at != len(part):
+        raise ValueError("a part has bytes after its last container")
+    return int.from_bytes(b"".join(blocks), "little")
+
+
+def _bytes_at(part: bytes, at: int, size: int) -> bytes:
+    if len(part) < at + size:
+        raise ValueError("a part is too short")
+    return part[at : at + size]
+
+
+def _container(part: bytes, at: int, size: int, is_run: bool) -> tuple[int, int]:
+    """The lower 16 bits of `size` numbers as a set, and where the next container begins."""
+    bits, pairs = 0, 0
+    if is_run:
+        (pairs,) = struct.unpack("<H", _bytes_at(part, at, 2))
+        length, before = 2 + 4 * pairs, -1
+        for first, more in struct.iter_unpack("<HH", _bytes_at(part, at + 2, 4 * pairs)):
+            if first <= before or first + more > 0xFFFF:
+                raise ValueError("runs of a part do not ascend")
+            bits |= (1 << more + 1) - 1 << first
+            before = first + more + 1
+    elif size <= 4096:
+        length = 2 * size
+        values = struct.unpack(f"<{size}H", _bytes_at(part, at, length))
+        if any(one >= other for one, other in zip(values, values[1:])):
+            raise ValueError("numbers of a part do not ascend")
+        block = bytearray(8192)
+        for value in values:
+            block[value >> 3] |= 1 << (value & 7)
+        bits = int.from_bytes(block, "little")
+    else:
+        length = 8192
+        bits = int.from_bytes(_bytes_at(part, at, length), "little")
+    runs = number_of(bits & ~(bits << 1))
+    if number_of(bits) != size or is_run != (2 + 4 * runs < min(2 * size, 8192)):
+        raise ValueError("a container of a part does not have its count or its form")
+    return bits, at + length
+
+
+# --- The members tree -------------------------------------------------------------------------------
+
+BLOCK = 128
+"""Members of a leaf, half a byte each."""
+
+# For each byte of a set the four bytes with a half byte of ones for each bit that is set.
+_SPREAD = [
+    sum(0xF << 4 * bit for bit in range(8) if byte >> bit & 1).to_bytes(4, "little")
+    for byte in range(256)
+]
+
+
+def members_leaves(archive: Archive) -> list[bytes]:
+    """The data of the leaves of a manifest's tree."""
+    population = archive.population
+    blocks = (population + BLOCK - 1) // BLOCK
+    bits = blocks * BLOCK
+    ones = int.from_bytes(b"\x11" * (bits // 2), "little")
+    codes = ones * NOBODY
+    # The first reason in the table's order is the one that is told: written last, it stays.
+    for value in reversed(range(len(CODES))):
+        members = archive.sets.get(CODES[value], 0) >> 1
+        packed = members.to_bytes(bits // 8, "little")
+        mask = int.from_bytes(b"".join([_SPREAD[byte] for byte in packed]), "little")
+        codes = codes & ~mask | ones * value & mask
+    data = codes.to_bytes(bits // 2, "little")
+    head = f"training-manifest-members/1\n{archive.header['run']}\n{archive.digest}\n{population}\n"
+    return [head.encode(), *(data[at : at + 64] for at in range(0, len(data), 64))]
+
+
+def members_tree(archive: Archive) -> Tree:
+    return Tree(b"".join([leaf_hash(leaf) for leaf in members_leaves(archive)]))
+
+
+def check_members_checkpoint(
+    data: bytes, archive: Archive, tree: Tree, keys: Iterable[Key], what: str
+) -> None:
+    found = checkpoint_from(data, keys, what)
+    run = archive.header["run"]
+    if any(found.origin != f"{key.name}/{run}" for key in found.signers):
+        raise Wrong(f"{what} is of {found.origin}, not of {run}.")
+    if found.size != tree.size or found.root != tree.root(tree.size):
+        raise Wrong(f"{what} signs another tree of members than the one the archive has.")
+
+
+# --- The manifests of an export ------------------------------------------------------------------------
+
+
+class Export(NamedTuple):
+    """An export whose ledger was read."""
+
+    directory: Path
+    ledger: Ledger
+    trust: Trust
+
+    def file(self, manifest: Frozen, kind: str) -> Path:
+        return self.directory / "manifests" / f"{manifest.run}.{kind}"
+
+
+class Frozen(NamedTuple):
+    """A manifest according to the ledger."""
+
+    entry: int
+    run: str
+    row: Row
+
+
+def frozen_manifests(ledger: Ledger, report: Report) -> list[Frozen]:
+    runs = {row["id"]: row.get("reference") for _, row in ledger.of(RUN)}
+    found = []
+    for entry, row in ledger.of(MANIFEST):
+        run = runs.get(row["run_id"]) if type(row.get("run_id")) is int else None
+        if not isinstance(run, str) or not re.fullmatch("[A-Za-z0-9-]{1,40}", run):
+            report.wrong(f"Entry {entry} has a manifest of a run that no entry registered.")
+        elif type(row.get("cut")) is not int or not 0 <= row["cut"] < entry:
+            report.wrong(f"Entry {entry}: the cut of the manifest of {run} does not lie before it.")
+        else:
+            found.append(Frozen(entry, run, row))
+    return found
+
+
+def check_manifests(export: Export, report: Report) -> dict[str, Archive]:
+    """Every archive against its row, and its members' tree against what is signed and sealed."""
+    frozen = frozen_manifests(export.ledger, report)
+    archives = read_archives(export, frozen, report)
+    for manifest in frozen:
+        if manifest.run in archives:
+            _check_parent(archives[manifest.run], archives, report)
+            _check_members(export, manifest, archives[manifest.run], report)
+    _check_no_others(export.directory / "manifests", {manifest.run for manifest in frozen}, report)
+    report.say(f"manifests: {len(archives)} of {len(frozen)} archives are those the ledger seals.")
+    return archives
+
+
+def read_archives(export: Export, frozen: list[Frozen], report: Report) -> dict[str, Archive]:
+    """The archives that are those the ledger seals, by run."""
+    archives: dict[str, Archive] = {}
+    for manifest in frozen:
+        try:
+            archives[manifest.run] = _check_archive(export, manifest)
+        except Wrong as error:
+            report.wrong(str(error))
+    return archives
+
+
+def _check_archive(export: Export, manifest: Frozen) -> Archive:
+    path = export.file(manifest, "manifest")
+    what = f"manifests/{path.name}"
+    if not path.is_file():
+        raise Wrong(f"{what} is missing; entry {manifest.entry} froze it.")
+    data = read_file(path)
+    if sha256(data).hexdigest() != manifest.row.get("digest"):
+        raise Wrong(f"{what} does not have the digest that entry {manifest.entry} seals.")
+    archive = archive_from(data, what)
+    header, row = archive.header, manifest.row
+    if header["run"] != manifest.run:
+        raise Wrong(f"{what} is the archive of {header['run']}.")
+    for name in ("cut", "ledger_root", "population"):
+        if header[name] != row.get(name):
+            raise Wrong(f"{what}: its {name} is not the one that entry {manifest.entry} seals.")
+    if number_of(archive.sets["included"]) != row.get("included"):
+        raise Wrong(f"{what}: entry {manifest.entry} counts {row.get('included')} included.")
+    if export.ledger.tree.root(row["cut"]).hex() != row.get("ledger_root"):
+        raise Wrong(f"{what}: entries 1 to {row['cut']} do not have its ledger_root.")
+    return archive
+
+
+def read_file(path: Path) -> bytes:
+    with open_file(path) as file:
+        data: bytes = file.read()
+    return data
+
+
+def _check_parent(archive: Archive, archives: dict[str, Archive], report: Report) -> None:
+    said = archive.header["parent"]
+    if said is None:
+        return
+    what = f"manifests/{archive.header['run']}.manifest"
+    parent = archives.get(str(said.get("run"))) if isinstance(said, dict) else None
+    if parent is None or parent.digest != said.get("manifest"):
+        report.wrong(f"{what}: its parent is not the manifest it names.")
+        return
+    rest = everybody(archive.population) & ~parent.sets["included"]
+    if archive.sets["not_in_parent"] != rest:
+        report.wrong(f"{what}: not_in_parent is not the rest of its parent's included.")
+
+
+def _check_members(export: Export, manifest: Frozen, archive: Archive, report: Report) -> None:
+    tree = members_tree(archive)
+    root = tree.root(tree.size).hex()
+    is_sealed = False
+    for entry, row in export.ledger.of(VERIFICATION):
+        if row.get("manifest_id") != manifest.row["id"] or row.get("members_root") is None:
+            continue
+        # The signer signs a members tree when it has come past the row that seals its root.
+        is_sealed = is_sealed or entry <= export.trust.covered
+        if row["members_root"] != root:
+            report.wrong(
+                f"Entry {entry} seals another members_root for {manifest.run} than its archive has."
+            )
+    path = export.file(manifest, "checkpoint")
+    what = f"manifests/{path.name}"
+    if not path.exists():
+        if is_sealed:
+            report.wrong(f"{what} is missing, although its root is sealed.")
+        return
+    try:
+        check_members_checkpoint(read_small(path), archive, tree, export.trust.trusted(), what)
+    except Wrong as error:
+        report.wrong(str(error))
+
+
+def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> None:
+    expected = {f"{run}.{kind}" for run in runs for kind in ("manifest", "checkpoint")}
+    if not directory.is_dir():
+        return
+    for path in sorted(directory.iterdir()):
+        if path.name not in expected:
+            report.wrong(f"manifests/{path.name} belongs to no manifest of the ledger.")
+
+
+# --- The fold: who is in, derived from the entries ------------------------------------------------------
+
+STRICTNESS = {"default-on": 0, "opt-in": 1, "excluded": 2}
+TEST_RULES = {"QM": "default-on", "QN": "excluded", "QO": "default-on", "QP": "opt-in"}
+TEST_COVERED = ("QM", "QP")
+
+
+class Proposal(NamedTuple):
+    """A notice or region rule, and the entry that wrote it."""
+
+    entry: int
+    row: Row
+
+
+class History:
+    """What the entries so far say. Feed them in their order; `derive` answers as of the last one."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, Row] = {}
+        self.choices: dict[tuple[str, int], tuple[str, str]] = {}
+        """Purpose and member: when it was decided, and what."""
+        self.objections: dict[int, Row] = {}
+        self.notices: list[Proposal] = []
+        self.rules: list[Proposal] = []
+        self.approved: dict[tuple[str, int], int] = {}
+        """`notice_id` or `region_rule_id`, and its value: the entry that approved it."""
+        self.runs: dict[int, Row] = {}
+
+    def add(self, entry: Row) -> None:
+        for row in rows_of(entry, "consent.historicalmember"):
+            self.members[row["id"]] = row
+        for row in rows_of(entry, "consent.decision"):
+            self._add_decision(row)
+        for row in rows_of(entry, "objections.historicalobjection"):
+            self.objections[row["id"]] = row
+        for row in rows_of(entry, "consent.notice"):
+            self.notices.append(Proposal(entry["sequence"], row))
+        for row in rows_of(entry, "consent.regionrule"):
+            self.rules.append(Proposal(entry["sequence"], row))
+        for row in rows_of(entry, "consent.review"):
+            self._add_review(entry["sequence"], row)
+        for row in rows_of(entry, "training_runs.historicalrun"):
+            self.runs[row["id"]] = row
+
+    def _add_decision(self, row: Row) -> None:
+        if row.get("evidence_only"):
+            return
+        place, said = (row["purpose"], row["member_id"]), (row["decided_at"], row["choice"])
+        known = self.choices.get(place)
+        # Times of one form compare as text. Of equally new ones a deny wins.
+        if known is None or said[0] > known[0] or (said[0] == known[0] and said[1] == "deny"):
+            self.choices[place] = said
+
+    def _add_review(self, sequence: int, row: Row) -> None:
+        if row["verdict"] != "approved":
+            return
+        for column in ("notice_id", "region_rule_id"):
+            if row.get(column) is not None:
+                self.approved[column, row[column]] = sequence
+
+    # Step 1
+
+    def rules_in_force(self, purpose: str, as_of: str) -> dict[str, Row]:
+        """The row that holds for each country."""
+        counting = sorted(
+            (
+                row["effective_from"],
+                entry,
+                row["id"],
+                self.approved.get(("region_rule_id", row["id"]), 0),
+                row,
+            )
+            for entry, row in self.rules
+            if row["purpose"] == purpose
+            and row["effective_from"] <= as_of
+            and (not row["needs_approval"] or ("region_rule_id", row["id"]) in self.approved)
+        )
+        holding: dict[str, Row] = {}
+        known_since: dict[tuple[str, int], int] = {}
+        """Country and strictness: when the last of its rules so far became known."""
+        for _, entry, _, approval, row in counting:
+            strictness = STRICTNESS[row["rule"]]
+            for country in row["countries"]:
+                held = STRICTNESS[holding[country]["rule"]] if country in holding else 2
+                stricter = [
+                    known_since.get((country, more), 0) for more in range(strictness + 1, 3)
+                ]
+                if strictness >= held or approval > max(stricter, default=0):
+                    holding[country] = row
+                place = (country, strictness)
+                known_since[place] = max(known_since.get(place, 0), approval or entry)
+        return holding
+
+    # Step 2
+
+    def notices_in_force(self, purpose: str, as_of: str) -> list[Row]:
+        counting = [
+            row
+            for _, row in self.notices
+            if row["in_force_from"] <= as_of
+            and (not row["needs_approval"] or ("notice_id", row["id"]) in self.approved)
+        ]
+        superseded = {row.get("supersedes_id") for row in counting}
+        return [
+            row for row in counting if row["id"] not in superseded and purpose in row["purposes"]
+        ]
+
+    def derive(self, run_id: int, codes: Sequence[str], parent: Archive | None) -> Derived:
+        """The sets of a run's manifest, with a part for each of `codes`."""
+        run = self.runs[run_id]
+        purpose, as_of = run["purpose"], run["as_of"]
+        holding = self.rules_in_force(purpose, as_of)
+        notices = self.notices_in_force(purpose, as_of)
+        rules = {country: row["rule"] for country, row in holding.items()}
+        since = {country: row["effective_from"] for country, row in holding.items()}
+        covered = {
+            country for country in rules if _is_covered(country, notices, run["data_categories"])
+        }
+        # Step 3
+        rules.update(TEST_RULES)
+        covered.update(TEST_COVERED)
+        objected = self._objections(purpose)
+        population = len(self.members)
+        # A false number of 2^53 would need more memory than there is.
+        if max(self.members, default=0) != population:
+            raise ValueError("the member numbers are not 1, 2, 3 without gaps")
+        sets = {code: bytearray((population >> 3) + 1) for code in codes}
+        for number, member in self.members.items():
+            reasons = _facts_against(member, as_of)
+            reasons += _country_against(member["country"], rules, covered)
+            decided_at, choice = self.choices.get((purpose, number), ("", ""))
+            if rules.get(member["country"]) == "opt-in" and not (
+                choice == "allow" and decided_at[:10] >= since.get(member["country"], "")
+            ):
+                reasons.append("not_opted_in")
+            if choice == "deny":
+                reasons.append("opted_out")
+            reasons += objected.get(number, [])
+            if parent is not None and not parent.sets["included"] >> number & 1:
+                reasons.append("not_in_parent")
+            for code in [code for code in reasons if code in sets] or ["included"]:
+                sets[code][number >> 3] |= 1 << (number & 7)
+        return Derived(
+            {code: int.from_bytes(members, "little") for code, members in sets.items()},
+            {
+                "run": run["reference"],
+                "purpose": purpose,
+                "data_categories": run["data_categories"],
+                "as_of": as_of,
+                "notices": sorted(row["version"] for row in notices),
+                "region_rules": sorted({row["id"] for row in holding.values()}),
+                "population": population,
+                "parent": parent and {"run": parent.header["run"], "manifest": parent.digest},
+            },
+        )
+
+    def state_of(self, number: int) -> Iterator[str]:
+        """A member's facts, choices and objections, a sentence each."""
+        member = self.members.get(number)
+        if member is None:
+            yield f"there is no member {number}"
+            return
+        yield (
+            f"member {number} has the country {member['country'] or 'unknown'}, is of age on"
+            f" {member.get('adult_on') or 'an unknown day'}, and the account is {member['status']}"
+        )
+        for (purpose, who), (decided_at, choice) in sorted(self.choices.items()):
+            if who == number:
+                yield f"the choice on {purpose} is {choice}, decided at {decided_at}"
+        for row in self.objections.values():
+            if row.get("member_id") == number:
+                yield f"an objection to {row['purpose']} is {row['effect']}"
+
+    def _objections(self, purpose: str) -> dict[int, list[str]]:
+        codes = {"restricting": "objection_open", "upheld": "objection_upheld"}
+        found: dict[int, list[str]] = {}
+        for row in self.objections.values():
+            if row["purpose"] == purpose and row.get("member_id") and row["effect"] in codes:
+                found.setdefault(row["member_id"], []).append(codes[row["effect"]])
+        return found
+
+
+class Derived(NamedTuple):
+    """What history says: the sets, and the fields of the header that follow from it."""
+
+    sets: dict[str, int]
+    header: Row
+
+
+def _is_covered(country: str, notices: list[Row], categories: list[str]) -> bool:
+    here = [row["data_categories"] for row in notices if country in row["countries"]]
+    return bool(here) and set(categories) <= {one for row in here for one in row}
+
+
+# Step 4: the reasons, in the table's order
+
+
+def _facts_against(member: Row, as_of: str) -> list[str]:
+    reasons = []
+    if member["status"] == "erased":
+        reasons.append("erased")
+    elif member["status"] != "open":
+        reasons.append("closed")
+    adult_on = member.get("adult_on")
+    if adult_on is None or adult_on > as_of:
+        reasons.append("minor")
+    return reasons
+
+
+def _country_against(country: str, rules: dict[str, str], covered: Iterable[str]) -> list[str]:
+    if country == "":
+        return ["country_unknown"]
+    if rules.get(country, "excluded") == "excluded":
+        return ["region"]
+    return [] if country in covered else ["no_notice"]
+
+
+def fold(path: Path, frozen: list[Frozen], archives: dict[str, Archive], report: Report) -> None:
+    """Derive each manifest from the entries up to its cut, and compare."""
+    waiting: dict[int, list[Frozen]] = {}
+    for manifest in frozen:
+        if manifest.run in archives:
+            waiting.setdefault(manifest.row["cut"], []).append(manifest)
+    by_digest = {archive.digest: archive for archive in archives.values()}
+    for done, history in enumerate(histories(path, max(waiting, default=0)), 1):
+        for manifest in waiting.get(done, []):
+            try:
+                _check_derived(history, manifest, archives[manifest.run], by_digest)
+            except (KeyError, TypeError, ValueError) as error:
+                report.wrong(f"{manifest.run} cannot be derived: {type(error).__name__} {error}.")
+            except Wrong as error:
+                report.wrong(str(error))
+            else:
+                report.say(
+                    f"{manifest.run}: derived from the entries 1 to {done}, the sets are those of the archive"
+                    f" ({number_of(archives[manifest.run].sets['included'])} of"
+                    f" {archives[manifest.run].population} members are in)."
+                )
+
+
+def histories(path: Path, last: int) -> Iterator[History]:
+    """The history after each of the entries 1 to `last`: one object that grows."""
+    history = History()
+    for number, line in zip(range(1, last + 1), lines_of(path)):
+        try:
+            entry = canonical(line)
+            if not isinstance(entry, dict) or not isinstance(entry.get("rows"), dict):
+                raise ValueError("it is not an entry")
+            history.add(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise Wrong(f"{path.name}, line {number}, cannot be folded: {error}.") from None
+        yield history
+
+
+def _check_derived(
+    history: History, manifest: Frozen, archive: Archive, by_digest: dict[str, Archive]
+) -> None:
+    run, header = manifest.run, archive.header
+    parent = header["parent"] and by_digest.get(header["parent"]["manifest"])
+    if (history.runs[manifest.row["run_id"]].get("parent_id") is None) != (
+        header["parent"] is None
+    ):
+        raise Wrong(f"{run}: its archive and its run do not agree on whether it has a parent.")
+    derived = history.derive(manifest.row["run_id"], list(archive.sets), parent)
+    for name, value in derived.header.items():
+        if header[name] != value:
+            raise Wrong(
+                f"{run}: the header says {name} is {header[name]}, the entries say {value}."
+            )
+    for code, members in archive.sets.items():
+        if difference := members ^ derived.sets[code]:
+            raise Wrong(
+                f"{run}: the archive and the entries 1 to {manifest.row['cut']} do not agree on who is in"
+                f" the part {code}: members {few(difference)}."
+            )
+
+
+# --- Proofs ---------------------------------------------------------------------------------------------
+
+
+class Proof(NamedTuple):
+    extra: bytes | None
+    leaf: int
+    path: list[bytes]
+    note: bytes
+
+
+def proof_from(data: bytes, what: str) -> Proof:
+    """The parts of a C2SP tlog-proof."""
+    head, _, note = text_of(data, what).partition("\n\n")
+    first, *lines = head.split("\n")
+    if first != "c2sp.org/tlog-proof@v1":
+        raise Wrong(f"{what} is not a tlog-proof.")
+    extra = None
+    if lines and lines[0].startswith("extra "):
+        extra = from_base64(lines.pop(0)[6:], f"The data in {what}")
+    if not lines or not lines[0].startswith("index "):
+        raise Wrong(f"{what} does not say which leaf it is about.")
+    index = number_from(lines.pop(0)[6:], f"The index in {what}")
+    if len(lines) > 63:
+        raise Wrong(f"{what} has more hashes than any tree needs.")
+    path = [hash_from_base64(line, f"A hash in {what}") for line in lines]
+    return Proof(extra, index, path, note.encode())
+
+
+def root_by_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes | None:
+    """RFC 9162, section 2.1.3.2: the root that a leaf's path leads to; None if it does not fit the size."""
+    if index >= size:
+        return None
+    place, last, root = index, size - 1, leaf
+    for one in path:
+        if last == 0:
+            return None
+        if place & 1 or place == last:
+            root = node_hash(one, root)
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
+        else:
+            root = node_hash(root, one)
+        place, last = place >> 1, last >> 1
+    return root if last == 0 else None
+
+
+class Proved(NamedTuple):
+    """That these bytes are the leaf `index` of the tree the checkpoint signs."""
+
+    data: bytes
+    leaf: int
+    checkpoint: Checkpoint
+
+    @property
+    def run(self) -> str:
+        """The run whose members the tree is about; empty for the ledger."""
+        return self.checkpoint.origin[len(self.checkpoint.signers[0].name) + 1 :]
+
+
+def check_proof(data: bytes, keys: Iterable[Key], what: str, leaf: bytes | None = None) -> Proved:
+    """`leaf` is the leaf's data where the proof leaves it out."""
+    proof = proof_from(data, what)
+    found = checkpoint_from(proof.note, keys, f"The checkpoint in {what}")
+    for key in found.signers:
+        if found.origin != key.name and not re.fullmatch(
+            re.escape(key.name) + "/[A-Za-z0-9-]{1,40}", found.origin
+        ):
+            raise Wrong(f"{what} is about {found.origin}, for which {key} does not speak.")
+    said = proof.extra if proof.extra is not None else leaf
+    if said is None:
+        raise Wrong(f"{what} leaves the entry out: give its line of ledger.ndjson with --data.")
+    if leaf is not None and leaf != said:
+        raise Wrong(f"{what} is about other bytes than those given with --data.")
+    if root_by_path(leaf_hash(said), proof.leaf, found.size, proof.path) != found.root:
+        raise Wrong(f"{what}: its hashes do not lead to the root that was signed.")
+    return Proved(said, proof.leaf, found)
+
+
+def entry_of(proved: Proved, what: str) -> Row:
+    """The entry a proof is about, which must be the one of its index."""
+    try:
+        entry = canonical(proved.data)
+    except ValueError as error:
+        raise Wrong(f"{what} proves something that is no entry: {error}.") from None
+    if not isinstance(entry, dict) or entry.get("sequence") != proved.leaf + 1:
+        raise Wrong(f"{what} proves something that is not entry {proved.leaf + 1}.")
+    return entry
+
+
+def block_of(proved: Proved, what: str) -> dict[int, int]:
+    """Each member of the block a proof is about, and the value of the half byte."""
+    if len(proved.data) != BLOCK // 2:
+        raise Wrong(f"{what} proves something that is no block of members.")
+    first = BLOCK * (proved.leaf - 1) + 1
+    return {
+        first + place: proved.data[place >> 1] >> 4 * (place & 1) & 15 for place in range(BLOCK)
+    }
+
+
+def standing(member: int, value: int, run: str) -> str:
+    """A half byte in words."""
+    if value == NOBODY:
+        return f"there was no member {member} at the cut of {run}"
+    if value >= len(CODES):
+        raise Wrong(f"Member {member} has the value {value} in {run}, which means nothing yet.")
+    if value == 0:
+        return f"member {member} is in {run}"
+    return f"member {member} is out of {run}: {CODES[value]}"
+
+
+# --- Commands -------------------------------------------------------------------------------------------
+
+
+def check_export(
+    directory: Path, keys: Sequence[Key], kept: Sequence[Path] = (), is_folded: bool = True
+) -> Report:
+    """Everything about an export."""
+    report = Report()
+    ledger_path = directory / "ledger.ndjson"
+    try:
+        ledger = read_ledger(ledger_path, report)
+    except Wrong as error:
+        report.wrong(str(error))
+        return report
+    trust = Trust(keys, ledger)
+    _guarded(report, lambda: _check_signed(directory, trust, ledger, kept, report))
+    _guarded(report, lambda: check_keys_file(directory / "keys.txt", trust, report))
+    _guarded(report, lambda: check_reads(directory / "reads.ndjson", ledger.of(READ_BATCH), report))
+    archives = check_manifests(Export(directory, ledger, trust), report)
+    if is_folded and not report.count:
+        frozen = frozen_manifests(ledger, report)
+        _guarded(report, lambda: fold(ledger_path, frozen, archives, report))
+    return report
+
+
+def _guarded(report: Report, check: Any) -> None:
+    """A file that breaks off is one problem among others."""
+    try:
+        check()
+    except Wrong as error:
+        report.wrong(str(error))
+
+
+def _check_signed(
+    directory: Path, trust: Trust, ledger: Ledger, kept: Sequence[Path], report: Report
+) -> None:
+    largest = check_listed(directory / "checkpoints.ndjson", trust, ledger.tree, report)
+    if largest < ledger.tree.size:
+        report.note(f"Entries {largest + 1} to {ledger.tree.size} are under no checkpoint yet.")
+    check_kept(kept, trust, ledger.tree, report)
+
+
+def do_export(options: argparse.Namespace) -> Report:
+    if options.trust_export_keys:
+        found = [
+            key_from(text_of(line, "keys.txt")) for line in lines_of(options.directory / "keys.txt")
+        ]
+        report = check_export(options.directory, found, options.kept, not options.no_fold)
+        report.note(
+            "The keys were taken from the export itself: whoever made it up would have made up its keys too."
+            " Nothing above proves who signed."
+        )
+        return report
+    keys = keys_of(options)
+    return check_export(options.directory, keys, options.kept, not options.no_fold)
+
+
+def do_checkpoints(options: argparse.Namespace) -> Report:
+    report = Report()
+    check_listed(options.file, Trust(keys_of(options)), None, report)
+    report.note(
+        "That each continues the one before is proved by the entries (verify.py export) or by a consistency"
+        " proof (verify.py consistency)."
+    )
+    return report
+
+
+def do_consistency(options: argparse.Namespace) -> Report:
+    report, keys = Report(), keys_of(options)
+    what = str(options.proof)
+    old = ledger_checkpoint_from(read_small(options.old), keys, str(options.old))
+    old_size, path, note = consistency_from(read_small(options.proof), what)
+    new = ledger_checkpoint_from(note, keys, f"The checkpoint in {what}")
+    if old_size != old.size:
+        raise Wrong(
+            f"{what} is about an old tree of {old_size} entries, {options.old} has {old.size}."
+        )
+    if old.origin != new.origin:
+        raise Wrong(f"{what} is about {new.origin}, {options.old} about {old.origin}.")
+    check_consistency((old.size, old.root), (new.size, new.root), path)
+    report.say(
+        f"The checkpoint over {new.size} entries continues the one over {old.size}: nothing below was"
+        " changed, removed or put in."
+    )
+    return report
+
+
+def do_manifest(options: argparse.Namespace) -> Report:
+    report, what = Report(), str(options.archive)
+    archive = archive_from(read_file(options.archive), what)
+    tree = members_tree(archive)
+    report.say(
+        f"{what} is an undamaged archive of {archive.header['run']}, with {number_of(archive.sets['included'])} of"
+        f" {archive.population} members in. Its digest is {archive.digest}."
+    )
+    report.say(
+        f"The root of its members tree ({tree.size} leaves) is {tree.root(tree.size).hex()}."
+    )
+    if options.checkpoint is None:
+        report.note("Compare the digest with the one the ledger seals, or give its --checkpoint.")
+        return report
+    data = read_small(options.checkpoint)
+    check_members_checkpoint(data, archive, tree, keys_of(options), str(options.checkpoint))
+    report.say(f"{options.checkpoint} signs exactly this archive.")
+    return report
+
+
+def do_proof(options: argparse.Namespace) -> Report:
+    report, what = Report(), str(options.proof)
+    leaf = read_file(options.data).rstrip(b"\n") if options.data else None
+    proved = check_proof(read_small(options.proof), keys_of(options), what, leaf)
+    checkpoint = proved.checkpoint
+    signed = f"{checkpoint.origin}, size {checkpoint.size}, signed by {checkpoint.signers[0]}"
+    if not proved.run:
+        entry = entry_of(proved, what)
+        report.say(
+            f"Proved: entry {entry['sequence']} ({entry.get('kind')}) is in the ledger {signed}."
+        )
+        if options.entry:
+            report.say(json.dumps(entry, ensure_ascii=False, indent=2))
+        if options.member is not None:
+            raise Wrong(f"{what} is about an entry of the ledger, not about members of a manifest.")
+        return report
+    if options.entry:
+        raise Wrong(f"{what} is about members of {proved.run}, not about an entry.")
+    if proved.leaf == 0:
+        report.say(
+            f"Proved ({signed}): the tree begins with {proved.data.decode('utf-8', 'replace')!r}."
+        )
+        if options.member is not None:
+            raise Wrong(f"{what} is not about member {options.member}: it is about the archive.")
+        return report
+    block = block_of(proved, what)
+    if options.member is None:
+        report.say(
+            f"Proved: the standing of members {min(block)} to {max(block)} in {proved.run} ({signed})."
+        )
+        report.note("Ask for one of them with --member.")
+    elif options.member not in block:
+        raise Wrong(
+            f"{what} is about members {min(block)} to {max(block)}, not about {options.member}."
+        )
+    else:
+        said = standing(options.member, block[options.member], proved.run)
+        report.say(f"Proved: {said} ({signed}).")
+    return report
+
+
+def do_fold(options: argparse.Namespace) -> Report:
+    report = Report()
+    path = options.directory / "ledger.ndjson"
+    if options.member is not None:
+        _say_state(path, options, report)
+        return report
+    ledger = read_ledger(path, report)
+    frozen = frozen_manifests(ledger, report)
+    asked = [
+        manifest
+        for manifest in frozen
+        if options.run in (None, manifest.run) and options.cut in (None, manifest.row["cut"])
+    ]
+    if not asked:
+        raise Unreadable("The export has no such manifest.")
+    # Of all of them: one that is asked for may have any other as its parent.
+    archives = read_archives(Export(options.directory, ledger, Trust([])), frozen, report)
+    fold(path, asked, archives, report)
+    report.note(
+        "This held the export against itself. Whether it is the signed one says: verify.py export."
+    )
+    return report
+
+
+def _say_state(path: Path, options: argparse.Namespace, report: Report) -> None:
+    last = options.cut if options.cut is not None else sys.maxsize - 1
+    history, number = History(), 0
+    for number, history in enumerate(histories(path, last), 1):  # noqa: B007  the last one counts
+        pass
+    if options.cut is not None and number < options.cut:
+        raise Unreadable(f"The export has {number} entries, not {options.cut}.")
+    try:
+        for sentence in history.state_of(options.member):
+            report.say(f"At entry {number}: {sentence}.")
+    except (KeyError, TypeError) as error:
+        raise Wrong(f"What the entries say of the member cannot be read: {error}.") from None
+
+
+def keys_of(options: argparse.Namespace) -> list[Key]:
+    if not options.key:
+        raise Unreadable(NO_KEY)
+    return [key_from(text) for text in options.key]
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(description="Check what the portal claims, without trusting it.")
+    commands = top.add_subparsers(dest="command", required=True)
+
+    def command(name: str, function: Any, text: str, is_signed: bool = True) -> Any:
+        one = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(function=function)
+        if is_signed:
+            one.add_argument(
+                "--key", action="append", metavar="VKEY", help="a verifier key you trust"
+            )
+        return one
+
+    one = command("export", do_export, "Check an export: entries, checkpoints, reads, manifests.")
+    one.add_argument("directory", type=Path)
+    one.add_argument("--kept", action="append", type=Path, default=[], metavar="FILE",
+                     help="a checkpoint that you, not the portal, kept")  # fmt: skip
+    one.add_argument("--no-fold", action="store_true", help="do not derive the manifests anew")
+    one.add_argument("--trust-export-keys", action="store_true",
+                     help="take the keys from the export: proves nothing about who made it")  # fmt: skip
+    one = command("checkpoints", do_checkpoints, "Check the signatures of a list of checkpoints.")
+    one.add_argument("file", type=Path)
+    one = command("consistency", do_consistency, "Check that one checkpoint continues another.")
+    one.add_argument("proof", type=Path)
+    one.add_argument("--old", type=Path, required=True, metavar="FILE", help="the older checkpoint")
+    one = command(
+        "manifest", do_manifest, "Check an archive by itself, and against its checkpoint."
+    )
+    one.add_argument("archive", type=Path)
+    one.add_argument("--checkpoint", type=Path, metavar="FILE")
+    one = command("proof", do_proof, "Say what a proof proves.")
+    one.add_argument("proof", type=Path)
+    one.add_argument("--member", type=int, metavar="N", help="say what it proves about member N")
+    one.add_argument("--entry", action="store_true", help="print the entry it proves")
+    one.add_argument(
+        "--data", type=Path, metavar="FILE", help="the entry, where the proof leaves it out"
+    )
+    one = command(
+        "fold", do_fold, "Derive manifests, or a member's state, from the entries.", False
+    )
+    one.add_argument("directory", type=Path)
+    one.add_argument("--run", metavar="TR-…")
+    one.add_argument("--cut", type=int, metavar="N", help="as of entry N")
+    one.add_argument("--member", type=int, metavar="M", help="print the state of member M")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that cannot show a character is no reason to stop.
+            stream.reconfigure(errors="backslashreplace")
+    options = parser().parse_args(arguments)
+    report = Report()
+    try:
+        report = options.function(options)
+    except Wrong as error:
+        report.wrong(str(error))
+    except Unreadable as error:
+        print(error, file=sys.stderr)
+        return 2
+    for sentence in report.checked:
+        print(sentence)
+    for sentence in report.notes:
+        print(f"NOTE: {sentence}")
+    for sentence in report.problems:
+        print(f"WRONG: {sentence}")
+    if report.count:
+        print(f"{report.count} problems." if report.count > 1 else "1 problem.")
+        return 1
+    print("Nothing is wrong.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
