@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check schema bench clean
+.PHONY: help demo run test check schema bench alter clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,11 @@ check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment setti
 schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-bench: $(VENV)/.stamp-dev  ## Measure the freeze and the import against bare database work, on PostgreSQL
+bench: $(VENV)/.stamp-dev  ## Measure freeze, import, queue and ledger against bare work, on PostgreSQL
 	@$(BIN)/python -m tools.bench
+
+alter: $(VENV)/.stamp-dev  ## Alter an export in 10,000 ways, forge 1,000 proofs, and show what is noticed
+	@$(BIN)/python -m tools.campaign
 
 clean:  ## Remove what make and the tests made: .venv, var and the caches
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
