@@ -586,9 +586,10 @@ def _look_at(entry: Any, number: int, piece: Piece) -> None:
             piece.rows.extend((number, name, row) for row in found)
     if entry["kind"] in ("checkpoint.key_added", "checkpoint.key_retired"):
         try:
-            piece.keys.append((number, entry["kind"], key_from(entry["reason"])))
+            # Behind the key stands why a person did it.
+            piece.keys.append((number, entry["kind"], key_from(entry["reason"].split(" ")[0])))
         except Wrong as error:
-            raise ValueError(f"its reason is no key ({error})") from None
+            raise ValueError(f"its reason begins with no key ({error})") from None
 
 
 def _is_table(table: Any) -> bool:

@@ -105,7 +105,8 @@ def retire_key(key_id: str, *, actor: ledger.Actor, reason: str) -> None:
     if not rest:
         raise NoSigningKey("It is the only key: add the one that follows it first.")
     retired = next(signer.verifier for signer in held if signer not in rest)
-    with ledger.entry(KEY_RETIRED, actor=actor, subject=_short(retired), reason=reason):
+    said = f"{retired.text} {reason}"
+    with ledger.entry(KEY_RETIRED, actor=actor, subject=_short(retired), reason=said):
         _write_keys(Path(settings.CHECKPOINT_KEY_FILE), rest)
 
 

@@ -142,6 +142,8 @@ def test_a_key_is_replaced_with_overlap(officer, capsys):
     # Who only knows the old key finds the new one in an entry that the old one covers.
     added = Entry.objects.filter(kind=checkpoints.KEY_ADDED).latest("sequence")
     assert (added.reason, added.sequence <= both.size) == (second.verifier.text, True)
+    retired = Entry.objects.get(kind=checkpoints.KEY_RETIRED)
+    assert retired.reason == f"{first.verifier.text} a year"
 
 
 def test_the_only_key_is_not_retired(officer):
