@@ -455,6 +455,10 @@ class Files:
         return read_small(self.proof)
 
 
+class Refused(Unreadable):
+    """The portal says that there is no such thing, or that it will not give it."""
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """The token is for the portal and for nobody it points to."""
 
@@ -481,7 +485,13 @@ class Portal:
         return self._get("/api/v1/audit/checkpoint")
 
     def consistency(self, old: int, new: int) -> bytes:
-        return self._get(f"/api/v1/audit/consistency?old={old}&new={new}")
+        try:
+            return self._get(f"/api/v1/audit/consistency?old={old}&new={new}")
+        except Refused as error:
+            # An honest ledger has a proof for every size that it ever signed.
+            raise Wrong(
+                f"The portal gives no proof that {new} entries continue the {old} kept: {error}"
+            ) from None
 
     def _get(self, address: str) -> bytes:
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "text/plain"}
@@ -490,7 +500,8 @@ class Portal:
             with self.opener.open(request, timeout=60) as answer:
                 data: bytes = answer.read(MOST_SMALL + 1)
         except urllib.error.HTTPError as error:
-            raise Unreadable(f"{self.url}{address} answers {error.code}.") from None
+            kind = Refused if error.code in (404, 409) else Unreadable
+            raise kind(f"{self.url}{address} answers {error.code}.") from None
         # HTTPException and what a broken address raises are no OSErrors.
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise Unreadable(f"{self.url}{address} cannot be reached: {error}.") from None

@@ -314,11 +314,15 @@ def prove_entry(sequence: int, checkpoint: Checkpoint) -> str:
     return inclusion_text(sequence - 1, path, checkpoint.note, extra)
 
 
-def prove_consistency(old: Checkpoint, new: Checkpoint) -> str:
-    """That the new checkpoint continues the old one. Raises ProofNotPossible, LedgerRewritten."""
-    path = consistency(old.size, new.size, _hash_over(new.size))
-    if not is_consistent(
-        old.size, bytes.fromhex(old.root), new.size, bytes.fromhex(new.root), path
-    ):
-        raise LedgerRewritten(f"Checkpoint {new.size} does not continue checkpoint {old.size}.")
-    return consistency_text(old.size, path, new.note)
+def prove_consistency(old: int, new: Checkpoint) -> str:
+    """That the new checkpoint continues the tree of the first `old` entries, whoever kept its root.
+
+    Raises ProofNotPossible, LedgerRewritten.
+    """
+    hash_over = _hash_over(new.size)
+    path = consistency(old, new.size, hash_over)
+    kept = Checkpoint.objects.filter(size=old).first()
+    old_root = bytes.fromhex(kept.root) if kept else hash_over(0, old)
+    if not is_consistent(old, old_root, new.size, bytes.fromhex(new.root), path):
+        raise LedgerRewritten(f"Checkpoint {new.size} does not continue the first {old} entries.")
+    return consistency_text(old, path, new.note)
