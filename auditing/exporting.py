@@ -8,7 +8,7 @@ from pathlib import Path
 from portal import canonical, checkpoints, reads
 from portal.errors import InvalidInput
 from portal.models import AccessRecord, Checkpoint
-from portal.verification import recomputed
+from portal.recomputing import recomputed
 from training_runs import archives
 from training_runs.models import Manifest
 

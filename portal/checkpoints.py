@@ -29,8 +29,8 @@ from portal.merkle_proofs import (
     subtree,
 )
 from portal.models import Checkpoint, CheckpointDelivery, Entry, LedgerTile
+from portal.recomputing import recomputed
 from portal.signed_notes import Signer, TreeHead, Verifier, open_note, sign
-from portal.verification import recomputed
 
 logger = structlog.get_logger(__name__)
 

@@ -1,23 +1,22 @@
 """Recomputing the ledger from the rows it seals: nothing that is stored is taken at its word.
 
-`verify_ledger` streams entries and sealed rows side by side, so its memory does not grow with the ledger.
+Memory does not grow with the ledger (`portal.recomputing`).
 Apps add what only they can check (`register`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import connection
 from django.db.models import Max
 
-from portal.errors import LedgerRewritten
-from portal.ledger import entry_bytes, read_head, sealed_columns, sealed_models, snapshot, stored
-from portal.merkle import Frontier, leaf_hash
-from portal.models import Entry, LedgerHead, Tracked
+from portal.ledger import read_head, sealed_models, snapshot
+from portal.merkle import Frontier
+from portal.models import LedgerHead, Tracked
+from portal.recomputing import PIECE, Piece, pieces
 
 MOST_PROBLEMS = 20
 """More than these are not listed: one is an incident already."""
@@ -55,18 +54,20 @@ def verify_ledger(progress: Callable[[int], object] = lambda size: None) -> Repo
     """
     report = Report()
     # Inside a transaction (a test's) there is only its own view.
-    view = nullcontext() if connection.in_atomic_block else snapshot()
+    is_nested = connection.in_atomic_block
     try:
-        with view:
-            _verify(report, progress)
+        with nullcontext() if is_nested else snapshot():
+            _verify(report, progress, in_processes=not is_nested)
     except (LedgerHead.DoesNotExist, ValueError) as error:
         report.add([f"The head is damaged: {error}"])
     return report
 
 
-def _verify(report: Report, progress: Callable[[int], object]) -> None:
+def _verify(report: Report, progress: Callable[[int], object], *, in_processes: bool) -> None:
     head = read_head()
-    report.add(_leaves(report, head.size, progress))
+    report.add(_leaves(report, pieces(head.size, in_processes=in_processes), progress))
+    if report.size != head.size:
+        report.add([f"The head counts {head.size} entries, the first {report.size} are there."])
     report.add(_rows_of_no_entry(head.size))
     if not report.problems and report.root != head.root:
         report.add([f"The head claims the root {head.root}, its entries have {report.root}."])
@@ -75,67 +76,23 @@ def _verify(report: Report, progress: Callable[[int], object]) -> None:
         report.add(check())
 
 
-@dataclass(frozen=True, slots=True)
-class Recomputed:
-    """An entry as it is stored, and the bytes and the leaf that its rows give now."""
-
-    entry: Any
-    data: bytes
-    leaf: bytes
-    rows: int
-
-    @property
-    def is_as_sealed(self) -> bool:
-        return self.leaf.hex() == self.entry.leaf
-
-
-def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
-    """The entries from `after` (exclusive) to `upto`, each built anew from its rows.
-
-    Raises LedgerRewritten where an entry is missing or rows belong to none. Call it inside a snapshot.
-    """
-    streams = [_Rows(label, model, after, upto) for label, model in sealed_models().items()]
-    # Who has rows of which entry: asking every model for every entry would take longer than all hashing.
-    waiting: dict[int, list[_Rows]] = {}
-    for stream in streams:
-        waiting.setdefault(stream.next_entry, []).append(stream)
-    sequence = after
-    entries = Entry.objects.filter(sequence__gt=after, sequence__lte=upto).order_by("sequence")
-    for row in entries.values_list(named=True).iterator(10_000):
-        sequence += 1
-        if row.sequence != sequence:
-            raise LedgerRewritten(f"Entry {sequence} is missing.")
-        written = {}
-        count = 0
-        for stream in waiting.pop(sequence, ()):
-            written[stream.label] = found = stream.take()
-            count += len(found)
-            waiting.setdefault(stream.next_entry, []).append(stream)
-        data = entry_bytes(row, written)
-        yield Recomputed(row, data, leaf_hash(data), count)
-    if sequence != upto:
-        raise LedgerRewritten(f"The head counts {upto} entries, there are {sequence}.")
-    for stream in streams:
-        if stream.next_entry != NO_ENTRY:
-            raise LedgerRewritten(
-                f"{stream.label} has rows of entries that do not exist (entry {stream.next_entry})."
-            )
-
-
-def _leaves(report: Report, size: int, progress: Callable[[int], object]) -> Iterator[str]:
-    frontier = Frontier()
-    try:
-        for one in recomputed(0, size):
-            report.rows += one.rows
-            if not one.is_as_sealed:
-                yield f"Entry {one.entry.sequence} ({one.entry.kind}) or a row it wrote is not what was sealed."
-            frontier.append(one.leaf)
-            if not one.entry.sequence % 10_000:
-                progress(one.entry.sequence)
-    except LedgerRewritten as error:
-        yield str(error)
-    report.size, report.root = frontier.size, frontier.root().hex()
-    progress(frontier.size)
+def _leaves(
+    report: Report, found: Iterable[Piece], progress: Callable[[int], object]
+) -> Iterator[str]:
+    done, hashes = 0, list[bytes]()
+    # The roots of full pieces are subtrees of the whole tree: they merge as leaves do.
+    whole = Frontier()
+    for piece in found:
+        report.rows += piece.rows
+        yield from piece.problems
+        done += piece.size
+        if piece.size == PIECE:
+            whole.append(piece.hashes[0])
+        else:
+            hashes = piece.hashes
+        progress(done)
+    report.size = done
+    report.root = Frontier(done, [*whole.hashes, *hashes]).root().hex()
 
 
 def _rows_of_no_entry(size: int) -> Iterator[str]:
@@ -144,34 +101,6 @@ def _rows_of_no_entry(size: int) -> Iterator[str]:
         sequence = model._default_manager.aggregate(last=Max("entry_id"))["last"] or 0
         if sequence > size:
             yield f"{label} has rows of entry {sequence}, and there are {size} entries."
-
-
-NO_ENTRY = -1
-
-
-class _Rows:
-    """The sealed rows of one model in the order of their entries, read once from front to back."""
-
-    def __init__(self, label: str, model: type[models.Model], after: int, upto: int) -> None:
-        self.label = label
-        rows = model._default_manager.filter(entry_id__gt=after, entry_id__lte=upto)
-        columns = map(partial(stored, model), sealed_columns(model))
-        found = rows.order_by("entry_id", "pk").values_list("entry_id", *columns)
-        self._rows = iter(found.iterator(10_000))
-        self._next = next(self._rows, None)
-
-    @property
-    def next_entry(self) -> int:
-        """The entry of the row that comes next; NO_ENTRY when there is none."""
-        return NO_ENTRY if self._next is None else self._next[0]
-
-    def take(self) -> list[tuple[Any, ...]]:
-        """The rows of the next entry."""
-        entry, found = self.next_entry, []
-        while self._next is not None and self._next[0] == entry:
-            found.append(self._next[1:])
-            self._next = next(self._rows, None)
-        return found
 
 
 def _current_state() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`make bench`: how long a freeze, an import and the queue take, as ratios within one run on PostgreSQL.
+"""`make bench`: how long a freeze, an import, the queue and the ledger take, as ratios within one run on PostgreSQL.
 
 The members are imported once, between bare COPYs of the same file; the freeze is measured over them, as
 medians of several rounds in turn, so that a slow moment of the machine hits all of them.
@@ -14,6 +14,7 @@ from tools import testing  # noqa: F401  sets the environment before Django is i
 
 MEMBERS = int(os.environ.get("BENCH_MEMBERS", "1000000"))
 TICKETS = int(os.environ.get("BENCH_TICKETS", "100000"))
+ENTRIES = int(os.environ.get("BENCH_ENTRIES", "1000000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "7"))
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     call_command("migrate", verbosity=0)
 
-    from tools import bench_freeze, bench_import, bench_queue
+    from tools import bench_audit, bench_freeze, bench_import, bench_queue
 
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
@@ -42,6 +43,8 @@ def main() -> None:
     bench_freeze.report(ROUNDS)
     print()
     bench_queue.report(TICKETS, ROUNDS)
+    print()
+    bench_audit.report(ENTRIES)
 
 
 if __name__ == "__main__":

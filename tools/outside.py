@@ -8,13 +8,13 @@ from portal.append_only import guard_sql, guarded_models, unguard_sql
 
 
 def behind_the_back(table: str, statement: str, *parameters: str | int) -> None:
-    """SQL by whoever owns the database: the table's guard is lifted, and put back as if nothing had been."""
-    vendor, guard = connection.vendor, guarded_models()[table]
+    """SQL by whoever owns the database: a guard of the table is lifted, and put back as if nothing had been."""
+    vendor, guard = connection.vendor, guarded_models().get(table)
     with connection.cursor() as cursor:
-        for lifted in unguard_sql(vendor, table, guard):
+        for lifted in unguard_sql(vendor, table, guard) if guard else []:
             cursor.execute(lifted)
         cursor.execute(statement, parameters)
-        for back in guard_sql(vendor, table, guard):
+        for back in guard_sql(vendor, table, guard) if guard else []:
             cursor.execute(back)
 
 

@@ -169,7 +169,7 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
 def _make_everything_fit_again():
     """Every leaf, the head and a checkpoint anew, with the real key; the old checkpoints and the memory are gone."""
     from portal.merkle import Frontier
-    from portal.verification import recomputed
+    from portal.recomputing import recomputed
 
     frontier = Frontier()
     for one in list(recomputed(0, ledger.read_head().size)):

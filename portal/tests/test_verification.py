@@ -1,10 +1,10 @@
 import pytest
-from django.db import connection
 
 from consent.models import AccountReference, Census, Consent
-from portal.append_only import guard_sql, guarded_models, unguard_sql
-from portal.verification import verify_ledger
+from portal import ledger, recomputing, verification
+from portal.verification import Report, verify_ledger
 from tools.factories import add_members, decide, open_world, register
+from tools.outside import behind_the_back
 
 
 @pytest.fixture
@@ -15,26 +15,6 @@ def ledger_with_history(officer, second_officer, engineer, product):
     decide("acc-1", "deny", actor=product)
     decide("acc-1", "allow", actor=product)
     register(engineer)
-
-
-def behind_the_portal(sql, table):
-    """What somebody with the database's password could do."""
-    with connection.cursor() as cursor:
-        for statement in unguard_sql(
-            connection.vendor, table, guarded_models().get(table, "append-only")
-        ):
-            cursor.execute(statement)
-        cursor.execute(sql)
-        if table in guarded_models():
-            for statement in guard_sql(connection.vendor, table, guarded_models()[table]):
-                cursor.execute(statement)
-
-
-def test_untouched_ledger_verifies(ledger_with_history):
-    report = verify_ledger()
-
-    assert report.problems == []
-    assert report.size > 10
 
 
 @pytest.mark.parametrize(
@@ -63,7 +43,7 @@ def test_untouched_ledger_verifies(ledger_with_history):
 )
 @pytest.mark.django_db(transaction=True)
 def test_row_changed_behind_the_portal_is_found(ledger_with_history, table, sql):
-    behind_the_portal(sql, table)
+    behind_the_back(table, sql)
 
     assert verify_ledger().problems
 
@@ -96,3 +76,42 @@ def test_wrong_census_is_found(ledger_with_history):
 
     (problem,) = verify_ledger().problems
     assert "the census says" in problem.lower()
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_long_ledger_is_recomputed_by_several_processes_to_the_same_root(monkeypatch):
+    monkeypatch.setattr(recomputing, "PIECE", 64)
+    monkeypatch.setattr(verification, "PIECE", 64)
+    for number in range(300):
+        with ledger.entry("test.act", actor="test", subject=f"test:{number}"):
+            pass
+    alone = Report()
+    verification._verify(alone, lambda done: None, in_processes=False)
+    seen = []
+
+    together = verify_ledger(progress=seen.append)
+
+    assert together == alone
+    assert (together.problems, together.root) == ([], ledger.read_head().root)
+    assert seen == [64, 128, 192, 256, 300]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE portal_entry SET reason = 'x' WHERE sequence = 200", "Entry 200 (test.act) or"),
+        ("DELETE FROM portal_entry WHERE sequence = 200", "Entry 200 is missing."),
+    ],
+)
+def test_what_was_changed_in_one_piece_of_a_long_ledger_is_found(monkeypatch, statement, problem):
+    monkeypatch.setattr(recomputing, "PIECE", 64)
+    monkeypatch.setattr(verification, "PIECE", 64)
+    for _ in range(300):
+        with ledger.entry("test.act", actor="test"):
+            pass
+    behind_the_back("portal_entry", statement)
+
+    assert verify_ledger().problems[0].startswith(problem)
