@@ -21,6 +21,7 @@ from portal.admin_site import (
     site,
     staff,
 )
+from portal.list_forms import EntryForm, FormFilter
 from portal.models import AccessRecord, Entry, ServiceToken
 from portal.roles import ROLES
 
@@ -32,7 +33,7 @@ SHOWN_ROWS = 50
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
-    "canary.opened", "canary.planted", "consent.decision", "consent.decisions", "letter.cancelled",
+    "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired", "consent.decision", "consent.decisions", "letter.cancelled",
     "letter.failed", "letter.repeated", "letter.requeued", "letter.sent", "letter.template_changed",
     "manifest.differs", "manifest.verified", "member.erased", "members.imported", "notice.approved",
     "notice.proposed", "notice.rejected", "objection.address_confirmed",
@@ -42,7 +43,7 @@ ENTRY_KINDS = [
     "objection.identity_waived", "objection.incident_found", "objection.linked",
     "objection.matched", "objection.noted", "objection.planted", "objection.proposed",
     "objection.receipt_corrected", "objection.received", "objection.released", "objection.returned",
-    "objection.review_begun", "objection.words_erased", "rule.approved", "rule.proposed",
+    "objection.review_begun", "objection.words_erased", "reads.sealed", "rule.approved", "rule.proposed",
     "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
     "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
     "user.changed", "verification.requested",
@@ -71,36 +72,25 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
-class EntryKindFilter(KindFilter):
+class EntryListForm(EntryForm):
     kinds = ENTRY_KINDS
+
+
+class EntryFilter(FormFilter):
+    form_class = EntryListForm
 
 
 class ReadKindFilter(KindFilter):
     kinds = READ_KINDS
 
 
-class ActorFilter(admin.SimpleListFilter):
-    """Entries by the kind of actor: a list of every user would be long, and the search finds names."""
-
-    title = "actor"
-    parameter_name = "actor"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("person", "a person or service account"), ("system", "the system itself")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() in ("person", "system"):
-            return queryset.filter(actor__isnull=self.value() == "system")
-        return queryset
-
-
 @admin.register(Entry, site=site)
 class EntryAdmin(ReadOnlyModelAdmin):
     read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
-    list_filter = [EntryKindFilter, ActorFilter, "recorded_at"]
-    search_fields = ["reason", "subject", "actor_name"]
-    search_help_text = "Search the reason, the subject or the actor's name."
+    list_filter = [EntryFilter]
+    sortable_by = ["sequence"]
+    change_list_template = "admin/portal/form_list.html"
     fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
     change_form_template = "admin/portal/entry/change_form.html"
 
