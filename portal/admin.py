@@ -1,6 +1,5 @@
 """Ledger, reads, people and tokens in the admin. `site` is what the URLs mount."""
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -12,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from portal import admin_views, ledger
+from portal import admin_views, changes, ledger, subjects
 from portal.admin_site import (
     ExactSearchAdmin,
     PortalModelAdmin,
@@ -22,13 +21,10 @@ from portal.admin_site import (
     staff,
 )
 from portal.list_forms import EntryForm, FormFilter
-from portal.models import AccessRecord, Entry, ServiceToken
+from portal.models import AccessRecord, Checkpoint, Entry, ServiceToken
 from portal.roles import ROLES
 
 __all__ = ["site"]
-
-SHOWN_ROWS = 50
-"""An entry may have written ten thousand rows: the page shows the first ones and says how many there are."""
 
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
@@ -49,13 +45,13 @@ ENTRY_KINDS = [
     "user.changed", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
-    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
+    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read", "dossier.read",
     "entry.listed", "entry.read", "incident.listed", "incident.read", "letter.history_read",
     "letter.listed", "letter.read", "manifest.archive", "manifest.members", "manifest.read",
     "manifest.withdrawn", "member.history_read", "member.listed", "member.objections",
     "member.read", "member.setting_link", "member.standing", "objection.history_read",
     "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
-    "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
+    "state.read",    "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
     "ticket.progress", "ticket.read",
 ]  # fmt: skip
 
@@ -101,34 +97,18 @@ class EntryAdmin(ReadOnlyModelAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Called once the reader is known to be allowed to read, and the read is recorded."""
-        context["written"] = written_by(context["original"].pk)
+        entry = context["original"]
+        context["parts"] = changes.changes_of(entry.pk, request.user.has_perm)
+        context["about"] = subjects.page_of(entry.subject, request.user.has_perm)
+        context["checkpoint"] = covering(entry.pk)
+        # Until there is a page that gives it out.
+        context["proof_url"] = ""
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def written_by(sequence: int) -> list[dict[str, Any]]:
-    """The sealed rows of an entry, model by model: what its leaf covers."""
-    written: list[dict[str, Any]] = []
-    for model in ledger.sealed_models().values():
-        columns = ledger.sealed_columns(model)
-        rows = model._default_manager.filter(entry_id=sequence).order_by("pk")
-        shown = list(rows.values_list(*columns)[: SHOWN_ROWS + 1])
-        if shown:
-            count = rows.count() if len(shown) > SHOWN_ROWS else len(shown)
-            written.append(
-                {
-                    "name": model._meta.verbose_name,
-                    "columns": columns,
-                    "rows": [[_in_words(value) for value in row] for row in shown[:SHOWN_ROWS]],
-                    "only": list(zip(columns, map(_in_words, shown[0]), strict=True)),
-                    "count": count,
-                    "hidden": max(0, count - SHOWN_ROWS),
-                }
-            )
-    return written
-
-
-def _in_words(value: object) -> object:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else value
+def covering(sequence: int) -> Checkpoint | None:
+    """The first checkpoint that covers an entry; None while none does."""
+    return Checkpoint.objects.filter(size__gte=sequence).order_by("size").first()
 
 
 @admin.register(AccessRecord, site=site)

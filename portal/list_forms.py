@@ -1,7 +1,7 @@
 """Filters that are typed: a form above a list, sent by GET, that works without script."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from django import forms
@@ -30,20 +30,19 @@ class FormFilter(admin.ListFilter):
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         super().__init__(request, params, model, model_admin)
-        given = {
-            name: params.pop(name)[-1] for name in self.expected_parameters() if name in params
-        }
+        names = self.form_class.declared_fields
+        given = {name: params.pop(name)[-1] for name in names if name in params}
         self.used_parameters = {name: value for name, value in given.items() if value.strip()}
         self.form = self.form_class(self.used_parameters)
 
     def has_output(self) -> bool:
         return True
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return list(self.form_class.declared_fields)
 
-    def choices(self, changelist: Any) -> list[Any]:
-        return []
+    def choices(self, changelist: Any) -> Iterator[Mapping[str, object]]:
+        return iter(())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return self.form.narrow(queryset) if self.form.is_valid() else queryset.none()

@@ -135,8 +135,8 @@ def test_an_entry_shows_the_rows_it_wrote(
 
     response = client_of(auditor).get(reverse("admin:portal_entry_change", args=[proposed.pk]))
 
-    (part,) = response.context["written"]
-    assert (part["name"], part["count"]) == ("notice", 1)
+    (part,) = response.context["parts"]
+    assert (part.name, part.count) == ("notice", 1)
     assert "2025-11-03" in response.text
 
 
