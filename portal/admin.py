@@ -20,6 +20,7 @@ from portal.admin_site import (
     site,
     staff,
 )
+from portal.list_exports import ExportedList
 from portal.list_forms import EntryForm, FormFilter
 from portal.models import AccessRecord, Checkpoint, Entry, ServiceToken
 from portal.roles import ROLES
@@ -45,14 +46,15 @@ ENTRY_KINDS = [
     "user.changed", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
-    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read", "dossier.read",
-    "entry.listed", "entry.read", "incident.listed", "incident.read", "letter.history_read",
-    "letter.listed", "letter.read", "manifest.archive", "manifest.members", "manifest.read",
-    "manifest.withdrawn", "member.history_read", "member.listed", "member.objections",
-    "member.read", "member.setting_link", "member.standing", "objection.history_read",
-    "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
-    "state.read",    "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
-    "ticket.progress", "ticket.read",
+    "attachment.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
+    "dossier.read", "entry.listed", "entry.read", "export.accessrecord", "export.decision",
+    "export.entry", "export.member", "export.run", "export.ticket", "export.verification",
+    "incident.listed", "incident.read", "letter.history_read", "letter.listed", "letter.read",
+    "manifest.archive", "manifest.members", "manifest.read", "manifest.withdrawn",
+    "member.history_read", "member.listed", "member.objections", "member.read",
+    "member.setting_link", "member.standing", "objection.history_read", "objection.listed",
+    "objection.read", "proposal.listed", "proposal.read", "run.explained", "state.read",
+    "ticket.history_read", "ticket.listed", "ticket.looked_up", "ticket.progress", "ticket.read",
 ]  # fmt: skip
 
 
@@ -81,7 +83,11 @@ class ReadKindFilter(KindFilter):
 
 
 @admin.register(Entry, site=site)
-class EntryAdmin(ReadOnlyModelAdmin):
+class EntryAdmin(ExportedList, ReadOnlyModelAdmin):
+    export_columns = {
+        name: name
+        for name in ["sequence", "recorded_at", "actor_name", "kind", "subject", "reason", "leaf"]
+    }
     read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
     list_filter = [EntryFilter]
@@ -112,7 +118,10 @@ def covering(sequence: int) -> Checkpoint | None:
 
 
 @admin.register(AccessRecord, site=site)
-class AccessRecordAdmin(ExactSearchAdmin):
+class AccessRecordAdmin(ExportedList, ExactSearchAdmin):
+    export_columns = {
+        name: name for name in ["id", "read_at", "actor_name", "kind", "subject", "purpose"]
+    }
     list_display = ["read_at", "actor_name", "kind", "subject", "purpose"]
     list_filter = [ReadKindFilter, "read_at"]
     search_fields = ["subject", "user"]

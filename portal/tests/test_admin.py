@@ -13,6 +13,7 @@ from consent.choices import Verdict
 from portal import access, checkpoints, ledger, roles, tokens
 from portal.admin import ENTRY_KINDS, READ_KINDS
 from portal.admin_site import CappedPaginator, PortalModelAdmin, site
+from portal.list_exports import ExportedList
 from portal.models import Entry, ServiceToken
 
 ROLE_FIXTURES = ["officer", "engineer", "auditor", "administrator", "stranger"]
@@ -376,6 +377,8 @@ def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
     reads = set(re.findall(r'(?:record_read|asked_member)\([^"]*?"([a-z_]+\.[a-z_]+)"', code))
     for model, found in site._registry.items():
         name = model._meta.model_name
+        if isinstance(found, ExportedList):
+            reads.add(f"export.{name}")
         if getattr(found, "read_on_record", False):
             reads |= {f"{name}.listed", f"{name}.read"}
             reads |= {f"{name}.history_read"} if found.has_history else set()

@@ -195,6 +195,7 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("consent_regionrule_review", [world.waiting.pk]),
             ("consent_notice_add", []),
             ("training_runs_run_change", [run]),
+            ("training_runs_run_verify", [run]),
             ("objections_ticket_add", []),
             ("objections_ticket_look_up", []),
             ("objections_figures", []),
@@ -219,7 +220,6 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
         ],
         "auditor": [
             ("training_runs_run_change", [run]),
-            ("training_runs_run_verify", [run]),
             ("consent_regionrule_today", []),
             ("objections_figures", []),
             ("objections_ticket_change", [desk.received.pk]),
@@ -506,5 +506,5 @@ def test_an_auditor_reads_a_run_its_history_and_the_entry_behind_it(
     page.get_by_role("link", name=f"#{world.manifest.entry_id}").click()
 
     expect(page.get_by_role("heading", name="run.frozen")).to_be_visible()
-    expect(page.get_by_role("heading", name="manifest: 1 row")).to_be_visible()
+    expect(page.get_by_role("heading", name="Manifest: 1 row added")).to_be_visible()
     assert Entry.objects.filter(actor=auditor).count() == 0
