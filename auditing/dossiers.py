@@ -10,7 +10,6 @@ from typing import Any
 
 from django.db.models import BooleanField, ExpressionWrapper, OuterRef, Q, Subquery
 from django.urls import reverse
-from django.utils.text import capfirst
 
 from consent import countries
 from consent.choices import Channel, Choice, Purpose, Status
@@ -117,7 +116,7 @@ def _objections(rows: Sequence[Any]) -> Iterator[Event]:
             what = f"Objection: {purpose}"
             details.append(f"effect: {effect}")
         else:
-            what = f"Objection to {purpose} went on"
+            what = f"Objection to {purpose} changed"
             if before.effect != row.effect:
                 details.append(f"effect: {Effect(before.effect).label} → {effect}")
         if row.outcome != (before.outcome if before else None):
@@ -387,7 +386,14 @@ def run_dossier(run: Run) -> RunDossier:
         run=run,
         manifest=manifest,
         entries=list(Entry.objects.filter(subject=run.reference)[:MOST_ROWS]),
-        rules=[_of_run(row, capfirst(str(row))) for row in _with_entries(rules)],
+        rules=[
+            _of_run(
+                row,
+                f"{Purpose(row.purpose).label} is {row.rule} in {len(row.countries)} countries"
+                f" from {row.effective_from}",
+            )
+            for row in _with_entries(rules)
+        ],
         notices=[
             _of_run(row, f"Notice {row.version}, in force from {row.in_force_from}")
             for row in _with_entries(notices)

@@ -84,7 +84,7 @@ class StateForm(forms.Form):
         if not {"entry", "day"} & self.errors.keys():
             given = [name for name in ("entry", "day") if typed.get(name)]
             if not given:
-                self.add_error("entry", "Give the number of an entry, or a day below.")
+                self.add_error("entry", "Give the number of an entry, or a day.")
             if len(given) > 1:
                 self.add_error("day", "Give an entry or a day, not both.")
         return typed

@@ -56,8 +56,9 @@ class Compared:
 
     @property
     def rows(self) -> list[tuple[Line, bool]]:
-        """Each line, and whether it is another now."""
-        return [(line, line.before.text != line.after.text) for line in self.lines]
+        """Each line, and whether it is another now: those that are stand first."""
+        marked = [(line, line.before.text != line.after.text) for line in self.lines]
+        return sorted(marked, key=lambda row: not row[1])
 
     @property
     def changed(self) -> int:
@@ -188,8 +189,6 @@ def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> Stat
         Line(f"{name} ({code})", _rule(then.get(code)), _rule(now.get(code)))
         for name, code in sorted((name, code) for code, name in countries.NAMES.items())
     ]
-    # What is another now stands first; within both, by name.
-    lines.sort(key=lambda line: line.before.text == line.after.text)
     return State(
         f"Region rules of {Purpose(purpose).label}", [Compared("rule in each country", lines)]
     )

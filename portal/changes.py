@@ -18,6 +18,7 @@ from portal.models import LedgerHistory
 
 SHOWN_ROWS = 50
 """An entry may have written ten thousand rows of a model: the page shows the first ones and says how many there are."""
+LONG = 400
 _TELLING = ("reference", "username", "version")
 """Columns by which a row is named, the first one that a model has."""
 _UNSAID = frozenset({"id", "history_id", "history_date", "history_type", "history_change_reason"})
@@ -31,6 +32,11 @@ class Value:
 
     text: str
     url: str = ""
+
+    @property
+    def is_long(self) -> bool:
+        """Longer than one reads in a table."""
+        return len(self.text) > LONG
 
 
 @dataclass(frozen=True)

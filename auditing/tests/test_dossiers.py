@@ -100,8 +100,8 @@ def test_it_tells_an_objections_outcome_and_effect_and_the_incident(
     page = client_of(auditor).get(dossier_of(number))
 
     assert told(page)[:3] == [
-        ("Objection to Generative AI went on", ["effect: out while it is examined → no effect"]),
-        ("Objection to Generative AI went on", ["outcome: withdrawn"]),
+        ("Objection to Generative AI changed", ["effect: out while it is examined → no effect"]),
+        ("Objection to Generative AI changed", ["outcome: withdrawn"]),
         ("Objection: Generative AI", ["effect: out while it is examined"]),
     ]
     assert [line.run["is_incident"] for line in page.context["dossier"].runs] == [True]
