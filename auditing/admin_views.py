@@ -105,22 +105,26 @@ def state(request: HttpRequest) -> HttpResponse:
     """How something stood at an entry or on a day, beside how it stands now."""
     is_asked = bool({"entry", "day"} & request.GET.keys())
     form = StateForm(request.GET if is_asked else None, initial=request.GET.dict())
-    context: dict[str, Any] = {}
+    found = entry = day = None
     if form.is_valid():
+        typed, day = form.cleaned_data, form.cleaned_data["day"]
         with refusal_shown_in(form):
-            context = _state_asked(request, form.cleaned_data)
-    return page(request, "admin/auditing/state.html", title="Past states", form=form, **context)
-
-
-def _state_asked(request: HttpRequest, typed: dict[str, Any]) -> dict[str, Any]:
-    what, which = typed["what"], typed["which"].removeprefix("member:")
-    day: dt.date | None = typed["day"]
-    entry = states.last_entry_of(day) if day else states.entry_numbered(typed["entry"])
-    subject = {RULES: typed["purpose"], NOTICES: "notices", MEMBER: f"member:{which}"}.get(
-        what, which.upper()
+            entry = states.last_entry_of(day) if day else states.entry_numbered(typed["entry"])
+            found = _state_of(request, typed, entry)
+    if found is not None and entry is not None:
+        # What was typed is recorded only once it is known to name something of ours.
+        record_read(
+            staff(request), "state.read", found.subject, purpose=f"at entry {entry.sequence}"
+        )
+    return page(
+        request,
+        "admin/auditing/state.html",
+        title="Past states",
+        form=form,
+        found=found,
+        entry=entry,
+        day=day,
     )
-    record_read(staff(request), "state.read", subject, purpose=f"at entry {entry.sequence}")
-    return {"found": _state_of(request, typed, entry), "entry": entry, "day": day}
 
 
 def _state_of(request: HttpRequest, typed: dict[str, Any], entry: Entry) -> states.State:
@@ -131,4 +135,5 @@ def _state_of(request: HttpRequest, typed: dict[str, Any], entry: Entry) -> stat
     if typed["what"] == NOTICES:
         return states.notices_then(entry, on, today)
     then = {MEMBER: states.member_then, TICKET: states.ticket_then}
-    return then.get(typed["what"], states.run_then)(typed["which"], entry, request.user.has_perm)
+    then_of = then.get(typed["what"], states.run_then)
+    return then_of(typed["which"], entry, request.user.has_perm)

@@ -67,6 +67,8 @@ class Compared:
 
 @dataclass(frozen=True)
 class State:
+    subject: str
+    """What the record of the read names."""
     title: str
     parts: Sequence[Compared]
 
@@ -112,7 +114,11 @@ def member_then(reference: str, entry: Entry, may: May) -> State:
     # Of tickets that were matched later, what they did before as well.
     theirs = Objection.history.filter(member_id=int(number)).values("id")
     objections = _objections({"id__in": theirs}, entry.sequence, may)
-    return State(f"Member {number}", [*parts, _choices(int(number), entry.sequence), *objections])
+    return State(
+        f"member:{int(number)}",
+        f"Member {int(number)}",
+        [*parts, _choices(int(number), entry.sequence), *objections],
+    )
 
 
 def _choices(number: int, upto: int) -> Compared:
@@ -149,7 +155,7 @@ def ticket_then(reference: str, entry: Entry, may: May) -> State:
         raise InvalidInput(f"There is no ticket {reference}.", field="which")
     parts = _tracked(Ticket, {"id": key}, entry.sequence, may)
     objections = _objections({"ticket_id": key}, entry.sequence, may)
-    return State(f"Ticket {reference.upper()}", [*parts, *objections])
+    return State(reference.upper(), f"Ticket {reference.upper()}", [*parts, *objections])
 
 
 def run_then(reference: str, entry: Entry, may: May) -> State:
@@ -160,7 +166,7 @@ def run_then(reference: str, entry: Entry, may: May) -> State:
     parts = _tracked(Run, {"id": run.pk}, entry.sequence, may)
     manifest = getattr(run, "manifest", None)
     if manifest is None:
-        return State(f"Run {run.reference}", parts)
+        return State(run.reference, f"Run {run.reference}", parts)
     verdicts = list(
         Verification.objects.filter(manifest=manifest)
         .order_by("pk")
@@ -178,7 +184,7 @@ def run_then(reference: str, entry: Entry, may: May) -> State:
             Value(", ".join(word for _, word in verdicts)),
         ),
     ]
-    return State(f"Run {run.reference}", [*parts, Compared("manifest", lines)])
+    return State(run.reference, f"Run {run.reference}", [*parts, Compared("manifest", lines)])
 
 
 def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> State:
@@ -190,7 +196,9 @@ def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> Stat
         for name, code in sorted((name, code) for code, name in countries.NAMES.items())
     ]
     return State(
-        f"Region rules of {Purpose(purpose).label}", [Compared("rule in each country", lines)]
+        f"rules:{purpose}",
+        f"Region rules of {Purpose(purpose).label}",
+        [Compared("rule in each country", lines)],
     )
 
 
@@ -214,7 +222,7 @@ def notices_then(entry: Entry, day: dt.date, today: dt.date) -> State:
         )
         for row in book.notices
     ]
-    return State("Notices", [Compared("notices that were ever approved", lines)])
+    return State("notices", "Notices", [Compared("notices that were ever approved", lines)])
 
 
 def _page_of(row: Notice) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.urls import reverse
 
 from consent import services as consent
@@ -34,7 +35,7 @@ def world(officer: User, second_officer: User) -> None:
 def shown(client: Any, **asked: Any) -> dict[str, dict[str, tuple[str, str]]]:
     """Part by part: each fact then and now."""
     page = client.get(STATE, asked)
-    assert "found" in page.context, page.context["form"].errors
+    assert page.context["found"], page.context["form"].errors
     return {
         part.name: {line.column: (line.before.text, line.after.text) for line in part.lines}
         for part in page.context["found"].parts
@@ -203,7 +204,8 @@ def test_an_error_names_what_is_wrong(
 
     assert page.status_code == 200
     assert said in " ".join(page.context["form"].errors[field])
-    assert "found" not in page.context
+    assert page.context["found"] is None
+    assert not AccessRecord.objects.exists()
 
 
 def test_the_look_is_on_record(world: None, auditor: User, client_of: Any) -> None:
@@ -211,6 +213,21 @@ def test_the_look_is_on_record(world: None, auditor: User, client_of: Any) -> No
 
     read = AccessRecord.objects.get()
     assert (read.kind, read.subject, read.purpose) == ("state.read", "member:1", "at entry 3")
+
+
+def test_a_look_that_cannot_be_recorded_is_refused(
+    world: None, auditor: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(auditor)
+
+    def fail(self: Any, *args: Any, **kwargs: Any) -> None:
+        raise DatabaseError
+
+    monkeypatch.setattr(AccessRecord, "save", fail)
+    page = client.get(STATE, {"what": "member", "which": "1", "entry": "3"})
+
+    assert page.status_code == 503
+    assert "default-on" not in page.text
 
 
 def test_past_states_are_for_auditors_and_officers(

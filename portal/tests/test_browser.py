@@ -544,7 +544,7 @@ def test_an_auditor_finds_out_without_script_whether_and_why_a_member_was_used(
     page.go_back()
     page.get_by_role("link", name=f"entry #{denied.entry_id}").click()
     expect(page.get_by_role("heading", name="Decision: 1 row added")).to_be_visible()
-    page.get_by_role("link", name="Ledger entries").click()
+    page.get_by_role("link", name="Ledger entries").first.click()
     page.get_by_label("Who").fill("olga")
     page.get_by_label("Kind").select_option("consent.decision")
     page.get_by_role("button", name="Show", exact=True).click()
