@@ -15,8 +15,9 @@ class FindForm(forms.Form):
 
     of = forms.CharField(
         max_length=40,
-        label="Member number or reference",
-        help_text="12 or member:12, a run's TR-2026-000012, a ticket's OBJ-2026-000431.",
+        label="Member, run or ticket",
+        help_text="A member's number (12), TR-2026-000012, OBJ-2026-000431. Not the product's key of an account:"
+        " what is typed here ends up in the address of the page.",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 

@@ -535,7 +535,7 @@ def test_an_auditor_finds_out_without_script_whether_and_why_a_member_was_used(
 
     page = visitor.open("admin:index")
     page.get_by_role("link", name="Dossiers").click()
-    page.get_by_label("Member number or reference").fill(str(denied.member_id))
+    page.get_by_label("Member, run or ticket").fill(str(denied.member_id))
     page.get_by_role("button", name="Open the dossier").click()
     expect(page.get_by_text("In 0 of 1 frozen run.")).to_be_visible()
     expect(page.get_by_text("the member's setting for the purpose is off").first).to_be_visible()
