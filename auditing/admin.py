@@ -1,3 +1,14 @@
-"""Everything of this app in the admin registers on the portal's site."""
+"""Everything of this app in the admin: models register on the portal's site, pages about no single model lie in it."""
 
-from auditing import proof_admin  # noqa: F401  registering is the effect
+from auditing import (
+    admin_views,
+    proof_admin,  # noqa: F401  registering is the effect
+)
+from portal.admin_site import site
+
+site.pages += [
+    ("audit/dossiers/", admin_views.find_dossier, "auditing_dossiers"),
+    ("audit/members/<int:number>/", admin_views.member_dossier, "auditing_member_dossier"),
+    ("audit/runs/<int:number>/", admin_views.run_dossier, "auditing_run_dossier"),
+    ("audit/state/", admin_views.state, "auditing_state"),
+]

@@ -22,3 +22,15 @@ class Reveal(Sealed):
 
     def __str__(self) -> str:
         return f"reveal of {self.subject}"
+
+
+class Dossier(models.Model):
+    """No table: dossiers and past states are read from the ledger. It holds the right to open them."""
+
+    class Meta:
+        managed = False
+        default_permissions = ()
+        permissions = [("view_dossier", "Can open dossiers and past states")]
+
+    def __str__(self) -> str:
+        return "dossier"

@@ -18,6 +18,7 @@ from portal.admin_site import (
     badge,
     site,
 )
+from portal.list_exports import ExportedList
 
 
 class CountryFilter(admin.SimpleListFilter):
@@ -39,8 +40,16 @@ class CountryFilter(admin.SimpleListFilter):
 
 
 @admin.register(Member, site=site)
-class MemberAdmin(HistoryModelAdmin):
+class MemberAdmin(ExportedList, HistoryModelAdmin):
     """Facts and standing. There is no search box: what is typed into one ends up in the address."""
+
+    # Numbers only: a file with references is a run's member list.
+    export_columns = {
+        "member": "id",
+        "country": "country",
+        "adult_on": "adult_on",
+        "status": "status",
+    }
 
     read_on_record = True
     list_display = ["id", "country_name", "adult_on", "status"]
@@ -78,7 +87,16 @@ class MemberAdmin(HistoryModelAdmin):
 
 
 @admin.register(Decision, site=site)
-class DecisionAdmin(MemberNumberSearchAdmin, SealedModelAdmin):
+class DecisionAdmin(ExportedList, MemberNumberSearchAdmin, SealedModelAdmin):
+    export_columns = {
+        "entry": "entry_id",
+        "member": "member_id",
+        **{
+            name: name
+            for name in ["purpose", "choice", "channel", "decided_at", "notice_version",
+                         "privacy_signal", "evidence_only"]
+        },
+    }  # fmt: skip
     read_on_record = True
     list_display = [
         "entry_id",

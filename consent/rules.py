@@ -1,8 +1,10 @@
 """Which rule holds where, and which countries a notice covers, on a given day. Pure: rows in, answers out."""
 
 import datetime as dt
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+
+from django.db.models import Q
 
 from consent.choices import STRICTNESS, Rule
 from consent.models import Notice, RegionRule
@@ -32,7 +34,31 @@ class Ruling:
         return {country for country, rule in self.rule_of.items() if rule != Rule.EXCLUDED}
 
 
-def rules_in_force(purpose: str, on: dt.date) -> dict[str, RegionRule]:
+@dataclass(frozen=True)
+class Book:
+    """Every approved rule and notice, read once: for many questions, or for one about the past."""
+
+    rules: Sequence[RegionRule]
+    notices: Sequence[Notice]
+
+    @classmethod
+    def read(cls, upto: int | None = None) -> "Book":
+        """With the entries that wrote them. Up to a ledger size: nothing counts that was recorded or approved later."""
+        known = Q() if upto is None else Q(entry__lte=upto)
+        # An approval that came later approved nothing yet.
+        approved = Q() if upto is None else Q(needs_approval=False) | Q(review__entry__lte=upto)
+        rules, notices = (
+            model.objects.approved()
+            .filter(known, approved)
+            .select_related("entry", "review__entry")
+            for model in (RegionRule, Notice)
+        )
+        return cls(
+            list(rules.order_by("effective_from", "entry_id", "id")), list(notices.order_by("id"))
+        )
+
+
+def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[str, RegionRule]:
     """For each country the rule that holds: the latest date wins, then the one recorded last.
 
     Where a rule would let somebody in whom the one before kept out, it counts only if a second person
@@ -41,8 +67,7 @@ def rules_in_force(purpose: str, on: dt.date) -> dict[str, RegionRule]:
     """
     holding: dict[str, RegionRule] = {}
     known_since: dict[tuple[str, int], int] = {}
-    rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
-    for row in rows.select_related("review").order_by("effective_from", "entry_id", "id"):
+    for row in _rules_until(purpose, on, book):
         approved_at = row.review.entry_id if row.needs_approval else 0
         strictness = STRICTNESS[Rule(row.rule)]
         for country in row.countries:
@@ -57,20 +82,32 @@ def rules_in_force(purpose: str, on: dt.date) -> dict[str, RegionRule]:
     return holding
 
 
-def notices_in_force(on: dt.date) -> list[Notice]:
+def _rules_until(purpose: str, on: dt.date, book: Book | None) -> Iterable[RegionRule]:
+    if book is not None:
+        return [row for row in book.rules if row.purpose == purpose and row.effective_from <= on]
+    rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
+    return rows.select_related("review").order_by("effective_from", "entry_id", "id")
+
+
+def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
     """Notices whose period has run and that no other notice in force supersedes."""
-    rows = list(Notice.objects.approved().filter(in_force_from__lte=on).order_by("id"))
+    if book is not None:
+        rows = [row for row in book.notices if row.in_force_from <= on]
+    else:
+        rows = list(Notice.objects.approved().filter(in_force_from__lte=on).order_by("id"))
     superseded = {row.supersedes_id for row in rows}
     return [row for row in rows if row.pk not in superseded]
 
 
-def ruling(purpose: str, on: dt.date, categories: Collection[str]) -> Ruling:
-    """What holds for a purpose on a day, for data of these categories.
+def ruling(
+    purpose: str, on: dt.date, categories: Collection[str], book: Book | None = None
+) -> Ruling:
+    """What holds for a purpose on a day, for data of these categories; from the book, if there is one.
 
     Without categories the question is whether any notice in force covers the purpose in the country.
     """
-    holding = rules_in_force(purpose, on)
-    notices = [row for row in notices_in_force(on) if purpose in row.purposes]
+    holding = rules_in_force(purpose, on, book)
+    notices = [row for row in notices_in_force(on, book) if purpose in row.purposes]
     rule_of = {country: row.rule for country, row in holding.items()}
     missing = {
         country: gap

@@ -1,19 +1,17 @@
 """The desk in the admin: the queue and the ticket to look at. What is done to them are pages of their own."""
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ORDER_VAR, ChangeList
-from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.urls import URLPattern, path, reverse
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_GET
 
 from consent import countries
 from consent.admin import CountryFilter
@@ -35,9 +33,8 @@ from objections.letter_admin import ProposalAdmin  # noqa: F401  registers lette
 from objections.models import Objection, Ticket
 from objections.moves import day_of, today
 from objections.ticket_page import ticket_context
-from portal.access import record_read
 from portal.admin_site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
-from portal.exports import csv_response
+from portal.list_exports import ExportedList
 
 FIRST_YEAR = 2018
 """No ticket is older than the GDPR."""
@@ -54,7 +51,7 @@ class QueueList(ChangeList):
 
 
 @admin.register(Ticket, site=site)
-class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
+class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
     """The queue, by the day an answer is due, and a ticket's page. Neither the list nor its file names a person."""
 
     read_on_record = True
@@ -89,15 +86,6 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         ("bulk/<slug:name>/", bulk_views.do, "objections_ticket_bulk"),
         *admin_views.TICKET_PAGES,
     ]
-
-    def get_urls(self) -> list[URLPattern]:
-        # A page that needs the list's own filters, and so this object.
-        export = path(
-            "export/",
-            self.admin_site.admin_view(require_GET(self.export)),
-            name="objections_ticket_export",
-        )
-        return [export, *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return marked(Ticket.objects.worked()).prefetch_related("objections")
@@ -244,17 +232,11 @@ class TicketAdmin(ExactSearchAdmin, HistoryModelAdmin):
         day = day_of(ticket.received_at)
         return f"{day.day} {day:%b %Y}"
 
-    def export(self, request: HttpRequest) -> StreamingHttpResponse:
-        """The list, as it is filtered and sorted, as a file."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        try:
-            tickets = self.get_changelist_instance(request).queryset
-        except (IncorrectLookupParameters, OverflowError) as error:
-            # The list goes back to itself without filters; a file of everything was not asked for.
-            raise BadRequest("The list cannot be narrowed down like this.") from error
-        record_read(staff(request), "ticket.exported", "list", purpose="admin")
-        return csv_response("objections.csv", queue_views.HEADER, queue_views.lines(tickets))
+    def export_header(self) -> Sequence[str]:
+        return queue_views.HEADER
+
+    def export_rows(self, rows: QuerySet[Any]) -> Iterable[Sequence[object]]:
+        return queue_views.lines(rows)
 
     # --- Acts for many --------------------------------------------------------------------------
 

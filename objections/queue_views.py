@@ -95,7 +95,7 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
 # --- A file -------------------------------------------------------------------------------------
 
 HEADER = [
-    "reference", "state", "received", "due", "refuse by", "closed", "answered", "answered in time",
+    "reference", "state", "received", "due", "refuse_by", "closed", "answered", "answered_in_time",
     "regime", "country", "purposes", "outcomes", "kind", "channel", "verified", "assignee",
 ]  # fmt: skip
 

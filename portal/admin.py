@@ -1,6 +1,5 @@
 """Ledger, reads, people and tokens in the admin. `site` is what the URLs mount."""
 
-import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
@@ -10,9 +9,10 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
-from portal import admin_views, ledger
+from portal import admin_views, changes, ledger, subjects
 from portal.admin_site import (
     ExactSearchAdmin,
     PortalModelAdmin,
@@ -21,43 +21,45 @@ from portal.admin_site import (
     site,
     staff,
 )
-from portal.models import AccessRecord, Entry, ServiceToken
+from portal.list_exports import ExportedList
+from portal.list_forms import EntryForm, FormFilter
+from portal.models import AccessRecord, Checkpoint, Entry, ServiceToken
 from portal.roles import ROLES
 
 __all__ = ["site"]
-
-SHOWN_ROWS = 50
-"""An entry may have written ten thousand rows: the page shows the first ones and says how many there are."""
 
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
     "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired",
-    "consent.decision", "consent.decisions", "ledger.differs", "ledger.verified", "letter.cancelled",
-    "letter.failed", "letter.repeated", "letter.requeued", "letter.returned", "letter.sent",
-    "letter.template_changed",
-    "manifest.differs", "manifest.verified", "member.erased", "members.imported", "notice.approved",
-    "notice.proposed", "notice.rejected", "objection.address_confirmed",
-    "objection.address_corrected", "objection.approved", "objection.assigned", "objection.attached",
-    "objection.confirmed", "objection.country_corrected", "objection.decided",
-    "objection.extension_asked", "objection.identity_answered", "objection.identity_asked",
-    "objection.identity_waived", "objection.incident_found", "objection.linked",
-    "objection.matched", "objection.noted", "objection.planted", "objection.proposed",
-    "objection.receipt_corrected", "objection.received", "objection.released", "objection.returned",
-    "objection.review_begun", "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
+    "consent.decision", "consent.decisions", "ledger.differs", "ledger.verified",
+    "letter.cancelled", "letter.failed", "letter.repeated", "letter.requeued", "letter.returned",
+    "letter.sent", "letter.template_changed", "manifest.differs", "manifest.verified",
+    "member.erased", "members.imported", "notice.approved", "notice.proposed", "notice.rejected",
+    "objection.address_confirmed", "objection.address_corrected", "objection.approved",
+    "objection.assigned", "objection.attached", "objection.confirmed",
+    "objection.country_corrected", "objection.decided", "objection.extension_asked",
+    "objection.identity_answered", "objection.identity_asked", "objection.identity_waived",
+    "objection.incident_found", "objection.linked", "objection.matched", "objection.noted",
+    "objection.planted", "objection.proposed", "objection.receipt_corrected",
+    "objection.received", "objection.released", "objection.returned", "objection.review_begun",
+    "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
     "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
     "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
     "user.changed", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
-    "answer.given", "attachment.read", "checkpoint.read", "consent.listed", "consent.read", "decision.listed", "decision.read",
-    "entry.listed", "entry.proved", "entry.read", "export.ledger", "export.reads", "incident.listed", "incident.read", "letter.history_read",
-    "letter.listed", "letter.read", "manifest.archive", "manifest.members", "manifest.read",
-    "manifest.withdrawn", "member.history_read", "member.listed", "member.objections",
-    "member.proved", "member.read", "member.revealed", "member.setting_link", "member.standing", "objection.history_read",
+    "answer.given", "attachment.read", "checkpoint.read", "consent.listed", "consent.read",
+    "decision.listed", "decision.read", "dossier.read", "entry.listed", "entry.proved",
+    "entry.read", "export.accessrecord", "export.decision", "export.entry", "export.ledger",
+    "export.member", "export.reads", "export.run", "export.ticket", "export.verification",
+    "incident.listed", "incident.read", "letter.history_read", "letter.listed", "letter.read",
+    "manifest.archive", "manifest.members", "manifest.read", "manifest.withdrawn",
+    "member.history_read", "member.listed", "member.objections", "member.proved", "member.read",
+    "member.revealed", "member.setting_link", "member.standing", "objection.history_read",
     "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
-    "ticket.exported", "ticket.history_read", "ticket.listed", "ticket.looked_up",
-    "ticket.progress", "ticket.read",
+    "state.read", "ticket.history_read", "ticket.listed", "ticket.looked_up", "ticket.progress",
+    "ticket.read",
 ]  # fmt: skip
 
 
@@ -73,36 +75,29 @@ class KindFilter(admin.SimpleListFilter):
         return queryset.filter(kind=self.value()) if self.value() else queryset
 
 
-class EntryKindFilter(KindFilter):
+class EntryListForm(EntryForm):
     kinds = ENTRY_KINDS
+
+
+class EntryFilter(FormFilter):
+    form_class = EntryListForm
 
 
 class ReadKindFilter(KindFilter):
     kinds = READ_KINDS
 
 
-class ActorFilter(admin.SimpleListFilter):
-    """Entries by the kind of actor: a list of every user would be long, and the search finds names."""
-
-    title = "actor"
-    parameter_name = "actor"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("person", "a person or service account"), ("system", "the system itself")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() in ("person", "system"):
-            return queryset.filter(actor__isnull=self.value() == "system")
-        return queryset
-
-
 @admin.register(Entry, site=site)
-class EntryAdmin(ReadOnlyModelAdmin):
+class EntryAdmin(ExportedList, ReadOnlyModelAdmin):
+    export_columns = {
+        name: name
+        for name in ["sequence", "recorded_at", "actor_name", "kind", "subject", "reason", "leaf"]
+    }
     read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
-    list_filter = [EntryKindFilter, ActorFilter, "recorded_at"]
-    search_fields = ["reason", "subject", "actor_name"]
-    search_help_text = "Search the reason, the subject or the actor's name."
+    list_filter = [EntryFilter]
+    sortable_by = ["sequence"]
+    change_list_template = "admin/portal/form_list.html"
     fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
     change_form_template = "admin/portal/entry/change_form.html"
 
@@ -113,38 +108,27 @@ class EntryAdmin(ReadOnlyModelAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Called once the reader is known to be allowed to read, and the read is recorded."""
-        context["written"] = written_by(context["original"].pk)
+        entry = context["original"]
+        context["parts"] = changes.changes_of(entry.pk, request.user.has_perm)
+        context["about"] = subjects.page_of(entry.subject, request.user.has_perm)
+        context["checkpoint"] = covering(entry.pk)
+        may_prove = context["checkpoint"] and request.user.has_perm("portal.view_checkpoint")
+        context["proof_url"] = (
+            reverse("admin:auditing_entry_proof", args=[entry.pk]) if may_prove else ""
+        )
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def written_by(sequence: int) -> list[dict[str, Any]]:
-    """The sealed rows of an entry, model by model: what its leaf covers."""
-    written: list[dict[str, Any]] = []
-    for model in ledger.sealed_models().values():
-        columns = ledger.sealed_columns(model)
-        rows = model._default_manager.filter(entry_id=sequence).order_by("pk")
-        shown = list(rows.values_list(*columns)[: SHOWN_ROWS + 1])
-        if shown:
-            count = rows.count() if len(shown) > SHOWN_ROWS else len(shown)
-            written.append(
-                {
-                    "name": model._meta.verbose_name,
-                    "columns": columns,
-                    "rows": [[_in_words(value) for value in row] for row in shown[:SHOWN_ROWS]],
-                    "only": list(zip(columns, map(_in_words, shown[0]), strict=True)),
-                    "count": count,
-                    "hidden": max(0, count - SHOWN_ROWS),
-                }
-            )
-    return written
-
-
-def _in_words(value: object) -> object:
-    return json.dumps(value, sort_keys=True) if isinstance(value, (list, dict)) else value
+def covering(sequence: int) -> Checkpoint | None:
+    """The first checkpoint that covers an entry; None while none does."""
+    return Checkpoint.objects.filter(size__gte=sequence).order_by("size").first()
 
 
 @admin.register(AccessRecord, site=site)
-class AccessRecordAdmin(ExactSearchAdmin):
+class AccessRecordAdmin(ExportedList, ExactSearchAdmin):
+    export_columns = {
+        name: name for name in ["id", "read_at", "actor_name", "kind", "subject", "purpose"]
+    }
     list_display = ["read_at", "actor_name", "kind", "subject", "purpose"]
     list_filter = [ReadKindFilter, "read_at"]
     search_fields = ["subject", "user"]

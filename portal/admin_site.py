@@ -47,6 +47,15 @@ class PortalAdminSite(admin.AdminSite):
     # The pages of a role fit into the header; tables get the width.
     enable_nav_sidebar = False
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.pages: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
+        """(route, view, name) of pages that are about no single model. Each asks for its permission itself."""
+
+    def get_urls(self) -> list[Any]:
+        own = [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]
+        return [*own, *super().get_urls()]
+
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> TemplateResponse:

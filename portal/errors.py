@@ -46,6 +46,12 @@ class ReadNotRecorded(PortalError):
     status = 503
 
 
+class TooManyRows(PortalError):
+    """More than a file takes."""
+
+    code = "too_many_rows"
+
+
 class BadNote(PortalError):
     """A key, a signed note or a checkpoint that is not what it should be."""
 

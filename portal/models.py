@@ -30,6 +30,11 @@ class Entry(AppendOnly):
         verbose_name = "ledger entry"
         verbose_name_plural = "ledger entries"
         ordering = ["-sequence"]
+        # What the list of entries is narrowed by; words of reasons have an index of their own (0005).
+        indexes = [
+            models.Index(fields=["actor_name", "sequence"], name="entry_by_actor"),
+            models.Index(fields=["recorded_at", "sequence"], name="entry_by_time"),
+        ]
 
     def __str__(self) -> str:
         return f"#{self.sequence} {self.kind}"

@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from portal.access import record_read
 from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
+from portal.list_exports import ExportedList
 from training_runs import admin_views
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification
@@ -42,7 +43,14 @@ class OwnerFilter(admin.SimpleListFilter):
 
 
 @admin.register(Run, site=site)
-class RunAdmin(HistoryModelAdmin):
+class RunAdmin(ExportedList, HistoryModelAdmin):
+    export_columns = {
+        "run": "reference", "title": "title", "purpose": "purpose", "state": "state",
+        "owner": "owner__username", "tracker_run_id": "tracker_run_id", "parent": "parent__reference",
+        "registered_at": "registered_at", "requested_at": "requested_at", "as_of": "as_of",
+        "included": "manifest__included", "population": "manifest__population",
+        "cut": "manifest__cut", "digest": "manifest__digest", "trained_digest": "trained_digest",
+    }  # fmt: skip
     list_display = [
         "reference",
         "title",
@@ -173,7 +181,12 @@ class ManifestAdmin(ReadOnlyModelAdmin):
 
 
 @admin.register(Verification, site=site)
-class VerificationAdmin(ReadOnlyModelAdmin):
+class VerificationAdmin(ExportedList, ReadOnlyModelAdmin):
+    export_columns = {
+        "run": "manifest__run__reference", "agreement": "agreement", "verified_at": "verified_at",
+        "digest": "manifest__digest", "derived_digest": "derived_digest",
+        "members_root": "members_root", "entry": "entry_id",
+    }  # fmt: skip
     list_display = ["manifest", "outcome", "verified_at"]
     list_filter = ["agreement", "verified_at"]
     search_fields = ["=manifest__run__reference"]

@@ -6,7 +6,7 @@ against the canaries, and a second computation from history (`folding`) must agr
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +47,11 @@ class Question:
     """Countries where it would be allowed, but no notice in force covers it."""
 
 
-def ask(purpose: str, as_of: dt.date, categories: Collection[str]) -> Question:
-    """Read the rules and notices for a question. Inside a snapshot they are the snapshot's."""
-    ruling = rules.ruling(purpose, as_of, categories)
+def ask(
+    purpose: str, as_of: dt.date, categories: Collection[str], book: rules.Book | None = None
+) -> Question:
+    """Read the rules and notices for a question, or take them from the book. Inside a snapshot they are the snapshot's."""
+    ruling = rules.ruling(purpose, as_of, categories, book)
     rule_of = {**ruling.rule_of, **CANARY_RULES}
     allowed = {country for country, rule in rule_of.items() if rule != Rule.EXCLUDED}
     opt_in: dict[dt.date, list[str]] = {}
@@ -76,6 +78,8 @@ class Exclusion:
     members: Callable[[Question], list["QuerySet[Any]"]]
 
 
+NO_NOTICE = "no_notice"
+"""The one rule that depends on a run's data categories."""
 REGION = "region"
 """The one rule whose set is large and rarely changes: `country_sets` keeps it between freezes."""
 
@@ -111,7 +115,7 @@ EXCLUSIONS: list[Exclusion] = [
         lambda q: [Member.objects.in_countries(q.excluded)],
     ),
     Exclusion(
-        "no_notice",
+        NO_NOTICE,
         "no privacy notice in force covers the purpose and the data in the member's country",
         "GDPR Art. 13 and 14",
         lambda q: [Member.objects.in_countries(q.uncovered)],
@@ -243,6 +247,37 @@ def reasons_now(question: Question, number: int) -> list[str]:
     if not Member.objects.filter(pk=number).exists():
         found.add("country_unknown")
     return [code for code in BY_CODE if code in found]
+
+
+def reasons_of(member: Member, questions: Sequence[Question]) -> list[list[str]]:
+    """What `reasons_now` says to each of many questions, in one query for all.
+
+    Questions of one purpose and day differ in their data categories only, hence in where no notice covers them.
+    """
+    first = {(one.purpose, one.as_of): one for one in questions}
+    asked = [
+        rows.filter(**{_number_field(rows): member.pk})
+        .order_by()
+        .values_list(Value(f"{place}:{exclusion.code}", output_field=CharField()))
+        for place, question in enumerate(first.values())
+        for exclusion in EXCLUSIONS
+        if exclusion.code != NO_NOTICE
+        for rows in exclusion.members(question)
+    ]
+    found = {row[0] for row in asked[0].union(*asked[1:], all=True)} if asked else set()
+    places = list(first)
+    answers = []
+    for question in questions:
+        place = places.index((question.purpose, question.as_of))
+        answers.append(
+            [
+                code
+                for code in BY_CODE
+                if f"{place}:{code}" in found
+                or (code == NO_NOTICE and member.country in question.uncovered)
+            ]
+        )
+    return answers
 
 
 def _number_field(rows: "QuerySet[Any]") -> str:

@@ -440,7 +440,7 @@ def test_who_may_do_what(
 
     found = {
         "list": client.get(QUEUE).status_code,
-        "export": client.get(f"{QUEUE}export/").status_code,
+        "export": client.get(f"{QUEUE}export/csv/").status_code,
         "look-up": client.get(f"{QUEUE}look-up/").status_code,
         "take": client.post(f"{QUEUE}take/", {"tickets": versions(row)}).status_code,
     }
@@ -799,15 +799,15 @@ def test_the_file_holds_the_list_as_it_is_filtered_and_nobody(
         )
         factories.send_letters(row)
 
-    answer = client_of(auditor).get(f"{QUEUE}export/", {"queue": "closed"})
+    answer = client_of(auditor).get(f"{QUEUE}export/csv/", {"queue": "closed"})
     lines = b"".join(answer.streaming_content).decode().splitlines()
 
     assert lines[1:] == [
         f"{row.reference},upheld,2026-11-03,2026-12-03,2026-12-03,2026-11-03,2026-11-03,yes,"
         "eu,DE,generative-ai,upheld,objection,product,yes,olga"
     ]
-    assert [read.kind for read in AccessRecord.objects.all()] == ["ticket.exported"]
-    assert answer["Content-Disposition"] == 'attachment; filename="objections.csv"'
+    assert [read.kind for read in AccessRecord.objects.all()] == ["export.ticket"]
+    assert answer["Content-Disposition"] == 'attachment; filename="objection-tickets.csv"'
 
 
 @pytest.mark.parametrize(
@@ -820,7 +820,7 @@ def test_a_file_of_a_list_that_cannot_be_is_refused_and_no_read_is_recorded(
 ) -> None:
     factories.objection()
 
-    answer = client_of(officer).get(f"{QUEUE}export/", query)
+    answer = client_of(officer).get(f"{QUEUE}export/csv/", query)
 
     assert answer.status_code == 400
     assert not AccessRecord.objects.exists()

@@ -99,6 +99,10 @@ ADMIN_PAGES = {
     # Leads to an object's page, which asks again.
     "admin:view_on_site": {"GET": SIGNED_IN, "POST": SIGNED_IN},
     "admin:objections_figures": {"GET": "OA"},
+    "admin:auditing_dossiers": {"GET": "OA"},
+    "admin:auditing_member_dossier": {"GET": "OA"},
+    "admin:auditing_run_dossier": {"GET": "OA"},
+    "admin:auditing_state": {"GET": "OA"},
     "admin:app_list": {"GET": "AD", "POST": "AD"},
     "admin:(?P<url>.*)$": {},
 }
@@ -143,9 +147,11 @@ TICKET_ACTS = [
 
 ADMIN_MODELS = {
     "consent.member": Model(
-        "OA", has_history=True, pages={"look_up": both("O"), "deny": both("O")}
+        "OA",
+        has_history=True,
+        pages={"look_up": both("O"), "deny": both("O"), "export": {"GET": "OA"}},
     ),
-    "consent.decision": Model("OA"),
+    "consent.decision": Model("OA", pages={"export": {"GET": "OA"}}),
     "consent.consent": Model("OA"),
     "consent.regionrule": Model(
         "OECA", add="O", pages={"today": {"GET": "OECA"}, "review": both("O")}
@@ -191,17 +197,18 @@ ADMIN_MODELS = {
             "start": both("E"),
             "cancel": both("E"),
             "rename": both("E"),
-            "verify": both("A"),
+            "verify": both("O"),
             "withdrawn": {"GET": "OECA"},
             "explain": {"POST": "OEA"},
+            "export": {"GET": "OECA"},
         },
     ),
     "training_runs.manifest": Model("OECA"),
-    "training_runs.verification": Model("OECA"),
+    "training_runs.verification": Model("OECA", pages={"export": {"GET": "OECA"}}),
     "training_runs.finding": Model("OECA"),
     "training_runs.canary": Model("A"),
-    "portal.entry": Model("A"),
-    "portal.accessrecord": Model("A"),
+    "portal.entry": Model("A", pages={"export": {"GET": "A"}}),
+    "portal.accessrecord": Model("A", pages={"export": {"GET": "A"}}),
     "portal.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),
     "auth.user": Model("AD", add="D", change="D", pages={"password_change": both("D")}),
     "auth.group": Model("AD"),
@@ -356,6 +363,8 @@ def test_who_is_let_into_the_admin(people, run):
         "admin:app_list": "/admin/auth/",
         "admin:(?P<url>.*)$": "/admin/nowhere",
         "admin:view_on_site": f"/admin/r/{ContentType.objects.get_for_model(Run).pk}/{run.pk}/",
+        "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
+        "admin:auditing_run_dossier": reverse("admin:auditing_run_dossier", args=[run.pk]),
     }
 
     found = {}
@@ -385,8 +394,10 @@ def test_who_is_let_into_the_pages_of_a_model(people, run):
 
 
 def page_of(label: str, name: str, page: str, row: Any) -> str:
-    if page in ("changelist", "add", "today", "look_up", "export", "take_one"):
+    if page in ("changelist", "add", "today", "look_up", "take_one"):
         return reverse(name)
+    if page == "export":
+        return reverse(name, args=["csv"])
     if page == "bulk":
         return reverse(name, args=["take"])
     if page.startswith("letter"):

@@ -195,6 +195,7 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("consent_regionrule_review", [world.waiting.pk]),
             ("consent_notice_add", []),
             ("training_runs_run_change", [run]),
+            ("training_runs_run_verify", [run]),
             ("objections_ticket_add", []),
             ("objections_ticket_look_up", []),
             ("objections_figures", []),
@@ -219,12 +220,17 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
         ],
         "auditor": [
             ("training_runs_run_change", [run]),
-            ("training_runs_run_verify", [run]),
             ("consent_regionrule_today", []),
             ("objections_figures", []),
             ("objections_ticket_change", [desk.received.pk]),
             ("objections_ticket_change", [desk.proposed.pk]),
             *texts_of(desk),
+            ("auditing_dossiers", []),
+            ("auditing_member_dossier", [world.number]),
+            ("auditing_run_dossier", [run]),
+            ("auditing_run_dossier", [world.registered.pk]),
+            ("auditing_state", []),
+            ("portal_entry_change", [world.manifest.entry_id]),
         ],
         "administrator": [
             ("auth_user_add", []),
@@ -313,6 +319,31 @@ def test_pages_that_answer_what_an_officer_typed_are_accessible_and_keep_the_pol
     faults["text"] = visitor.faults_here()
 
     assert faults == dict.fromkeys(faults, NOTHING)
+
+
+def test_pages_that_answer_what_an_auditor_typed_are_accessible_and_keep_the_policy(
+    world: World, desk: Desk, auditor: User, visit: Any
+) -> None:
+    visitor = visit(auditor)
+    asked = {
+        "narrowed": ("portal_entry_changelist", f"about={desk.received.reference}"),
+        "nothing": ("portal_entry_changelist", "words=nobody+wrote+this"),
+        "mistakes": ("portal_entry_changelist", "about=TR-1&first=2026-01-02&last=2026-01-01"),
+        "nobody": ("auditing_dossiers", "of=TR-1"),
+        "a member": ("auditing_state", f"what=member&which={world.number}&entry=20"),
+        "a ticket": ("auditing_state", f"what=ticket&which={desk.answered.reference}&entry=60"),
+        "rules": ("auditing_state", "what=rules&purpose=safety&entry=20"),
+        "notices": ("auditing_state", "what=notices&entry=2"),
+        "a run": ("auditing_state", f"what=run&which={world.manifest.run.reference}&entry=1"),
+        "no state": ("auditing_state", "what=run&which=&entry="),
+    }
+
+    faults = {
+        name: visitor.faults_of(f"{reverse(f'admin:{page}')}?{query}")
+        for name, (page, query) in asked.items()
+    }
+
+    assert faults == dict.fromkeys(asked, NOTHING)
 
 
 def test_logging_in_is_accessible_and_keeps_the_policy(officer: User, visit: Any) -> None:
@@ -495,6 +526,36 @@ def test_an_engineer_registers_previews_and_starts_a_run(
     assert "acc-1" not in page.url
 
 
+def test_an_auditor_finds_out_without_script_whether_and_why_a_member_was_used(
+    world: World, auditor: User, visit: Any
+) -> None:
+    visitor = visit(auditor, java_script_enabled=False)
+    denied = Decision.objects.get(entry__actor_name="olga")
+    run = world.manifest.run
+
+    page = visitor.open("admin:index")
+    page.get_by_role("link", name="Dossiers").click()
+    page.get_by_label("Member, run or ticket").fill(str(denied.member_id))
+    page.get_by_role("button", name="Open the dossier").click()
+    expect(page.get_by_text("In 0 of 1 frozen run.")).to_be_visible()
+    expect(page.get_by_text("the member's setting for the purpose is off").first).to_be_visible()
+    page.get_by_role("link", name=run.reference).click()
+    expect(page.get_by_role("heading", name=f"Dossier of {run.reference}")).to_be_visible()
+    page.go_back()
+    page.get_by_role("link", name=f"entry #{denied.entry_id}").click()
+    expect(page.get_by_role("heading", name="Decision: 1 row added")).to_be_visible()
+    page.get_by_role("link", name="Ledger entries").first.click()
+    page.get_by_label("Who").fill("olga")
+    page.get_by_label("Kind").select_option("consent.decision")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(page.get_by_text("1 ledger entry")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="This list as a file (NDJSON)").click()
+
+    (line,) = download.value.path().read_text().splitlines()
+    assert f'"sequence":{denied.entry_id}' in line
+
+
 def test_an_auditor_reads_a_run_its_history_and_the_entry_behind_it(
     world: World, auditor: User, visit: Any
 ) -> None:
@@ -506,5 +567,5 @@ def test_an_auditor_reads_a_run_its_history_and_the_entry_behind_it(
     page.get_by_role("link", name=f"#{world.manifest.entry_id}").click()
 
     expect(page.get_by_role("heading", name="run.frozen")).to_be_visible()
-    expect(page.get_by_role("heading", name="manifest: 1 row")).to_be_visible()
+    expect(page.get_by_role("heading", name="Manifest: 1 row added")).to_be_visible()
     assert Entry.objects.filter(actor=auditor).count() == 0

@@ -299,20 +299,20 @@ def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) 
     assert "the census says 99" in client.get(reverse("admin:index")).text
 
 
-def test_the_auditor_has_manifests_verified_again_and_nobody_else(
+def test_the_officer_has_manifests_verified_again_and_nobody_else(
     frozen: Run, auditor: User, engineer: User, officer: User, client_of: Any
 ) -> None:
     statuses = [
         client_of(user).post(_page("verify", frozen)).status_code
-        for user in (engineer, officer, auditor)
+        for user in (engineer, auditor, officer)
     ]
 
     assert statuses == [403, 403, 302]
     requested = Entry.objects.get(kind="verification.requested")
-    assert (requested.actor, requested.subject) == (auditor, frozen.reference)
+    assert (requested.actor, requested.subject) == (officer, frozen.reference)
 
 
-def test_the_action_is_offered_to_the_auditor_only(
+def test_the_action_is_offered_to_the_officer_only(
     frozen: Run, auditor: User, engineer: User, officer: User, client_of: Any
 ) -> None:
     address = reverse("admin:training_runs_run_changelist")
@@ -323,7 +323,7 @@ def test_the_action_is_offered_to_the_auditor_only(
         for user in (auditor, engineer, officer)
     ]
 
-    assert ["Verifications on their way: 1." in text for text in answers] == [True, False, False]
+    assert ["Verifications on their way: 1." in text for text in answers] == [False, False, True]
 
 
 # --- Explaining ---------------------------------------------------------------------------------

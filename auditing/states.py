@@ -1,0 +1,229 @@
+"""How something stood at an entry of the ledger, beside how it stands now: read from history, row for row."""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.urls import reverse
+
+from consent import countries, rules
+from consent.choices import Choice, Purpose
+from consent.models import Decision, Member, Notice, RegionRule
+from consent.rules import Book
+from objections.models import Objection, Ticket
+from portal import ledger
+from portal.changes import Line, Teller, Value, in_words
+from portal.errors import InvalidInput
+from portal.list_forms import ONE_DAY, midnight
+from portal.models import Entry
+from training_runs.models import Run, Verification
+
+May = Callable[[str], bool]
+
+
+def entry_numbered(sequence: int) -> Entry:
+    """Raises InvalidInput where there is none."""
+    entry = Entry.objects.filter(pk=sequence).first() if 0 < sequence < 2**63 else None
+    if entry is None:
+        raise InvalidInput(
+            f"There is no entry {sequence}: the last one is {ledger.read_head().size}.",
+            field="entry",
+        )
+    return entry
+
+
+def last_entry_of(day: dt.date) -> Entry:
+    """The last entry recorded by the end of a day, UTC. Raises InvalidInput where there is none."""
+    by_then = Entry.objects.filter(recorded_at__lt=midnight(day) + ONE_DAY)
+    entry = by_then.order_by("-recorded_at", "-sequence").first()
+    if entry is None:
+        first = Entry.objects.order_by("sequence").first()
+        said = f"the first entry is of {first.recorded_at:%Y-%m-%d}" if first else "it is empty"
+        raise InvalidInput(f"Nothing was in the ledger by the end of {day}: {said}.", field="day")
+    return entry
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One thing as it was and as it is: a line for each fact, those that differ are marked."""
+
+    name: str
+    lines: Sequence[Line]
+    missing: str = ""
+    """What is said instead when there was no such thing then."""
+
+    @property
+    def rows(self) -> list[tuple[Line, bool]]:
+        """Each line, and whether it is another now: those that are stand first."""
+        marked = [(line, line.before.text != line.after.text) for line in self.lines]
+        return sorted(marked, key=lambda row: not row[1])
+
+    @property
+    def changed(self) -> int:
+        return sum(1 for _, is_other in self.rows if is_other)
+
+
+@dataclass(frozen=True)
+class State:
+    subject: str
+    """What the record of the read names."""
+    title: str
+    parts: Sequence[Compared]
+
+
+def _tracked(
+    model: type[models.Model],
+    wanted: dict[str, Any],
+    upto: int,
+    may: May,
+    name: Callable[[Teller, Any], str] = Teller.name,
+) -> list[Compared]:
+    """The rows of a tracked model that history knows under `wanted`, then and now."""
+    history = model.history.filter(**wanted)  # type: ignore[attr-defined]
+    every = list(history.order_by("history_id"))
+    # In the order of history, so that the last one stays.
+    now = {row.id: row for row in every}
+    then = {row.id: row for row in every if row.entry_id <= upto}
+    teller = Teller(model.history.model, every, may)  # type: ignore[attr-defined]
+    return [
+        Compared(
+            name(teller, row),
+            teller.lines(then[key], row, also_same=True) if key in then else [],
+            "" if key in then else f"It was not known yet at entry {upto}.",
+        )
+        for key, row in now.items()
+    ]
+
+
+def _objections(wanted: dict[str, Any], upto: int, may: May) -> list[Compared]:
+    def name(teller: Teller, row: Any) -> str:
+        return f"objection to {Purpose(row.purpose).label}, {teller.named('ticket', row)}"
+
+    return _tracked(Objection, wanted, upto, may, name)
+
+
+def member_then(reference: str, entry: Entry, may: May) -> State:
+    """Facts, choices and objections of a member. Raises InvalidInput for a number nobody has."""
+    number = reference.removeprefix("member:")
+    known = number.isascii() and number.isdecimal() and len(number) <= 10
+    parts = _tracked(Member, {"id": int(number)}, entry.sequence, may) if known else []
+    if not parts:
+        raise InvalidInput(f"There is no member {number}.", field="which")
+    # Of tickets that were matched later, what they did before as well.
+    theirs = Objection.history.filter(member_id=int(number)).values("id")
+    objections = _objections({"id__in": theirs}, entry.sequence, may)
+    return State(
+        f"member:{int(number)}",
+        f"Member {int(number)}",
+        [*parts, _choices(int(number), entry.sequence), *objections],
+    )
+
+
+def _choices(number: int, upto: int) -> Compared:
+    """The newest decision is the choice, of equally new ones a *deny*."""
+    rows = list(
+        Decision.objects.filter(member=number, evidence_only=False)
+        .order_by("decided_at", "pk")
+        .values_list("purpose", "choice", "decided_at", "entry_id")
+    )
+
+    def choice(purpose: str, entries: int | None) -> Value:
+        known = [
+            row for row in rows if row[0] == purpose and (entries is None or row[3] <= entries)
+        ]
+        if not known:
+            return Value("the default: nothing was decided")
+        newest = [row for row in known if row[2] == known[-1][2]]
+        said = Choice.DENY if Choice.DENY in {row[1] for row in newest} else newest[-1][1]
+        return Value(f"{said}, decided {in_words(newest[-1][2])}")
+
+    return Compared(
+        "choices",
+        [
+            Line(purpose.label, choice(purpose, upto), choice(purpose, None))
+            for purpose in map(Purpose, Purpose.values)
+        ],
+    )
+
+
+def ticket_then(reference: str, entry: Entry, may: May) -> State:
+    """A ticket and its effect on each purpose; nothing of who wrote. Raises InvalidInput."""
+    key = Ticket.objects.filter(reference=reference.upper()).values_list("pk", flat=True).first()
+    if key is None:
+        raise InvalidInput(f"There is no ticket {reference}.", field="which")
+    parts = _tracked(Ticket, {"id": key}, entry.sequence, may)
+    objections = _objections({"ticket_id": key}, entry.sequence, may)
+    return State(reference.upper(), f"Ticket {reference.upper()}", [*parts, *objections])
+
+
+def run_then(reference: str, entry: Entry, may: May) -> State:
+    """A run and its manifest. Raises InvalidInput."""
+    run = Run.objects.select_related("manifest").filter(reference=reference.upper()).first()
+    if run is None:
+        raise InvalidInput(f"There is no run {reference}.", field="which")
+    parts = _tracked(Run, {"id": run.pk}, entry.sequence, may)
+    manifest = getattr(run, "manifest", None)
+    if manifest is None:
+        return State(run.reference, f"Run {run.reference}", parts)
+    verdicts = list(
+        Verification.objects.filter(manifest=manifest)
+        .order_by("pk")
+        .values_list("entry_id", "agreement")
+    )
+    was_there = manifest.entry_id <= entry.sequence
+    then = [word for sequence, word in verdicts if sequence <= entry.sequence]
+    lines = [
+        Line(
+            "archive's SHA-256", Value(manifest.digest if was_there else ""), Value(manifest.digest)
+        ),
+        Line(
+            "verifications",
+            Value(", ".join(then)),
+            Value(", ".join(word for _, word in verdicts)),
+        ),
+    ]
+    return State(run.reference, f"Run {run.reference}", [*parts, Compared("manifest", lines)])
+
+
+def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> State:
+    """What each country let a purpose do: by what was recorded up to the entry and effective by the day."""
+    then = rules.rules_in_force(purpose, day, Book.read(entry.sequence))
+    now = rules.rules_in_force(purpose, today, Book.read())
+    lines = [
+        Line(f"{name} ({code})", _rule(then.get(code)), _rule(now.get(code)))
+        for name, code in sorted((name, code) for code, name in countries.NAMES.items())
+    ]
+    return State(
+        f"rules:{purpose}",
+        f"Region rules of {Purpose(purpose).label}",
+        [Compared("rule in each country", lines)],
+    )
+
+
+def _rule(row: RegionRule | None) -> Value:
+    if row is None:
+        return Value("no rule, so excluded")
+    address = reverse("admin:consent_regionrule_change", args=[row.pk])
+    return Value(f"{row.rule} since {row.effective_from} (no. {row.pk})", address)
+
+
+def notices_then(entry: Entry, day: dt.date, today: dt.date) -> State:
+    """Which notices could be relied on."""
+    then = {row.version for row in rules.notices_in_force(day, Book.read(entry.sequence))}
+    book = Book.read()
+    now = {row.version for row in rules.notices_in_force(today, book)}
+    lines = [
+        Line(
+            f"notice {row.version}",
+            Value("in force" if row.version in then else "not in force", _page_of(row)),
+            Value("in force" if row.version in now else "not in force"),
+        )
+        for row in book.notices
+    ]
+    return State("notices", "Notices", [Compared("notices that were ever approved", lines)])
+
+
+def _page_of(row: Notice) -> str:
+    return reverse("admin:consent_notice_change", args=[row.pk])
