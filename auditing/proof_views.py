@@ -7,6 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -162,6 +163,8 @@ def grant_reveal(request: HttpRequest) -> HttpResponse:
 def look(request: HttpRequest, number: int) -> HttpResponse:
     """Who it is, to the auditor it was granted to, while it lasts."""
     reveal = services.reveal_by(number)
+    if reveal.auditor_id != staff(request).pk:
+        raise PermissionDenied
     identity = services.look(reveal, staff(request))
     return page(
         request,
@@ -175,7 +178,7 @@ def look(request: HttpRequest, number: int) -> HttpResponse:
 # --- The auditors' start page -------------------------------------------------------------------
 
 
-@start_page.panel("portal.view_checkpoint", order=5)
+@start_page.panel("portal.view_checkpoint", order=4)
 def proof_panel(request: HttpRequest) -> start_page.Panel:
     """What was checked last, and what is held outside."""
     lines = [_ledger_line(), _manifests_line(), _checkpoint_line(), _outside_line()]

@@ -68,6 +68,7 @@ ROLES: dict[str, list[str]] = {
         "portal.view_accessrecord",
         "portal.view_checkpoint",
         "portal.view_ledgercheck",
+        "portal.view_readbatch",
         "auditing.view_reveal",
         "training_runs.view_finding",
         "training_runs.view_canary",

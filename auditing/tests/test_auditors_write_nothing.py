@@ -17,7 +17,7 @@ from django.urls import reverse
 from objections.models import Ticket
 from portal import checkpoints, tokens
 from portal.admin_site import site
-from portal.models import Entry
+from portal.models import Checkpoint, Entry
 from portal.tests import test_access_matrix as matrix
 from training_runs.models import Manifest, Run
 
@@ -30,8 +30,8 @@ run = matrix.run
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
-GROWS = {"portal_accessrecord"}
-"""What reading leaves."""
+GROWS = {"portal_accessrecord", "portal_checkpointdelivery"}
+"""What reading leaves: who read it, and who holds a checkpoint now."""
 LOGIN = {
     "django_session",
     "auth_user",
@@ -43,7 +43,9 @@ LOGIN = {
 
 ASKS = {
     "api:run-explanation",
+    "api:member-proof",
     "admin:training_runs_run_explain",
+    "admin:auditing_answer",
 }
 """A POST here only asks: a reference is typed, and must not end in an address."""
 OF_ONESELF = {
@@ -78,6 +80,11 @@ def places(run: Run) -> Iterator[tuple[str, str]]:
         "admin:app_list": "/admin/auth/",
         "admin:(?P<url>.*)$": "/admin/nowhere",
         "admin:view_on_site": "/admin/r/1/1/",
+        "admin:auditing_checkpoint_download": reverse(
+            "admin:auditing_checkpoint_download", args=[Checkpoint.objects.latest("size").size]
+        ),
+        "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
+        "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
         "admin:auditing_run_dossier": reverse("admin:auditing_run_dossier", args=[run.pk]),
         "admin:auditing_state": reverse("admin:auditing_state") + "?what=notices&entry=2",

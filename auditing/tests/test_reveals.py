@@ -114,7 +114,7 @@ def test_the_pages_from_grant_to_look(auditor, officer, client_of):
     refused = client_of(officer).get(page)
 
     assert "acc-2" in seen.content.decode()
-    assert (refused.status_code, "acc-2" in refused.content.decode()) == (409, False)
+    assert (refused.status_code, "acc-2" in refused.content.decode()) == (403, False)
 
 
 def test_without_a_reveal_an_auditor_sees_no_reference_anywhere_on_the_members_page(

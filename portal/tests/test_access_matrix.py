@@ -19,13 +19,16 @@ from django.test import Client
 from django.urls import get_resolver, resolve, reverse
 from django.urls.resolvers import URLResolver
 
+from auditing import replaying
+from auditing import services as auditing
 from consent.models import Notice, RegionRule
 from objections import closing, letters, uploads
 from objections import services as objections
 from objections.letter_texts import built_in
 from objections.models import Incident, Ticket
-from portal import ledger, tokens
+from portal import checkpoints, ledger, tokens
 from portal.access import record_read
+from portal.models import Checkpoint
 from tools import factories
 from training_runs import services
 from training_runs.models import Run
@@ -77,6 +80,15 @@ PAGES = {
     "api:run-archive": {"GET": "EA"},
     "api:run-members-csv": {"GET": "E"},
     "api:run-members-parquet": {"GET": "E"},
+    "api:manifest-checkpoint": {"GET": "OECA"},
+    "api:member-proof": {"POST": "OA"},
+    "api:checkpoint": {"GET": "A"},
+    "api:checkpoints": {"GET": "A"},
+    "api:consistency": {"GET": "A"},
+    "api:checkpoint-keys": {"GET": "A"},
+    "api:ledger": {"GET": "A"},
+    "api:reads": {"GET": "A"},
+    "api:entry-proof": {"GET": "A"},
     # Nobody but a member who came by a link from the product (consent.tests.test_member_links).
     "setting": {},
     "setting-link": {},
@@ -99,6 +111,9 @@ ADMIN_PAGES = {
     # Leads to an object's page, which asks again.
     "admin:view_on_site": {"GET": SIGNED_IN, "POST": SIGNED_IN},
     "admin:objections_figures": {"GET": "OA"},
+    "admin:auditing_checkpoint_download": {"GET": "A"},
+    "admin:auditing_entry_proof": {"GET": "A"},
+    "admin:auditing_answer": {"GET": "OA", "POST": "OA"},
     "admin:auditing_dossiers": {"GET": "OA"},
     "admin:auditing_member_dossier": {"GET": "OA"},
     "admin:auditing_run_dossier": {"GET": "OA"},
@@ -209,6 +224,11 @@ ADMIN_MODELS = {
     "training_runs.canary": Model("A"),
     "portal.entry": Model("A", pages={"export": {"GET": "A"}}),
     "portal.accessrecord": Model("A", pages={"export": {"GET": "A"}}),
+    "portal.checkpoint": Model("A"),
+    "portal.ledgercheck": Model("A"),
+    "portal.readbatch": Model("A"),
+    # An officer grants it, and the auditor it was granted to looks.
+    "auditing.reveal": Model("OA", add="O", pages={"look": {"GET": "A"}}),
     "portal.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),
     "auth.user": Model("AD", add="D", change="D", pages={"password_change": both("D")}),
     "auth.group": Model("AD"),
@@ -220,6 +240,7 @@ BODIES = {
     "api:run-cancel": {"reason": "test"},
     "api:run-explanation": {"account_ref": "acc-0"},
     "api:member-objections": {"account_ref": "acc-0"},
+    "api:member-proof": {"member_number": 1},
 }
 
 # --- Walking and asking -------------------------------------------------------------------------
@@ -277,6 +298,9 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
+    auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
+    replaying.check_tonight(seconds=0)
+    checkpoints.sign_now()
     return manifest.run
 
 
@@ -312,7 +336,13 @@ def address(name: str, run: Run) -> str:
         return reverse(name, args=[Ticket.objects.worked().latest("pk").reference])
     if name in ("setting-link", "objection-confirm"):
         return reverse(name, args=["forged"])
-    return reverse(name, args=[run.reference] if name.startswith("api:run-") else [])
+    if name == "api:entry-proof":
+        return reverse(name, args=[1])
+    of_a_run = name.startswith("api:run-") or name in (
+        "api:manifest-checkpoint",
+        "api:member-proof",
+    )
+    return reverse(name, args=[run.reference] if of_a_run else [])
 
 
 def is_let_in(answer) -> bool:
@@ -363,6 +393,11 @@ def test_who_is_let_into_the_admin(people, run):
         "admin:app_list": "/admin/auth/",
         "admin:(?P<url>.*)$": "/admin/nowhere",
         "admin:view_on_site": f"/admin/r/{ContentType.objects.get_for_model(Run).pk}/{run.pk}/",
+        "admin:auditing_checkpoint_download": reverse(
+            "admin:auditing_checkpoint_download", args=[Checkpoint.objects.latest("size").size]
+        ),
+        "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
+        "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
         "admin:auditing_run_dossier": reverse("admin:auditing_run_dossier", args=[run.pk]),
     }
