@@ -96,7 +96,7 @@ class RevealAdmin(SealedModelAdmin):
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         reader = staff(request)
 
-        @admin.display(description="")
+        @admin.display(description="who it is")
         def to_look(reveal: Reveal) -> SafeString | str:
             if reveal.auditor_id != reader.pk or reveal.until <= timezone.now():
                 return ""
