@@ -54,7 +54,7 @@ class Answer:
     def sentence(self) -> str:
         if self.is_in:
             return "Your data was in the list for this training run: the run may have been trained on it."
-        return "Your data was not in the list for this training run: it was not trained on it."
+        return "Your data was not in the list for this training run, and the run may use that list only."
 
     @property
     def file_name(self) -> str:
@@ -132,7 +132,11 @@ def _story(said: Answer) -> list[object]:
     ]
     for sentence, ground in said.reasons:
         story.append(words(f"Why: {sentence} ({ground})."))
-    key = "  ".join(verifier.text for verifier in checkpoints.verifiers())
+    gone = checkpoints.retired()
+    keys = "\n".join(
+        f"{verifier.text}{'  (signs no more)' if verifier.text in gone else ''}"
+        for verifier in checkpoints.verifiers()
+    )
     facts = [
         ("Training run", said.run),
         ("Purpose", said.purpose),
@@ -173,7 +177,7 @@ def _story(said: Answer) -> list[object]:
         ),
         words("How to check it", heading),
         words(_CHECK, small),
-        Preformatted(key, code, maxLineLength=150),
+        Preformatted(keys, code, maxLineLength=150),
         Preformatted(
             f"python3 verify.py proof {said.file_name}.tlog-proof --member {said.number} --key KEY",
             code,

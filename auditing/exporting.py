@@ -1,6 +1,7 @@
 """The ledger as files that anybody can check without us (docs/proof-format.md, "An export")."""
 
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +28,8 @@ def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
         yield one.data + b"\n"
 
 
-def checkpoint_lines() -> Iterator[bytes]:
-    rows = Checkpoint.objects.order_by("size").values_list("note", "size")
+def checkpoint_lines(upto: int) -> Iterator[bytes]:
+    rows = Checkpoint.objects.filter(size__lte=upto).order_by("size").values_list("note", "size")
     for note, size in rows.iterator(1_000):
         yield canonical.dumps({"note": note, "size": size}) + b"\n"
 
@@ -40,8 +41,8 @@ def read_lines(after: int = 0) -> Iterator[bytes]:
         yield data + b"\n"
 
 
-def key_lines() -> Iterator[bytes]:
-    for verifier in checkpoints.verifiers():
+def key_lines(upto: int) -> Iterator[bytes]:
+    for verifier in checkpoints.verifiers(upto):
         yield f"{verifier.text}\n".encode()
 
 
@@ -62,14 +63,15 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
     if directory.exists():
         raise InvalidInput(f"{directory} exists already: name a new directory.", field="directory")
     size = checkpoints.latest().size
-    part = directory.with_name(f"{directory.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / MANIFESTS).mkdir(parents=True)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", suffix=".part", dir=directory.parent))
+    (part / MANIFESTS).mkdir()
     try:
         _write(part / LEDGER, ledger_lines(0, size), progress)
-        _write(part / CHECKPOINTS, checkpoint_lines())
+        # The clock may sign while this is written: what is above belongs to the next export.
+        _write(part / CHECKPOINTS, checkpoint_lines(size))
         _write(part / READS, read_lines())
-        _write(part / KEYS, key_lines())
+        _write(part / KEYS, key_lines(size))
         manifests = Manifest.objects.filter(entry_id__lte=size).select_related("run", "checkpoint")
         for manifest in manifests:
             to = part / MANIFESTS / manifest.run.reference

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from auditing import proof_views
 from auditing.models import Reveal
 from portal.admin_site import ReadOnlyModelAdmin, SealedModelAdmin, badge, site, staff
+from portal.choices import DeliveryChannel
 from portal.models import Checkpoint, LedgerCheck, ReadBatch
 
 
@@ -32,7 +33,10 @@ class CheckpointAdmin(ReadOnlyModelAdmin):
     @admin.display(description="held by")
     def held_by(self, checkpoint: Checkpoint) -> str:
         held = [
-            f"{row.holder} ({row.get_channel_display()})" for row in checkpoint.deliveries.all()
+            row.holder
+            if row.channel == DeliveryChannel.DIRECTORY
+            else f"{row.holder} ({row.get_channel_display()})"
+            for row in checkpoint.deliveries.all()
         ]
         return ", ".join(sorted(held)) or "nobody outside"
 

@@ -3,6 +3,8 @@
 Every view asks for its own permission. What only asks is on record like every read.
 """
 
+import datetime as dt
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -11,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from auditing import answers, services
@@ -53,8 +56,8 @@ def download_checkpoint(request: HttpRequest, size: int) -> HttpResponse:
 @permission_required("portal.view_checkpoint", raise_exception=True)
 def prove_entry(request: HttpRequest, sequence: int) -> HttpResponse:
     """That the entry is below the newest checkpoint."""
-    record_read(staff(request), "entry.proved", f"entry:{sequence}", purpose="admin")
     proof = checkpoints.prove_entry(sequence, checkpoints.latest())
+    record_read(staff(request), "entry.proved", f"entry:{sequence}", purpose="admin")
     return download(f"entry-{sequence}.tlog-proof", proof.encode(), "text/plain; charset=utf-8")
 
 
@@ -177,6 +180,9 @@ def look(request: HttpRequest, number: int) -> HttpResponse:
 
 # --- The auditors' start page -------------------------------------------------------------------
 
+LATE = dt.timedelta(hours=36)
+"""The ledger is recomputed every night."""
+
 
 @start_page.panel("portal.view_checkpoint", order=4)
 def proof_panel(request: HttpRequest) -> start_page.Panel:
@@ -201,10 +207,18 @@ def _ledger_line() -> start_page.Line:
             tone="warning",
         )
     url = reverse("admin:portal_ledgercheck_change", args=[check.pk])
+    is_late = timezone.now() - check.entry.recorded_at > LATE
     when = f"{check.entry.recorded_at:%Y-%m-%d %H:%M} UTC"
     if check.problems:
         return start_page.Line(
             f"THE LEDGER DOES NOT VERIFY: {len(check.problems)} problems.", url, when, "danger"
+        )
+    if is_late:
+        return start_page.Line(
+            f"The nightly check is late: the ledger was recomputed to entry {check.size:,}.",
+            url,
+            when,
+            "warning",
         )
     return start_page.Line(
         f"Ledger recomputed, complete to entry {check.size:,}.", url, when, "good"
@@ -242,7 +256,7 @@ def _checkpoint_line() -> start_page.Line:
 
 def _outside_line() -> start_page.Line:
     outside = CheckpointDelivery.objects.exclude(channel=DeliveryChannel.DIRECTORY)
-    delivery = outside.order_by("-checkpoint", "-pk").first()
+    delivery = outside.order_by("-checkpoint_id", "-pk").first()
     if delivery is None:
         return start_page.Line(
             "No checkpoint is held outside: until somebody keeps one, nothing proves that the ledger was not"

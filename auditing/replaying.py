@@ -144,6 +144,8 @@ def check_tonight(*, seconds: float = 3_600) -> LedgerCheck:
     started = time.monotonic()
     report = verify_ledger()
     check = record_check(report, time.monotonic() - started)
+    # A ledger that takes long leaves the manifests the same time.
+    started = time.monotonic()
     for manifest in _longest_ago():
         if time.monotonic() - started > seconds:
             break

@@ -1,10 +1,25 @@
 """A door for Celery."""
 
-from celery import shared_task
+import subprocess
+import sys
 
-from auditing import replaying
+import structlog
+from celery import shared_task
+from django.conf import settings
+
+from portal import children
+
+logger = structlog.get_logger(__name__)
+
+_running: list[subprocess.Popen[bytes]] = []
 
 
 @shared_task
 def check_tonight() -> None:
-    replaying.check_tonight(seconds=1_200)
+    """Start `manage.py check_tonight`, and wait for nothing: freezes and signatures want the same worker."""
+    if _running and _running[-1].poll() is None:
+        logger.warning("the nightly check of before is still at it")
+        return
+    _running[:] = [
+        children.start([sys.executable, settings.BASE_DIR / "manage.py", "check_tonight"])
+    ]

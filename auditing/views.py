@@ -155,8 +155,9 @@ class EntryProofView(Endpoint):
         """Proof that an entry is in the ledger, a C2SP tlog-proof, under the newest checkpoint unless told."""
         size = read(CheckpointQuery, request.query_params).get("size")
         checkpoint = checkpoints.of_size(size) if size else checkpoints.latest()
+        proof = checkpoints.prove_entry(sequence, checkpoint)
         record_read(caller(request), "entry.proved", f"entry:{sequence}")
-        return text(checkpoints.prove_entry(sequence, checkpoint))
+        return text(proof)
 
 
 class ManifestCheckpointView(Endpoint):

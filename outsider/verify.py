@@ -1088,7 +1088,7 @@ def frozen_manifests(ledger: Ledger, report: Report) -> list[Frozen]:
         run = runs.get(row["run_id"]) if type(row.get("run_id")) is int else None
         if not isinstance(run, str) or not re.fullmatch("[A-Za-z0-9-]{1,40}", run):
             report.wrong(f"Entry {entry} has a manifest of a run that no entry registered.")
-        elif type(row.get("cut")) is not int or not 0 <= row["cut"] < entry:
+        elif type(row.get("cut")) is not int or not 1 <= row["cut"] < entry:
             report.wrong(f"Entry {entry}: the cut of the manifest of {run} does not lie before it.")
         else:
             found.append(Frozen(entry, run, row))
@@ -1571,6 +1571,19 @@ def block_of(proved: Proved, what: str) -> dict[int, int]:
     }
 
 
+def above(member: int, proved: Proved, what: str) -> str:
+    """That a number is above those the manifest knew, which its first leaf says."""
+    about = re.fullmatch(
+        rb"training-manifest-members/1\n([A-Za-z0-9-]{1,40})\n[0-9a-f]{64}\n(0|[1-9][0-9]{0,9})\n",
+        proved.data,
+    )
+    if about is None or about[1].decode() != proved.run:
+        raise Wrong(f"{what} proves something that is not the first leaf of {proved.run}.")
+    if not int(about[2]) < member:
+        raise Wrong(f"{what} is not about member {member}: it is about the archive.")
+    return f"member {member} is not in {proved.run}: it knew the members 1 to {int(about[2])}"
+
+
 def standing(member: int, value: int, run: str) -> str:
     """A half byte in words."""
     if value == NOBODY:
@@ -1712,7 +1725,7 @@ def do_proof(options: argparse.Namespace) -> Report:
             f"Proved ({signed}): the tree begins with {proved.data.decode('utf-8', 'replace')!r}."
         )
         if options.member is not None:
-            raise Wrong(f"{what} is not about member {options.member}: it is about the archive.")
+            report.say(f"Proved: {above(options.member, proved, what)}.")
         return report
     block = block_of(proved, what)
     if options.member is None:

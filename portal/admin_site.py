@@ -236,7 +236,9 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
     ) -> HttpResponse:
         if self.read_on_record and self.has_view_permission(request):
             record_read(staff(request), f"{self.opts.model_name}.listed", "list", purpose="admin")
-        return super().changelist_view(request, extra_context)
+        # Django's "Select … to view" is about a choice that nobody has to make.
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def change_view(
         self,

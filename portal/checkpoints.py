@@ -1,8 +1,9 @@
 """Checkpoints: the ledger's size and root, signed for people outside (docs/proof-format.md).
 
 The signer takes nothing at its word: it reads every row written since the last checkpoint anew, computes leaves and
-root, and signs only what continues the checkpoint before. It remembers that one outside the database too, so a
-restored backup is noticed before anything is signed over it.
+root, and signs only what continues the checkpoint before. Which one that was it remembers outside the database, and it
+believes no key but those of its key file: whoever owns the database can neither have another history signed nor
+appoint a key of their own. One machine signs: key and memory lie in its file system.
 """
 
 import datetime as dt
@@ -11,12 +12,12 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from portal import ledger, reads
 from portal.errors import BadNote, LedgerRewritten, NoSigningKey, ProofNotPossible
-from portal.files import write_whole
+from portal.files import locked, write_whole
 from portal.merkle import Frontier, leaf_hash, node_hash
 from portal.merkle_proofs import (
     consistency,
@@ -38,11 +39,11 @@ LONGEST_EXTRA = 64 * 1024
 """Bytes of an entry that still travel inside its proof."""
 KEY_ADDED, KEY_RETIRED = "checkpoint.key_added", "checkpoint.key_retired"
 
-_also: list[Callable[[Sequence[Signer]], object]] = []
+_also: list[Callable[[Sequence[Signer], Checkpoint], object]] = []
 
 
-def also_sign(sign_more: Callable[[Sequence[Signer]], object]) -> None:
-    """Apps above have trees of their own: they are signed by the same keys, in the same go."""
+def also_sign(sign_more: Callable[[Sequence[Signer], Checkpoint], object]) -> None:
+    """Apps above have trees of their own: they are signed by the same keys, once the ledger is, whose checkpoint they get."""
     _also.append(sign_more)
 
 
@@ -105,15 +106,36 @@ def retire_key(key_id: str, *, actor: ledger.Actor, reason: str) -> None:
     if not rest:
         raise NoSigningKey("It is the only key: add the one that follows it first.")
     retired = next(signer.verifier for signer in held if signer not in rest)
+    _check_last_is_by(rest)
     said = f"{retired.text} {reason}"
     with ledger.entry(KEY_RETIRED, actor=actor, subject=_short(retired), reason=said):
         _write_keys(Path(settings.CHECKPOINT_KEY_FILE), rest)
 
 
-def verifiers() -> list[Verifier]:
-    """Every key that was ever made known in the ledger, the oldest first."""
+def _check_last_is_by(rest: Iterable[Signer]) -> None:
+    """A key goes only when one that stays has signed beside it: otherwise nobody could go on from what it signed."""
+    path = _memory()
+    try:
+        if path.exists():
+            open_note(path.read_text(), [signer.verifier for signer in rest])
+    except BadNote as error:
+        raise NoSigningKey(
+            "No key that stays has signed a checkpoint yet: run `manage.py sign_checkpoint` first."
+        ) from error
+
+
+def verifiers(upto: int | None = None) -> list[Verifier]:
+    """Every key that was ever made known in the ledger (up to an entry), the oldest first; retired ones too."""
     added = Entry.objects.filter(kind=KEY_ADDED).order_by("sequence")
+    if upto is not None:
+        added = added.filter(sequence__lte=upto)
     return [Verifier.parse(text) for text in added.values_list("reason", flat=True)]
+
+
+def retired() -> set[str]:
+    """The verifier keys that sign no more."""
+    rows = Entry.objects.filter(kind=KEY_RETIRED).values_list("reason", flat=True)
+    return {reason.split(" ")[0] for reason in rows}
 
 
 def _short(verifier: Verifier) -> str:
@@ -124,40 +146,45 @@ def _short(verifier: Verifier) -> str:
 
 
 def sign_now() -> Checkpoint:
-    """Seal the reads, sign what the ledger has grown by, deliver it; returns the newest checkpoint.
+    """Seal the reads, sign what the ledger has grown by, hand it out; returns the newest checkpoint.
 
-    Raises LedgerRewritten when rows, head or an earlier checkpoint are not what they were: nothing is signed then.
+    One at a time. Raises LedgerRewritten when rows, head or an earlier checkpoint are not what they were: nothing is
+    signed then.
     """
-    keys = signers()
-    reads.seal()
-    checkpoint = _sign_ledger(keys)
-    for sign_more in _also:
-        sign_more(keys)
-    _remember(checkpoint)
-    _put_out(checkpoint)
+    with locked(Path(f"{settings.CHECKPOINT_KEY_FILE}.lock")):
+        keys = signers()
+        reads.seal()
+        checkpoint = _sign_ledger(keys)
+        _remember(checkpoint)
+        _put_out(checkpoint)
+        for sign_more in _also:
+            sign_more(keys, checkpoint)
     return checkpoint
 
 
 def _sign_ledger(keys: Sequence[Signer]) -> Checkpoint:
     with ledger.snapshot() as head:
-        _check_memory()
+        remembered = _remembered(keys)
         last = Checkpoint.objects.first()
+        frontier = _continued(last, keys)
         if last is not None and last.size == head.size:
             return last
-        frontier = _continued(last, keys)
-        leaves = []
-        for one in recomputed(frontier.size, head.size):
-            if not one.is_as_sealed:
-                raise LedgerRewritten(
-                    f"Entry {one.entry.sequence} or a row it wrote is not what was sealed."
-                )
-            leaves.append(one.leaf)
+        leaves = _new_leaves(frontier.size, head.size, keys)
         first_open = frontier.size // LedgerTile.SIZE * LedgerTile.SIZE
-        begun = _stored_leaves(first_open, frontier.size)
+        tiles = _tiles(first_open, [*_stored_leaves(first_open, frontier.size), *leaves])
         for leaf in leaves:
             frontier.append(leaf)
         if frontier.root().hex() != head.root:
             raise LedgerRewritten("The head has another root than its entries.")
+        if remembered is not None:
+            hash_over = _hash_over(head.size, tiles)
+            path = consistency(remembered.size, head.size, hash_over)
+            if not is_consistent(
+                remembered.size, remembered.root, head.size, frontier.root(), path
+            ):
+                raise LedgerRewritten(
+                    f"The ledger does not continue the checkpoint of size {remembered.size} that was signed before."
+                )
     note = sign(TreeHead(settings.LEDGER_NAME, head.size, frontier.root()).text, keys)
     checkpoint = Checkpoint(
         size=head.size,
@@ -166,28 +193,43 @@ def _sign_ledger(keys: Sequence[Signer]) -> Checkpoint:
         note=note,
         signed_at=timezone.now(),
     )
-    try:
-        with transaction.atomic():
-            checkpoint.save()
-            LedgerTile.objects.bulk_create(_tiles(first_open, [*begun, *leaves]))
-    except IntegrityError:
-        # Another signer was faster; both signed the same tree.
-        return Checkpoint.objects.get(size=head.size)
+    with transaction.atomic():
+        checkpoint.save()
+        LedgerTile.objects.bulk_create(tiles)
     logger.info("checkpoint signed", size=head.size)
     return checkpoint
 
 
+def _new_leaves(after: int, upto: int, keys: Sequence[Signer]) -> list[bytes]:
+    """The leaves of the new entries, recomputed. Raises LedgerRewritten."""
+    leaves, appointed = [], set[str]()
+    for one in recomputed(after, upto):
+        if not one.is_as_sealed:
+            raise LedgerRewritten(
+                f"Entry {one.entry.sequence} or a row it wrote is not what was sealed."
+            )
+        if one.entry.kind == KEY_ADDED:
+            appointed.add(one.entry.reason)
+        elif one.entry.kind == KEY_RETIRED:
+            appointed.discard(one.entry.reason.split(" ")[0])
+        leaves.append(one.leaf)
+    if strange := appointed - {signer.verifier.text for signer in keys}:
+        raise LedgerRewritten(
+            f"An entry makes a key known that is not in the key file: {sorted(strange)[0]}."
+        )
+    return leaves
+
+
 def _continued(last: Checkpoint | None, keys: Iterable[Signer]) -> Frontier:
-    """Where the last checkpoint ended, if it is one of ours and its frontier has its root."""
+    """Where the last checkpoint ended, if a key of the file signed it and its frontier has its root."""
     if last is None:
         return Frontier()
-    frontier = Frontier.from_text(last.size, last.frontier)
-    known = [*verifiers(), *(signer.verifier for signer in keys)]
     try:
-        signed = TreeHead.parse(open_note(last.note, known))
-    except BadNote as error:
+        frontier = Frontier.from_text(last.size, last.frontier)
+        signed = TreeHead.parse(open_note(last.note, [signer.verifier for signer in keys]))
+    except (BadNote, ValueError) as error:
         raise LedgerRewritten(f"The last checkpoint is not one of ours: {error}") from error
-    if (signed.size, signed.root) != (last.size, frontier.root()):
+    if (signed.size, signed.root, signed.root.hex()) != (last.size, frontier.root(), last.root):
         raise LedgerRewritten("The last checkpoint is not what its note says.")
     return frontier
 
@@ -214,18 +256,25 @@ def _memory() -> Path:
     return Path(f"{settings.CHECKPOINT_KEY_FILE}.last")
 
 
-def _check_memory() -> None:
-    """What was signed before is still there: a restored backup, or another history, has lost it."""
+def _remembered(keys: Iterable[Signer]) -> TreeHead | None:
+    """The tree that was signed last, from the file beside the key; None at the very first time.
+
+    Raises LedgerRewritten when the database has lost it.
+    """
     path = _memory()
     if not path.exists():
-        return
+        return None
     note = path.read_text()
-    size = int(note.split("\n")[1])
-    if not Checkpoint.objects.filter(size=size, note=note).exists():
+    try:
+        signed = TreeHead.parse(open_note(note, [signer.verifier for signer in keys]))
+    except BadNote as error:
+        raise LedgerRewritten(f"What the signer remembers in {path} is damaged: {error}") from error
+    if not Checkpoint.objects.filter(size=signed.size, note=note).exists():
         raise LedgerRewritten(
-            f"The signer remembers a checkpoint of size {size} that is not in the database:"
+            f"The signer remembers a checkpoint of size {signed.size} that is not in the database:"
             " a backup was restored, or history was changed (docs/verification-failed.md)."
         )
+    return signed
 
 
 def _remember(checkpoint: Checkpoint) -> None:
@@ -284,11 +333,16 @@ def oldest_unsigned(now: dt.datetime) -> dt.timedelta | None:
 # --- Proofs -------------------------------------------------------------------------------------
 
 
-def _hash_over(size: int) -> Callable[[int, int], bytes]:
-    """The root over a stretch of the ledger's first `size` leaves: from tiles where they are whole."""
+def _hash_over(size: int, new: Sequence[LedgerTile] = ()) -> Callable[[int, int], bytes]:
+    """The root over a stretch of the ledger's first `size` leaves: from tiles where they are whole.
+
+    `new` are tiles that are not stored yet.
+    """
     tile = LedgerTile.SIZE
-    stored = LedgerTile.objects.filter(number__lt=size // tile).order_by("number")
-    over_tiles = subtree([bytes.fromhex(text) for text in stored.values_list("hash", flat=True)])
+    before = new[0].number if new else size // tile
+    stored = LedgerTile.objects.filter(number__lt=before).order_by("number")
+    texts = [*stored.values_list("hash", flat=True), *(one.hash for one in new)]
+    over_tiles = subtree([bytes.fromhex(text) for text in texts])
 
     def hash_over(lo: int, hi: int) -> bytes:
         if lo % tile == hi % tile == 0:
@@ -303,6 +357,18 @@ def _hash_over(size: int) -> Callable[[int, int], bytes]:
 
 def prove_entry(sequence: int, checkpoint: Checkpoint) -> str:
     """That an entry is below the checkpoint: a tlog-proof. Raises ProofNotPossible, LedgerRewritten."""
+    data, path = _path_of_entry(sequence, checkpoint)
+    extra = data if len(data) <= LONGEST_EXTRA else None
+    return inclusion_text(sequence - 1, path, checkpoint.note, extra)
+
+
+def check_sealed(sequence: int, checkpoint: Checkpoint) -> None:
+    """That an entry and all it wrote are what the checkpoint covers. Raises ProofNotPossible, LedgerRewritten."""
+    _path_of_entry(sequence, checkpoint)
+
+
+def _path_of_entry(sequence: int, checkpoint: Checkpoint) -> tuple[bytes, list[bytes]]:
+    """The entry's bytes as its rows are now, and the path from them to the checkpoint's root."""
     if not 1 <= sequence <= checkpoint.size:
         raise ProofNotPossible(f"The checkpoint covers entries 1 to {checkpoint.size}.")
     path = inclusion(sequence - 1, checkpoint.size, _hash_over(checkpoint.size))
@@ -310,8 +376,7 @@ def prove_entry(sequence: int, checkpoint: Checkpoint) -> str:
     root = root_of_inclusion(leaf_hash(data), sequence - 1, checkpoint.size, path)
     if root is None or root.hex() != checkpoint.root:
         raise LedgerRewritten(f"Entry {sequence} is not what checkpoint {checkpoint.size} covers.")
-    extra = data if len(data) <= LONGEST_EXTRA else None
-    return inclusion_text(sequence - 1, path, checkpoint.note, extra)
+    return data, path
 
 
 def prove_consistency(old: int, new: Checkpoint) -> str:

@@ -17,7 +17,7 @@ from portal import processes as processing
 from portal.errors import LedgerRewritten
 from portal.ledger import entry_bytes, sealed_columns, sealed_models, stored
 from portal.merkle import Frontier, leaf_hash
-from portal.models import Entry
+from portal.models import Checkpoint, Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,8 @@ class Piece:
     """The frontier of its tree: one hash for a full piece."""
     rows: int
     problems: list[str]
+    signed: list[tuple[int, str, list[bytes]]]
+    """For each checkpoint inside the piece: its size, the root it says, and the piece's frontier at that size."""
 
 
 def pieces(size: int, *, in_processes: bool) -> Iterator[Piece]:
@@ -137,18 +139,23 @@ def _while_whole(found: Iterator[Piece], places: list[tuple[int, int]]) -> Itera
 
 def recompute(place: tuple[int, int]) -> Piece:
     """The entries from place[0] (exclusive) to place[1]."""
-    frontier, rows, problems = Frontier(), 0, []
+    frontier, rows, problems, signed = Frontier(), 0, [], []
+    after, upto = place
+    checkpoints = Checkpoint.objects.filter(size__gt=after, size__lte=upto)
     # PostgreSQL streams inside a transaction only; on SQLite one would wait for whoever verifies.
     view = transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
     with view:
         try:
-            for one in recomputed(*place):
+            roots = dict(checkpoints.values_list("size", "root"))
+            for one in recomputed(after, upto):
                 rows += one.rows
                 if not one.is_as_sealed:
                     problems.append(
                         f"Entry {one.entry.sequence} ({one.entry.kind}) or a row it wrote is not what was sealed."
                     )
                 frontier.append(one.leaf)
+                if root := roots.get(one.entry.sequence):
+                    signed.append((one.entry.sequence, root, list(frontier.hashes)))
         except LedgerRewritten as error:
             problems.append(str(error))
-    return Piece(frontier.size, frontier.hashes, rows, problems)
+    return Piece(frontier.size, frontier.hashes, rows, problems, signed)

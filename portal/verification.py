@@ -11,11 +11,11 @@ from typing import Any
 
 from django.apps import apps
 from django.db import connection
-from django.db.models import Max
+from django.db.models import Max, Min, Q
 
 from portal.ledger import read_head, sealed_models, snapshot
 from portal.merkle import Frontier
-from portal.models import LedgerHead, Tracked
+from portal.models import Checkpoint, Entry, LedgerHead, Tracked
 from portal.recomputing import PIECE, Piece, pieces
 
 MOST_PROBLEMS = 20
@@ -85,22 +85,39 @@ def _leaves(
     for piece in found:
         report.rows += piece.rows
         yield from piece.problems
+        for size, root, within in piece.signed:
+            if size % PIECE and Frontier(size, [*whole.hashes, *within]).root().hex() != root:
+                yield _other_root(size)
         done += piece.size
         if piece.size == PIECE:
             whole.append(piece.hashes[0])
         else:
             hashes = piece.hashes
+        for size, root, _ in piece.signed:
+            if size % PIECE == 0 and whole.root().hex() != root:
+                yield _other_root(size)
         progress(done)
     report.size = done
     report.root = Frontier(done, [*whole.hashes, *hashes]).root().hex()
 
 
+def _other_root(size: int) -> str:
+    return f"Checkpoint {size} has another root than its entries."
+
+
 def _rows_of_no_entry(size: int) -> Iterator[str]:
-    """A row can be seen once its entry is committed: what lies beyond the head was put there by hand."""
+    """Entries are numbered from 1, and a row can be seen once its entry is committed: anything else was put in by hand."""
+    beyond = Entry.objects.filter(Q(sequence__lt=1) | Q(sequence__gt=size)).order_by("sequence")
+    for sequence in beyond.values_list("sequence", flat=True)[:MOST_PROBLEMS]:
+        yield f"There is an entry {sequence}, and the ledger has the entries 1 to {size}."
+    largest = Checkpoint.objects.aggregate(last=Max("size"))["last"] or 0
+    if largest > size:
+        yield f"There is a checkpoint of {largest} entries, and the ledger has {size}."
     for label, model in sealed_models().items():
-        sequence = model._default_manager.aggregate(last=Max("entry_id"))["last"] or 0
-        if sequence > size:
-            yield f"{label} has rows of entry {sequence}, and there are {size} entries."
+        found = model._default_manager.aggregate(first=Min("entry_id"), last=Max("entry_id"))
+        for sequence in sorted(set(found.values()) - {None}):
+            if not 1 <= sequence <= size:
+                yield f"{label} has rows of entry {sequence}, and the ledger has the entries 1 to {size}."
 
 
 def _current_state() -> Iterator[str]:

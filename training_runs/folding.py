@@ -54,7 +54,11 @@ def derive(manifest: Manifest) -> bytes:
     cut = manifest.cut
     texts = manifest.header["reasons"]
     codes = [part["name"] for part in manifest.header["parts"]][1:]
-    run = Run.history.filter(id=manifest.run_id, entry_id__lte=cut).order_by("-history_id").first()
+    run = (
+        Run.history.filter(id=manifest.run_id, entry_id__gte=1, entry_id__lte=cut)
+        .order_by("-history_id")
+        .first()
+    )
     assert run is not None
     if unknown := sorted(set(codes) - _CODES - {"not_in_parent"}):
         raise CannotDerive(f"This release cannot find {', '.join(unknown)} in history.")
@@ -119,7 +123,7 @@ def derive(manifest: Manifest) -> bytes:
 
 def _root(cut: int) -> str:
     """The root over the stored leaves; that these are right is for `verify_ledger` to say."""
-    leaves = Entry.objects.filter(sequence__lte=cut).order_by("sequence")
+    leaves = Entry.objects.filter(sequence__range=(1, cut)).order_by("sequence")
     return root_of(
         bytes.fromhex(leaf) for leaf in leaves.values_list("leaf", flat=True).iterator(10_000)
     ).hex()
@@ -151,7 +155,7 @@ def _country_against(country: str, rules: dict[str, str], covered: set[str]) -> 
 def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
     """Each member's last row up to the cut."""
     rows = (
-        Member.history.filter(entry_id__lte=cut)
+        Member.history.filter(entry_id__gte=1, entry_id__lte=cut)
         .order_by("id", "history_id")
         .values_list("id", "country", "adult_on", "status")
         .iterator(10_000)
@@ -168,7 +172,9 @@ def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
 def _choices(purpose: str, cut: int) -> dict[int, tuple[str, dt.datetime]]:
     """Each member's choice and when: the newest decision, and among equally new ones a *deny*."""
     newest: dict[int, tuple[str, dt.datetime]] = {}
-    rows = Decision.objects.filter(purpose=purpose, evidence_only=False, entry_id__lte=cut)
+    rows = Decision.objects.filter(
+        purpose=purpose, evidence_only=False, entry_id__gte=1, entry_id__lte=cut
+    )
     for number, choice, at in rows.values_list("member_id", "choice", "decided_at").iterator(
         10_000
     ):
@@ -180,7 +186,9 @@ def _choices(purpose: str, cut: int) -> dict[int, tuple[str, dt.datetime]]:
 
 def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
     effects: dict[int, tuple[int | None, str]] = {}
-    rows = Objection.history.filter(purpose=purpose, entry_id__lte=cut).order_by("history_id")
+    rows = Objection.history.filter(purpose=purpose, entry_id__gte=1, entry_id__lte=cut).order_by(
+        "history_id"
+    )
     for objection, number, effect in rows.values_list("id", "member_id", "effect"):
         effects[objection] = (number, effect)
     found: dict[int, list[str]] = {}
@@ -207,7 +215,7 @@ def _rules(
     rows = [
         (row, approvals.get(row.pk, 0))
         for row in RegionRule.objects.filter(
-            purpose=purpose, entry_id__lte=cut, effective_from__lte=as_of
+            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
         )
         if row.pk in approvals or not row.needs_approval
     ]
@@ -235,7 +243,9 @@ def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:
     approvals = _verdicts("notice_id", cut)
     in_force = [
         row
-        for row in Notice.objects.filter(entry_id__lte=cut, in_force_from__lte=as_of)
+        for row in Notice.objects.filter(
+            entry_id__gte=1, entry_id__lte=cut, in_force_from__lte=as_of
+        )
         if row.pk in approvals or not row.needs_approval
     ]
     replaced = {row.supersedes_id for row in in_force}
@@ -244,7 +254,7 @@ def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:
 
 def _verdicts(field: str, cut: int) -> dict[int, int]:
     """Approved proposals, and the entry that approved them."""
-    rows = Review.objects.filter(entry_id__lte=cut, verdict=Verdict.APPROVED)
+    rows = Review.objects.filter(entry_id__gte=1, entry_id__lte=cut, verdict=Verdict.APPROVED)
     return {key: entry for key, entry in rows.values_list(field, "entry_id") if key is not None}
 
 

@@ -3,18 +3,22 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from portal.errors import LedgerRewritten, ProofNotPossible
+from portal import checkpoints
+from portal.errors import LedgerRewritten, PortalError, ProofNotPossible
 from portal.merkle_proofs import inclusion_text, root_of_inclusion
+from portal.models import Checkpoint
 from portal.signed_notes import Signer, TreeHead, sign
-from training_runs import archives, manifest_file
+from training_runs import archives, manifest_file, services
 from training_runs.choices import Agreement
 from training_runs.errors import ManifestNotReady
 from training_runs.members_tree import MembersTree, leaf_of
 from training_runs.models import Manifest, ManifestCheckpoint, Run, Verification
+
+logger = structlog.get_logger(__name__)
 
 
 @lru_cache(maxsize=2)
@@ -28,40 +32,65 @@ def origin_of(reference: str) -> str:
     return f"{settings.LEDGER_NAME}/{reference}"
 
 
-def sign_trees(keys: Sequence[Signer]) -> int:
+def sign_trees(keys: Sequence[Signer], newest: Checkpoint) -> int:
     """Sign the trees of manifests that verified and are not signed yet; returns how many.
 
-    Raises LedgerRewritten when the archive has another tree than the one that was sealed.
+    Nothing is believed that the newest checkpoint does not cover: neither the manifest's row nor its verification's.
+    One that cannot be signed keeps no other waiting; the first reason is raised at the end.
     """
     waiting = (
-        Manifest.objects.filter(checkpoint=None, verifications__members_root__isnull=False)
-        .select_related("run")
-        .distinct()
-        .order_by("pk")
+        Verification.objects.filter(
+            agreement=Agreement.AGREES,
+            members_root__isnull=False,
+            manifest__checkpoint=None,
+            entry_id__lte=newest.size,
+        )
+        .select_related("manifest__run")
+        .order_by("manifest_id", "pk")
     )
-    for manifest in waiting:
-        tree = tree_of(manifest.digest)
-        root = tree.root()
-        if root.hex() != _sealed_root(manifest):
-            raise LedgerRewritten(f"{manifest} has another members tree than the sealed one.")
-        text = TreeHead(origin_of(manifest.run.reference), tree.size, root).text
+    refused: list[Exception] = []
+    done: set[int] = set()
+    for verification in waiting:
+        manifest = verification.manifest
+        if manifest.pk in done:
+            continue
+        done.add(manifest.pk)
         try:
-            with transaction.atomic():
-                ManifestCheckpoint(
-                    manifest=manifest,
-                    leaves=tree.size,
-                    root=root.hex(),
-                    note=sign(text, keys),
-                    signed_at=timezone.now(),
-                ).save()
-        except IntegrityError:
-            continue  # another signer was faster
-    return len(waiting)
+            _sign_tree(manifest, _sealed_root(verification, newest), keys)
+        except (PortalError, OSError) as error:
+            logger.error(
+                "members tree not signed", run=manifest.run.reference, error=type(error).__name__
+            )
+            refused.append(error)
+    if refused:
+        raise refused[0]
+    return len(done)
 
 
-def _sealed_root(manifest: Manifest) -> str | None:
-    rows = Verification.objects.filter(manifest=manifest, agreement=Agreement.AGREES)
-    return rows.exclude(members_root=None).values_list("members_root", flat=True).first()
+def _sealed_root(verification: Verification, newest: Checkpoint) -> str:
+    """The root of the members tree that the ledger seals. Raises LedgerRewritten when a row is not what was sealed."""
+    for sealed in (verification.manifest.entry_id, verification.entry_id):
+        checkpoints.check_sealed(sealed, newest)
+    assert verification.members_root
+    return verification.members_root
+
+
+def _sign_tree(manifest: Manifest, sealed: str, keys: Sequence[Signer]) -> None:
+    run = manifest.run.reference
+    said = services.load(manifest).header["run"]
+    if said != run:
+        raise LedgerRewritten(f"The archive of {run} is that of {said}.")
+    tree = tree_of(manifest.digest)
+    root = tree.root()
+    if root.hex() != sealed:
+        raise LedgerRewritten(f"{manifest} has another members tree than the sealed one.")
+    ManifestCheckpoint(
+        manifest=manifest,
+        leaves=tree.size,
+        root=root.hex(),
+        note=sign(TreeHead(origin_of(run), tree.size, root).text, keys),
+        signed_at=timezone.now(),
+    ).save()
 
 
 def manifest_of(run: Run) -> Manifest:
@@ -85,17 +114,17 @@ def signed(manifest: Manifest) -> ManifestCheckpoint:
 def prove_member(manifest: Manifest, number: int) -> str:
     """A tlog-proof of what the manifest says of a member number, at most 1.5 KB.
 
-    Raises ProofNotPossible for a number above the population or before the tree is signed, ManifestDamaged.
+    For a number above the population it is that of leaf 0, which says how many there were. Raises ProofNotPossible
+    before the tree is signed, LedgerRewritten, ManifestDamaged.
     """
-    if not 1 <= number <= manifest.population:
-        raise ProofNotPossible(
-            f"{manifest.run.reference} knew the members 1 to {manifest.population}:"
-            " nobody else can be in it."
-        )
+    if number < 1:
+        raise ProofNotPossible("Members are numbered from 1.")
     checkpoint = signed(manifest)
-    tree, index = tree_of(manifest.digest), leaf_of(number)
+    tree = tree_of(manifest.digest)
+    index = leaf_of(number) if number <= manifest.population else 0
     path = tree.path(index)
     root = root_of_inclusion(tree.hashes[index], index, tree.size, path)
-    if root is None or root.hex() != checkpoint.root:
+    head = TreeHead.parse(checkpoint.note.partition("\n\n")[0] + "\n")
+    if head != TreeHead(origin_of(manifest.run.reference), tree.size, root or b""):
         raise LedgerRewritten(f"{manifest} has another members tree than the signed one.")
     return inclusion_text(index, path, checkpoint.note, tree.data[index])

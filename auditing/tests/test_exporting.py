@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from auditing import exporting
+from portal import checkpoints, ledger
 from portal.merkle import leaf_hash, root_of
 from portal.models import AccessRecord, Checkpoint
 
@@ -54,3 +55,33 @@ def test_an_export_that_breaks_off_leaves_nothing(manifest, tmp_path):
         exporting.export(tmp_path / "export", progress=stop)
 
     assert list(tmp_path.glob("export*")) == []
+
+
+def test_what_is_signed_while_it_is_written_belongs_to_the_next_export(
+    manifest, tmp_path, monkeypatch
+):
+    lines = exporting.read_lines
+
+    def meanwhile():
+        with ledger.entry("test.act", actor="test"):
+            pass
+        checkpoints.sign_now()
+        return lines()
+
+    size = Checkpoint.objects.get().size
+    # Between the ledger and the checkpoints, as a clock would.
+    checkpoint_lines = exporting.checkpoint_lines
+    monkeypatch.setattr(
+        exporting, "checkpoint_lines", lambda upto: (list(meanwhile()), checkpoint_lines(upto))[1]
+    )
+
+    done = exporting.export(tmp_path / "export")
+
+    (line,) = (done.directory / "checkpoints.ndjson").read_bytes().splitlines()
+    assert (done.size, json.loads(line)["size"]) == (size, size)
+    assert Checkpoint.objects.count() == 2
+
+
+def test_an_export_is_for_auditors(manifest, engineer, tmp_path):
+    with pytest.raises(CommandError, match="no auditor"):
+        call_command("export_ledger", str(tmp_path / "export"), by="emil", purpose="x")

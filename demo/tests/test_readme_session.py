@@ -18,20 +18,23 @@ from portal import children
 PATIENCE = 240
 
 
-def session(*, address, data_dir):
-    """The commands in the README's one block of bash."""
-    (commands,) = re.findall(
+def commands_of(block, places):
+    """The commands in one of the README's two blocks of bash, with the test's own places."""
+    session, audit = re.findall(
         r"^```bash\n(.*?)^```", (stage.ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
     )
-    for theirs, ours in {
-        "http://127.0.0.1:8000": address,
-        "$PWD/var/demo": str(data_dir),
-        " var/": f" {data_dir}/",
-        ".venv/bin/python": sys.executable,
-    }.items():
+    commands = {"session": session, "audit": audit}[block]
+    for theirs, ours in places.items():
         assert theirs in commands
         commands = commands.replace(theirs, ours)
     return commands
+
+
+def paste(commands):
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        cwd=stage.ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -76,10 +79,17 @@ def wait_for(url, server):
 def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
     address, data_dir = served
 
-    told = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", session(address=address, data_dir=data_dir)],
-        cwd=stage.ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+    told = paste(
+        commands_of(
+            "session",
+            {
+                "http://127.0.0.1:8000": address,
+                "$PWD/var/demo": str(data_dir),
+                " var/": f" {data_dir}/",
+                ".venv/bin/python": sys.executable,
+            },
+        )
+    )
 
     assert told.returncode == 0, told.stdout + told.stderr
     answers = [json.loads(line) for line in told.stdout.splitlines() if line.startswith("{")]
@@ -101,3 +111,10 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
         {"opted_out": 1}
     ]
     assert f"The manifest of {reference} verifies." in told.stdout
+
+    # What the demo exported, checked as an auditor would, elsewhere.
+    places = {"var/elsewhere": str(data_dir / "elsewhere"), "../demo": str(data_dir)}
+    audited = paste(commands_of("audit", places))
+
+    assert audited.returncode == 0, audited.stdout + audited.stderr
+    assert audited.stdout.count("Nothing is wrong.") == 2

@@ -50,6 +50,15 @@ OPERATIONS = [
     "download_archive",
     "download_members_csv",
     "download_members_parquet",
+    "read_checkpoint",
+    "list_checkpoints",
+    "prove_consistency",
+    "list_checkpoint_keys",
+    "export_ledger",
+    "export_reads",
+    "prove_entry",
+    "read_manifest_checkpoint",
+    "prove_member",
 ]
 
 

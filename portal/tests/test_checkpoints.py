@@ -1,21 +1,25 @@
 """The signer believes nothing it did not read itself, and what it signed can be proved."""
 
 import base64
+import threading
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core import mail
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from portal import checkpoint_mail, checkpoints, ledger
 from portal.access import record_read
 from portal.errors import LedgerRewritten, NoSigningKey, ProofNotPossible
-from portal.merkle import leaf_hash
+from portal.merkle import Frontier, leaf_hash
 from portal.merkle_proofs import is_consistent, root_of_inclusion
-from portal.models import Checkpoint, CheckpointDelivery, Entry, LedgerTile
-from portal.signed_notes import TreeHead, open_note
+from portal.models import Checkpoint, CheckpointDelivery, Entry, LedgerHead, LedgerTile
+from portal.recomputing import recomputed
+from portal.signed_notes import Signer, TreeHead, open_note, sign
+from portal.verification import verify_ledger
 from tools.outside import behind_the_back, hashes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,6 +165,149 @@ def test_the_key_file_is_read_by_nobody_else():
     checkpoints.signers()
 
     assert Path(settings.CHECKPOINT_KEY_FILE).stat().st_mode & 0o077 == 0
+
+
+# --- Against whoever owns the database ----------------------------------------------------------
+
+
+def appoint(signer):
+    """An entry that makes a key known, as the portal writes one."""
+    with ledger.entry(
+        checkpoints.KEY_ADDED, actor="test", subject="key:00000000", reason=signer.verifier.text
+    ):
+        pass
+
+
+def test_a_key_that_is_not_in_the_key_file_is_not_signed_over():
+    write(1)
+    checkpoints.sign_now()
+    appoint(Signer.new(settings.LEDGER_NAME))
+
+    with pytest.raises(LedgerRewritten, match="not in the key file"):
+        checkpoints.sign_now()
+
+
+def test_a_checkpoint_by_a_key_that_only_the_database_names_is_not_continued():
+    mallory = Signer.new(settings.LEDGER_NAME)
+    write(3)
+    checkpoints.sign_now()
+    appoint(mallory)
+    head = ledger.read_head()
+    Checkpoint(
+        size=head.size,
+        root=head.root,
+        frontier=LedgerHead.objects.get().frontier,
+        note=sign(
+            TreeHead(settings.LEDGER_NAME, head.size, bytes.fromhex(head.root)).text, [mallory]
+        ),
+        signed_at=timezone.now(),
+    ).save()
+    write(1)
+
+    with pytest.raises(LedgerRewritten, match="not one of ours"):
+        checkpoints.sign_now()
+
+
+def rewritten_from_the_beginning():
+    """Another reason in entry 2, and every leaf and the head as if it had always been so."""
+    behind_the_back("portal_entry", "UPDATE portal_entry SET reason = 'x' WHERE sequence = 2")
+    frontier = Frontier()
+    for one in list(recomputed(0, ledger.read_head().size)):
+        frontier.append(one.leaf)
+        if not one.is_as_sealed:
+            behind_the_back(
+                "portal_entry",
+                "UPDATE portal_entry SET leaf = %s WHERE sequence = %s",
+                one.leaf.hex(),
+                one.entry.sequence,
+            )
+    behind_the_back(
+        "portal_ledgerhead", "UPDATE portal_ledgerhead SET frontier = %s", frontier.to_text()
+    )
+    return frontier
+
+
+def test_history_rewritten_so_that_all_of_it_fits_is_not_signed():
+    """The old checkpoint is left where it was, and its frontier is what the new tree had at that size."""
+    write(5)
+    old = checkpoints.sign_now()
+    write(2)
+    rewritten_from_the_beginning()
+
+    with pytest.raises(LedgerRewritten):
+        checkpoints.sign_now()
+
+    assert Checkpoint.objects.get() == old
+    assert f"Checkpoint {old.size} has another root than its entries." in verify_ledger().problems
+
+
+def test_what_a_thief_of_the_key_signed_over_rewritten_history_is_not_continued():
+    write(5)
+    old = checkpoints.sign_now()
+    write(2)
+    frontier = rewritten_from_the_beginning()
+    stolen = checkpoints.signers()
+    head = TreeHead(settings.LEDGER_NAME, frontier.size, frontier.root())
+    Checkpoint(
+        size=head.size,
+        root=head.root.hex(),
+        frontier=frontier.to_text(),
+        note=sign(head.text, stolen),
+        signed_at=timezone.now(),
+    ).save()
+    write(1)
+
+    with pytest.raises(LedgerRewritten, match=f"the checkpoint of size {old.size}"):
+        checkpoints.sign_now()
+
+
+def test_signing_at_the_same_time_is_signing_one_after_the_other():
+    write(300)
+    failed = []
+
+    def signer():
+        try:
+            for _ in range(3):
+                write(1)
+                checkpoints.sign_now()
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=signer) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    newest = Checkpoint.objects.first()
+    assert Path(f"{settings.CHECKPOINT_KEY_FILE}.last").read_text() == newest.note
+    assert (Path(settings.CHECKPOINT_DIR) / "latest.checkpoint").read_text() == newest.note
+    assert verify_ledger().problems == []
+
+
+def test_a_key_does_not_go_before_one_that_stays_has_signed(officer):
+    write(1)
+    checkpoints.sign_now()
+    (first,) = checkpoints.signers()
+    checkpoints.add_key(actor=officer)
+
+    with pytest.raises(NoSigningKey, match="sign_checkpoint"):
+        checkpoints.retire_key(first.verifier.key_id.hex(), actor=officer, reason="x")
+
+    assert len(checkpoints.signers()) == 2
+
+
+def test_a_damaged_memory_is_said_and_not_signed_over():
+    write(1)
+    checkpoints.sign_now()
+    Path(f"{settings.CHECKPOINT_KEY_FILE}.last").write_text("damaged")
+    write(1)
+
+    with pytest.raises(LedgerRewritten, match="is damaged"):
+        checkpoints.sign_now()
 
 
 # --- Proofs -------------------------------------------------------------------------------------

@@ -14,7 +14,13 @@ from tools import factories
 from training_runs import services
 from training_runs.apps import LONGEST_WAIT
 
-ALL_WELL = {"database": "ok", "guards": "ok", "broker": "ok", "oldest_requested_run": "ok"}
+ALL_WELL = {
+    "database": "ok",
+    "guards": "ok",
+    "broker": "ok",
+    "oldest_requested_run": "ok",
+    "oldest_unsigned_entry": "ok",
+}
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def test_everything_is_there(client, broker):
     assert answer.json() == {
         "status": "ok",
         "checks": ALL_WELL,
-        "age_seconds": {"oldest_requested_run": None},
+        "age_seconds": {"oldest_requested_run": None, "oldest_unsigned_entry": None},
     }
 
 

@@ -115,3 +115,30 @@ def test_what_was_changed_in_one_piece_of_a_long_ledger_is_found(monkeypatch, st
     behind_the_back("portal_entry", statement)
 
     assert verify_ledger().problems[0].startswith(problem)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("sequence", [0, 1_000_000_000])
+def test_an_entry_outside_of_the_ledgers_numbers_is_found(ledger_with_history, sequence):
+    behind_the_back(
+        "portal_entry",
+        "INSERT INTO portal_entry (sequence, kind, actor_name, subject, reason, recorded_at, leaf)"
+        f" SELECT {sequence}, kind, actor_name, subject, reason, recorded_at, leaf FROM portal_entry"
+        " WHERE sequence = 1",
+    )
+
+    assert any(f"There is an entry {sequence}," in problem for problem in verify_ledger().problems)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_no_entry_are_found_and_not_folded(ledger_with_history):
+    # The history of members has no foreign key to the entry.
+    behind_the_back(
+        "consent_historicalmember",
+        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, status,"
+        " reference_seal, history_date, history_type, entry_id)"
+        " SELECT id, country, country_given, adult_on, status, reference_seal, history_date,"
+        " history_type, 0 FROM consent_historicalmember WHERE id = 1",
+    )
+
+    assert any("rows of entry 0" in problem for problem in verify_ledger().problems)

@@ -1,8 +1,10 @@
 """Everybody is in the tree of a manifest, once, with the reason the manifest has."""
 
 import base64
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
@@ -14,8 +16,9 @@ from portal.merkle_proofs import root_of_inclusion
 from portal.signed_notes import TreeHead, open_note
 from tools import factories
 from tools.outside import behind_the_back, hashes_of
-from training_runs import proofs, services
+from training_runs import archives, proofs, services
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
+from training_runs.errors import ManifestDamaged
 from training_runs.manifest_file import Archive
 from training_runs.members_tree import IN, NOBODY, VALUES, MembersTree, leaf_of, value_in
 from training_runs.models import ManifestCheckpoint, Verification
@@ -106,14 +109,70 @@ def test_a_proof_for_a_billion_members_has_at_most_one_and_a_half_kilobytes():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_before_it_is_signed_and_for_a_number_nobody_had_there_is_no_proof(manifest):
+def test_before_the_tree_is_signed_there_is_no_proof(manifest):
     with pytest.raises(ProofNotPossible, match="not signed yet"):
         proofs.prove_member(manifest, 1)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_number_above_the_population_the_first_leaf_is_the_proof(manifest):
     checkpoints.sign_now()
 
-    for number in (0, manifest.population + 1):
-        with pytest.raises(ProofNotPossible, match="knew the members"):
-            proofs.prove_member(manifest, number)
+    proof = proofs.prove_member(manifest, manifest.population + 1)
+
+    head = proof.partition("\n\n")[0].split("\n")
+    assert head[2] == "index 0"
+    about = base64.b64decode(head[1].removeprefix("extra ")).decode().splitlines()
+    assert about[3] == str(manifest.population)
+    with pytest.raises(ProofNotPossible):
+        proofs.prove_member(manifest, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whoever_owns_the_database_cannot_have_another_list_signed_for_a_run(manifest, engineer):
+    """Another run's list in the rows of this one, as if it had been its own: below what the signer reads anew."""
+    other = factories.freeze(engineer)
+    other_root = Verification.objects.get(manifest=other).members_root
+    behind_the_back(
+        "training_runs_manifest",
+        "UPDATE training_runs_manifest SET digest = %s WHERE id = %s",
+        other.digest,
+        manifest.pk,
+    )
+    behind_the_back(
+        "training_runs_verification",
+        "UPDATE training_runs_verification SET members_root = %s WHERE manifest_id = %s",
+        other_root,
+        manifest.pk,
+    )
+    # As if all of it had been signed before: only the trees are left to sign.
+    keys = checkpoints.signers()
+    with pytest.raises(LedgerRewritten):
+        checkpoints.sign_now()
+    newest = checkpoints.Checkpoint(
+        size=checkpoints.ledger.read_head().size, root=checkpoints.ledger.read_head().root
+    )
+
+    with pytest.raises(LedgerRewritten):
+        proofs.sign_trees(keys, newest)
+
+    # The other run's is signed all the same.
+    assert [row.manifest_id for row in ManifestCheckpoint.objects.all()] == [other.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lost_archive_keeps_neither_the_checkpoint_nor_other_trees_waiting(manifest, engineer):
+    other = factories.freeze(engineer)
+    archives.path_of(manifest.digest).unlink()
+    proofs.tree_of.cache_clear()
+
+    with pytest.raises(ManifestDamaged):
+        checkpoints.sign_now()
+
+    newest = checkpoints.latest()
+    assert newest.size == checkpoints.ledger.read_head().size
+    assert Path(f"{settings.CHECKPOINT_KEY_FILE}.last").read_text() == newest.note
+    assert [row.manifest_id for row in ManifestCheckpoint.objects.all()] == [other.pk]
 
 
 @pytest.mark.django_db(transaction=True)

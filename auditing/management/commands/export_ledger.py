@@ -25,6 +25,8 @@ class Command(BaseCommand):
         person = User.objects.filter(username=options["by"], is_active=True).first()
         if person is None:
             raise CommandError(f"There is no active user {options['by']}.")
+        if not person.has_perm("portal.view_checkpoint"):
+            raise CommandError(f"{person.username} is no auditor: the ledger is theirs to export.")
         if not options["purpose"].strip():
             raise CommandError("Say what for.")
         try:

@@ -18,7 +18,7 @@ class Command(BaseCommand):
             "--other",
             default="",
             metavar="URL",
-            help="an empty PostgreSQL database, postgres://…, for a portal on SQLite",
+            help="an empty PostgreSQL database, postgres://…, for a portal on SQLite; its user must be a superuser",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

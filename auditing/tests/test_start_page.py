@@ -1,0 +1,64 @@
+"""What the auditors' start page says of the last checks."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+from django.urls import reverse
+from django.utils import timezone
+
+from auditing import replaying
+from portal import checkpoints, ledger
+from portal.models import LedgerCheck
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TITLE = "Is it all still true?"
+
+
+@pytest.fixture
+def lines(auditor, client_of):
+    """The lines of the panel, as (text, tone)."""
+
+    def read():
+        panels = client_of(auditor).get(reverse("admin:index")).context["panels"]
+        (panel,) = [panel for panel in panels if panel.title == TITLE]
+        return [(line.text, line.tone) for line in panel.lines]
+
+    return read
+
+
+def test_before_anything_was_checked_every_line_warns(lines):
+    assert [tone for _, tone in lines()] == ["warning", "good", "warning", "warning"]
+
+
+def test_the_newest_checkpoint_that_is_held_outside_is_named(lines):
+    for holder in ("first", "second"):
+        with ledger.entry("test.act", actor="test"):
+            pass
+        newest = checkpoints.sign_now()
+        checkpoints.delivered(newest, "email", holder)
+
+    assert (
+        f"Last checkpoint held outside: entry {newest.size}, by second (e-mail).", "good"
+    ) in lines()  # fmt: skip
+
+
+def test_a_check_of_last_week_is_late(lines):
+    with time_machine.travel(timezone.now() - dt.timedelta(days=7), tick=False):
+        replaying.check_tonight(seconds=0)
+
+    (text, tone), *_ = lines()
+
+    assert (text.startswith("The nightly check is late"), tone) == (True, "warning")
+
+
+def test_a_problem_is_said_first_and_loudly(lines, auditor):
+    with ledger.entry("ledger.differs", actor="test"):
+        LedgerCheck(
+            size=1, root="0" * 64, rows=0, problems=["Entry 1 is missing."], seconds="1"
+        ).save()
+
+    (text, tone), *_ = lines()
+
+    assert (text, tone) == ("THE LEDGER DOES NOT VERIFY: 1 problems.", "danger")
