@@ -3,6 +3,7 @@
 from auditing import (
     admin_views,
     proof_admin,  # noqa: F401  registering is the effect
+    proof_views,
 )
 from portal.admin_site import site
 
@@ -11,4 +12,11 @@ site.pages += [
     ("audit/members/<int:number>/", admin_views.member_dossier, "auditing_member_dossier"),
     ("audit/runs/<int:number>/", admin_views.run_dossier, "auditing_run_dossier"),
     ("audit/state/", admin_views.state, "auditing_state"),
+    ("audit/members/<int:number>/answer/", proof_views.answer_person, "auditing_answer"),
+    ("audit/entries/<int:sequence>/proof/", proof_views.prove_entry, "auditing_entry_proof"),
+    (
+        "audit/checkpoints/<int:size>/",
+        proof_views.download_checkpoint,
+        "auditing_checkpoint_download",
+    ),
 ]

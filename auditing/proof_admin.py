@@ -21,11 +21,6 @@ from portal.models import Checkpoint, LedgerCheck, ReadBatch
 class CheckpointAdmin(ReadOnlyModelAdmin):
     list_display = ["size", "signed_at", "root", "held_by", "to_keep"]
     fields = ["size", "root", "signed_at", "signed_note", "held_by", "to_keep"]
-    pages = [
-        ("<int:size>/download/", proof_views.download_checkpoint, "auditing_checkpoint_download"),
-        ("entry/<int:sequence>/proof/", proof_views.prove_entry, "auditing_entry_proof"),
-        ("answer/<int:number>/", proof_views.answer_person, "auditing_answer"),
-    ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("deliveries")

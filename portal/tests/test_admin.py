@@ -95,7 +95,15 @@ def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: A
         ("engineer", ["Your runs", "Freezes that failed so far", "Findings"]),
         (
             "auditor",
-            ["Objections", "Letters", "Latest incidents", "Ledger", "Manifests", "Findings"],
+            [
+                "Is it all still true?",
+                "Objections",
+                "Letters",
+                "Latest incidents",
+                "Ledger",
+                "Manifests",
+                "Findings",
+            ],
         ),
         (
             "administrator",
