@@ -115,7 +115,7 @@ def _decision(pk: int, sequence: int, at: dt.datetime) -> dict[str, Any]:
         "purpose": "generative-ai",
         "choice": "deny" if sequence % 2 else "allow",
         "channel": "product",
-        "source_id": f"bench-{sequence}",
+        "source_id": f"ledger-{sequence}",
         "decided_at": at,
         "notice_version": "2024-09-18",
         "privacy_signal": None,
