@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -84,13 +84,7 @@ class RevealAdmin(SealedModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("auditing.add_reveal")
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return proof_views.grant_reveal(request)
+    add_page = staticmethod(proof_views.grant_reveal)
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         reader = staff(request)

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from consent import admin_views, countries
@@ -212,13 +212,7 @@ class RegionRuleAdmin(ProposalAdmin):
         ("<int:number>/review/", admin_views.review_rule, "consent_regionrule_review"),
     ]
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return admin_views.propose_rule(request)
+    add_page = staticmethod(admin_views.propose_rule)
 
 
 @admin.register(Notice, site=site)
@@ -240,10 +234,4 @@ class NoticeAdmin(ProposalAdmin):
     change_form_template = "admin/consent/proposal.html"
     pages = [("<int:number>/review/", admin_views.review_notice, "consent_notice_review")]
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return admin_views.propose_notice(request)
+    add_page = staticmethod(admin_views.propose_notice)

@@ -1,5 +1,6 @@
 """The audit of the story: a checkpoint kept from the beginning, an export, and the outsider's own check of it."""
 
+import logging
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,8 @@ def keep_checkpoint() -> int:
     """What an auditor does on the first day: keep a signed checkpoint. Returns how many entries it covers."""
     from portal import checkpoints
 
+    # What it logs is for operators; the story says it in words.
+    logging.getLogger("portal.checkpoints").setLevel(logging.ERROR)
     checkpoint = checkpoints.sign_now()
     (stage.DATA_DIR / KEPT).write_text(checkpoint.note)
     checkpoints.delivered(checkpoint, "download", "ada")

@@ -104,13 +104,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self.has_work_permission(request)
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return key_in(request)
+    add_page = staticmethod(key_in)
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return ticket_context(request, row)

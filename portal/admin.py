@@ -262,13 +262,7 @@ class ServiceTokenAdmin(ReadOnlyModelAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("portal.add_servicetoken")
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return admin_views.issue_token(request)
+    add_page = staticmethod(admin_views.issue_token)
 
     @admin.display(description="scopes")
     def scope_words(self, token: ServiceToken) -> str:

@@ -227,6 +227,8 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
 
     read_on_record = False
     """Whether its rows are part of members' records: then looking at the list or at a row is recorded first."""
+    add_page: Callable[[HttpRequest], HttpResponse] | None = None
+    """The page by which a row comes to be, where people may add one. It asks for its permission itself."""
 
     def read_subject(self, row: Any) -> str:
         return f"member:{row.member_id}" if row.member_id else str(row)
@@ -253,6 +255,16 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
             self.record_look(request, row)
             context |= self.page_context(request, row)
         return super().change_view(request, object_id, form_url, context)
+
+    def add_view(
+        self,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        if self.add_page is not None:
+            return self.add_page(request)
+        return super().add_view(request, form_url, extra_context)
 
     def record_look(self, request: HttpRequest, row: Any) -> None:
         """Put the look at a row on record, before anything of it is shown."""

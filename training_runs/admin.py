@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -97,13 +97,7 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
     def has_verify_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("training_runs.add_verification")
 
-    def add_view(
-        self,
-        request: HttpRequest,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> HttpResponse:
-        return admin_views.register_run(request)
+    add_page = staticmethod(admin_views.register_run)
 
     def record_look(self, request: HttpRequest, row: Any) -> None:
         if hasattr(row, "manifest"):
