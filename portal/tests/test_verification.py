@@ -1,7 +1,7 @@
 import pytest
 
 from consent.models import AccountReference, Census, Consent
-from portal import ledger, recomputing, verification
+from portal import checkpoints, ledger, recomputing, verification
 from portal.verification import Report, verify_ledger
 from tools.factories import add_members, decide, open_world, register
 from tools.outside import behind_the_back
@@ -142,3 +142,17 @@ def test_rows_of_no_entry_are_found_and_not_folded(ledger_with_history):
     )
 
     assert any("rows of entry 0" in problem for problem in verify_ledger().problems)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_checkpoint_over_more_than_there_is_is_found(ledger_with_history):
+    signed = checkpoints.sign_now()
+    behind_the_back(
+        "portal_checkpoint",
+        "INSERT INTO portal_checkpoint (size, root, frontier, note, signed_at)"
+        " SELECT size + 1000, root, frontier, note, signed_at FROM portal_checkpoint",
+    )
+
+    assert verify_ledger().problems == [
+        f"There is a checkpoint of {signed.size + 1000} entries, and the ledger has {signed.size}."
+    ]

@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 
 from tools import factories
+from tools.outside import behind_the_back
 from training_runs import archives, eligibility, folding, services
 from training_runs.errors import CannotDerive
 
@@ -114,3 +115,19 @@ def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer,
 
     assert late in archive.included
     assert {early, silent} <= set(archive.excluded["not_opted_in"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_of_an_entry_that_is_none_are_not_folded(officer, second_officer, engineer):
+    factories.open_world(officer, second_officer)
+    factories.add_members(3)
+    manifest = factories.freeze(engineer)
+    behind_the_back(
+        "consent_historicalmember",
+        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, status,"
+        " reference_seal, history_date, history_type, entry_id)"
+        " SELECT id, country, country_given, adult_on, 'closed', reference_seal, history_date,"
+        " history_type, 0 FROM consent_historicalmember WHERE id = 1",
+    )
+
+    assert services.verify(manifest).agreement == "agrees"

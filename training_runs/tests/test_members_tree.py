@@ -16,7 +16,7 @@ from portal.merkle_proofs import root_of_inclusion
 from portal.signed_notes import TreeHead, open_note
 from tools import factories
 from tools.outside import behind_the_back, hashes_of
-from training_runs import archives, proofs, services
+from training_runs import archives, manifest_file, proofs, services
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
 from training_runs.errors import ManifestDamaged
 from training_runs.manifest_file import Archive
@@ -158,6 +158,38 @@ def test_whoever_owns_the_database_cannot_have_another_list_signed_for_a_run(man
 
     # The other run's is signed all the same.
     assert [row.manifest_id for row in ManifestCheckpoint.objects.all()] == [other.pk]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_forged_list_of_the_same_run_is_not_signed_however_well_its_rows_fit(manifest):
+    """The archive, its digest and the members root are all of one piece; only the entries that sealed them are not."""
+    true = services.load(manifest)
+    everybody_in = {code: BitMap() for code in true.excluded}
+    facts = {
+        name: value for name, value in true.header.items() if name not in ("parts", "population")
+    }
+    population = manifest.population
+    _, data = manifest_file.build(facts, population, BitMap(range(1, population + 1)), everybody_in)
+    digest = archives.store(data)
+    root = MembersTree.of(manifest_file.parse(data), digest).root().hex()
+    # The ledger is signed, and only the tree is still to be.
+    newest = checkpoints.sign_now()
+    behind_the_back(
+        "training_runs_manifestcheckpoint", "DELETE FROM training_runs_manifestcheckpoint"
+    )
+    behind_the_back(
+        "training_runs_manifest", "UPDATE training_runs_manifest SET digest = %s", digest
+    )
+    behind_the_back(
+        "training_runs_verification",
+        "UPDATE training_runs_verification SET members_root = %s",
+        root,
+    )
+
+    with pytest.raises(LedgerRewritten, match="is not what checkpoint"):
+        proofs.sign_trees(checkpoints.signers(), newest)
+
+    assert not ManifestCheckpoint.objects.exists()
 
 
 @pytest.mark.django_db(transaction=True)
