@@ -25,18 +25,11 @@ from portal.choices import DeliveryChannel
 from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck
 from training_runs import services as runs
 from training_runs.models import Manifest, Run, Verification
+from training_runs.views import attachment
 
 
 def download(name: str, data: bytes, media_type: str) -> HttpResponse:
-    return HttpResponse(
-        data,
-        headers={
-            "Content-Type": media_type,
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        },
-    )
+    return HttpResponse(data, headers=attachment(name, media_type))
 
 
 # --- Checkpoints and proofs of entries ----------------------------------------------------------

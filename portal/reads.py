@@ -29,6 +29,14 @@ def records(first: int, last: int) -> Iterator[bytes]:
     yield from map(record_bytes, rows.values_list(*COLUMNS).iterator(10_000))
 
 
+def _tree(first: int, last: int) -> Frontier:
+    """The tree over the records with these numbers."""
+    tree = Frontier()
+    for data in records(first, last):
+        tree.append(leaf_hash(data))
+    return tree
+
+
 def seal() -> ReadBatch | None:
     """Seal what was read since the last batch; None when nothing was."""
     upto = _settled()
@@ -36,13 +44,9 @@ def seal() -> ReadBatch | None:
     with ledger.entry("reads.sealed", actor=SEALER) as opened:
         # Under the ledger's lock: another sealer may have been faster.
         first = _sealed_upto() + 1
-        frontier = Frontier()
-        for data in records(first, upto):
-            frontier.append(leaf_hash(data))
-        if frontier.size:
-            batch = ReadBatch(
-                first=first, last=upto, count=frontier.size, root=frontier.root().hex()
-            )
+        tree = _tree(first, upto)
+        if tree.size:
+            batch = ReadBatch(first=first, last=upto, count=tree.size, root=tree.root().hex())
             batch.save()
         else:
             opened.abandon()
@@ -73,8 +77,6 @@ def reads_are_sealed() -> Iterator[str]:
         if batch.first != after + 1:
             yield f"The batch of reads from {batch.first} does not follow number {after}."
         after = batch.last
-        frontier = Frontier()
-        for data in records(batch.first, batch.last):
-            frontier.append(leaf_hash(data))
-        if (frontier.size, frontier.root().hex()) != (batch.count, batch.root):
+        tree = _tree(batch.first, batch.last)
+        if (tree.size, tree.root().hex()) != (batch.count, batch.root):
             yield f"The records of reads {batch.first} to {batch.last} are not those that were sealed."

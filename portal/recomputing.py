@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from portal import processes as processing
+from portal import processes
 from portal.errors import LedgerRewritten
 from portal.ledger import entry_bytes, sealed_columns, sealed_models, stored
 from portal.merkle import Frontier, leaf_hash
@@ -123,11 +123,11 @@ def pieces(size: int, *, in_processes: bool) -> Iterator[Piece]:
     Other processes do not see what a transaction of this one has not committed.
     """
     places = [(start, min(start + PIECE, size)) for start in range(0, size, PIECE)]
-    processes = os.cpu_count() or 1
-    if len(places) < MANY_PIECES or processes == 1 or not in_processes:
+    cores = os.cpu_count() or 1
+    if len(places) < MANY_PIECES or cores == 1 or not in_processes:
         yield from _while_whole(map(recompute, places), places)
         return
-    yield from _while_whole(processing.in_processes(recompute, places, processes=processes), places)
+    yield from _while_whole(processes.in_processes(recompute, places, processes=cores), places)
 
 
 def _while_whole(found: Iterator[Piece], places: list[tuple[int, int]]) -> Iterator[Piece]:

@@ -14,9 +14,8 @@ from portal.models import Checkpoint
 from portal.signed_notes import Signer, TreeHead, sign
 from training_runs import archives, manifest_file, services
 from training_runs.choices import Agreement
-from training_runs.errors import ManifestNotReady
 from training_runs.members_tree import MembersTree, leaf_of
-from training_runs.models import Manifest, ManifestCheckpoint, Run, Verification
+from training_runs.models import Manifest, ManifestCheckpoint, Verification
 
 logger = structlog.get_logger(__name__)
 
@@ -77,10 +76,10 @@ def _sealed_root(verification: Verification, newest: Checkpoint) -> str:
 
 def _sign_tree(manifest: Manifest, sealed: str, keys: Sequence[Signer]) -> None:
     run = manifest.run.reference
-    said = services.load(manifest).header["run"]
-    if said != run:
-        raise LedgerRewritten(f"The archive of {run} is that of {said}.")
-    tree = tree_of(manifest.digest)
+    archive = services.load(manifest)
+    if archive.header["run"] != run:
+        raise LedgerRewritten(f"The archive of {run} is that of {archive.header['run']}.")
+    tree = MembersTree.of(archive, manifest.digest)
     root = tree.root()
     if root.hex() != sealed:
         raise LedgerRewritten(f"{manifest} has another members tree than the sealed one.")
@@ -91,14 +90,6 @@ def _sign_tree(manifest: Manifest, sealed: str, keys: Sequence[Signer]) -> None:
         note=sign(TreeHead(origin_of(run), tree.size, root).text, keys),
         signed_at=timezone.now(),
     ).save()
-
-
-def manifest_of(run: Run) -> Manifest:
-    """The run's manifest. Raises ManifestNotReady."""
-    manifest = Manifest.objects.select_related("run").filter(run=run).first()
-    if manifest is None:
-        raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
-    return manifest
 
 
 def signed(manifest: Manifest) -> ManifestCheckpoint:

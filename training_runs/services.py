@@ -445,6 +445,14 @@ def _differences(stored: manifest_file.Archive, derived: manifest_file.Archive) 
     return found
 
 
+def manifest_of(run: Run) -> Manifest:
+    """The run's manifest, verified or not. Raises ManifestNotReady."""
+    manifest: Manifest | None = getattr(run, "manifest", None)
+    if manifest is None:
+        raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
+    return manifest
+
+
 def usable_manifest(run: Run) -> Manifest:
     """The run's manifest, if it verified. Raises ManifestNotReady or ManifestBlocked."""
     manifest = Manifest.objects.with_agreement().select_related("run").filter(run=run).first()

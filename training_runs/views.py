@@ -28,7 +28,6 @@ from portal.endpoints import Endpoint, Pages, caller, read
 from portal.errors import NotFound
 from portal.schema import EndpointSchema, page_of
 from training_runs import downloads, services
-from training_runs.errors import ManifestNotReady
 from training_runs.models import Run
 from training_runs.serializers import (
     CancellationInput,
@@ -214,9 +213,7 @@ class ManifestView(Endpoint):
     def get(self, request: Request, reference: str) -> Response:
         """What was frozen, in counts, and whether it verifies. Shown also when it does not."""
         run = run_by(reference)
-        manifest = getattr(run, "manifest", None)
-        if manifest is None:
-            raise ManifestNotReady(f"{reference} is {run.get_state_display()}: it has no manifest.")
+        manifest = services.manifest_of(run)
         record_read(caller(request), "manifest.read", run.reference)
         return Response(ManifestOutput(manifest).data)
 

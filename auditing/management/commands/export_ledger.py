@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
@@ -11,6 +10,7 @@ from auditing import exporting
 from portal.access import record_read
 from portal.errors import PortalError
 from portal.ledger import read_head
+from portal.management.people import active_person
 
 
 class Command(BaseCommand):
@@ -22,9 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--purpose", required=True, help="what for; it goes on record")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        person = User.objects.filter(username=options["by"], is_active=True).first()
-        if person is None:
-            raise CommandError(f"There is no active user {options['by']}.")
+        person = active_person(options["by"])
         if not person.has_perm("portal.view_checkpoint"):
             raise CommandError(f"{person.username} is no auditor: the ledger is theirs to export.")
         if not options["purpose"].strip():

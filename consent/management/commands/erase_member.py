@@ -8,11 +8,11 @@ import getpass
 import sys
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consent import services
 from portal.errors import PortalError
+from portal.management.people import active_person
 
 
 class Command(BaseCommand):
@@ -28,9 +28,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["reason"].strip():
             raise CommandError("Say why.")
-        person = User.objects.filter(username=options["by"], is_active=True).first()
-        if person is None:
-            raise CommandError(f"There is no active user {options['by']}.")
+        person = active_person(options["by"])
         if sys.stdin.isatty():
             account_ref = getpass.getpass("account_ref (not shown): ")
         else:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from portal import checkpoints
 from portal.errors import PortalError
+from portal.management.people import active_person
 
 
 class Command(BaseCommand):
@@ -28,19 +28,12 @@ class Command(BaseCommand):
                 for signer in checkpoints.signers():
                     self.stdout.write(signer.verifier.text)
             elif options["act"] == "add":
-                verifier = checkpoints.add_key(actor=_person(options["by"]))
+                verifier = checkpoints.add_key(actor=active_person(options["by"]))
                 self.stdout.write(verifier.text)
                 self.stderr.write("Give this to the auditors, by another way than the portal.")
             else:
-                actor = _person(options["by"])
+                actor = active_person(options["by"])
                 checkpoints.retire_key(options["key_id"], actor=actor, reason=options["reason"])
                 self.stdout.write(f"{options['key_id']} signs no more.")
         except PortalError as error:
             raise CommandError(str(error)) from error
-
-
-def _person(username: str) -> User:
-    person = User.objects.filter(username=username, is_active=True).first()
-    if person is None:
-        raise CommandError(f"There is no active user {username}.")
-    return person
