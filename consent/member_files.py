@@ -6,7 +6,6 @@ A line without the four values is left out and named in its chunk's rejects; wha
 
 import csv
 import gzip
-import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any, cast
 import pyarrow
 from pyarrow import parquet
 
+from portal import strict_json
 from portal.errors import PortalError
 
 DAY_COLUMNS = ("adult_on", "birth_date")
@@ -212,7 +212,7 @@ def _read_ndjson(file: _Progress, batch_size: int) -> MemberFile:
     lines = file.text()
     first = next(lines, "")
     try:
-        names = list(json.loads(first))
+        names = list(strict_json.read(first))
         if not first.lstrip().startswith("{"):
             raise ValueError("not an object")
     except ValueError as error:
@@ -245,9 +245,9 @@ def _ndjson_chunks(
 def _object_values(text: str, wanted: list[str]) -> tuple[str, str, str, str]:
     """The wanted values of an object; null is nothing. Raises Wrong."""
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise Wrong("", "", "a JSON object") from None
+        found = strict_json.read(text)
+    except strict_json.NotJson as error:
+        raise Wrong("", "", f"a JSON object. {error}") from None
     if type(found) is not dict:
         raise Wrong("", "", "a JSON object")
     values = []

@@ -116,7 +116,7 @@ class BulkDecisionsView(Endpoint):
         shape = DecisionInput()
         for place, line in enumerate(lines):
             try:
-                sent[place] = decision(dict(shape.run_validation(read_json(line))))
+                sent[place] = decision(dict(shape.run_validation(read_json(line, "The line"))))
             except (PortalError, ParseError, drf.ValidationError) as error:
                 answers[place] = _refused(error)
         recorded = (

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from portal import strict_json
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -14,12 +16,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return strict_json.read(self.body)
 
     @property
     def lines(self) -> list[Any]:
         """An NDJSON body."""
-        return [json.loads(line) for line in self.body.splitlines() if line]
+        return [strict_json.read(line) for line in self.body.splitlines() if line]
 
 
 class UnexpectedAnswer(Exception):

@@ -1,6 +1,6 @@
 """What endpoints are built of: strict input, one representation, cursor pages."""
 
-import json
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,37 +12,21 @@ from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from portal import strict_json
 from portal.api import Access, NamedAccess
 
 # --- Reading what was sent ----------------------------------------------------------------------
 
 
-def read_json(text: bytes) -> Any:
-    """Parse JSON as RFC 8259 asks. Raises ParseError for anything else, whatever it is."""
+def read_json(text: bytes, what: str = "The body") -> Any:
+    """Parse JSON as `strict_json` reads it. Raises ParseError for anything else, whatever it is."""
     try:
-        value = json.loads(text.decode(), parse_constant=_refuse_constant, object_pairs_hook=_pairs)
-        if b"\\ud" in text.lower():
-            # An escaped half of a surrogate pair is no character: no database takes it.
-            json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeDecodeError:
-        raise exceptions.ParseError("The body is not UTF-8.", code="not_utf8") from None
-    except RecursionError:
-        raise exceptions.ParseError("The JSON is nested too deeply.") from None
-    except ValueError as error:
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise exceptions.ParseError(f"The body is not JSON{where}.") from None
-    return value
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
-    return found
+        return strict_json.read(text)
+    except strict_json.NotJson as error:
+        where = f" ({error.place})" if error.place else ""
+        raise exceptions.ParseError(
+            f"{what} cannot be read as JSON{where}: {error}", code=error.code
+        ) from None
 
 
 class StrictJSONParser(parsers.BaseParser):
@@ -58,7 +42,7 @@ class NdjsonParser(parsers.BaseParser):
     media_type = "application/x-ndjson"
 
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> Any:
-        text = stream.read()
+        text = stream.read().removeprefix(BOM_UTF8)
         lines = text.split(b"\n") if text.strip() else []
         return lines[:-1] if lines and not lines[-1].strip() else lines
 

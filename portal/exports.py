@@ -22,8 +22,12 @@ from portal import canonical, words
 
 BLOCK = 32 * 1024
 # A cell ends at a semicolon where the decimal sign is a comma, so a formula may also begin after one.
-# Spreadsheets look past spaces, quotes and apostrophes, and read full-width signs like the plain ones.
-_FORMULA = re.compile(r"""(^|;)(?=[\s"']*[=+\-@＝＋－＠])""")
+# Spreadsheets look past spaces, quotes and apostrophes, and read full-width signs like the plain ones; what
+# else takes no room (joiners, soft hyphens, variation selectors) is looked past here to be sure.
+_FORMULA = re.compile(
+    r"""(^|;)(?=[\s"'\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c\u200d\u2060-\u2065\u3164\ufe00-\ufe0f]*"""
+    r"""[=+\-@＝＋－＠﹦﹢﹣﹫−])"""
+)
 
 
 def csv_lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[bytes]:

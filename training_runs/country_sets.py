@@ -8,7 +8,6 @@ is missing, damaged, too old or of another ledger is not used, and the set is re
 This is a way to be fast, never a source: the fold of history must agree before a manifest can be used.
 """
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,7 +19,7 @@ from django.db.models import QuerySet
 from pyroaring import BitMap
 
 from consent.models import Member
-from portal import canonical
+from portal import canonical, strict_json
 from portal.files import write_whole
 from portal.models import Entry
 
@@ -50,7 +49,7 @@ def load(countries: Collection[str]) -> Kept | None:
     """The kept set, or None when the table must be read. Call it inside the freeze's snapshot."""
     try:
         header, _, data = _path(countries).read_bytes().partition(b"\n")
-        facts = json.loads(header)
+        facts = strict_json.read(header)
         if facts["sha256"] != sha256(data).hexdigest():
             return None
         kept = Kept(facts["cut"], BitMap.deserialize(data))

@@ -3,7 +3,6 @@
 Same content, same bytes. Everything needed to read and check it travels inside.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -11,7 +10,7 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from portal import canonical
+from portal import canonical, strict_json
 from training_runs.errors import ManifestDamaged
 
 MAGIC = b"training-manifest/1\n"
@@ -66,7 +65,7 @@ def parse(data: bytes) -> Archive:
         if not data.startswith(MAGIC):
             raise ValueError("the first line is not training-manifest/1")
         end = data.index(b"\n", len(MAGIC))
-        header = json.loads(data[len(MAGIC) : end])
+        header = strict_json.read(data[len(MAGIC) : end])
         if canonical.dumps(header) != data[len(MAGIC) : end]:
             raise ValueError("the header is not canonical")
         sets, offset = {}, end + 1

@@ -4,7 +4,6 @@ Roaring's portable format says where each container lies (docs/manifest-format.m
 whatever the size. Digests are not checked here, which would mean to read everything: that is what verifying does.
 """
 
-import json
 import mmap
 import struct
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from portal import strict_json
 from training_runs import archives
 from training_runs.errors import ManifestDamaged
 from training_runs.manifest_file import INCLUDED, MAGIC
@@ -153,7 +153,7 @@ def _parts(data: mmap.mmap) -> tuple[dict[str, Any], dict[str, int]]:
         if data[: len(MAGIC)] != MAGIC:
             raise ValueError("the first line is not training-manifest/1")
         end = data.find(b"\n", len(MAGIC))
-        header = json.loads(data[len(MAGIC) : end])
+        header = strict_json.read(data[len(MAGIC) : end])
         starts, place = {}, end + 1
         for part in header["parts"]:
             starts[part["name"]] = place

@@ -230,6 +230,29 @@ def test_ten_thousand_lines_are_taken_and_one_more_is_not(api):
     assert Decision.objects.count() == 10_000
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"account_ref": "a", "choice": "deny", "choice": "allow"}',
+        b'{"account_ref": NaN}',
+        b"[" * 100_000,
+        b'{"account_ref": "\\ud800"}',
+        b'{"account_ref": "caf\xe9"}',
+        b'{"a": 1}\r{"a": 2}',
+    ],
+)
+def test_a_line_without_one_meaning_is_refused_and_the_others_are_recorded(api, line):
+    mark = "\ufeff".encode()
+
+    _, answers = send_lines(api, [mark + json.dumps(DECISION).encode() + b"\r", line])
+
+    assert [(a["status"], a.get("code")) for a in answers] == [
+        ("recorded", None),
+        ("refused", "bad_request"),
+    ]
+    assert answers[1]["detail"].startswith("The line cannot be read as JSON")
+
+
 @pytest.mark.parametrize("text", [b"", b"\n"])
 def test_no_lines_are_an_error(api, text):
     response = api.post("/api/v1/decisions/bulk", text, content_type="application/x-ndjson")

@@ -18,7 +18,7 @@ from consent.importing import majority
 from consent.member_files import ImportStopped
 from consent.members import Facts
 from consent.models import AccountReference, Census, Member
-from portal import verification
+from portal import exports, verification
 from portal.models import Entry
 from tools.factories import add_member, decide
 
@@ -382,7 +382,14 @@ def test_every_kind_of_file_gives_the_same_members(tmp_path, name, write):
         ("[]", ""),
         ('{"account_ref": 7, "country": "US", "adult_on": null, "status": "open"}', "account_ref"),
         ('{"account_ref": "x", "country": "US", "adult_on": null}', "status"),
-        ('{"account_ref": "\\ud800", "country": "", "adult_on": "", "status": ""}', "account_ref"),
+        ('{"account_ref": "\\ud800", "country": "", "adult_on": "", "status": ""}', ""),
+        (
+            '{"account_ref": "x", "country": "", "adult_on": "", "status": "closed", "status": "open"}',
+            "",
+        ),
+        ('{"account_ref": "x", "country": "", "adult_on": NaN, "status": "open"}', ""),
+        ('{"account_ref": "x", "country": "", "adult_on": 1e999, "status": "open"}', ""),
+        ("[" * 100_000, ""),
     ],
 )
 def test_an_ndjson_line_that_is_wrong_is_left_out(tmp_path, line, field):
@@ -501,6 +508,21 @@ def test_rejects_go_to_a_private_file_without_account_refs(tmp_path):
         ["3", "account_ref", ""],
     ]
     assert "secret-ref" not in rejects.read_text() + words
+
+
+@pytest.mark.parametrize("formula", [" =1+1", "＝1+1", "－1", "a;=1+1", "\t=1", '"=1', "\u2060@x"])
+def test_no_cell_of_the_rejects_file_is_a_formula(tmp_path, formula):
+    path = tmp_path / "members.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER.split(","), ["a", "US", formula, "open"]])
+
+    assert command(path)[1] == 3
+
+    ((value,),) = [row[2:3] for row in csv.reader((tmp_path / "members.csv.rejects.csv").open())][
+        1:
+    ]
+    assert value == exports.as_cell(formula)
+    assert value.lstrip(" ").startswith("'") or ";'=" in value
 
 
 def test_without_rejects_there_is_no_file_and_the_counts_are_told(tmp_path):

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from consent import importing
 from consent.member_files import ImportStopped, Reject
+from portal import exports
 
 ACTOR = "command:import_members"
 LINES_LEFT_OUT = 3
@@ -95,9 +96,8 @@ class _RejectsFile:
     def add(self, reject: Reject) -> None:
         if self._file is None:
             self._open()
-        self._rows.writerow(
-            [reject.line, reject.field, _harmless(reject.value), _harmless(reject.expected)]
-        )
+        cells = (reject.line, reject.field, reject.value, reject.expected)
+        self._rows.writerow([exports.as_cell(cell) for cell in cells])
 
     def _open(self) -> None:
         try:
@@ -109,8 +109,3 @@ class _RejectsFile:
         self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="replace", newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(["line", "field", "value", "expected"])
-
-
-def _harmless(text: str) -> str:
-    """A cell that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
