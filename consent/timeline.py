@@ -2,6 +2,11 @@
 
 Rows, not constants: loading proposes each as an ordinary rule or notice by one person and has it approved by
 another, so that what is loaded can be superseded like anything else.
+
+A country is in only by a row whose source admits it, and the row writes it out by its code. A source that says
+"everywhere except …" admits the countries that it does not name, as ISO listed them on that day: a code that ISO
+adds later is out until a source admits it. A second source that exempts a country, or a doubt about one, puts it
+out. The data categories of a notice follow the same rule.
 """
 
 import datetime as dt
@@ -12,15 +17,41 @@ from django.contrib.auth.models import User
 
 from consent import services
 from consent.choices import DataCategory, Purpose, Rule, Verdict
-from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES, UNITED_KINGDOM
+from consent.countries import FOLLOWING_THE_EU, NAMES
 from consent.errors import NeedsSecondPerson
 from consent.models import Notice, RegionRule
 from portal.errors import InvalidInput
 
-EEA_AND_SWITZERLAND = GROUPS["EEA"] | {"CH"}
-EXCLUDED_AT_FIRST = EEA_AND_SWITZERLAND | FOLLOWING_THE_EU
-EVERYWHERE_ELSE = frozenset(NAMES) - EXCLUDED_AT_FIRST
-JOINED_IN_2025 = EEA_AND_SWITZERLAND | UNITED_KINGDOM | {"CA", "HK"}
+EEA_AND_SWITZERLAND = frozenset(
+    "AT AX BE BG BL BV CH CY CZ DE DK EE ES FI FR GF GP GR HR HU IE IS IT LI LT LU LV MF MQ MT NC NL "
+    "NO PF PL PM PT RE RO SE SI SJ SK TF WF YT".split()
+)
+"""The European Union, the EEA and Switzerland, with the territories under the same law."""
+CROWN = frozenset("GB GG GI IM JE".split())
+"""The United Kingdom, and what went out and came in with it."""
+OF_THEIR_OWN = frozenset("CA HK MO TW".split())
+"""Admitted by the FAQ of 2024, each by a row of its own: what holds for one says nothing of another."""
+ADMITTED_IN_2024 = frozenset(
+    "AE AF AG AI AL AM AO AQ AR AS AU AZ BA BB BD BF BH BI BJ BM BN BO BR BS BT BW BY BZ CC CD CF CG "
+    "CI CK CL CM CO CR CU CV CX DJ DM DO DZ EC EG EH ER ET FJ FK FM GA GD GE GH GM GN GQ GS GT GU GW "
+    "GY HM HN HT ID IL IN IO IQ IR JM JO JP KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LK LR LS LY MA "
+    "MD ME MG MH MK ML MM MN MP MR MS MU MV MW MX MY MZ NA NE NF NG NI NP NR NU NZ OM PA PE PG PH PK "
+    "PN PR PS PW PY QA RS RU RW SA SB SC SD SG SH SL SN SO SR SS ST SV SY SZ TC TD TG TH TJ TK TL TM "
+    "TN TO TR TT TV TZ UA UG UM US UY UZ VC VE VG VI VN VU WS XK YE ZA ZM ZW".split()
+)
+"""What the FAQ of 2024-09-18 does not name, but for the countries with rows of their own."""
+JOINED_IN_2025 = EEA_AND_SWITZERLAND | CROWN | {"CA", "HK"}
+
+NAMED_IN_2024 = (
+    DataCategory.PROFILE,
+    DataCategory.POSTS,
+    DataCategory.FEEDBACK,
+    DataCategory.LANGUAGE,
+    DataCategory.USAGE,
+    DataCategory.GENERATIVE_INPUTS,
+)
+"""The notice of 2024 names neither job-related data nor group activity."""
+NAMED_IN_2025 = (*NAMED_IN_2024, DataCategory.JOBS, DataCategory.GROUPS)
 
 
 @dataclass(frozen=True)
@@ -30,11 +61,11 @@ class NoticeRow:
     published_on: dt.date
     in_force_from: dt.date
     source: str
-    data_categories: tuple[str, ...] = tuple(DataCategory.values)
+    data_categories: tuple[DataCategory, ...]
 
     @property
     def known_from(self) -> dt.date:
-        """Everybody can read a notice from its publication, before it may be relied on."""
+        """A notice can be read from its publication on, before it may be relied on."""
         return self.published_on
 
     @property
@@ -100,10 +131,11 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
     # Before this notice there is none: nobody may be used (press of that day, 404 Media).
     NoticeRow(
         version="2024-09-18",
-        countries=EVERYWHERE_ELSE,
+        countries=ADMITTED_IN_2024 | CROWN | OF_THEIR_OWN,
         published_on=dt.date(2024, 9, 18),
         in_force_from=dt.date(2024, 9, 18),
         source="Privacy policy and FAQ of 2024-09-18",
+        data_categories=NAMED_IN_2024,
     ),
     RuleRow(
         Rule.EXCLUDED,
@@ -115,17 +147,38 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         Rule.EXCLUDED,
         FOLLOWING_THE_EU,
         dt.date(2024, 9, 18),
-        "For review: excluded as the EU is until somebody decides; no public source",
+        "For review: excluded as the EU is until a source admits them; no public source",
+    ),
+    RuleRow(
+        Rule.EXCLUDED,
+        frozenset({"CN"}),
+        dt.date(2024, 9, 18),
+        "Mainland China: no source ever admits it; The Register of 2025-01-22 calls it exempt",
     ),
     RuleRow(
         Rule.DEFAULT_ON,
-        EVERYWHERE_ELSE,
+        ADMITTED_IN_2024,
         dt.date(2024, 9, 18),
         "FAQ of 2024-09-18: on by default",
     ),
     RuleRow(
+        Rule.DEFAULT_ON,
+        CROWN,
+        dt.date(2024, 9, 18),
+        "FAQ of 2024-09-18: on by default, the United Kingdom not excepted",
+    ),
+    *(
+        RuleRow(
+            Rule.DEFAULT_ON,
+            frozenset({code}),
+            dt.date(2024, 9, 18),
+            f"FAQ of 2024-09-18: on by default, {NAMES[code]} not excepted",
+        )
+        for code in sorted(OF_THEIR_OWN)
+    ),
+    RuleRow(
         Rule.EXCLUDED,
-        UNITED_KINGDOM,
+        CROWN,
         dt.date(2024, 9, 20),
         "ICO statement of 2024-09-20: suspended for the United Kingdom",
     ),
@@ -135,6 +188,12 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         dt.date(2024, 10, 11),
         "PCPD statement of 2024-10-15: paused for Hong Kong since 2024-10-11",
     ),
+    RuleRow(
+        Rule.EXCLUDED,
+        frozenset({"CA"}),
+        dt.date(2024, 12, 10),
+        "Privacy Commissioner of Canada, news release of 2024-12-10: paused for Canada",
+    ),
     # The DPC's statement says "narrower data and period" and names no category: none is left out here.
     # A source that names one becomes a notice that supersedes this one.
     NoticeRow(
@@ -143,6 +202,7 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         published_on=dt.date(2025, 9, 18),
         in_force_from=dt.date(2025, 11, 3),
         source="Company notice of 2025-09-18; DPC statement of 2025-11-07",
+        data_categories=NAMED_IN_2025,
     ),
     RuleRow(
         Rule.DEFAULT_ON,

@@ -15,9 +15,12 @@ FREEZE_SECONDS = 60
 
 # The days on which something changed, and what.
 TIMELINE = {
-    dt.date(2024, 9, 18): "default-on with a notice; EU, EEA and Switzerland excluded",
+    dt.date(
+        2024, 9, 18
+    ): "default-on with a notice; EU, EEA, Switzerland and mainland China excluded",
     dt.date(2024, 9, 20): "United Kingdom excluded",
     dt.date(2024, 10, 11): "Hong Kong excluded",
+    dt.date(2024, 12, 10): "Canada excluded",
     dt.date(
         2025, 11, 3
     ): "EU, EEA, Switzerland, UK, Canada, Hong Kong default-on after a new notice",

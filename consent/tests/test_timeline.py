@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from consent import rules, services, timeline
-from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.choices import Purpose, Rule, Verdict
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
 from portal.models import Entry
@@ -22,15 +22,25 @@ def load(proposer, approver, until=""):
     return out.getvalue().splitlines()
 
 
-def usable(day):
-    """Countries in which a rule and a notice in force let generative AI use every category."""
-    found = rules.ruling(Purpose.GENERATIVE_AI, day, DataCategory.values)
+NAMED_IN_2024 = [
+    "profile",
+    "posts",
+    "feedback",
+    "language-preference",
+    "usage-frequency",
+    "generative-inputs",
+]
+
+
+def usable(day, categories=NAMED_IN_2024):
+    """Countries in which a rule and a notice in force let generative AI use these categories."""
+    found = rules.ruling(Purpose.GENERATIVE_AI, day, categories)
     return found.allowed & found.covered
 
 
 EEA_CH = GROUPS["EEA"] | {"CH"}
 UK = {"GB", "GI", "JE", "GG", "IM"}
-FIRST = set(NAMES) - EEA_CH - FOLLOWING_THE_EU
+FIRST = set(NAMES) - EEA_CH - FOLLOWING_THE_EU - {"CN"}
 
 
 @pytest.mark.parametrize(
@@ -42,8 +52,10 @@ FIRST = set(NAMES) - EEA_CH - FOLLOWING_THE_EU
         ("2024-09-20", FIRST - UK),
         ("2024-10-10", FIRST - UK),
         ("2024-10-11", FIRST - UK - {"HK"}),
-        ("2025-11-02", FIRST - UK - {"HK"}),
-        ("2025-11-03", set(NAMES) - FOLLOWING_THE_EU),
+        ("2024-12-09", FIRST - UK - {"HK"}),
+        ("2024-12-10", FIRST - UK - {"HK", "CA"}),
+        ("2025-11-02", FIRST - UK - {"HK", "CA"}),
+        ("2025-11-03", set(NAMES) - FOLLOWING_THE_EU - {"CN"}),
     ],
 )
 def test_each_date_lets_in_exactly_the_countries_of_its_day(officer, second_officer, day, expected):
@@ -53,14 +65,64 @@ def test_each_date_lets_in_exactly_the_countries_of_its_day(officer, second_offi
 
 
 @pytest.mark.parametrize(
+    ("category", "day", "expected"),
+    [
+        ("job-data", "2025-11-02", set()),
+        ("group-activity", "2025-11-02", set()),
+        # The notice of 2025 was given to the countries that joined with it, and to no other.
+        ("job-data", "2025-11-03", EEA_CH | UK | {"CA", "HK"}),
+        ("group-activity", "2025-11-03", EEA_CH | UK | {"CA", "HK"}),
+    ],
+)
+def test_a_category_is_usable_only_where_a_notice_names_it(
+    officer, second_officer, category, day, expected
+):
+    load(officer, second_officer)
+
+    assert usable(dt.date.fromisoformat(day), [category]) == expected
+
+
+def test_a_code_that_iso_adds_later_is_out_until_a_source_admits_it(
+    officer, second_officer, monkeypatch
+):
+    monkeypatch.setitem(NAMES, "ZQ", "a country of tomorrow")
+
+    load(officer, second_officer)
+
+    assert usable(dt.date(2024, 9, 18)) == FIRST
+    assert usable(dt.date(2025, 11, 3)) == FIRST | EEA_CH
+
+
+def test_every_country_is_in_one_row_of_the_first_day_and_none_is_inferred():
+    first = [
+        row.countries
+        for row in timeline.TIMELINE
+        if isinstance(row, timeline.RuleRow) and row.effective_from == dt.date(2024, 9, 18)
+    ]
+
+    assert sorted(code for countries in first for code in countries) == sorted(NAMES)
+    assert [set(countries) for countries in first if countries & set(OF_THEIR_OWN)] == [
+        {"CN"},
+        {"CA"},
+        {"HK"},
+        {"MO"},
+        {"TW"},
+    ]
+
+
+OF_THEIR_OWN = ("CA", "CN", "HK", "MO", "TW")
+
+
+@pytest.mark.parametrize(
     ("until", "notices", "loaded"),
     [
         ("2024-09-17", [], 0),
-        ("2024-09-18", ["2024-09-18"], 4),
-        ("2024-09-20", ["2024-09-18"], 5),
-        ("2024-10-11", ["2024-09-18"], 6),
-        ("2025-09-18", ["2024-09-18", "2025-09-18"], 7),
-        ("2025-11-03", ["2024-09-18", "2025-09-18"], 8),
+        ("2024-09-18", ["2024-09-18"], 10),
+        ("2024-09-20", ["2024-09-18"], 11),
+        ("2024-10-11", ["2024-09-18"], 12),
+        ("2024-12-10", ["2024-09-18"], 13),
+        ("2025-09-18", ["2024-09-18", "2025-09-18"], 14),
+        ("2025-11-03", ["2024-09-18", "2025-09-18"], 15),
     ],
 )
 def test_until_loads_what_was_known_by_that_day(officer, second_officer, until, notices, loaded):
@@ -85,7 +147,7 @@ def test_loading_in_steps_and_again_loads_each_row_once(officer, second_officer)
 
     assert [line.rsplit(": ", 1)[1] for line in again] == ["there already"] * len(timeline.TIMELINE)
     assert Entry.objects.count() == entries
-    assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 6)
+    assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 13)
 
 
 def test_what_lets_somebody_in_was_proposed_by_one_and_approved_by_the_other(
@@ -100,7 +162,7 @@ def test_what_lets_somebody_in_was_proposed_by_one_and_approved_by_the_other(
     assert set(Review.objects.values_list("verdict", "reviewer")) == {
         (Verdict.APPROVED, second_officer.pk)
     }
-    assert Review.objects.count() == 4
+    assert Review.objects.count() == 9
 
 
 def test_one_person_in_both_parts_is_refused(officer):
