@@ -4,7 +4,8 @@ Pure: nothing here reads a row, a setting or the time of day. What is computed i
 and calendar included; only an answered identity request, a corrected receipt or country computes it again.
 
 The calendar is that of the establishment that answers: Ireland for the EU and for countries without a rule
-of their own, England for the UK. California counts business days. Switzerland counts plain days: its law
+of their own, England for the UK. California counts business days, which its law does not define: the shortest
+calendar holds, and only federal holidays are left out. Switzerland counts plain days: its law
 names no calendar that would move an end on a Sunday (holidays are cantonal), so none moves it here.
 """
 
@@ -23,9 +24,9 @@ from consent.countries import UNITED_KINGDOM, normalise
 from objections.choices import Regime
 
 CALENDAR_VERSION: Final = f"holidays {version('holidays')}"
-CALENDARS: Final = {Regime.EU: "IE", Regime.UK: "GB-ENG", Regime.US_CA: "US-CA", Regime.CH: ""}
+CALENDARS: Final = {Regime.EU: "IE", Regime.UK: "GB-ENG", Regime.US_CA: "US", Regime.CH: ""}
 
-# Data (Use and Access) Act 2025, s. 76: in force from this day on.
+# Data (Use and Access) Act 2025, s. 76: for requests received from this day on (SI 2026/82, reg. 4).
 UK_ARTICLE_12A: Final = date(2026, 2, 5)
 
 TARGET_DAYS: Final = 28
@@ -36,6 +37,7 @@ SWISS_DAYS: Final = 30
 YEARS: Final = range(2000, 2101)
 
 _DAY: Final = timedelta(days=1)
+_FRIDAY: Final = 4
 _SATURDAY: Final = 5
 
 
@@ -55,7 +57,7 @@ class Clock:
     regime: str
     rule: str
     calendar: str
-    """ "IE", "GB-ENG", "US-CA"; empty where days are counted without one."""
+    """ "IE", "GB-ENG", "US" (federal); empty where days are counted without one."""
     calendar_version: str
     time_zone: str
     receipt_date: date
@@ -156,7 +158,7 @@ def answered(clock: Clock, *, asked_on: date, answered_on: date, was_prompt: boo
         raise ValueError("An identity request cannot be answered before it was made.")
 
     stops = is_paused_by_identity(clock, asked_on=asked_on, was_prompt=was_prompt)
-    if stops and _restarts(clock.regime, asked_on):
+    if stops and _restarts(clock):
         pauses = (*clock.pauses, Pause(asked_on, answered_on, days=0))
         return _counted(Regime(clock.regime), answered_on, clock.time_zone, pauses=pauses)
     days = (answered_on - asked_on).days if stops else 0
@@ -170,19 +172,24 @@ def answered(clock: Clock, *, asked_on: date, answered_on: date, was_prompt: boo
 def is_paused_by_identity(clock: Clock, *, asked_on: date, was_prompt: bool) -> bool:
     """Whether the clock stops while an identity request made on `asked_on` is open.
 
-    EU: if asked promptly (Art. 12(6); EDPB Guidelines 01/2022). UK: yes; before Art. 12A as in the EU, the
-    text having been the same. California: never, an opt-out needs no identity (11 CCR § 7026(d)).
+    EU: if asked promptly (Art. 12(6); EDPB Guidelines 01/2022). UK: yes; for a request received before
+    Art. 12A as in the EU, the text having been the same. California: never, an opt-out needs no identity (11 CCR § 7026(d)).
     Switzerland: never, no rule stops its thirty days. A period that has ended cannot be stopped.
     """
     if asked_on > clock.base_due:
         return False
-    if _restarts(clock.regime, asked_on):
+    if _restarts(clock):
         return True
     return was_prompt and clock.regime in {Regime.EU, Regime.UK}
 
 
-def _restarts(regime: str, asked_on: date) -> bool:
-    return regime == Regime.UK and asked_on >= UK_ARTICLE_12A
+def _restarts(clock: Clock) -> bool:
+    """Whether an identity request starts this clock again: a UK request received under Art. 12A.
+
+    A request received before keeps its old clock, whenever identity is asked for (SI 2026/82, reg. 4). A
+    restart moves `receipt_date` later, so the question stays answered.
+    """
+    return clock.regime == Regime.UK and clock.receipt_date >= UK_ARTICLE_12A
 
 
 def _counted(
@@ -207,7 +214,9 @@ def _counted(
         refuse_by_extended = base_due
     if regime == Regime.UK:
         alarm = base_raw - _DAY
-        refuse_by_extended = extended_due
+        # Art. 12A extends the time for a refusal too; the old Art. 12(4) was the EU's.
+        if receipt_date >= UK_ARTICLE_12A:
+            refuse_by_extended = extended_due
     return Clock(
         regime=regime.value,
         rule=_rule(regime, receipt_date),
@@ -234,7 +243,8 @@ def _rule(regime: Regime, receipt_date: date) -> str:
     return {
         Regime.EU: "GDPR Art. 12(3): one month, to the next working day "
         "(Regulation 1182/71 Art. 3(4)).",
-        Regime.US_CA: "CCPA Regulations, 11 CCR § 7026(f): 15 business days.",
+        Regime.US_CA: "CCPA Regulations, 11 CCR § 7026(f): 15 business days, "
+        "without federal holidays (5 U.S.C. § 6103(a)).",
         # The Act sets no time for an objection: the ordinance's for a request for information is taken.
         Regime.CH: "FADP Art. 30(2)(b), with the time of DPO Art. 18(1): 30 days.",
     }[regime]
@@ -262,7 +272,18 @@ def _public_holidays(calendar: str, year: int) -> dict[date, str]:
     if not found:
         # The package answers for years it does not know as if all their weekdays were worked.
         raise ValueError(f"The public holidays of {calendar} in {year} are not known.")
+    if calendar == CALENDARS[Regime.US_CA]:
+        return {day: name for day, name in found.items() if not _is_day_off_before(day, name)}
     return dict(found)
+
+
+def _is_day_off_before(day: date, name: str) -> bool:
+    """Whether it is the Friday on which federal offices observe a holiday that falls on a Saturday.
+
+    5 U.S.C. § 6103(b) gives that Friday to employees; the holiday of § 6103(a) keeps its own date, so the
+    Friday is a business day. A holiday on a Sunday is observed on the Monday, which is none.
+    """
+    return day.weekday() == _FRIDAY and name.endswith("(observed)")
 
 
 def _is_working_day(calendar: str, day: date) -> bool:
@@ -316,7 +337,7 @@ def _short(day: date) -> str:
 
 
 def _has_restarted(clock: Clock, pause: Pause) -> bool:
-    return _restarts(clock.regime, pause.asked) and pause.answered <= clock.receipt_date
+    return _restarts(clock) and pause.days == 0 and pause.answered <= clock.receipt_date
 
 
 def _pause_explained(clock: Clock, pause: Pause) -> str:
@@ -372,7 +393,7 @@ def _months_explained(clock: Clock, *, is_extended: bool) -> Iterator[str]:
             f"same start end on {end}."
         )
     yield from _roll_explained(clock, clock.extended_raw, clock.extended_due)
-    if clock.regime == Regime.UK:
+    if clock.regime == Regime.UK and clock.receipt_date >= UK_ARTICLE_12A:
         yield f"An extension moves a refusal too: to {in_words(clock.refuse_by_extended)}."
     else:
         yield (

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -30,14 +31,16 @@ ADDRESS_PROVEN = (
 def paused() -> Q:
     """An identity request stops the clock: what `deadlines.is_paused_by_identity` says, by the columns.
 
-    While it is open a European ticket's target is `TARGET_DAYS` after receipt, which is no column.
+    While it is open a European ticket's target is `TARGET_DAYS` after receipt, whose day is no column.
     """
     late_by = dt.timedelta(days=TARGET_DAYS - settings.IDENTITY_PROMPT_DAYS)
     asked = Q(state=State.IDENTITY_CHECK, identity_asked_on__lte=F("due_on"))
     is_prompt = Q(
         regime__in=[Regime.EU, Regime.UK], identity_asked_on__lte=F("target_on") - late_by
     )
-    return asked & (is_prompt | Q(regime=Regime.UK, identity_asked_on__gte=UK_ARTICLE_12A))
+    zone = ZoneInfo(settings.CONTROLLER_TIME_ZONE)
+    since = dt.datetime.combine(UK_ARTICLE_12A, dt.time.min, zone)
+    return asked & (is_prompt | Q(regime=Regime.UK, received_at__gte=since))
 
 
 def overdue(today: dt.date) -> Q:

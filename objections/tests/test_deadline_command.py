@@ -44,7 +44,7 @@ def test_the_dates_stand_in_columns_above_their_explanation():
          "regime, calendar, counted from, target, due, due, extended, refusal by"),
         ("uk", "2026-12-29  Tuesday",
          "regime, calendar, counted from, target, alarm, due, due, extended, refusal by"),
-        ("us-ca", "2026-12-18  Friday", "regime, calendar, counted from, target, due, refusal by"),
+        ("us-ca", "2026-12-17  Thursday", "regime, calendar, counted from, target, due, refusal by"),
         ("ch", "2026-12-25  Friday", "regime, counted from, target, due, refusal by"),
     ],
 )  # fmt: skip

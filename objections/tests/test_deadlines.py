@@ -113,10 +113,17 @@ def test_months_end_on_the_same_day_or_the_last_and_roll_to_a_working_day(
         ("2026-01-02", "2026-01-26", "the domain's vector: Martin Luther King Jr. Day"),
         ("2026-01-01", "2026-01-23", "a holiday of receipt"),
         ("2026-01-03", "2026-01-26", "a Saturday of receipt"),
-        ("2026-03-10", "2026-04-01", "Cesar Chavez Day"),
-        ("2026-06-26", "2026-07-20", "Independence Day, observed on Friday"),
-        ("2026-11-05", "2026-12-01", "Veterans Day, Thanksgiving and the day after"),
+        ("2026-03-10", "2026-03-31", "nothing: Cesar Chavez Day is the state's"),
+        ("2026-06-26", "2026-07-17", "nothing: the Friday before Independence Day is worked"),
+        ("2026-11-05", "2026-11-30", "Veterans Day and Thanksgiving, not the day after"),
         ("2026-12-11", "2027-01-05", "Christmas and New Year"),
+        ("2027-06-25", "2027-07-19", "the Monday after Independence Day on a Sunday"),
+        ("2021-12-20", "2022-01-10", "neither Friday before Christmas and New Year on Saturdays"),
+        ("2026-02-05", "2026-02-27", "Washington's Birthday"),
+        ("2028-02-08", "2028-03-01", "Washington's Birthday, not Susan B. Anthony Day"),
+        ("2027-10-20", "2027-11-10", "nothing: Diwali is the state's"),
+        ("2026-10-05", "2026-10-27", "Columbus Day"),
+        ("2026-06-15", "2026-07-07", "Juneteenth, not the Friday before Independence Day"),
     ],
 )
 def test_california_counts_fifteen_business_days_from_the_next_one(received, due, left_out):
@@ -175,7 +182,7 @@ def test_an_extension_moves_a_refusal_in_the_uk_and_not_in_the_eu():
         ("eu", "2026-03-05", "GDPR Art. 12(3)", "IE"),
         ("uk", "2026-02-04", "UK GDPR Art. 12(3)", "GB-ENG"),
         ("uk", "2026-02-05", "UK GDPR Art. 12A", "GB-ENG"),
-        ("us-ca", "2026-03-05", "CCPA Regulations, 11 CCR § 7026(f)", "US-CA"),
+        ("us-ca", "2026-03-05", "CCPA Regulations, 11 CCR § 7026(f)", "US"),
     ],
 )
 def test_a_clock_names_its_rule_calendar_and_time_zone(regime, received, rule, calendar):
@@ -238,7 +245,7 @@ def test_a_day_is_taken_as_the_controllers_own():
         # Its calendars end with 2100, and an empty one would call Christmas a working day.
         (day("2100-10-01"), "eu", DUBLIN, "public holidays of IE in 2101 are not known"),
         (day("2100-10-02"), "uk", DUBLIN, "public holidays of GB-ENG in 2101 are not known"),
-        (day("2100-12-20"), "us-ca", DUBLIN, "public holidays of US-CA in 2101 are not known"),
+        (day("2100-12-20"), "us-ca", DUBLIN, "public holidays of US in 2101 are not known"),
     ],
 )
 def test_what_has_no_known_deadline_is_refused(received, regime, time_zone, message):
@@ -298,30 +305,42 @@ def test_in_the_uk_the_time_counts_anew_from_the_answer():
 
 
 @pytest.mark.parametrize(
-    ("asked", "was_prompt", "base_raw"),
+    ("received", "asked", "was_prompt", "base_raw"),
     [
-        # Asked the day before Art. 12A came into force: a pause if prompt, as in the EU.
-        ("2026-02-04", True, "2026-03-07"),
-        ("2026-02-04", False, "2026-03-01"),
+        # Received the day before Art. 12A came into force: a pause if prompt, whenever identity was asked for.
+        ("2026-02-04", "2026-02-04", True, "2026-03-10"),
+        ("2026-02-04", "2026-02-05", True, "2026-03-09"),
+        ("2026-02-04", "2026-02-06", False, "2026-03-04"),
+        ("2026-02-01", "2026-02-05", True, "2026-03-06"),
         # On the day: a new start.
-        ("2026-02-05", True, "2026-03-10"),
-        ("2026-02-05", False, "2026-03-10"),
+        ("2026-02-05", "2026-02-05", True, "2026-03-10"),
+        ("2026-02-05", "2026-02-06", False, "2026-03-10"),
     ],
 )
-def test_in_the_uk_art_12a_decides_by_the_day_of_asking(asked, was_prompt, base_raw):
-    clock = answered(start("2026-02-01", "uk"), asked, "2026-02-10", was_prompt=was_prompt)
+def test_in_the_uk_the_day_of_receipt_decides_between_the_old_clock_and_the_new(
+    received, asked, was_prompt, base_raw
+):
+    clock = answered(start(received, "uk"), asked, "2026-02-10", was_prompt=was_prompt)
 
     assert clock.base_raw == day(base_raw)
 
 
-def test_what_stood_still_before_a_new_start_is_not_added_to_it():
+def test_under_the_old_clock_every_answered_request_is_a_pause():
     clock = answered(start("2026-01-20", "uk"), "2026-01-22", "2026-01-30")
     assert clock.base_raw == day("2026-02-28")
 
     clock = answered(clock, "2026-02-05", "2026-02-09")
 
-    assert dates(clock) == dates(start("2026-02-09", "uk"))
-    assert [pause.days for pause in clock.pauses] == [8, 0]
+    assert clock.receipt_date == day("2026-01-20")
+    assert clock.base_raw == day("2026-03-04")
+    assert [pause.days for pause in clock.pauses] == [8, 4]
+
+
+def test_under_the_old_clock_an_extension_moves_no_refusal_in_the_uk():
+    clock = start("2026-02-04", "uk")
+
+    assert [clock.refuse_by, clock.refuse_by_extended] == [clock.base_due, clock.base_due]
+    assert not any("moves a refusal too" in line for line in explained(clock))
 
 
 @pytest.mark.parametrize(
@@ -598,8 +617,9 @@ def test_the_json_holds_texts_numbers_lists_and_nothing_else():
 
     assert clock.as_json() == {
         "regime": "us-ca",
-        "rule": "CCPA Regulations, 11 CCR § 7026(f): 15 business days.",
-        "calendar": "US-CA",
+        "rule": "CCPA Regulations, 11 CCR § 7026(f): 15 business days, "
+        "without federal holidays (5 U.S.C. § 6103(a)).",
+        "calendar": "US",
         "calendar_version": f"holidays {holidays.__version__}",
         "time_zone": "Europe/Dublin",
         "receipt_date": "2026-03-05",

@@ -193,7 +193,7 @@ def test_what_is_due_in_words(facts: dict[str, Any], today: str, expected: Due) 
 
 
 @pytest.mark.parametrize("regime", ["eu", "uk", "ch", "us-ca"])
-@pytest.mark.parametrize("received", ["2026-01-05", "2026-01-31", "2026-11-03"])
+@pytest.mark.parametrize("received", ["2026-01-05", "2026-01-31", "2026-02-04", "2026-11-03"])
 @pytest.mark.parametrize("asked_after", [None, 0, 7, 8, 27, 40])
 def test_the_list_and_the_words_agree_when_a_clock_stands_still(
     regime: str, received: str, asked_after: int | None
