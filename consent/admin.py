@@ -4,7 +4,7 @@ import datetime as dt
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
@@ -19,24 +19,33 @@ from portal.admin_site import (
     site,
 )
 from portal.list_exports import ExportedList
+from portal.list_filters import BoxFilter
 
 
-class CountryFilter(admin.SimpleListFilter):
-    """A choice box: a list of 250 links would be longer than the page, and asks the database nothing."""
+class CountryFilter(BoxFilter):
+    """The countries by name, what is not known first. It asks the database nothing."""
 
     title = "country"
     parameter_name = "country"
-    template = "admin/country_filter.html"
+    NOT_KNOWN = "unknown"
+    TEST = "test"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         by_name = sorted((name, code) for code, name in countries.NAMES.items())
-        return [("unknown", "not known"), *((code, name) for name, code in by_name)]
+        # A test account's country is none that a person can have.
+        tests = [(self.TEST, "of test accounts")] if model_admin.model is Member else []
+        return [
+            (self.NOT_KNOWN, "not known"),
+            *((code, name) for name, code in by_name),
+            *tests,
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() is None:
-            return queryset
-        code = self.value() if self.value() in countries.NAMES else countries.UNKNOWN
-        return queryset.filter(country=code)
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        if option == self.TEST:
+            return rows.filter(country__in=countries.CANARIES)
+        if option == self.NOT_KNOWN:
+            return rows.filter(Q(country=countries.UNKNOWN) | Q(country__isnull=True))
+        return rows.filter(country=option)
 
 
 @admin.register(Member, site=site)

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
@@ -16,6 +15,7 @@ from objections.models import Letter, Objection, Proposal, Ticket
 from objections.moves import today
 from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused
 from portal.admin_site import staff
+from portal.list_filters import OptionFilter
 
 LAST_WEEKDAY = 6
 """Sunday: a week ends with it (ISO 8601)."""
@@ -178,7 +178,7 @@ def purposes_of(ticket: Ticket) -> str:
 # --- Filters ------------------------------------------------------------------------------------
 
 
-class QueueFilter(admin.SimpleListFilter):
+class QueueFilter(OptionFilter):
     """The tabs. The page shows them above the table, not among the filters."""
 
     title = "part of the queue"
@@ -187,12 +187,15 @@ class QueueFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(tab.name, tab.title) for tab in TABS]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        tab = tab_of(request)
-        return in_tab(queryset, tab, staff(request)) if tab else queryset
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return in_tab(rows, _BY_NAME[option], staff(self.request))
+
+    def rows_without(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        tab = tab_of(self.request)
+        return in_tab(rows, tab, staff(self.request)) if tab else rows
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(OptionFilter):
     """The states that tickets of the tab can be in."""
 
     title = "state"
@@ -207,19 +210,17 @@ class StateFilter(admin.SimpleListFilter):
             states = FINAL_STATES
         return [(state.value, state.label) for state in states]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(state=self.value()) if self.value() else queryset
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return rows.filter(state=option)
 
 
-class PurposeFilter(admin.SimpleListFilter):
+class PurposeFilter(OptionFilter):
     title = "purpose"
     parameter_name = "purpose"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(Purpose.choices)
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.value():
-            return queryset
-        named = Objection.objects.filter(ticket=OuterRef("pk"), purpose=self.value())
-        return queryset.filter(Exists(named))
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        named = Objection.objects.filter(ticket=OuterRef("pk"), purpose=option)
+        return rows.filter(Exists(named))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
@@ -21,6 +22,7 @@ from portal.admin_site import (
     badge,
     site,
 )
+from portal.list_filters import OptionFilter
 
 TICKET_SEARCH = "The reference of a ticket in full, for example OBJ-2026-000431."
 
@@ -96,8 +98,8 @@ class LetterTemplateAdmin(SealedModelAdmin):
 # --- The outbox ---------------------------------------------------------------------------------
 
 
-class LetterStateFilter(admin.SimpleListFilter):
-    """What is not out yet comes first: that is what somebody has to look at."""
+class LetterStateFilter(OptionFilter):
+    """What is not out yet comes first: that is what an officer has to look at. A search looks through all letters."""
 
     title = "state"
     parameter_name = "state"
@@ -107,16 +109,18 @@ class LetterStateFilter(admin.SimpleListFilter):
         return [*LetterState.choices, (self.ALL, "all letters")]
 
     def choices(self, changelist: Any) -> Any:
-        everything = list(super().choices(changelist))
-        everything[0]["display"] = "not out yet"
-        return everything
+        default, *others = super().choices(changelist)
+        if not changelist.query:
+            return [{**default, "display": "not out yet"}, *others]
+        return [{**default, "display": "all letters"}, *others[:-1]]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() in LetterState.values:
-            return queryset.filter(state=self.value())
-        if self.value() or request.GET.get("q"):
-            return queryset
-        return queryset.filter(state__in=[LetterState.FAILED, LetterState.WAITING])
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return rows if option == self.ALL else rows.filter(state=option)
+
+    def rows_without(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        if self.request.GET.get(SEARCH_VAR, "").strip():
+            return rows
+        return rows.filter(state__in=[LetterState.FAILED, LetterState.WAITING])
 
 
 @admin.register(Letter, site=site)
@@ -215,20 +219,25 @@ _TONES: dict[str, str] = {
 # --- Second opinions ----------------------------------------------------------------------------
 
 
-class StandingFilter(admin.SimpleListFilter):
+class StandingFilter(OptionFilter):
     title = "standing"
     parameter_name = "standing"
     WAITING = "waiting"
+    MOOT = "moot"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(self.WAITING, "waits for a second person"), *Verdict.choices]
+        return [
+            (self.WAITING, "waits for a second person"),
+            *Verdict.choices,
+            (self.MOOT, "closed by another outcome"),
+        ]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() == self.WAITING:
-            return queryset.waiting()  # type: ignore[attr-defined]  # it is ours
-        if self.value() in Verdict.values:
-            return queryset.filter(approval__verdict=self.value())
-        return queryset
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        if option == self.WAITING:
+            return rows.waiting()  # type: ignore[attr-defined]  # it is ours
+        if option == self.MOOT:
+            return rows.filter(approval__isnull=True, ticket__closed_at__isnull=False)
+        return rows.filter(approval__verdict=option)
 
 
 @admin.register(Proposal, site=site)

@@ -22,6 +22,7 @@ from portal.admin_site import (
     staff,
 )
 from portal.list_exports import ExportedList
+from portal.list_filters import OptionFilter
 from portal.list_forms import EntryForm, FormFilter
 from portal.models import AccessRecord, Checkpoint, Entry, ServiceToken
 from portal.roles import ROLES
@@ -63,7 +64,7 @@ READ_KINDS = [
 ]  # fmt: skip
 
 
-class KindFilter(admin.SimpleListFilter):
+class KindFilter(OptionFilter):
     title = "kind"
     parameter_name = "kind"
     kinds: ClassVar[list[str]]
@@ -71,8 +72,8 @@ class KindFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(kind, kind) for kind in self.kinds]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(kind=self.value()) if self.value() else queryset
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return rows.filter(kind=option)
 
 
 class EntryListForm(EntryForm):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.paginator import Paginator
@@ -174,6 +175,14 @@ class PortalModelAdmin(ModelAdmin):
         except OverflowError as error:
             # Of other nonsense in a filter, and of row numbers out of range, Django makes a page itself.
             raise BadRequest("A filter names a number that no column can hold.") from error
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """The list as it is asked for. A filter that cannot be read is refused: Django shows all rows instead."""
+        try:
+            return super().get_changelist_instance(request)
+        except IncorrectLookupParameters as error:
+            # Not Django's words: they name columns, and repeat what was typed.
+            raise BadRequest("A filter of this list has a value that it does not offer.") from error
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

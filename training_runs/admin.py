@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from portal.access import record_read
 from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
 from portal.list_exports import ExportedList
+from portal.list_filters import OptionFilter
 from training_runs import admin_views
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification
@@ -31,15 +32,15 @@ def verification_badge(row: Any) -> SafeString:
     return badge("waiting for verification", "warning")
 
 
-class OwnerFilter(admin.SimpleListFilter):
+class OwnerFilter(OptionFilter):
     title = "owner"
     parameter_name = "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("me", "my own")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(owner=staff(request)) if self.value() == "me" else queryset
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return rows.filter(owner=staff(self.request))
 
 
 @admin.register(Run, site=site)
