@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from consent import countries, rules, services
+from consent import countries, rules, sent_back, services
 from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.models import Decision, Member, Notice, RegionRule
@@ -86,7 +86,8 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required("consent.add_regionrule", raise_exception=True)
 def propose_rule(request: HttpRequest) -> HttpResponse:
-    form = RegionRuleForm(request.POST or None)
+    before = sent_back.rejected_row(RegionRule, request.GET)
+    form = RegionRuleForm(request.POST or None, initial=sent_back.words_of(before, RegionRuleForm))
     if form.is_valid():
         with refusal_shown_in(form):
             row = services.propose_rule(actor=staff(request), **form.cleaned_data)
@@ -111,6 +112,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
         form=form,
         button="Propose it",
         lead="A rule is never edited: a later one takes its place from its date on, country by country.",
+        came_back=sent_back.why_rejected(before),
         back=reverse("admin:consent_regionrule_changelist"),
         back_title="Region rules",
     )
@@ -119,7 +121,8 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required("consent.add_notice", raise_exception=True)
 def propose_notice(request: HttpRequest) -> HttpResponse:
-    form = NoticeForm(request.POST or None)
+    before = sent_back.rejected_row(Notice, request.GET)
+    form = NoticeForm(request.POST or None, initial=sent_back.words_of(before, NoticeForm))
     if form.is_valid():
         with refusal_shown_in(form):
             row = services.propose_notice(actor=staff(request), **form.cleaned_data)
@@ -132,6 +135,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
         form=form,
         button="Propose it",
         lead="Record the version of the privacy notice as it was published. Versions are never edited.",
+        came_back=sent_back.why_rejected(before),
         back=reverse("admin:consent_notice_changelist"),
         back_title="Notices",
     )

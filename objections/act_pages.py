@@ -13,11 +13,11 @@ from django.shortcuts import get_object_or_404
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from objections import closing, letters, steps
+from objections import closing, letters, sent_back, steps
 from objections.choices import Delivery, LetterKind, State
 from objections.due import due
 from objections.errors import NotAllowedHere
-from objections.models import Ticket
+from objections.models import Proposal, Ticket
 from objections.moves import today
 from objections.ticket_page import (
     IDENTITY,
@@ -106,11 +106,23 @@ def or_gap(text: str, what: str) -> str:
 
 
 def bound(kind: type[forms.Form], request: HttpRequest, ticket: Ticket, **more: Any) -> Any:
-    """The form with what was typed, or empty with the version its reader sees now."""
+    """The form with what was typed, or with the version its reader sees now and the words of a proposal that came back."""
     if request.method == "POST":
         return kind(request.POST, request.FILES, **more)
-    initial = {"version": ticket.version, **more.pop("initial", {})}
+    came_back = sent_back.words_for(ticket, _act_of(request))
+    initial = {"version": ticket.version, **more.pop("initial", {}), **came_back}
     return kind(initial=initial, **more)
+
+
+def _act_of(request: HttpRequest) -> str:
+    match = request.resolver_match
+    return (match.url_name or "").removeprefix("objections_ticket_") if match else ""
+
+
+def came_back(ticket: Ticket, name: str) -> Proposal | None:
+    """The proposal that came back, on the page of the act it was made by."""
+    found = sent_back.last_of(ticket)
+    return found if found and sent_back.page_of(found) == name else None
 
 
 def act_page(
@@ -180,6 +192,7 @@ def act_page(
         has_words=(to_send is not None or shows is not None) and name != "review",
         shows_change=shows is not None,
         statement=statement_of(ticket) if to_send else "",
+        came_back=came_back(ticket, name),
         preview_button="Preview the letter" if to_send else "Show what it changes",
         is_preview=is_preview,
         back=url_of(ticket),

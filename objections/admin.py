@@ -18,6 +18,7 @@ from consent.admin import CountryFilter
 from objections import admin_views, bulk_views, figure_views, queue_views
 from objections.admin_filters import (
     CLOSED,
+    MINE,
     TABS,
     PurposeFilter,
     QueueFilter,
@@ -92,6 +93,9 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
     def get_ordering(self, request: HttpRequest) -> Any:
         tab = tab_of(request)
+        if tab and tab.name == MINE:
+            # What came back to its author is their first task.
+            return ["-is_sent_back", *self.ordering]
         # Each has an index of just this order.
         return ["-closed_at", "-id"] if tab and tab.name == CLOSED else self.ordering
 
@@ -172,6 +176,8 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
         marks = []
         if ticket.is_proposed:
             marks.append(("outcome waits for a second person",))
+        if ticket.is_sent_back:
+            marks.append(("outcome was sent back",))
         if ticket.has_failed_letter:
             marks.append(("a letter could not be sent",))
         if ticket.is_set_aside:

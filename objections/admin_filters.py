@@ -38,7 +38,8 @@ def end_of_week(day: dt.date) -> dt.date:
     return day + dt.timedelta(days=LAST_WEEKDAY - day.weekday())
 
 
-OPEN, UNMATCHED, FAILED, CLOSED = "open", "not-matched", "failed-letters", "closed"
+OPEN, MINE, UNMATCHED = "open", "mine", "not-matched"
+FAILED, CLOSED = "failed-letters", "closed"
 TABS = [
     Tab(
         OPEN,
@@ -48,11 +49,13 @@ TABS = [
         key="1",
     ),
     Tab(
-        "mine",
+        MINE,
         "Mine",
-        "Open tickets that are yours.",
+        "Open tickets that are yours. First those whose outcome you proposed and a colleague sent back.",
         "None is yours. Look among the unassigned ones and take what is due first.",
-        lambda officer, day: Q(assignee=officer),
+        lambda officer, day: (
+            Q(assignee=officer) | Q(pk__in=Proposal.objects.returned_to(officer).values("ticket"))
+        ),
         key="2",
     ),
     Tab(
@@ -161,10 +164,11 @@ def counts(officer: User) -> dict[str, int]:
 
 
 def marked(tickets: QuerySet[Any]) -> QuerySet[Any]:
-    """With `is_proposed` and `has_failed_letter`, for what a row of the queue says beside its state."""
+    """With `is_proposed`, `is_sent_back` and `has_failed_letter`, for what a row of the queue says beside its state."""
     of_ticket = {"ticket": OuterRef("pk")}
     return tickets.annotate(
         is_proposed=Exists(Proposal.objects.waiting().filter(**of_ticket)),
+        is_sent_back=Exists(Proposal.objects.returned().filter(**of_ticket)),
         has_failed_letter=Exists(Letter.objects.failed().filter(**of_ticket)),
     )
 

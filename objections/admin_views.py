@@ -28,6 +28,7 @@ from objections import (
     letter_acts,
     moves,
     retention,
+    sent_back,
     services,
     tasks,
     uploads,
@@ -674,7 +675,11 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             )
         closing.review(proposal=proposal, actor=staff(request), **said)
         if said["verdict"] == Verdict.RETURNED:
-            return f"Sent back: work on {ticket} goes on."
+            return (
+                f"Taken back: what you wrote is kept for you with {ticket}."
+                if is_own
+                else f"Sent back: {ticket} is now the first task of {proposal.proposed_by.get_username()}."
+            )
         if ticket.is_set_aside:
             return f"Approved: {ticket} is closed as abuse. Nobody is written to."
         tasks.hint()
@@ -707,7 +712,8 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             if ticket.is_set_aside
             else "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is"
             " sent, not before.",
-            "Sent back, the ticket stays as it is, and its officer sees your reason.",
+            "Sent back, the ticket stays as it is, and it is the first task of who proposed it, with your reason and what"
+            " was written.",
         ],
         warnings=warnings_of(
             ticket, writes=not ticket.is_set_aside, upholds=upholds, refuses=refuses
@@ -717,6 +723,7 @@ def review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         **dossier_of(ticket),
         proposal=proposal,
         proposed=proposed_in_words(proposal, with_words=True) if proposal else {},
+        taken_up=sent_back.changes_in(proposal) if proposal else None,
     )
 
 

@@ -12,7 +12,10 @@ class ObjectionsConfig(AppConfig):
 
     def ready(self) -> None:
         from consent import members
-        from objections import intake, retention
+        from objections import intake, retention, sent_back
+
+        # Its panel and its part of the digest come with the import.
+        assert sent_back
 
         members.on_erasure(retention.erase_words_of_member)
         members.on_creation(intake.restrict_new_members)

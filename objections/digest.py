@@ -21,7 +21,8 @@ from objections.clocks import clock_of
 from objections.letter_texts import date_in_words
 from objections.models import Digest, Incident, Letter, Proposal, Ticket
 from objections.moves import today as this_day
-from objections.querysets import TicketQuerySet, paused
+from objections.querysets import TicketQuerySet, paused, working_officers
+from portal import start_page
 
 logger = structlog.get_logger(__name__)
 
@@ -54,11 +55,7 @@ class Section:
 
 def officers() -> QuerySet[User]:
     """Everybody who works tickets."""
-    return User.objects.with_perm(
-        "objections.work_ticket",
-        backend="django.contrib.auth.backends.ModelBackend",
-        include_superusers=False,
-    ).order_by("pk")
+    return working_officers().order_by("pk")
 
 
 def without_digest() -> QuerySet[User]:
@@ -152,7 +149,11 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
     incidents = Incident.objects.filter(entry__recorded_at__gt=_last_heard(officer, today))
     others = Proposal.objects.waiting().exclude(proposed_by=officer).select_related("ticket")
     failed = Letter.objects.failed().select_related("ticket").order_by("pk")
+    came_back = [
+        Row(one.text, settings.PUBLIC_URL + one.url) for one in start_page.sent_back_to(officer)
+    ]
     found = [
+        Section("sent back to you", len(came_back), came_back[:MOST_ROWS]),
         _tickets("overdue", mine.overdue(today)),
         _tickets("overdue and nobody's", _nobodys().overdue(today)),
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),

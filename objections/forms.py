@@ -315,6 +315,11 @@ class DecideForm(VersionedForm):
         own = {f"outcome_{one.purpose}": _outcome_field(one) for one in objections}
         self.fields = {**own, **self.fields}
         self.purposes = sorted(one.purpose for one in objections)
+        # Chosen when a linked ticket had another version, it is still chosen: its reader sees it as it is now.
+        chosen = {one.partition(":")[0] for one in self.initial.get("also", [])}
+        self.initial["also"] = [
+            f"{one.reference}:{one.version}" for one in linked if one.reference in chosen
+        ]
         if linked:
             self.fields["also"].choices = [  # type: ignore[attr-defined]  # a ChoiceField
                 (f"{one.reference}:{one.version}", _linked_in_words(one)) for one in linked

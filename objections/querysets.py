@@ -5,9 +5,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db.models import F, Q
+from django.contrib.auth.models import User
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
-from objections.choices import OPEN_STATES, UNPROVEN, Effect, LetterState, Regime, State
+from objections.choices import OPEN_STATES, UNPROVEN, Effect, LetterState, Regime, State, Verdict
 from objections.deadlines import TARGET_DAYS, UK_ARTICLE_12A
 from portal.append_only import AppendOnlyQuerySet
 from portal.models import TrackedQuerySet
@@ -41,6 +42,15 @@ def paused() -> Q:
     zone = ZoneInfo(settings.CONTROLLER_TIME_ZONE)
     since = dt.datetime.combine(UK_ARTICLE_12A, dt.time.min, zone)
     return asked & (is_prompt | Q(regime=Regime.UK, received_at__gte=since))
+
+
+def working_officers() -> QuerySet[User]:
+    """People who can work tickets now: active, and in the role."""
+    return User.objects.with_perm(
+        "objections.work_ticket",
+        backend="django.contrib.auth.backends.ModelBackend",
+        include_superusers=False,
+    )
 
 
 def overdue(today: dt.date) -> Q:
@@ -90,6 +100,24 @@ class ProposedOutcomeQuerySet(AppendOnlyQuerySet):
     def waiting(self) -> "ProposedOutcomeQuerySet":
         """Not decided by a second person, on a ticket that is still open."""
         return self.filter(approval__isnull=True, ticket__state__in=OPEN_STATES)
+
+    def returned(self) -> "ProposedOutcomeQuerySet":
+        """Sent back by a second person, on a ticket for which nothing was proposed or decided since.
+
+        Who takes back a proposal of their own knows it, and nothing came back to them.
+        """
+        later = self.model._default_manager.filter(ticket=OuterRef("ticket"), pk__gt=OuterRef("pk"))
+        return (
+            self.filter(approval__verdict=Verdict.RETURNED, ticket__state__in=OPEN_STATES)
+            .exclude(approval__reviewer=F("proposed_by"))
+            .exclude(Exists(later))
+        )
+
+    def returned_to(self, officer: Any) -> "ProposedOutcomeQuerySet":
+        """Returned, and the officer's to mend: their own, and those of authors who work tickets no more."""
+        return self.returned().filter(
+            Q(proposed_by=officer) | ~Q(proposed_by__in=working_officers().values("pk"))
+        )
 
 
 class LetterQuerySet(TrackedQuerySet):

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from objections.admin_filters import FAILED, TABS, UNMATCHED, Tab, counts, purposes_of
+from objections.admin_filters import FAILED, MINE, TABS, UNMATCHED, Tab, counts, purposes_of
 from objections.due import answered_in_time, due
 from objections.models import Proposal, Ticket
 from objections.moves import day_of, today
@@ -129,7 +129,7 @@ def lines(tickets: QuerySet[Ticket]) -> Iterator[list[object]]:
 
 SHOWN = 6
 _TONES = {"overdue": "danger", "due-this-week": "warning", UNMATCHED: "warning", FAILED: "danger"}
-_NOT_FOR_AUDITORS = {"mine"}
+_NOT_FOR_AUDITORS = {MINE}
 
 
 def url_of(tab: Tab | str = "") -> str:
@@ -172,7 +172,7 @@ def own_tickets_panel(request: HttpRequest) -> start_page.Panel:
         "Your next tickets",
         [_line(ticket, day) for ticket in mine[:SHOWN]],
         "No ticket is yours. The unassigned ones are waiting for somebody.",
-        [("Yours", url_of("mine")), ("Unassigned", url_of("unassigned"))],
+        [("Yours", url_of(MINE)), ("Unassigned", url_of("unassigned"))],
     )
 
 

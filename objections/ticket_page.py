@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from consent import countries
 from consent.choices import Purpose
-from objections import clocks, closing, deadlines, exposure, letters, moves, steps
+from objections import clocks, closing, deadlines, exposure, letters, moves, sent_back, steps
 from objections.choices import Delivery, Effect, LetterState, NoteKind, Outcome, State
 from objections.due import due
 from objections.models import Letter, Objection, Proposal, Requester, Ticket
@@ -205,6 +205,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     around = steps.steps_of(case, steps.AROUND) if may_work else []
     linked = list(same_person(ticket)[: MOST_LINKED + 1])
     requester = Requester.objects.filter(ticket=ticket).first() if may_read else None
+    came_back = sent_back.last_of(ticket)
     return {
         "may_read": may_read,
         "may_work": may_work,
@@ -229,6 +230,8 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "letters": _letter_lines(ticket, with_words=may_read),
         "proposal": case.proposal,
         "proposed": proposed_in_words(case.proposal, with_words=may_read) if case.proposal else {},
+        "came_back": came_back,
+        "came_back_page": came_back and f"admin:objections_ticket_{sent_back.page_of(came_back)}",
         "forward": forward,
         "around": around,
         "not_now": [step for step in [*forward, *around] if step.why_not],

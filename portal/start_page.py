@@ -3,11 +3,13 @@
 Apps add their panels from their `admin.py`; the portal itself knows no member, ticket or run.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.http import HttpRequest
+
+SENT_BACK = "Sent back to you"
 
 Person = User | AbstractBaseUser | AnonymousUser
 
@@ -56,6 +58,56 @@ def panel(
 
 
 def panels_for(request: HttpRequest) -> list[Panel]:
-    """The panels of the person who asks."""
+    """The panels of the person who asks; first of all what came back to them."""
     places = sorted(_places, key=lambda place: place.order)
-    return [p.build(request) for p in places if request.user.has_perm(p.permission)]
+    found = [p.build(request) for p in places if request.user.has_perm(p.permission)]
+    if came_back := sent_back_to(request.user):
+        found.insert(0, _sent_back_panel(came_back))
+    return found
+
+
+# --- What came back -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SentBack:
+    """An act that its author proposed and a second person did not let pass. `url` is the form with its words."""
+
+    text: str
+    url: str
+    by: str
+    reason: str
+
+
+_sources: list[tuple[str, Callable[[Person], Iterable[SentBack]]]] = []
+
+
+def sent_back(
+    permission: str,
+) -> Callable[[Callable[[Person], Iterable[SentBack]]], Callable[[Person], Iterable[SentBack]]]:
+    """Add a kind of proposal that can come back to its author, for those who may propose it."""
+
+    def add(
+        source: Callable[[Person], Iterable[SentBack]],
+    ) -> Callable[[Person], Iterable[SentBack]]:
+        _sources.append((permission, source))
+        return source
+
+    return add
+
+
+def sent_back_to(person: Person) -> list[SentBack]:
+    """Everything that came back to a person and waits for them to go on."""
+    return [
+        one
+        for permission, source in _sources
+        if person.has_perm(permission)  # type: ignore[union-attr]  # a base user has no permissions
+        for one in source(person)
+    ]
+
+
+def _sent_back_panel(found: Sequence[SentBack]) -> Panel:
+    lines = [
+        Line(one.text, one.url, f"sent back by {one.by}: {one.reason}", "danger") for one in found
+    ]
+    return Panel(SENT_BACK, lines, "Nothing was sent back to you.")
