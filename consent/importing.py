@@ -71,6 +71,8 @@ def import_members(
     path: Path,
     actor: ledger.Actor,
     batch_size: int = BATCH_SIZE,
+    sha256: str = "",
+    rows: int | None = None,
     dry_run: bool = False,
     on_reject: Callable[[Reject], None] = lambda reject: None,
     on_progress: Callable[[Summary, int | None], None] = lambda summary, estimate: None,
@@ -80,20 +82,24 @@ def import_members(
     An account that comes twice with other facts keeps the first: the later line is rejected, so that the
     result depends neither on the batch size nor on how often the file is imported. A dry run counts the
     same and writes nothing (it remembers hashes of every account: about 100 MB a million).
+    `sha256` and `rows` are what the sender says of the file: another one is refused before anything is written.
     `on_progress` hears the counts so far and an estimate of all lines after each batch. Raises ImportStopped.
     """
     summary = Summary()
     writer = (_DryWriter if dry_run else _Writer)(actor=actor)
     try:
-        with _no_collecting(), member_files.opened(path, batch_size) as file:
+        with (
+            _no_collecting(),
+            member_files.opened(path, batch_size, sha256=sha256, rows=rows) as file,
+        ):
             summary.ignored_columns = file.ignored_columns
             for batch in _ahead(_understood(file)):
                 plan = writer.write(batch)
                 plan.add_to(summary)
                 rejects = batch.rejects + plan.rejects
+                summary.read += batch.read
                 for reject in sorted(rejects, key=lambda reject: reject.line):
                     on_reject(reject)
-                summary.read += batch.read
                 summary.rejected += len(rejects)
                 on_progress(summary, batch.estimate)
     except ImportStopped as stop:
