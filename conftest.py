@@ -153,7 +153,7 @@ def client_of() -> Any:
 
     def login(user: User) -> Client:
         client = Client()
-        client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+        client.force_login(user)
         return client
 
     return login

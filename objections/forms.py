@@ -118,7 +118,6 @@ def officers() -> Any:
     return User.objects.with_perm(
         "objections.work_ticket",
         include_superusers=False,
-        backend="django.contrib.auth.backends.ModelBackend",
     ).order_by("username")
 
 

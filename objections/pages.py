@@ -5,7 +5,6 @@ Nothing that a person sees tells whether an account is known, or whether their o
 
 import datetime as dt
 from dataclasses import asdict, dataclass
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import structlog
@@ -34,6 +33,7 @@ from objections.page_forms import (
     read_stamp,
 )
 from portal.errors import InvalidInput
+from portal.sender import sender_of
 
 logger = structlog.get_logger(__name__)
 
@@ -133,25 +133,6 @@ def _show_to_another(request: HttpRequest, visitor: Member | None) -> HttpRespon
         ),
     )
     return _show(request, form, stamp=new_stamp(visitor), status=422)
-
-
-def sender_of(request: HttpRequest) -> str:
-    """The network address a request came from, as far as our own proxies vouch for it; empty where none does.
-
-    Whatever else stands in X-Forwarded-For the sender wrote. A proxy's own address is nobody's: everybody
-    would be one sender. Of IPv6 it is the /64, which one household has to itself.
-    """
-    address = request.META.get("REMOTE_ADDR", "")
-    if settings.PROXY_HOPS:
-        hops = request.headers.get("X-Forwarded-For", "").split(",")
-        address = hops[-settings.PROXY_HOPS] if len(hops) >= settings.PROXY_HOPS else ""
-    try:
-        sender = ip_address(address.strip())
-    except ValueError:
-        return ""
-    if isinstance(sender, IPv6Address):
-        return str(sender.ipv4_mapped or IPv6Network((int(sender), 64), strict=False))
-    return str(sender)
 
 
 # --- The receipt --------------------------------------------------------------------------------

@@ -48,7 +48,6 @@ def working_officers() -> QuerySet[User]:
     """People who can work tickets now: active, and in the role."""
     return User.objects.with_perm(
         "objections.work_ticket",
-        backend="django.contrib.auth.backends.ModelBackend",
         include_superusers=False,
     )
 

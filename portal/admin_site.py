@@ -28,7 +28,8 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from portal import start_page
 from portal.access import record_read
-from portal.errors import InvalidInput, PortalError
+from portal.errors import InvalidInput, MustWait, PortalError
+from portal.sign_in import SignInForm
 
 if TYPE_CHECKING:
     ModelAdmin = admin.ModelAdmin[Any]
@@ -45,6 +46,7 @@ class PortalAdminSite(admin.AdminSite):
     site_url = None
     empty_value_display = "none"
     login_template = "admin/portal/login.html"
+    login_form = SignInForm
     # The pages of a role fit into the header; tables get the width.
     enable_nav_sidebar = False
 
@@ -52,6 +54,18 @@ class PortalAdminSite(admin.AdminSite):
         super().__init__(*args, **kwargs)
         self.pages: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
         """(route, view, name) of pages that are about no single model. Each asks for its permission itself."""
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A sign-in that was not looked at says so by its status too, and when to come back."""
+        response = super().login(request, extra_context)
+        form = (getattr(response, "context_data", None) or {}).get("form")
+        if isinstance(form, SignInForm) and form.refusal is not None:
+            response.status_code = form.refusal.status
+            if isinstance(form.refusal, MustWait):
+                response["Retry-After"] = str(form.refusal.seconds)
+        return response
 
     def get_urls(self) -> list[Any]:
         own = [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]

@@ -24,7 +24,7 @@ from rest_framework import exceptions, status
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from portal.errors import InvalidInput, PortalError
+from portal.errors import InvalidInput, MustWait, PortalError
 from portal.models import ServiceToken
 from portal.tokens import SCOPES
 
@@ -160,7 +160,10 @@ def _portal_problem(error: PortalError) -> HttpResponse:
     if isinstance(error, InvalidInput):
         field = error.field or "body"
         return _invalid([{"field": field, "code": error.code, "detail": str(error)}])
-    return problem(error.status, str(error), name=error.code, reasons=error.reasons)
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, MustWait) else {}
+    return problem(
+        error.status, str(error), name=error.code, reasons=error.reasons, headers=headers
+    )
 
 
 def _invalid(errors: list[dict[str, str]]) -> HttpResponse:

@@ -11,6 +11,7 @@ class PortalConfig(AppConfig):
     verbose_name = "Portal"
 
     def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
         from django.db.models.signals import post_migrate
         from django.utils.module_loading import autodiscover_modules
 
@@ -19,6 +20,7 @@ class PortalConfig(AppConfig):
         from portal.health import register_age
         from portal.reads import reads_are_sealed
         from portal.roles import sync_groups
+        from portal.sign_in import log_sign_in
         from portal.verification import register
 
         register("reads are the sealed ones", reads_are_sealed)
@@ -26,4 +28,5 @@ class PortalConfig(AppConfig):
 
         # SimpleAdminConfig looks for no admin modules; ours register on our own site.
         autodiscover_modules("admin")
+        user_logged_in.connect(log_sign_in, dispatch_uid="portal.sign_in")
         post_migrate.connect(sync_groups, dispatch_uid="portal.roles")

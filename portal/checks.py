@@ -6,8 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 
+from portal import sender
 from portal.append_only import missing_guards
-from portal.errors import GuardsMissing
+from portal.errors import GuardsMissing, NotStartable
 
 
 @checks.register(checks.Tags.database)
@@ -36,6 +37,20 @@ def require_triggers() -> None:
             f"The portal does not start: {len(missing)} database guards are missing"
             f" ({', '.join(missing[:3])}). Run `manage.py migrate`, then `manage.py check --database default`."
         )
+
+
+@checks.register()
+def senders_are_told_apart(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Sign-in delays and limits count by sender: with one sender for all, anybody could keep everybody out."""
+    problem = sender.misconfigured()
+    return [checks.Error(problem, id="portal.E003")] if problem else []
+
+
+def require_senders() -> None:
+    """Stop a web server that cannot tell who sends a request. Raises NotStartable."""
+    problem = sender.misconfigured() or sender.misplaced()
+    if problem:
+        raise NotStartable(f"The portal does not start: {problem}")
 
 
 _GOES_NOWHERE = ("console", "dummy", "filebased", "locmem")

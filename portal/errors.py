@@ -46,6 +46,25 @@ class ReadNotRecorded(PortalError):
     status = 503
 
 
+class SenderUnknown(PortalError):
+    """The proxies' settings do not say where a request comes from (503)."""
+
+    code = "sender_unknown"
+    status = 503
+
+
+class MustWait(PortalError):
+    """Too many failed sign-ins; `seconds` says after how long the next one is looked at (429)."""
+
+    code = "must_wait"
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        unit = "second" if seconds == 1 else "seconds"
+        super().__init__(f"Too many failed sign-ins. Wait {seconds} {unit}, then try again.")
+        self.seconds = seconds
+
+
 class TooManyRows(PortalError):
     """More than a file takes."""
 
@@ -95,3 +114,7 @@ class AppendOnlyViolation(LedgerError):
 
 class GuardsMissing(LedgerError):
     """The database does not guard its append-only tables."""
+
+
+class NotStartable(RuntimeError):
+    """The settings must be put right before the portal may start; the text says how."""

@@ -256,3 +256,22 @@ class ServiceToken(AbstractAuthToken):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.token_key}…)"
+
+
+class FailedSignIns(models.Model):
+    """A count of failed sign-ins, by account and sender or by sender alone (`portal.sign_in`).
+
+    Nothing is proved by it: it is neither sealed nor guarded, and goes a day after the last failure.
+    """
+
+    key = models.CharField(
+        max_length=64, primary_key=True, help_text="Keyed hash of account and sender."
+    )
+    failures = models.PositiveIntegerField(default=0)
+    failed_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        verbose_name_plural = "failed sign-ins"
+
+    def __str__(self) -> str:
+        return f"{self.failures} failures"

@@ -13,7 +13,7 @@
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
-| PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote |
+| PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote (`portal/sender.py`) |
 | SECURE_SSL_REDIRECT | true in production | send plain HTTP to HTTPS |
 | CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
 | PUBLIC_URL | http://127.0.0.1:8000 in development | where members reach the portal: the links in letters |
@@ -97,7 +97,6 @@ INSTALLED_APPS = [
     "simple_history",
     "rest_framework",
     "knox",
-    "axes",
     "csp",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -115,7 +114,6 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -269,10 +267,7 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
 
 # --- People -------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = [
-    "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
-]
+AUTHENTICATION_BACKENDS = ["portal.sign_in.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -282,13 +277,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-AXES_FAILURE_LIMIT = 5
-AXES_COOLOFF_TIME = 0.25
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_DISABLE_ACCESS_LOG = True
-AXES_ENABLE_ACCESS_FAILURE_LOG = False
-AXES_VERBOSE = False
 LOGIN_URL = "admin:login"
+# A sign-in that names no page, or one elsewhere, leads here.
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEVELOPMENT
 SESSION_COOKIE_HTTPONLY = True
@@ -303,6 +294,8 @@ SECURE_PROXY_SSL_HEADER = (
     ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_TLS_PROXY", False) else None
 )
 PROXY_HOPS = env.int("PROXY_HOPS", 1 if SECURE_PROXY_SSL_HEADER else 0)
+if PROXY_HOPS < 0:
+    raise ImproperlyConfigured("PROXY_HOPS is the number of your own proxies: 0 or more.")
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

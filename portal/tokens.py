@@ -4,16 +4,23 @@ import datetime as dt
 from collections.abc import Collection
 from typing import Any
 
+import structlog
 from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from rest_framework import exceptions
+from rest_framework.request import Request
 
-from portal import ledger
-from portal.errors import InvalidInput
+from portal import ledger, sign_in
+from portal.errors import InvalidInput, MustWait
 from portal.models import ServiceToken
+from portal.sender import pseudonym, sender_of
+
+logger = structlog.get_logger(__name__)
 
 LONGEST_DAYS = 365
+FREE_TOKEN_FAILURES = 20
+"""So many tokens of a sender may be refused before the sender has to wait."""
 SCOPES = {
     "decisions:write": "Record what members decided.",
     "members:read": "Ask where a member stands, and why a member is in or out of a run.",
@@ -30,11 +37,32 @@ SCOPES = {
 class ServiceTokenAuthentication(TokenAuthentication):
     """`Authorization: Bearer …`. An expired token is refused and stays listed until it is revoked."""
 
+    def authenticate(self, request: Request) -> Any:
+        """Raises AuthenticationFailed, and Throttled for a sender whose tokens failed again and again.
+
+        A token that is valid is never delayed: it cannot be guessed, and somebody else in the same network must not
+        be able to hold up what members decided.
+        """
+        try:
+            return super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            sender = sender_of(request)
+            logger.warning("token refused", sender=pseudonym(sender))
+            if sender:
+                try:
+                    sign_in.begin("token", "", sender, free=FREE_TOKEN_FAILURES)
+                except MustWait as refusal:
+                    raise exceptions.Throttled(refusal.seconds) from None
+            raise
+
     def authenticate_credentials(self, token: bytes) -> Any:
         if not token.isascii() or not token.isalnum():
             # Knox would stumble over bytes that are no text.
             raise exceptions.AuthenticationFailed("Invalid token.")
-        return super().authenticate_credentials(token)
+        user, auth_token = super().authenticate_credentials(token)
+        if user.is_superuser:
+            raise exceptions.AuthenticationFailed("A superuser does not sign in.")
+        return user, auth_token
 
     def _cleanup_token(self, auth_token: ServiceToken) -> bool:
         """Knox deletes expired tokens here, and looks at all others of the user; a login only reads."""

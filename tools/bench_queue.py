@@ -38,7 +38,7 @@ def report(tickets: int, rounds: int) -> None:
     print("  all of them are there, each restricting")
     _fill(tickets - BURST, officers)
     client = Client()
-    client.force_login(officers[0], backend="django.contrib.auth.backends.ModelBackend")
+    client.force_login(officers[0])
     queue = reverse("admin:objections_ticket_changelist")
     empty = reverse("admin:consent_notice_changelist")
     pages = {

@@ -100,7 +100,7 @@ def visit(browser: Browser, live_server: Any) -> Iterator[Callable[..., Visitor]
         contexts.append(context)
         if user is not None:
             client = Client()
-            client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+            client.force_login(user)
             session = client.cookies["sessionid"].value
             context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
         context.add_init_script(REPORT_BREACHES)

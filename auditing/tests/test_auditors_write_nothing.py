@@ -32,13 +32,7 @@ WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
 GROWS = {"portal_accessrecord", "portal_checkpointdelivery"}
 """What reading leaves: who read it, and who holds a checkpoint now."""
-LOGIN = {
-    "django_session",
-    "auth_user",
-    "axes_accessattempt",
-    "axes_accesslog",
-    "axes_accessfailurelog",
-}
+LOGIN = {"django_session", "auth_user", "portal_failedsignins"}
 """What logging in and out leaves; of users only the time of their last login."""
 
 ASKS = {

@@ -69,7 +69,7 @@ def test_another_media_type_is_refused_without_repeating_it(client_of, engineer)
 
 def test_a_browser_needs_the_csrf_token_to_write(engineer):
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(engineer, backend="django.contrib.auth.backends.ModelBackend")
+    browser.force_login(engineer)
 
     answer = browser.post("/api/v1/runs", {}, content_type="application/json")
 
