@@ -2,8 +2,8 @@ import datetime as dt
 
 from django.apps import AppConfig
 
-# The mailer comes by every 20 seconds; a letter older than this waits for people.
-LONGEST_WAIT = dt.timedelta(hours=6)
+# The mailer comes by every 20 seconds, and servers that put strangers off take them within half an hour.
+MAX_UNSENT = dt.timedelta(hours=1)
 
 
 class ObjectionsConfig(AppConfig):
@@ -12,10 +12,12 @@ class ObjectionsConfig(AppConfig):
 
     def ready(self) -> None:
         from consent import members
-        from objections import intake, retention, sent_back
+        from objections import intake, mailing, retention, sent_back
+        from portal.health import register_age
 
         # Its panel and its part of the digest come with the import.
         assert sent_back
 
         members.on_erasure(retention.erase_words_of_member)
         members.on_creation(intake.restrict_new_members)
+        register_age("oldest_unsent_letter", mailing.oldest_unsent, limit=MAX_UNSENT)

@@ -21,7 +21,7 @@ from objections.clocks import clock_of, keep_clock
 from objections.errors import LetterNotSent
 from objections.models import Letter, LetterText, Ticket
 from objections.moves import day_of, locked, move, must_say, take_back_extension, today
-from portal import ledger
+from portal import leases, ledger
 from portal.errors import InvalidInput
 
 logger = structlog.get_logger(__name__)
@@ -52,8 +52,13 @@ OUTCOMES = frozenset(
 def send_due(*, seconds: float = 60) -> int:
     """Send what waits and may be tried now, the oldest first; returns how many letters left.
 
-    Ends after a while, and at the first sign that the mail server is not there: freezes wait for the same workers.
+    Ends after a while, and at the first sign that the mail server is not there. One process at a time does this.
     """
+    with leases.held("send letters") as is_ours:
+        return _send_due(seconds) if is_ours else 0
+
+
+def _send_due(seconds: float) -> int:
     until = time.monotonic() + seconds
     waiting = Letter.objects.waiting().filter(
         delivery=Delivery.EMAIL, text__not_before__lte=timezone.now()
@@ -74,6 +79,13 @@ def send_due(*, seconds: float = 60) -> int:
             )
             break
     return count
+
+
+def oldest_unsent(now: dt.datetime) -> dt.timedelta | None:
+    """How long the oldest letter that leaves by e-mail has waited; None when none waits."""
+    waiting = Letter.objects.waiting().filter(delivery=Delivery.EMAIL).order_by("queued_at")
+    queued_at = waiting.values_list("queued_at", flat=True).first()
+    return now - queued_at if queued_at else None
 
 
 def send(letter_id: int) -> Letter | None:

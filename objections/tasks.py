@@ -2,12 +2,12 @@
 
 from celery import shared_task
 from django.conf import settings
-from django.db import transaction
 
 from objections import digest, mailing, retention, services
+from portal import hints
 
 HINT_SECONDS = 10
-"""How long the letters of one message may keep a worker from a freeze."""
+"""How long the letters of one message may keep a worker from the day's digests."""
 
 
 @shared_task
@@ -39,11 +39,7 @@ def send_digests() -> None:
 
 
 def hint() -> None:
-    """After the transaction, tell a worker that letters wait. Without a broker this costs a log line and a few seconds."""
-    transaction.on_commit(_send_soon, robust=True)
-
-
-def _send_soon() -> None:
-    # Freezes wait in the same queue. A hint that was not taken by then is thrown away, so that a burst of filings is
-    # no burst of work: the clock's own message comes by.
-    send_letters.apply_async(kwargs={"seconds": HINT_SECONDS}, expires=settings.SWEEP_SECONDS)
+    """After the transaction, tell a worker that letters wait."""
+    # A hint that was not taken by then is thrown away, so that a burst of filings is no burst of work: the clock's own
+    # message comes by.
+    hints.after_commit(send_letters, seconds=HINT_SECONDS, expires=settings.SWEEP_SECONDS)

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 
-from portal import checkpoints, roles
+from portal import checkpoints, leases, roles
 from portal.choices import DeliveryChannel
 from portal.models import Checkpoint
 
@@ -26,7 +26,12 @@ between the rules, with the empty line, as a file).
 
 
 def send_to_auditors() -> int:
-    """Send it to the auditors who do not have it yet; returns to how many it went."""
+    """Send it to the auditors who do not have it yet; returns to how many it went. One process at a time sends."""
+    with leases.held("mail checkpoint") as is_ours:
+        return _send() if is_ours else 0
+
+
+def _send() -> int:
     checkpoint = Checkpoint.objects.first()
     if checkpoint is None:
         return 0

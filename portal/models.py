@@ -242,6 +242,17 @@ class LedgerCheck(Sealed):
         return f"check of {self.size} entries"
 
 
+class Lease(models.Model):
+    """Which work a process has for itself, and until when (`portal.leases`). Not part of the record."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    token = models.CharField(max_length=32, blank=True)
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class ServiceToken(AbstractAuthToken):
     """A bearer token of a service or a person: stored hashed, scoped, expiring.
 

@@ -11,6 +11,8 @@
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
 | MAX_BODY_BYTES | 5 MiB | larger request bodies are refused |
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
+| CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
+| MAX_WAITING_RUNS | 20 | more runs of one owner than these do not wait for their manifest together |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
 | PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote (`portal/sender.py`) |
@@ -40,6 +42,7 @@ from zoneinfo import available_timezones
 import environ
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
+from kombu.entity import Queue
 
 from portal import logs
 
@@ -230,39 +233,50 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
+# Queues apart: a mail server that says nothing, a heap of manifests to verify or a long file keeps no freeze waiting.
+# Each has its workers (README, `portal.supervisor.WORKERS`); a worker that names no queue takes them all.
+CELERY_TASK_QUEUES = [
+    Queue(name) for name in ("freezes", "verifications", "letters", "files", "housekeeping")
+]
+CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
+CELERY_TASK_ROUTES = {
+    "training_runs.tasks.freeze_run": {"queue": "freezes"},
+    "training_runs.tasks.sweep_freezes": {"queue": "freezes"},
+    "training_runs.tasks.verify_manifest": {"queue": "verifications"},
+    "training_runs.tasks.sweep_verifications": {"queue": "verifications"},
+    "objections.tasks.send_letters": {"queue": "letters"},
+    "objections.tasks.send_digests": {"queue": "letters"},
+    "portal.tasks.mail_checkpoint": {"queue": "letters"},
+}
+CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
+MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
+
+
+def _every(task: str, seconds: float) -> dict[str, Any]:
+    """A task that the clock asks for again and again. A message that was not taken by then is thrown away."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+def _daily(task: str, *, hour: str, minute: str, within: int = 20 * 3600) -> dict[str, Any]:
+    """A task of the day. A message that no worker took within so many seconds is thrown away: the next one comes."""
+    when = crontab(hour=hour, minute=minute)
+    return {"task": task, "schedule": when, "options": {"expires": within}}
+
+
 CELERY_BEAT_SCHEDULE = {
-    "sweep": {"task": "training_runs.tasks.sweep", "schedule": SWEEP_SECONDS},
-    "letters": {
-        "task": "objections.tasks.send_letters",
-        "schedule": SWEEP_SECONDS,
-        # While one of them is at it, no queue of others grows before the freezes.
-        "options": {"expires": SWEEP_SECONDS},
-    },
-    "checkpoints": {"task": "portal.tasks.sign_checkpoint", "schedule": CHECKPOINT_SECONDS},
-    "checkpoints by mail": {
-        "task": "portal.tasks.mail_checkpoint",
-        "schedule": crontab(hour="6", minute="15"),
-    },
+    "freezes": _every("training_runs.tasks.sweep_freezes", SWEEP_SECONDS),
+    "verifications": _every("training_runs.tasks.sweep_verifications", SWEEP_SECONDS),
+    "letters": _every("objections.tasks.send_letters", SWEEP_SECONDS),
+    "checkpoints": _every("portal.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
+    "checkpoints by mail": _daily("portal.tasks.mail_checkpoint", hour="6", minute="15"),
     # A part of the manifests each night, the whole ledger every night.
-    "nightly check": {
-        "task": "auditing.tasks.check_tonight",
-        "schedule": crontab(hour="2", minute="10"),
-    },
-    "incidents": {
-        "task": "objections.tasks.look_again_for_incidents",
-        "schedule": crontab(hour="5", minute="30"),
-    },
-    "erasure": {
-        "task": "objections.tasks.erase_expired",
-        "schedule": crontab(hour="5", minute="35"),
-    },
-    "files": {"task": "objections.tasks.sweep_files", "schedule": crontab(hour="5", minute="40")},
+    "nightly check": _daily("auditing.tasks.check_tonight", hour="2", minute="10"),
+    "incidents": _daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
+    "erasure": _daily("objections.tasks.erase_expired", hour="5", minute="35"),
+    "files": _daily("objections.tasks.sweep_files", hour="5", minute="40"),
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
-    "digests": {
-        "task": "objections.tasks.send_digests",
-        "schedule": crontab(hour="6-10", minute="0,30"),
-    },
+    "digests": _daily("objections.tasks.send_digests", hour="6-10", minute="0,30", within=1800),
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
 

@@ -1,7 +1,7 @@
-"""The whole portal as one command: broker, worker and web server start together and end together.
+"""The whole portal as one command: broker, workers and web server start together and end together.
 
 `serve` is for trials, demonstrations and small installations on one machine. Where a service manager looks after
-processes, run the worker and the web server under it instead.
+processes, run the workers and the web server under it instead.
 """
 
 import contextlib
@@ -28,6 +28,15 @@ READY_SECONDS = 60
 LEFTOVER_SECONDS = 25
 """How long what an interrupted start left behind may take to end, before it is killed: longer than a worker is given."""
 STOP_SECONDS = 20
+
+WORKERS: dict[str, tuple[tuple[str, ...], int]] = {
+    "freezes": (("freezes",), 1),
+    # One may wait for the mail server and one make a long file: the third verifies.
+    "others": (("verifications", "letters", "files", "housekeeping"), 3),
+}
+"""The workers by name: the queues (settings.CELERY_TASK_QUEUES) each takes from, and how many processes it has."""
+CLOCK = "freezes"
+"""The worker with the clock (`--beat`): exactly one has it."""
 
 
 class NotStarted(PortalError):
@@ -80,8 +89,10 @@ def serve(bind: str, *, worker: bool, say: Callable[[str], object]) -> int:
         stack.callback(_stop_all, parts)
         stack.callback(lock.retire)
         # Every part holds the lock, so that the next start can wait for the last of them.
-        if worker:
-            parts["worker"] = children.start(_worker_command(), env=env, pass_fds=[lock.parts])
+        for name in WORKERS if worker else ():
+            parts[f"worker for {name}"] = children.start(
+                _worker_command(name), env=env, pass_fds=[lock.parts]
+            )
         parts["web server"] = children.start(
             _web_command(listener), env=env, pass_fds=[lock.parts, listener.fileno()]
         )
@@ -90,13 +101,16 @@ def serve(bind: str, *, worker: bool, say: Callable[[str], object]) -> int:
         return _watch(parts, address, signalled, say)
 
 
-def _worker_command() -> list[str | Path]:
-    schedule = settings.CELERY_BEAT_SCHEDULE_FILENAME
-    return [
-        sys.executable, "-m", "celery", "--app", "portal", "--quiet", "worker", "--beat",
-        "--schedule", schedule, "--pool", "prefork", "--concurrency", "1",
-        "--without-gossip", "--without-mingle", "--loglevel", "INFO",
+def _worker_command(name: str) -> list[str | Path]:
+    queues, processes = WORKERS[name]
+    command: list[str | Path] = [
+        sys.executable, "-m", "celery", "--app", "portal", "--quiet", "worker",
+        "--hostname", f"{name}@%h", "--queues", ",".join(queues), "--concurrency", str(processes),
+        "--pool", "prefork", "--without-gossip", "--without-mingle", "--loglevel", "INFO",
     ]  # fmt: skip
+    if name == CLOCK:
+        command += ["--beat", "--schedule", settings.CELERY_BEAT_SCHEDULE_FILENAME]
+    return command
 
 
 def _web_command(listener: socket.socket) -> list[str | Path]:

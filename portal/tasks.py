@@ -1,9 +1,8 @@
 """Doors for Celery: what the ledger has grown by is the queue, a message is only a hint."""
 
 from celery import shared_task
-from django.db import transaction
 
-from portal import checkpoint_mail, checkpoints
+from portal import checkpoint_mail, checkpoints, hints
 
 
 @shared_task
@@ -18,4 +17,4 @@ def mail_checkpoint() -> None:
 
 def hint() -> None:
     """After the transaction, have what was written signed soon. Without a broker the clock does it."""
-    transaction.on_commit(sign_checkpoint.delay, robust=True)
+    hints.after_commit(sign_checkpoint)

@@ -10,7 +10,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -20,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from consent import countries
 from consent.choices import DataCategory
-from portal import start_page
+from portal import hints, start_page
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError, StaleEdit
@@ -181,7 +180,7 @@ def start_run(request: HttpRequest, number: int) -> HttpResponse:
                 gaps = gaps_in_words(refusal)
                 raise
             # The run row is the queue: a message that is lost only costs the time until the next sweep.
-            transaction.on_commit(lambda: tasks.freeze_run.delay(run.pk), robust=True)
+            hints.after_commit(tasks.freeze_run, run.pk)
             messages.success(request, f"{run.reference} is started. Its manifest is being frozen.")
             return HttpResponseRedirect(url_of(run))
     rows, refusal_text = _preview(run)
@@ -295,7 +294,7 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
 def request_verification(manifest: Manifest, actor: User) -> None:
     """Put the request into the ledger; the message only saves the wait for the next sweep."""
     services.request_verification(manifest, actor=actor)
-    transaction.on_commit(lambda: tasks.verify_manifest.delay(manifest.pk), robust=True)
+    hints.after_commit(tasks.verify_manifest, manifest.pk)
 
 
 @require_POST

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 
 # A freeze takes seconds and the sweeper comes by every 20: a run older than this waits for people.
 LONGEST_WAIT = dt.timedelta(minutes=5)
+# A verification takes seconds, of ten million members minutes.
+MAX_UNVERIFIED = dt.timedelta(minutes=15)
 
 
 class TrainingRunsConfig(AppConfig):
@@ -15,8 +17,9 @@ class TrainingRunsConfig(AppConfig):
         from portal import checkpoints
         from portal.health import register_age
         from training_runs import proofs
-        from training_runs.services import oldest_requested, uses_of
+        from training_runs.services import oldest_requested, oldest_unverified, uses_of
 
         register_age("oldest_requested_run", oldest_requested, limit=LONGEST_WAIT)
+        register_age("oldest_unverified_manifest", oldest_unverified, limit=MAX_UNVERIFIED)
         exposure.register(uses_of)
         checkpoints.also_sign(proofs.sign_trees)

@@ -13,6 +13,12 @@ class StartRefused(RuleViolation):
     code = "start_refused"
 
 
+class TooManyWaiting(RuleViolation):
+    """So many runs of one owner wait for their manifests that no other is started."""
+
+    code = "too_many_waiting_runs"
+
+
 class TrackerIdReused(RuleViolation):
     code = "tracker_id_reused"
     status = 422

@@ -1,24 +1,26 @@
 """What can be done to runs and manifests. Admin, API, commands and tasks are doors to these functions."""
 
 import datetime as dt
+import math
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 from pyroaring import BitMap
 
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, DataCategory, Purpose, Rule
 from consent.models import AccountReference, Member
 from objections.exposure import Use
-from portal import ledger
+from portal import leases, ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.models import Entry
 from portal.references import next_reference
@@ -41,6 +43,7 @@ from training_runs.errors import (
     ParentNotUsable,
     RunCancelled,
     StartRefused,
+    TooManyWaiting,
     TrackerIdReused,
 )
 from training_runs.members_tree import MembersTree
@@ -51,6 +54,8 @@ logger = structlog.get_logger(__name__)
 FREEZER = "system:freezer"
 VERIFIER = "system:verifier"
 VERIFICATION_REQUESTED = "verification.requested"
+
+Work = TypeVar("Work")
 
 
 # --- Registering and starting -------------------------------------------------------------------
@@ -128,7 +133,7 @@ def preview(run: Run) -> Answer:
 def start(*, run: Run, actor: User) -> Run:
     """Request the freeze; starting a run that is started changes nothing.
 
-    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable.
+    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting.
     """
     if run.state == RunState.REGISTERED:
         _refuse_gaps(run)
@@ -137,6 +142,12 @@ def start(*, run: Run, actor: User) -> Run:
         if run.state in (RunState.REQUESTED, RunState.FROZEN):
             opened.abandon()
             return run
+        # Counted under the ledger's lock: of two starts the second one sees the first.
+        if Run.objects.requested().owned_by(run.owner).count() >= settings.MAX_WAITING_RUNS:
+            raise TooManyWaiting(
+                f"{settings.MAX_WAITING_RUNS} runs of {run.owner} wait for their manifests already:"
+                " start this one when one of them is frozen."
+            )
         now = timezone.now()
         run.requested_at = now
         run.as_of = now.date()
@@ -477,7 +488,18 @@ def request_verification(manifest: Manifest, *, actor: User) -> None:
         pass
 
 
-def _to_be_verified() -> list[Manifest]:
+def verify_due(manifest_id: int) -> Verification | None:
+    """Verify a manifest that waits for it; None when it does not (any more), or another worker is at it."""
+    with leases.held(f"{_VERIFYING}{manifest_id}") as is_ours:
+        # Asked again once it is ours: the one who had it may have ended in between.
+        manifest = _to_be_verified().filter(pk=manifest_id).first() if is_ours else None
+        return verify(manifest) if manifest is not None else None
+
+
+_VERIFYING = "verify manifest "
+
+
+def _to_be_verified() -> QuerySet[Manifest]:
     """Manifests never verified, and those whose verification was asked for since the last one."""
     asked = dict(
         Entry.objects.filter(kind=VERIFICATION_REQUESTED)
@@ -493,7 +515,7 @@ def _to_be_verified() -> list[Manifest]:
         for manifest in waiting.select_related("run")
         if (manifest.verified_at_entry or 0) < asked[manifest.run.reference]
     ]
-    return list(
+    return (
         Manifest.objects.filter(Q(verifications__isnull=True) | Q(pk__in=again))
         .select_related("run")
         .order_by("pk")
@@ -503,28 +525,69 @@ def _to_be_verified() -> list[Manifest]:
 
 # --- Sweeping -----------------------------------------------------------------------------------
 
+MAX_SWEPT = 200
+"""Runs or manifests that one sweep takes up; the next sweep goes on."""
+
 
 def sweep() -> dict[str, int]:
     """Do what a lost message left undone: freeze requested runs, verify unverified manifests.
 
-    One that fails does not keep the others waiting; its failure is noted beside it and logged.
+    One that fails does not keep the others waiting; its failure is noted beside it and logged. While another
+    process sweeps, nothing is done.
     """
-    done = {"frozen": 0, "verified": 0, "failed": 0}
-    for run_id in list(Run.objects.requested().values_list("pk", flat=True)):
-        try:
-            done["frozen"] += freeze(run_id) is not None
-        except Exception as error:  # whatever it is, the other runs must not wait for it
-            logger.error("freeze failed in a sweep", run_id=run_id, error=type(error).__name__)
-            done["failed"] += 1
-    for manifest in _to_be_verified():
-        try:
-            done["verified"] += verify(manifest).agreement == Agreement.AGREES
-        except Exception as error:  # likewise
-            logger.error(
-                "verification failed", run=manifest.run.reference, error=type(error).__name__
-            )
-            done["failed"] += 1
+    frozen, verified = sweep_freezes(), sweep_verifications()
+    return {
+        "frozen": frozen["frozen"],
+        "verified": verified["verified"],
+        "failed": frozen["failed"] + verified["failed"],
+    }
+
+
+def sweep_freezes(*, seconds: float = math.inf) -> dict[str, int]:
+    """Freeze the requested runs, beginning no other after so many seconds. One process at a time sweeps."""
+    done = {"frozen": 0, "failed": 0}
+    with leases.held("sweep freezes") as is_ours:
+        for run_id in _within(seconds, _to_be_frozen() if is_ours else []):
+            try:
+                done["frozen"] += freeze(run_id) is not None
+            except Exception as error:  # whatever it is, the other runs must not wait for it
+                logger.error("freeze failed in a sweep", run_id=run_id, error=type(error).__name__)
+                done["failed"] += 1
     return done
+
+
+def _to_be_frozen() -> list[int]:
+    """The requested runs: those that have not failed yet, then those whose last failure is the oldest."""
+    waiting = Run.objects.requested().order_by(
+        F("attempt__last_at").asc(nulls_first=True), "requested_at", "pk"
+    )
+    return list(waiting.values_list("pk", flat=True)[:MAX_SWEPT])
+
+
+def sweep_verifications(*, seconds: float = math.inf) -> dict[str, int]:
+    """Verify what waits for it, beginning no other after so many seconds. One process at a time sweeps."""
+    done = {"verified": 0, "failed": 0}
+    with leases.held("sweep verifications") as is_ours:
+        waiting = _to_be_verified().exclude(pk__in=leases.are_held(_VERIFYING))
+        found = waiting.values_list("pk", "run__reference")[:MAX_SWEPT] if is_ours else []
+        for manifest_id, reference in _within(seconds, list(found)):
+            try:
+                verification = verify_due(manifest_id)
+                if verification is not None:
+                    done["verified"] += verification.agreement == Agreement.AGREES
+            except Exception as error:  # likewise
+                logger.error("verification failed", run=reference, error=type(error).__name__)
+                done["failed"] += 1
+    return done
+
+
+def _within(seconds: float, work: Iterable[Work]) -> Iterator[Work]:
+    """The work until the time is up, but always the first of it."""
+    until = time.monotonic() + seconds
+    for item in work:
+        yield item
+        if time.monotonic() >= until:
+            return
 
 
 # --- Explaining ---------------------------------------------------------------------------------
@@ -692,6 +755,13 @@ def account_refs(included: BitMap, *, page: int = 10_000) -> Iterator[list[tuple
             .order_by("member_id")
             .values_list("member_id", "account_ref")
         )
+
+
+def oldest_unverified(now: dt.datetime) -> dt.timedelta | None:
+    """How long ago the oldest manifest without any verification was frozen; None when each has one."""
+    unverified = Manifest.objects.filter(verifications__isnull=True).order_by("pk")
+    frozen_at = unverified.values_list("frozen_at", flat=True).first()
+    return now - frozen_at if frozen_at else None
 
 
 def oldest_requested(now: dt.datetime) -> dt.timedelta | None:

@@ -1,27 +1,34 @@
 """Doors for Celery: a message carries an id and is only a hint; the run row is the queue."""
 
 from celery import shared_task
-from django.db import transaction
 
+from portal import hints
 from portal.tasks import hint
 from training_runs import services
-from training_runs.models import Manifest
+
+SWEEP_FOR = 60
+"""Seconds after which a sweep begins nothing new: the next one goes on."""
 
 
 @shared_task
 def freeze_run(run_id: int) -> None:
     manifest = services.freeze(run_id)
     if manifest is not None:
-        # Without a broker this costs a log line, and the sweep verifies.
-        transaction.on_commit(lambda: verify_manifest.delay(manifest.pk), robust=True)
+        hints.after_commit(verify_manifest, manifest.pk)
 
 
 @shared_task
 def verify_manifest(manifest_id: int) -> None:
-    services.verify(Manifest.objects.select_related("run").get(pk=manifest_id))
-    hint()
+    if services.verify_due(manifest_id) is not None:
+        hint()
 
 
 @shared_task
-def sweep() -> None:
-    services.sweep()
+def sweep_freezes() -> None:
+    services.sweep_freezes(seconds=SWEEP_FOR)
+
+
+@shared_task
+def sweep_verifications() -> None:
+    if services.sweep_verifications(seconds=SWEEP_FOR)["verified"]:
+        hint()

@@ -8,7 +8,6 @@ it holds numbers and codes only). Lists of account_refs go to the run's owner al
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
@@ -22,6 +21,7 @@ from rest_framework.response import Response
 from consent.models import AccountReference
 from consent.serializers import AccountInput
 from consent.views import asked_member
+from portal import hints
 from portal.access import record_read
 from portal.api import Access, problem
 from portal.endpoints import Endpoint, Pages, caller, read
@@ -154,8 +154,7 @@ class StartView(Endpoint):
     def post(self, request: Request, reference: str) -> Response:
         """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
         run = services.start(run=own_run(request, reference), actor=caller(request))
-        # Celery is a hint: without a broker this costs a log line, and the sweeper freezes the run.
-        transaction.on_commit(lambda: freeze_run.delay(run.pk), robust=True)
+        hints.after_commit(freeze_run, run.pk)
         return answer(run, 202)
 
 

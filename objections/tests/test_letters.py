@@ -87,6 +87,29 @@ def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
     assert len(mail.outbox) == 1
 
 
+class TakesItsTime(BaseEmailBackend):
+    """A mail server at whose slowness other workers try the same letters."""
+
+    meanwhile: list[object]
+
+    def send_messages(self, messages):
+        for letter in Letter.objects.order_by("pk"):
+            self.meanwhile.append(mailing.send(letter.pk))
+        self.meanwhile.append(mailing.send_due())
+        mail.outbox += messages
+        return len(messages)
+
+
+def test_a_letter_that_is_under_way_is_mailed_by_no_other_worker(ticket, settings):
+    TakesItsTime.meanwhile = []
+    use(settings, TakesItsTime)
+
+    tasks.send_letters()
+
+    assert len(mail.outbox) == 1
+    assert TakesItsTime.meanwhile == [None, 0]
+
+
 def test_a_letter_is_held_longer_than_the_slowest_talk_to_a_server(settings):
     # Name, connection, greeting, EHLO, STARTTLS, EHLO, AUTH (in three), MAIL, RCPT, DATA, the text, QUIT.
     steps = 14

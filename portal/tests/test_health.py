@@ -8,18 +8,21 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from objections.apps import MAX_UNSENT
 from portal import embedded
 from portal.append_only import unguard_sql
 from tools import factories
 from training_runs import services
-from training_runs.apps import LONGEST_WAIT
+from training_runs.apps import LONGEST_WAIT, MAX_UNVERIFIED
 
 ALL_WELL = {
     "database": "ok",
     "guards": "ok",
     "broker": "ok",
     "oldest_requested_run": "ok",
+    "oldest_unsent_letter": "ok",
     "oldest_unsigned_entry": "ok",
+    "oldest_unverified_manifest": "ok",
 }
 
 
@@ -47,7 +50,7 @@ def test_everything_is_there(client, broker):
     assert answer.json() == {
         "status": "ok",
         "checks": ALL_WELL,
-        "age_seconds": {"oldest_requested_run": None, "oldest_unsigned_entry": None},
+        "age_seconds": {name: None for name in ALL_WELL if name.startswith("oldest_")},
     }
 
 
@@ -97,3 +100,53 @@ def test_a_run_that_waits_too_long_is_seen(client, broker, officer, second_offic
     assert old["status"] == "degraded"
     assert old["checks"] == {**ALL_WELL, "oldest_requested_run": "too_old"}
     assert old["age_seconds"]["oldest_requested_run"] >= LONGEST_WAIT.total_seconds()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_manifest_that_waits_too_long_for_its_verification_is_seen(
+    client, broker, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(1)
+    manifest = factories.freeze(engineer, verified=False)
+    young = client.get("/readyz").json()
+
+    with time_machine.travel(manifest.frozen_at + MAX_UNVERIFIED + dt.timedelta(seconds=1)):
+        old = client.get("/readyz").json()
+        services.sweep_verifications()
+        verified = client.get("/readyz").json()
+
+    assert young["checks"]["oldest_unverified_manifest"] == "ok"
+    assert old["status"] == "degraded"
+    assert old["checks"]["oldest_unverified_manifest"] == "too_old"
+    assert old["age_seconds"]["oldest_unverified_manifest"] > MAX_UNVERIFIED.total_seconds()
+    assert verified["checks"]["oldest_unverified_manifest"] == "ok"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_that_waits_too_long_is_seen(client, broker):
+    factories.add_members(1)
+    ticket = factories.objection("acc-0")
+    young = client.get("/readyz").json()
+
+    with time_machine.travel(timezone.now() + MAX_UNSENT + dt.timedelta(seconds=1)):
+        old = client.get("/readyz").json()
+        factories.send_letters(ticket)
+        sent = client.get("/readyz").json()
+
+    assert young["checks"]["oldest_unsent_letter"] == "ok"
+    assert old["status"] == "degraded"
+    assert old["checks"]["oldest_unsent_letter"] == "too_old"
+    assert old["age_seconds"]["oldest_unsent_letter"] > MAX_UNSENT.total_seconds()
+    assert sent["age_seconds"]["oldest_unsent_letter"] is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_letter_that_staff_put_into_the_post_keeps_no_mailer_waiting(client, broker):
+    factories.add_members(1)
+    factories.objection("acc-0", channel="paper", email="", postal_address="A street 1")
+
+    with time_machine.travel(timezone.now() + dt.timedelta(days=3)):
+        answer = client.get("/readyz").json()
+
+    assert answer["age_seconds"]["oldest_unsent_letter"] is None

@@ -105,8 +105,12 @@ class Served:
 def served(data_dir):
     served = Served(data_dir)
     served.until(lambda: "The portal answers at" in served.output)
-    # The worker's own children (a pool of one, beat) come a little later than the web server.
-    served.until(lambda: len(served.named("celery")[0].children()) == 2)
+    # The workers' own children come a little later than the web server, the clock is one of them.
+    processes = sum(count for _, count in supervisor.WORKERS.values())
+    served.until(lambda: len(served.named("celery")) == len(supervisor.WORKERS))
+    served.until(
+        lambda: sum(len(each.children()) for each in served.named("celery")) == processes + 1
+    )
     children = served.children()
     yield served
     for process in [served.launcher, *children]:
@@ -123,7 +127,7 @@ def nothing_left(processes):
 def test_it_serves_with_broker_worker_and_web_server_until_it_is_told_to_stop(served):
     address = supervisor.Address("127.0.0.1", served.port)
     children = served.children()
-    assert [len(served.named(word)) for word in ("valkey", "celery", "gunicorn")] == [1, 1, 1]
+    assert [len(served.named(word)) for word in ("valkey", "celery", "gunicorn")] == [1, 2, 1]
     assert supervisor.is_ready(address)
 
     code = served.stop()

@@ -1,15 +1,19 @@
 """Runs over HTTP: register, preview, start, follow, complete, cancel."""
 
 import base64
+import threading
 import time
 
 import pytest
 from django.conf import settings
+from django.db import connection
 
 from consent.models import Decision
+from portal import hints
 from portal.models import AccessRecord, Entry
 from tools import factories
 from training_runs import archives, services
+from training_runs.errors import TooManyWaiting
 from training_runs.models import Finding, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -132,6 +136,50 @@ def test_a_run_goes_from_registered_to_completed(api, engineer, world):
     assert completed.status_code == 200
     assert completed.json()["state"] == "completed"
     assert not Finding.objects.exists()
+
+
+def test_more_waiting_runs_of_one_owner_than_the_setting_says_are_refused(
+    api, engineer, second_engineer, world, settings
+):
+    settings.MAX_WAITING_RUNS = 2
+    others = factories.register(second_engineer)
+    runs = [factories.register(engineer) for _ in range(3)]
+    first, second, third = (run.reference for run in runs)
+
+    answers = [post(api, f"runs/{reference}/start") for reference in (first, second, third)]
+
+    assert [answer.status_code for answer in answers] == [202, 202, 409]
+    assert answers[2].json()["code"] == "too_many_waiting_runs"
+    # One that waits already is no new one, and nobody else is concerned.
+    assert post(api, f"runs/{first}/start").status_code == 202
+    services.start(run=others, actor=second_engineer)
+    services.sweep()
+    assert post(api, f"runs/{third}/start").status_code == 202
+
+
+def test_starts_at_once_are_counted_one_after_the_other(engineer, world, settings):
+    settings.MAX_WAITING_RUNS = 2
+    runs = [factories.register(engineer) for _ in range(6)]
+    together = threading.Barrier(6)
+    refused = []
+
+    def start(run):
+        try:
+            together.wait()
+            services.start(run=run, actor=engineer)
+        except TooManyWaiting as refusal:
+            refused.append(refusal.code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=start, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert refused == ["too_many_waiting_runs"] * 4
+    assert Run.objects.requested().count() == 2
 
 
 def test_training_on_another_digest_is_recorded_with_a_finding(api, engineer, world):
@@ -257,6 +305,7 @@ def test_a_broker_that_is_away_costs_no_more_than_a_moment(api, engineer, world,
 
     assert answer.status_code == 202
     assert time.monotonic() - started < 1.5
+    assert hints.flush(10)
     assert [record.name for record in caplog.records if record.levelname == "ERROR"]
     assert Run.objects.get().state == "requested"
 

@@ -4,26 +4,22 @@ import contextlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import kombu.pools
 import pytest
 import redis
-from django.conf import settings
 from django.db import connection, transaction
 from django.urls import reverse
 
+from portal import leases
 from portal.celery import app
 from portal.embedded import broker
 from portal.models import Entry
-from tools import factories
+from tools import factories, workers
+from tools.workers import CLAIM_SECONDS, until
 from training_runs import services
 from training_runs.models import FreezeAttempt, Manifest, Run
 from training_runs.tasks import freeze_run
@@ -39,72 +35,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 @pytest.fixture(autouse=True)
 def _no_broker() -> Iterator[None]:
     """Unless a test asks for one there is none."""
-    before = app.conf.broker_url
-    _send_to("redis+socket:///nowhere/valkey.sock")
-    yield
-    _send_to(before)
+    with workers.messages_go_to(workers.NOWHERE):
+        yield
 
 
 @pytest.fixture
 def queue(_no_broker: None, tmp_path: Path) -> Iterator[str]:
     """An embedded broker of the test's own, and the tasks' messages go there."""
-    with broker(tmp_path / "valkey.sock") as url:
-        _send_to(url)
+    with broker(tmp_path / "valkey.sock") as url, workers.messages_go_to(url):
         yield url
-
-
-def _send_to(url: str) -> None:
-    app.conf.broker_url = url
-    kombu.pools.reset()
-    app._pool = app.amqp._producer_pool = None
-
-
-def _database_url() -> str:
-    """The test's database, as another process names it."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}"))
-
-
-@contextmanager
-def worker(url: str, *, processes: int = 1) -> Iterator["subprocess.Popen[bytes]"]:
-    """A Celery worker without its sweeper, ready for work; killed at the end, children too."""
-    home = Path(settings.MANIFEST_DIR).parent
-    environment = {
-        **os.environ,
-        "DATABASE_URL": _database_url(),
-        "PORTAL_DATA_DIR": str(home),
-        "REDIS_URL": url,
-    }
-    log = home / "worker.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "portal", "worker", "--concurrency", str(processes),
-             "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "INFO"],
-            env=environment, cwd=settings.BASE_DIR, stdout=output, stderr=output,
-            start_new_session=True,
-        )  # fmt: skip
-    try:
-        _until(lambda: process.poll() is not None or bool(app.control.ping(timeout=0.2)), 30)
-        assert process.poll() is None, log.read_text()[-2000:]
-        yield process
-    finally:
-        _kill(process)
-
-
-def _kill(process: "subprocess.Popen[bytes]") -> None:
-    """kill -9 of the worker and its children, all at once."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _until(is_so: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def _requested(owner, count: int) -> list[Run]:
@@ -134,7 +73,7 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
     interrupted = 0
 
     for _ in range(WORKERS):
-        with worker(queue) as process:
+        with workers.worker(queue) as process:
             for kill in range(KILLS):
                 (run,) = _requested(engineer, 1)
                 runs.append(run)
@@ -143,7 +82,7 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
                 if kill < KILLS - 1:
                     _kill_children()
                 else:
-                    _kill(process)
+                    workers.kill(process)
                 interrupted += not Manifest.objects.filter(run=run).exists()
                 # Frozen with a manifest or requested without one: nothing in between.
                 assert not Run.objects.filter(state="frozen", manifest=None).exists()
@@ -151,6 +90,7 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
 
     assert interrupted > 0
     # The broker would bring what nobody acknowledged back an hour later; the sweep does not wait.
+    until(lambda: not leases.are_held(""), 2 * CLAIM_SECONDS)
     services.sweep()
     services.sweep()
     _assert_frozen_once(runs)
@@ -176,7 +116,7 @@ def test_messages_lost_with_the_broker_are_made_up_by_the_sweep(
         freeze_run.delay(run.pk)
 
     redis.Redis(unix_socket_path=queue.removeprefix("redis+socket://")).flushall()
-    with worker(queue):
+    with workers.worker(queue):
         assert not Manifest.objects.exists()
         services.sweep()
 
@@ -190,13 +130,13 @@ def test_the_same_message_delivered_ten_times_freezes_once(
     factories.add_members(5_000)
     (run,) = _requested(engineer, 1)
 
-    with worker(queue, processes=4):
+    with workers.worker(queue, processes=4):
         for _ in range(10):
             freeze_run.delay(run.pk)
-        _until(lambda: Manifest.objects.with_agreement().filter(agrees=True).exists(), 30)
+        until(lambda: Manifest.objects.with_agreement().filter(agrees=True).exists(), 30)
         # All ten were taken and acknowledged.
         client = redis.Redis(unix_socket_path=queue.removeprefix("redis+socket://"))
-        _until(lambda: not client.llen("celery") and not client.hlen("unacked"), 30)
+        until(lambda: not client.llen("freezes") and not client.hlen("unacked"), 30)
 
     _assert_frozen_once([run])
 
@@ -282,7 +222,7 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
         # The freeze takes its snapshot, and waits here before it can lock the run.
         cursor.execute("LOCK TABLE training_runs_run IN EXCLUSIVE MODE")
         freezing.start()
-        _until(lambda: _is_somebody_waiting(cursor), 10)
+        until(lambda: _is_somebody_waiting(cursor), 10)
         services.cancel(run=run, actor=engineer, reason="test")
     freezing.join()
 

@@ -44,8 +44,9 @@ def test_verifying_stamps_the_manifest(waiting):
     assert [row.agreement for row in manifest.verifications.all()] == ["agrees"]
 
 
-def test_the_sweep_does_all_that_is_left_undone(waiting):
-    tasks.sweep()
+def test_the_sweeps_do_all_that_is_left_undone(waiting):
+    tasks.sweep_freezes()
+    tasks.sweep_verifications()
 
     assert services.usable_manifest(waiting).run == waiting
 
@@ -53,7 +54,7 @@ def test_the_sweep_does_all_that_is_left_undone(waiting):
 def test_messages_carry_ids_only():
     arguments = {
         name: tasks.__dict__[name].run.__annotations__
-        for name in ("freeze_run", "verify_manifest", "sweep")
+        for name in ("freeze_run", "verify_manifest", "sweep_freezes", "sweep_verifications")
     }
 
     assert [
