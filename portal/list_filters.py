@@ -1,6 +1,6 @@
 """Filters with given options: what a filter offers, it accepts, and it accepts nothing else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
@@ -48,7 +48,7 @@ class BoxFilter(OptionFilter):
 
     template = "admin/box_filter.html"
 
-    def choices(self, changelist: Any) -> Iterator[Mapping[str, object]]:
+    def choices(self, changelist: Any) -> Iterator[Any]:
         # What Django yields has the address of each option, but a box sends the option's value.
         values = ["", *self._options]
         for value, choice in zip(values, super().choices(changelist), strict=True):
