@@ -19,8 +19,7 @@ from django.core.exceptions import ValidationError as ModelInvalid
 from django.core.signals import got_request_exception
 from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views import defaults
-from rest_framework import exceptions, status
+from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
@@ -204,7 +203,11 @@ def _unexpected(error: Exception, request: Any) -> HttpResponse:
             503, "The database is busy or away; nothing was done. Try again.",
             name="database_unavailable", headers={"Retry-After": "5"},
         )  # fmt: skip
-    return problem(500, "Something went wrong here; nothing of your request was kept.")
+    return problem(
+        500,
+        "Something went wrong here; whether your request was recorded is not known. Send it again: the same"
+        " source_id records it once.",
+    )
 
 
 def _flat(details: Any, place: str = "") -> Iterator[dict[str, str]]:
@@ -223,33 +226,5 @@ def _flat(details: Any, place: str = "") -> Iterator[dict[str, str]]:
             yield from _flat(inner, place)
 
 
-# --- Outside the endpoints ----------------------------------------------------------------------
-# Django's own error pages; portal.urls names these functions.
-
-
 def in_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if in_api(request):
-        return problem(status.HTTP_400_BAD_REQUEST, "The request cannot be read.")
-    return defaults.bad_request(request, exception)
-
-
-def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if in_api(request):
-        return problem(status.HTTP_403_FORBIDDEN, "Not allowed.")
-    return defaults.permission_denied(request, exception)
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if in_api(request):
-        return problem(status.HTTP_404_NOT_FOUND, "There is no such address.")
-    return defaults.page_not_found(request, exception)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    if in_api(request):
-        return problem(status.HTTP_500_INTERNAL_SERVER_ERROR, "Something went wrong here.")
-    return defaults.server_error(request)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
-from portal import api
+from portal import api, error_pages
 
 logger = structlog.get_logger(__name__)
 Next = Callable[[HttpRequest], HttpResponseBase]
@@ -77,11 +77,11 @@ def _too_large(request: HttpRequest) -> HttpResponse:
         return api.problem(
             413, f"The body is larger than {settings.MAX_BODY_BYTES} bytes.", name="too_large"
         )
-    # Who sent it filled in a form with files: a person, who wants to know how not to lose what they typed.
+    if error_pages.is_for_staff(request):
+        return error_pages.show(request, 413)
+    # The sender filled in a form with files: a person, who wants to know how not to lose what they typed.
     return render(request, "413.html", {"most": settings.MAX_BODY_BYTES}, status=413)
 
 
 def _say(request: HttpRequest, status: int, sentence: str, code: str) -> HttpResponse:
-    if api.in_api(request):
-        return api.problem(status, sentence, name=code)
-    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
+    return error_pages.show(request, status, sentence, name=code)

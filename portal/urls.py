@@ -25,7 +25,7 @@ urlpatterns = [
     path("", include("objections.page_urls")),
 ]
 
-handler400 = "portal.api.bad_request"
-handler403 = "portal.api.forbidden"
-handler404 = "portal.api.not_found"
-handler500 = "portal.api.server_error"
+handler400 = "portal.error_pages.bad_request"
+handler403 = "portal.error_pages.forbidden"
+handler404 = "portal.error_pages.not_found"
+handler500 = "portal.error_pages.server_error"

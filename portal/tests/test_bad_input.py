@@ -133,11 +133,12 @@ def test_nul_bytes_in_an_address_are_refused(api, path):
     assert answer.json()["code"] == "nul_byte"
 
 
-def test_outside_the_api_a_refusal_is_plain_text(client):
+def test_outside_the_api_a_refusal_is_a_page(client):
     answer = client.get("/admin/?q=%00")
 
     assert answer.status_code == 400
-    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer["Content-Type"] == "text/html; charset=utf-8"
+    assert "NUL bytes are refused." in answer.content.decode()
 
 
 def test_a_nul_byte_in_a_cookie_is_refused(client):

@@ -395,6 +395,24 @@ def test_the_pages_of_members_are_accessible_and_keep_the_policy(
     assert faults == dict.fromkeys(faults, NOTHING)
 
 
+def test_error_pages_are_accessible_and_keep_the_policy(officer: User, visit: Any) -> None:
+    visitor = visit(officer)
+    paths = {"/admin/nowhere/": 404, "/admin/auth/user/": 403, "/admin/objections/ticket/?state=x": 400,
+             "/objektion/": 404}  # fmt: skip
+
+    for path, status in paths.items():
+        found = visitor.faults_of(path)
+        # The browser logs the status as an error; nothing else is wrong.
+        assert len(found) == 1, path
+        assert f"status of {status}" in found[0]
+    visitor.open("admin:index")
+    visitor.page.context.clear_cookies(name="csrftoken")
+    visitor.page.get_by_role("button", name="Log out").click()
+    expect(visitor.page.get_by_text("The page you sent was too old")).to_be_visible()
+    visitor.page.get_by_role("link", name="To your start page").click()
+    expect(visitor.page.get_by_role("heading", name="What waits for you")).to_be_visible()
+
+
 def test_what_is_wrong_with_a_page_is_found(visit: Any) -> None:
     visitor = visit(None)
     page = visitor.open("admin:login")
