@@ -32,7 +32,7 @@ from objections.page_forms import (
     new_stamp,
     read_stamp,
 )
-from portal.errors import InvalidInput
+from portal.errors import RETRY_SECONDS, InvalidInput
 from portal.sender import sender_of
 
 logger = structlog.get_logger(__name__)
@@ -98,7 +98,9 @@ def _answer(request: HttpRequest) -> HttpResponse:
                 "Please send it again in a minute."
             ),
         )
-        return _show(request, form, stamp=text, status=503)
+        response = _show(request, form, stamp=text, status=503)
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
     tasks.hint()
     response = redirect("objection-filed")
     _hand_over(response, _receipt_for(filing, ticket))

@@ -28,7 +28,7 @@ from simple_history.admin import SimpleHistoryAdmin
 
 from portal import start_page
 from portal.access import record_read
-from portal.errors import InvalidInput, MustWait, PortalError
+from portal.errors import InvalidInput, PortalError
 from portal.sign_in import SignInForm
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ class PortalAdminSite(admin.AdminSite):
         form = (getattr(response, "context_data", None) or {}).get("form")
         if isinstance(form, SignInForm) and form.refusal is not None:
             response.status_code = form.refusal.status
-            if isinstance(form.refusal, MustWait):
-                response["Retry-After"] = str(form.refusal.seconds)
+            response["Retry-After"] = str(form.refusal.retry_after)
         return response
 
     def get_urls(self) -> list[Any]:
@@ -86,6 +85,8 @@ class PortalAdminSite(admin.AdminSite):
             except PortalError as refusal:
                 response = page(request, "admin/refused.html", title="Refused", refusal=refusal)
                 response.status_code = refusal.status
+                if refusal.retry_after:
+                    response["Retry-After"] = str(refusal.retry_after)
                 return response
 
         return super().admin_view(update_wrapper(refusing, view), cacheable)

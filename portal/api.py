@@ -14,16 +14,18 @@ from itertools import islice
 from typing import Any
 
 import structlog
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import ValidationError as ModelInvalid
 from django.core.signals import got_request_exception
-from django.db import OperationalError
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from portal.errors import InvalidInput, MustWait, PortalError
+from portal.errors import RETRY_SECONDS, InvalidInput, PortalError
 from portal.models import ServiceToken
 from portal.tokens import SCOPES
 
@@ -159,7 +161,7 @@ def _portal_problem(error: PortalError) -> HttpResponse:
     if isinstance(error, InvalidInput):
         field = error.field or "body"
         return _invalid([{"field": field, "code": error.code, "detail": str(error)}])
-    headers = {"Retry-After": str(error.seconds)} if isinstance(error, MustWait) else {}
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
     return problem(
         error.status, str(error), name=error.code, reasons=error.reasons, headers=headers
     )
@@ -189,6 +191,8 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
 
 def _unexpected(error: Exception, request: Any) -> HttpResponse:
     """The last resort. What was sent stays out of the log: types and places only."""
+    if is_unavailable(error):
+        return unavailable_problem(error)
     logger.error(
         "unexpected error",
         error=type(error).__name__,
@@ -198,15 +202,41 @@ def _unexpected(error: Exception, request: Any) -> HttpResponse:
     )
     # Error monitors and Django's test client listen to this.
     got_request_exception.send(sender=None, request=request)
-    if isinstance(error, OperationalError):
-        return problem(
-            503, "The database is busy or away; nothing was done. Try again.",
-            name="database_unavailable", headers={"Retry-After": "5"},
-        )  # fmt: skip
     return problem(
         500,
         "Something went wrong here; whether your request was recorded is not known. Send it again: the same"
         " source_id records it once.",
+    )
+
+
+# --- The database is busy or away ---------------------------------------------------------------
+
+
+def is_unavailable(error: BaseException | None) -> bool:
+    """Whether trying again later may help: a lock or a statement that took too long, SQLite's writer, no connection."""
+    while isinstance(error, (SessionInterrupted, UpdateError)):
+        # A session that could not be saved: what stopped it stands behind.
+        error = error.__context__
+    return isinstance(error, (OperationalError, InterfaceError))
+
+
+def unavailable_problem(error: BaseException | None) -> HttpResponse:
+    """The API's 503: try again in some seconds."""
+    log_unavailable(error)
+    return problem(
+        503,
+        "The database is busy or away. Try again: the same source_id records it once.",
+        name="database_unavailable",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+def log_unavailable(error: BaseException | None) -> None:
+    """The type and PostgreSQL's code; its words may hold what somebody sent."""
+    logger.error(
+        "database unavailable",
+        error=type(error).__name__,
+        sqlstate=getattr(getattr(error, "__cause__", None), "sqlstate", None),
     )
 
 

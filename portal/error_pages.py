@@ -5,6 +5,7 @@ An error may be the database's own, so a page here asks it nothing: the address 
 """
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -22,6 +23,7 @@ from django.utils.html import escape
 from django.utils.translation import gettext_lazy
 
 from portal import api
+from portal.errors import RETRY_SECONDS
 
 ADMIN = "/admin/"
 NEVER_CERTAIN = "Look whether your last act was recorded before you repeat it."
@@ -177,7 +179,17 @@ def _rendered(request: HttpRequest, template: str, context: dict[str, object]) -
 # --- Django's handlers, named by portal.urls ----------------------------------------------------
 
 
+def unavailable(request: HttpRequest, error: BaseException | None) -> HttpResponse:
+    """503: the database is away, or another holds what the request waited for."""
+    if api.in_api(request):
+        return api.unavailable_problem(error)
+    api.log_unavailable(error)
+    return show(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if api.is_unavailable(exception):
+        return unavailable(request, exception)
     # A subclass's words may repeat what was sent, as those of a wrong host do.
     sentence = str(exception) if type(exception) is BadRequest else ""
     return show(
@@ -194,6 +206,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
+    """Django calls it while it handles the error."""
+    if api.is_unavailable(sys.exception()):
+        return unavailable(request, sys.exception())
     return show(request, 500, "Something went wrong here." if api.in_api(request) else "")
 
 

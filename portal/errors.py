@@ -1,6 +1,10 @@
 """One family of errors; `portal.api` translates it for machines, the admin shows the sentence."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
+
+RETRY_SECONDS = 5
+"""What `Retry-After` says where the portal is busy or a part of it is away."""
 
 
 class PortalError(Exception):
@@ -12,6 +16,11 @@ class PortalError(Exception):
     def __init__(self, message: str, *, reasons: Sequence[dict[str, object]] = ()) -> None:
         super().__init__(message)
         self.reasons = list(reasons)
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds after which trying again may help; 0 where it does not."""
+        return RETRY_SECONDS if self.status == HTTPStatus.SERVICE_UNAVAILABLE else 0
 
 
 class RuleViolation(PortalError):
@@ -63,6 +72,10 @@ class MustWait(PortalError):
         unit = "second" if seconds == 1 else "seconds"
         super().__init__(f"Too many failed sign-ins. Wait {seconds} {unit}, then try again.")
         self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        return self.seconds
 
 
 class TooManyRows(PortalError):

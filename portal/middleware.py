@@ -10,11 +10,22 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.utils.cache import patch_cache_control
 
-from portal import api, error_pages
+from portal import api, error_pages, health
 
 logger = structlog.get_logger(__name__)
 Next = Callable[[HttpRequest], HttpResponseBase]
+
+
+class AliveMiddleware:
+    """Answers `/healthz` before anything else is asked: no database, no session, no host name, no log line."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return health.healthz(request) if request.path == "/healthz" else self.get_response(request)
 
 
 class RequestLogMiddleware:
@@ -39,6 +50,32 @@ class RequestLogMiddleware:
             )
         response["X-Request-ID"] = request_id
         return response
+
+
+class NoStoreMiddleware:
+    """Keeps what the API and the pages for staff say out of every cache, and off the disk of every browser."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if api.in_api(request) or request.path_info.startswith(("/admin/", "/readyz")):
+            patch_cache_control(response, no_store=True, private=True)
+        return response
+
+
+class UnavailableMiddleware:
+    """Answers 503 with `Retry-After` where the database is away, or another holds what a page waits for."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        return error_pages.unavailable(request, error) if api.is_unavailable(error) else None
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -14,6 +14,7 @@
 | CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
 | MAX_WAITING_RUNS | 20 | more runs of one owner than these do not wait for their manifest together |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
+| WEB_LOCK_SECONDS, WEB_STATEMENT_SECONDS | 3, 30 | so long the web server waits for a lock and for one statement of PostgreSQL before it answers 503 |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
 | PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote (`portal/sender.py`) |
 | SECURE_SSL_REDIRECT | true in production | send plain HTTP to HTTPS |
@@ -106,7 +107,9 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "portal.middleware.AliveMiddleware",
     "portal.middleware.RequestLogMiddleware",
+    "portal.middleware.NoStoreMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -118,6 +121,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "portal.middleware.UnavailableMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"
@@ -158,12 +162,19 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
-    # Whoever holds the ledger's lock and falls silent must not hold up every opt-out.
+    # The limits of workers and commands; the web server has shorter ones (`portal.limits`). A session that holds the
+    # ledger's lock and falls silent must not hold up every opt-out.
     _database.setdefault("OPTIONS", {}).setdefault(
         "options", "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
     )
 else:
     raise ImproperlyConfigured("DATABASE_URL: PostgreSQL or SQLite.")
+
+# The web server waits this long for a lock, for one statement, or for SQLite's only writer, and then answers 503. Fewer
+# than the web server's own time-out (`deploy/gunicorn.conf.py`), which would end the process and all its requests.
+WEB_LOCK_SECONDS = env.int("WEB_LOCK_SECONDS", 3)
+WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", 30)
+WEB_SQLITE_SECONDS = 8
 
 DATABASE_ROUTERS = ["portal.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -116,7 +116,8 @@ def _worker_command(name: str) -> list[str | Path]:
 def _web_command(listener: socket.socket) -> list[str | Path]:
     return [
         sys.executable, "-m", "gunicorn", "portal.wsgi:application", "--bind", f"fd://{listener.fileno()}",
-        "--workers", "2", "--worker-class", "gthread", "--threads", "4", "--graceful-timeout", "10",
+        "--workers", "2", "--worker-class", "gthread", "--threads", "8", "--timeout", "60",
+        "--graceful-timeout", "10",
         "--no-control-socket", "--log-level", "warning",
     ]  # fmt: skip
 

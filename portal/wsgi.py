@@ -6,7 +6,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
 application = get_wsgi_application()
 
-from portal.checks import require_senders, require_triggers  # noqa: E402  the app registry must be ready first
+# Only now is the app registry ready.
+from portal import checks, limits  # noqa: E402
 
-require_senders()
-require_triggers()
+limits.for_web()
+checks.require_senders()
+checks.require_triggers()
