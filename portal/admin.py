@@ -47,7 +47,7 @@ ENTRY_KINDS = [
     "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
     "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
     "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
-    "user.changed", "verification.requested",
+    "user.changed", "user.superuser_refused", "verification.requested",
 ]  # fmt: skip
 READ_KINDS = [
     "answer.given", "attachment.read", "checkpoint.read", "consent.listed", "consent.read",

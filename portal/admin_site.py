@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, update_wrapper
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -16,6 +17,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, QueryDict
 from django.http.response import HttpResponseBase
@@ -26,7 +28,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 
-from portal import start_page
+from portal import ledger, start_page
 from portal.access import record_read
 from portal.errors import InvalidInput, PortalError
 from portal.sign_in import SignInForm
@@ -66,9 +68,28 @@ class PortalAdminSite(admin.AdminSite):
             response["Retry-After"] = str(form.refusal.retry_after)
         return response
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        """One's own password: it and its entry are written together."""
+        with transaction.atomic():
+            response = super().password_change(request, extra_context)
+            if request.method == "POST" and response.status_code == HTTPStatus.FOUND:
+                person = staff(request)
+                with ledger.entry(
+                    "user.changed",
+                    actor=person,
+                    subject=person.username[:100],
+                    reason="Changed: own password.",
+                ):
+                    pass
+        return response
+
     def get_urls(self) -> list[Any]:
         own = [path(route, self.admin_view(view), name=name) for route, view, name in self.pages]
-        return [*own, *super().get_urls()]
+        # Without Django's shortcut to the page of any row of any table.
+        theirs = [url for url in super().get_urls() if getattr(url, "name", "") != "view_on_site"]
+        return [*own, *theirs]
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

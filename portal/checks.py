@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import checks
+from django.db import connections
 
 from portal import sender
 from portal.append_only import missing_guards
@@ -25,6 +27,27 @@ def guards_are_present(
                 id="portal.E001",
             )
             for name in missing_guards(using)
+        ]
+    return found
+
+
+@checks.register(checks.Tags.database)
+def no_superusers(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """A superuser is past every rule of the roles. None can sign in; one that is there was made by hand."""
+    found: list[checks.CheckMessage] = []
+    for using in databases or []:
+        if User._meta.db_table not in connections[using].introspection.table_names():
+            continue
+        names = User.objects.using(using).filter(is_superuser=True).order_by("username")
+        found += [
+            checks.Error(
+                f"{name} is a superuser.",
+                hint="Take is_superuser from the account; make people by manage.py create_person.",
+                id="portal.E004",
+            )
+            for name in names.values_list("username", flat=True)[:20]
         ]
     return found
 

@@ -1,4 +1,5 @@
-"""Is the process alive (`/healthz`), and can it do its work (`/readyz`)? Codes only, no details.
+"""Is the process alive (`/healthz`), and can it do its work (`/readyz`)? Codes only, and in production for who is
+signed in or has a token with the scope `health:read`: others learn only whether it is ready.
 
 `unavailable` (503) when the database or its guards are not in order: nothing may be decided then.
 `degraded` (200) when the broker is away or a requested run waits too long: everything is still recorded,
@@ -9,14 +10,18 @@ import datetime as dt
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError
+from rest_framework import exceptions
+from rest_framework.request import Request
 
 from portal.append_only import missing_guards
 from portal.celery import app
+from portal.tokens import ServiceTokenAuthentication
 
 logger = structlog.get_logger(__name__)
 
@@ -43,9 +48,13 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """503 when nothing may be decided now."""
+    """503 when nothing may be decided now. Strangers learn no more than that; they ask neither broker nor ages."""
     checks = {"database": _database(), "guards": _guards()}
     ready = set(checks.values()) == {OK}
+    if not _may_see_details(request):
+        return JsonResponse(
+            {"status": OK if ready else "unavailable"}, status=200 if ready else 503
+        )
     checks["broker"] = _broker()
     ages: dict[str, int | None] = {}
     for name, (age, limit) in _ages.items():
@@ -56,6 +65,19 @@ def readyz(request: HttpRequest) -> HttpResponse:
         status=200 if ready else 503,
         headers={"Cache-Control": "no-store"},
     )
+
+
+def _may_see_details(request: HttpRequest) -> bool:
+    """Who is signed in, a token with the scope `health:read`, and in development everybody."""
+    if settings.DEVELOPMENT:
+        return True
+    try:
+        if request.user.is_authenticated:
+            return True
+        found = ServiceTokenAuthentication().authenticate(Request(request))
+    except (DatabaseError, exceptions.APIException):
+        return False
+    return found is not None and "health:read" in found[1].scopes
 
 
 def _database() -> str:

@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import OpenApiResponse, inline_serializer
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
-from rest_framework.permissions import AllowAny
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
 
 from portal.api import PROBLEM
 from portal.tokens import SCOPES
@@ -86,15 +88,22 @@ class TokenScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "description": f"A service token.\n\n{scopes}"}
 
 
-class SchemaView(SpectacularAPIView):
-    """The description holds no data, so it is open."""
+class SignedIn(BasePermission):
+    """Lets in who is signed in, or has a token; in development everybody."""
 
-    permission_classes = [AllowAny]
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return settings.DEVELOPMENT or request.user.is_authenticated
+
+
+class SchemaView(SpectacularAPIView):
+    """The description holds no data, but it is a map: strangers get none."""
+
+    permission_classes = [SignedIn]
 
 
 class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI from our own files: no inline script or style, nothing from outside."""
 
-    permission_classes = [AllowAny]
+    permission_classes = [SignedIn]
     template_name = "api/docs.html"
     url_name = "api:schema"

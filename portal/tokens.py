@@ -30,6 +30,7 @@ SCOPES = {
     "rules:read": "Read region rules and notices.",
     "runs:read": "Read runs and preview them.",
     "runs:write": "Register, start, complete and cancel runs.",
+    "health:read": "Read what `/readyz` says in detail.",
     "manifests:read": "Read manifests and download them with their member lists.",
 }
 

@@ -47,7 +47,7 @@ OF_ONESELF = {
     "objection", "objection-confirm", "objection-filed", "setting", "setting-link",
 }  # fmt: skip
 """One's own login and password, and what anybody may do without a login: as an auditor one is not asked there."""
-SHOWS = {"admin:index", "admin:app_list", "admin:view_on_site", "admin:jsi18n", "start",
+SHOWS = {"admin:index", "admin:app_list", "admin:jsi18n", "start",
          "admin:password_change_done"}  # fmt: skip
 """Answers every method like a GET, or leads elsewhere."""
 
@@ -73,7 +73,6 @@ def places(run: Run) -> Iterator[tuple[str, str]]:
     special = {
         "admin:app_list": "/admin/auth/",
         "admin:(?P<url>.*)$": "/admin/nowhere",
-        "admin:view_on_site": "/admin/r/1/1/",
         "admin:auditing_checkpoint_download": reverse(
             "admin:auditing_checkpoint_download", args=[Checkpoint.objects.latest("size").size]
         ),

@@ -5,8 +5,9 @@ from django.core.management.base import CommandError
 
 
 def active_person(username: str) -> User:
-    """The active user of that name. Raises CommandError."""
-    person = User.objects.filter(username=username, is_active=True).first()
+    """The active user of that name, who is no superuser. Raises CommandError."""
+    people = User.objects.filter(is_active=True, is_superuser=False)
+    person = people.filter(username=username).first()
     if person is None:
         raise CommandError(f"There is no active user {username}.")
     return person

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from objections.apps import MAX_UNSENT
-from portal import embedded
+from portal import embedded, tokens
 from portal.append_only import unguard_sql
 from tools import factories
 from training_runs import services
@@ -150,3 +150,43 @@ def test_a_letter_that_staff_put_into_the_post_keeps_no_mailer_waiting(client, b
         answer = client.get("/readyz").json()
 
     assert answer["age_seconds"]["oldest_unsent_letter"] is None
+
+
+# --- Details are for who is signed in -----------------------------------------------------------
+
+
+@pytest.fixture
+def production(settings):
+    settings.DEVELOPMENT = False
+
+
+@pytest.mark.django_db
+def test_strangers_learn_only_whether_it_is_ready(production, client, broker):
+    ready = client.get("/readyz")
+    with connection.execute_wrapper(away):
+        away_ = client.get("/readyz")
+    wrong = client.get("/readyz", headers={"Authorization": f"Bearer {'f' * 64}"})
+
+    assert (ready.status_code, ready.json()) == (200, {"status": "ok"})
+    assert (away_.status_code, away_.json()) == (503, {"status": "unavailable"})
+    assert (wrong.status_code, wrong.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_who_is_signed_in_or_watches_sees_the_details(production, client_of, client, engineer):
+    def seen_with(*scopes):
+        _, plain = tokens.issue_token(
+            user=engineer, name="monitor", scopes=scopes, days=1, actor="test"
+        )
+        return client.get("/readyz", headers={"Authorization": f"Bearer {plain}"}).json().keys()
+
+    assert "checks" in client_of(engineer).get("/readyz").json()
+    assert "checks" in seen_with("health:read")
+    assert seen_with("runs:read") == {"status"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/api/v1/schema/", "/api/v1/docs/", "/api/v1/docs/?script"])
+def test_the_api_is_described_to_who_is_signed_in(path, production, client, client_of, stranger):
+    assert client.get(path).status_code == 401
+    assert client_of(stranger).get(path).status_code == 200

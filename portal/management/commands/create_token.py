@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from portal import roles, tokens
+from portal import ledger, roles, tokens
 from portal.errors import PortalError
 from portal.tokens import SCOPES
 
@@ -56,6 +56,12 @@ class Command(BaseCommand):
             return user
         if user is not None:
             raise CommandError(f"There is a user {username} already: leave --create-user away.")
-        user = User.objects.create_user(username)
-        user.groups.add(Group.objects.get(name=role))
+        with ledger.entry(
+            "user.changed",
+            actor=ACTOR,
+            subject=username[:100],
+            reason=f"Added. Roles now: {role}. Active.",
+        ):
+            user = User.objects.create_user(username)
+            user.groups.add(Group.objects.get(name=role))
         return user
