@@ -22,6 +22,7 @@ from objections.moves import today
 from objections.ticket_page import (
     IDENTITY,
     WORK,
+    assigned_in_words,
     case_of,
     statement_of,
     subject_of,
@@ -181,6 +182,7 @@ def act_page(
         act_title=title,
         ticket=ticket,
         tone=tone_of(ticket),
+        assigned=assigned_in_words(ticket, staff(request)),
         due=due(ticket, today()),
         why_not=why_not,
         form=None if why_not and request.method == "GET" else form,

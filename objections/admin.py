@@ -32,7 +32,7 @@ from objections.due import due
 from objections.key_in import key_in
 from objections.letter_admin import ProposalAdmin  # noqa: F401  registers letters, proposals, incidents
 from objections.models import Objection, Ticket
-from objections.moves import day_of, today
+from objections.moves import day_of, officer_in_words, officer_of, today
 from objections.ticket_page import ticket_context
 from portal.admin_site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
 from portal.list_exports import ExportedList
@@ -204,7 +204,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
     @admin.display(description="assigned to", ordering="assignee__username")
     def assignee_name(self, ticket: Ticket) -> str:
-        return ticket.assignee.get_username() if ticket.assignee else "nobody"
+        return officer_in_words(ticket)
 
     def _assignee_or_take(self, request: HttpRequest) -> Any:
         """The column with a button that takes a ticket nobody has, and comes back to the list as it is."""
@@ -214,11 +214,13 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
         @admin.display(description="assigned to", ordering="assignee__username")
         def assignee_name(ticket: Ticket) -> SafeString | str:
-            if ticket.assignee or not ticket.is_open:
+            if officer_of(ticket) or not ticket.is_open:
                 return self.assignee_name(ticket)
+            left = officer_in_words(ticket).partition(": ")[2]
             return format_html(
-                '<button type="submit" class="take" formaction="{}" name="tickets" value="{}:{}"'
+                '{}<button type="submit" class="take" formaction="{}" name="tickets" value="{}:{}"'
                 ' aria-label="Take {}">Take</button>',
+                format_html('<span class="also">{}</span>', left) if left else "",
                 address,
                 ticket.pk,
                 ticket.version,

@@ -13,7 +13,7 @@ from consent.choices import Purpose
 from objections.choices import FINAL_STATES, OPEN_STATES, State
 from objections.models import Letter, Objection, Proposal, Ticket
 from objections.moves import today
-from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused
+from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused, without_officer
 from portal.admin_site import staff
 from portal.list_filters import OptionFilter
 
@@ -61,9 +61,9 @@ TABS = [
     Tab(
         "unassigned",
         "Unassigned",
-        "Open tickets that nobody has.",
+        "Open tickets that no officer has: given to no one yet, or to a colleague who works no tickets any more.",
         "Every open ticket is somebody's.",
-        lambda officer, day: Q(assignee__isnull=True),
+        lambda officer, day: without_officer(),
         key="3",
     ),
     Tab(
@@ -166,7 +166,7 @@ def counts(officer: User) -> dict[str, int]:
 def marked(tickets: QuerySet[Any]) -> QuerySet[Any]:
     """With `is_proposed`, `is_sent_back` and `has_failed_letter`, for what a row of the queue says beside its state."""
     of_ticket = {"ticket": OuterRef("pk")}
-    return tickets.annotate(
+    return tickets.with_officer_known().annotate(  # type: ignore[attr-defined]  # it is ours
         is_proposed=Exists(Proposal.objects.waiting().filter(**of_ticket)),
         is_sent_back=Exists(Proposal.objects.returned().filter(**of_ticket)),
         has_failed_letter=Exists(Letter.objects.failed().filter(**of_ticket)),

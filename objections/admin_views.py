@@ -105,7 +105,8 @@ def take(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 
 
 def _who_has(ticket: Ticket) -> str:
-    return f"{ticket.assignee.get_username()} has it" if ticket.assignee else "nobody has it"
+    officer = moves.officer_of(ticket)
+    return f"{officer.get_username()} has it" if officer else "no officer has it"
 
 
 @act
@@ -139,7 +140,7 @@ def begin_review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         name="begin_review",
         will=[
             "The ticket is in review; identity can not be asked for any more.",
-            f"{'It stays with its officer' if ticket.assignee else 'You have it from now on'}.",
+            f"{'It stays with its officer' if moves.officer_of(ticket) else 'You have it from now on'}.",
             "The person stays out of the purposes named, and nothing is sent.",
         ],
     )

@@ -27,7 +27,7 @@ from objections.due import due
 from objections.errors import AlreadySettled
 from objections.forms import ReasonField, WordsField, officers
 from objections.models import Ticket
-from objections.moves import today, waiting_proposal
+from objections.moves import officer_in_words, officer_of, today, waiting_proposal
 from objections.ticket_page import warnings_of
 from portal.admin_site import page, staff
 from portal.errors import PortalError, StaleEdit
@@ -201,9 +201,8 @@ def _without_identity(ticket: Ticket) -> list[str]:
 
 
 def _leaves(ticket: Ticket, to: str) -> str:
-    if ticket.assignee is None:
-        return f"From nobody to {to}."
-    return f"From {ticket.assignee.get_username()} to {to}."
+    officer = officer_of(ticket)
+    return f"From {officer.get_username() if officer else 'the unassigned'} to {to}."
 
 
 def _upheld(ticket: Ticket) -> str:
@@ -244,7 +243,7 @@ ACTS = {
         button="Begin the review",
         done="Review begun",
         does=_begin_review,
-        will=lambda ticket: "In review" + (" by you." if ticket.assignee is None else "."),
+        will=lambda ticket: "In review" + ("." if officer_of(ticket) else " by you."),
         why_not=_not_to_review,
         warns=_without_identity,
     ),
@@ -381,6 +380,7 @@ def _ask(request: HttpRequest, name: str, form: forms.Form, tickets: list[Ticket
         {
             "ticket": ticket,
             "purposes": purposes_of(ticket),
+            "officer": officer_in_words(ticket),
             "due": due(ticket, day),
             "why_not": act.why_not(ticket, actor),
             "will": act.will(ticket),

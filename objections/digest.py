@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import EmailMessage
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +21,7 @@ from objections.clocks import clock_of
 from objections.letter_texts import date_in_words
 from objections.models import Digest, Incident, Letter, Proposal, Ticket
 from objections.moves import today as this_day
-from objections.querysets import TicketQuerySet, paused, working_officers
+from objections.querysets import paused, working_officers
 from portal import start_page
 
 logger = structlog.get_logger(__name__)
@@ -109,13 +109,7 @@ def _presses(officer: User, today: dt.date) -> bool:
     sunday = today + dt.timedelta(days=6 - today.weekday())
     tomorrow = sunday + dt.timedelta(days=1)
     mine = Ticket.objects.of(officer).overdue(tomorrow)
-    return (mine | _nobodys().overdue(tomorrow)).exists()
-
-
-def _nobodys() -> TicketQuerySet:
-    """Open tickets that wait for whoever looks: nobody has them, or somebody who works no tickets any more."""
-    working = officers().values("pk")
-    return Ticket.objects.open().filter(Q(assignee=None) | ~Q(assignee__in=working))
+    return (mine | Ticket.objects.unassigned().overdue(tomorrow)).exists()
 
 
 def mail_for(officer: User, sections: list[Section], today: dt.date) -> EmailMessage:
@@ -155,7 +149,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
     found = [
         Section("sent back to you", len(came_back), came_back[:MOST_ROWS]),
         _tickets("overdue", mine.overdue(today)),
-        _tickets("overdue and nobody's", _nobodys().overdue(today)),
+        _tickets("overdue and nobody's", Ticket.objects.unassigned().overdue(today)),
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),
         _section(
             f"to be refused in the next {DAYS_AHEAD} days, if at all",

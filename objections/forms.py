@@ -18,6 +18,7 @@ from consent.forms import DateInput
 from objections import closing, deadlines, intake, letters, moves, uploads
 from objections.choices import Channel, ExtensionReason, Kind, Outcome, Verdict
 from objections.models import Objection, Ticket
+from objections.querysets import working_officers
 from portal import words
 from portal.admin_site import VersionedForm
 from portal.errors import InvalidInput
@@ -114,11 +115,8 @@ class FilesField(forms.FileField):
 
 
 def officers() -> Any:
-    """Who may be given a ticket."""
-    return User.objects.with_perm(
-        "objections.work_ticket",
-        include_superusers=False,
-    ).order_by("username")
+    """The people who may be given a ticket, by name."""
+    return working_officers().order_by("username")
 
 
 class AssignForm(VersionedForm):

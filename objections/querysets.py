@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
 
 from objections.choices import OPEN_STATES, UNPROVEN, Effect, LetterState, Regime, State, Verdict
 from objections.deadlines import TARGET_DAYS, UK_ARTICLE_12A
@@ -52,6 +52,11 @@ def working_officers() -> QuerySet[User]:
     )
 
 
+def without_officer() -> Q:
+    """Tickets that no officer has: assigned to no account, or to one that was closed or lost the role."""
+    return Q(assignee__isnull=True) | ~Q(assignee__in=working_officers().values("pk"))
+
+
 def overdue(today: dt.date) -> Q:
     return Q(due_on__lt=today) & ~paused()
 
@@ -72,7 +77,13 @@ class TicketQuerySet(TrackedQuerySet):
         return self.filter(assignee=officer)
 
     def unassigned(self) -> "TicketQuerySet":
-        return self.filter(assignee__isnull=True)
+        """Tickets that no officer has."""
+        return self.filter(without_officer())
+
+    def with_officer_known(self) -> "TicketQuerySet":
+        """With `has_no_officer`, which spares `moves.officer_of` a question for each ticket of a list."""
+        known = Case(When(without_officer(), then=True), default=False)
+        return self.annotate(has_no_officer=known)
 
     def waiting_for_the_person(self) -> "TicketQuerySet":
         """Asked who they are, or for a click on our link, and not answered yet."""

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from objections.admin_filters import FAILED, MINE, TABS, UNMATCHED, Tab, counts, purposes_of
 from objections.due import answered_in_time, due
 from objections.models import Proposal, Ticket
-from objections.moves import day_of, today
+from objections.moves import day_of, officer_in_words, officer_of, today
 from portal import start_page
 from portal.access import record_read
 from portal.admin_site import page, staff
@@ -50,7 +50,8 @@ def look_up(request: HttpRequest) -> HttpResponse:
         tickets = tickets_of(form.cleaned_data["person"])
         day = today()
         found = [
-            (ticket, due(ticket, day), purposes_of(ticket)) for ticket in tickets[: MOST_FOUND + 1]
+            (ticket, due(ticket, day), purposes_of(ticket), officer_in_words(ticket))
+            for ticket in tickets[: MOST_FOUND + 1]
         ]
         subject = found[0][0].reference if found else "nobody"
         record_read(staff(request), "ticket.looked_up", subject, purpose="admin")
@@ -86,6 +87,7 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
         worked.filter(
             Q(pk__in={number for number, _ in own}) | Q(pk__in=first) | Q(linked_to__in=first)
         )
+        .with_officer_known()
         .select_related("assignee")
         .prefetch_related("objections")
         .order_by("pk")
@@ -96,13 +98,13 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
 
 HEADER = [
     "reference", "state", "received", "due", "refuse_by", "closed", "answered", "answered_in_time",
-    "regime", "country", "purposes", "outcomes", "kind", "channel", "verified", "assignee",
+    "regime", "country", "purposes", "outcomes", "kind", "channel", "verified", "assignee", "unassigned",
 ]  # fmt: skip
 
 
-def lines(tickets: QuerySet[Ticket]) -> Iterator[list[object]]:
-    """The tickets as rows of a file: dates, codes and words, nothing about who wrote."""
-    rows = tickets.select_related("assignee").prefetch_related("objections")
+def lines(tickets: Any) -> Iterator[list[object]]:
+    """Tickets (a queryset of them) as rows of a file: dates, codes and words, nothing about who wrote."""
+    rows = tickets.with_officer_known().select_related("assignee").prefetch_related("objections")
     for ticket in rows.iterator(chunk_size=2000):
         objections = sorted(ticket.objections.all(), key=lambda one: one.purpose)
         yield [
@@ -122,6 +124,7 @@ def lines(tickets: QuerySet[Ticket]) -> Iterator[list[object]]:
             ticket.channel,
             ticket.is_verified,
             ticket.assignee and ticket.assignee.get_username(),
+            ticket.is_open and officer_of(ticket) is None,
         ]
 
 

@@ -39,6 +39,7 @@ from objections.moves import (
     look_for_incidents,
     move,
     must_say,
+    officer_of,
     recorded,
     today,
     write_note,
@@ -71,13 +72,13 @@ def assign(*, ticket: Ticket, officer: User | None, version: int, actor: User) -
 
 
 def begin_review(*, ticket: Ticket, version: int, actor: User) -> Ticket:
-    """Start examining what the person asks; whoever starts has the ticket, unless somebody has it."""
+    """Start examining what the person asks; the person who starts has the ticket, unless an officer has it."""
     with recorded("objection.review_begun", ticket, actor):
         row = locked(ticket, version)
         if row.state == State.IDENTITY_CHECK:
             raise NotAllowedHere("Identity was asked for: record the answer, or close the ticket.")
         move(row, State.IN_REVIEW)
-        row.assignee = row.assignee or actor
+        row.assignee = officer_of(row) or actor
         row.save()
     return row
 
@@ -135,7 +136,7 @@ def ask_identity(*, ticket: Ticket, doubt: str, question: str, version: int, act
         check_undecided(row)
         check_writable(row)
         move(row, State.IDENTITY_CHECK)
-        row.assignee = row.assignee or actor
+        row.assignee = officer_of(row) or actor
         row.save()
         write_note(row, NoteKind.DOUBT, doubt, actor)
         letters.queue(row, LetterKind.IDENTITY_REQUEST, doubt=doubt, identity_question=question)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -195,6 +196,14 @@ def case_of(request: HttpRequest, ticket: Ticket) -> steps.Case:
     return steps.Case(ticket, moves.waiting_proposal(ticket), staff(request))
 
 
+def assigned_in_words(ticket: Ticket, reader: User) -> str:
+    """Which officer has the ticket, for a page that says it beside its state."""
+    if ticket.assignee_id == reader.pk:
+        return "assigned to you"
+    in_words = moves.officer_in_words(ticket)
+    return in_words if in_words.startswith("unassigned") else f"assigned to {in_words}"
+
+
 def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     """What the page of a ticket shows. Who asks is told apart: auditors see no identity and no words."""
     may_read = staff(request).has_perm(IDENTITY)
@@ -211,6 +220,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "may_work": may_work,
         "due": due(ticket, today()),
         "tone": tone_of(ticket),
+        "assigned": assigned_in_words(ticket, staff(request)),
         "country": countries.name(ticket.country) if ticket.country else "not known",
         "verified": _verified_in_words(ticket),
         "objections": [

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from portal import admin_views, changes, ledger, subjects
+from portal import admin_views, changes, ledger, people, subjects
 from portal.admin_site import (
     ExactSearchAdmin,
     PortalModelAdmin,
@@ -191,6 +191,22 @@ class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
             fields += ["groups", "is_active", "is_staff"]
         return fields
 
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        person = self.get_object(request, object_id) if request.method == "GET" else None
+        if person is not None and self.has_view_permission(request, person):
+            self._say_work_of(request, person)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _say_work_of(self, request: HttpRequest, person: User) -> None:
+        for sentence in people.work_of(person):
+            self.message_user(request, sentence, messages.WARNING)
+
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
@@ -210,6 +226,9 @@ class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
             for field in part.get("changed", {}).get("fields", [])
         ]
         self._record(request, obj, f"Changed: {', '.join(changed) or 'password'}.")
+        if {"Groups", "Active"} & set(changed):
+            # As the account is now, not as it was read.
+            self._say_work_of(request, User.objects.get(pk=obj.pk))
 
     def _record(self, request: HttpRequest, user: User, what: str) -> None:
         roles = ", ".join(user.groups.order_by("name").values_list("name", flat=True))

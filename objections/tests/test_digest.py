@@ -159,7 +159,7 @@ def test_what_nobody_works_any_more_is_overdue_for_everybody(ticket, olga, otto)
 
     after = sections(otto, day)
 
-    assert (before, after) == ({}, {"overdue and nobody's": 1})
+    assert (before, after) == ({}, {"overdue and nobody's": 1, "unassigned in the team": 1})
 
 
 def test_a_weekend_is_disturbed_by_what_nobody_works_any_more(ticket, olga, otto):

@@ -802,7 +802,7 @@ def test_the_file_holds_the_list_as_it_is_filtered_and_nobody(
 
     assert lines[1:] == [
         f"{row.reference},upheld,2026-11-03,2026-12-03,2026-12-03,2026-11-03,2026-11-03,yes,"
-        "eu,DE,generative-ai,upheld,objection,product,yes,olga"
+        "eu,DE,generative-ai,upheld,objection,product,yes,olga,no"
     ]
     assert [read.kind for read in AccessRecord.objects.all()] == ["export.ticket"]
     assert answer["Content-Disposition"] == 'attachment; filename="objection-tickets.csv"'
