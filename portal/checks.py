@@ -1,7 +1,10 @@
 """What must be true before the portal starts."""
 
+import os
 from collections.abc import Sequence
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -92,3 +95,82 @@ def letters_leave(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
             id="portal.E002",
         )
     ]
+
+
+# --- `manage.py check --deploy` -----------------------------------------------------------------
+
+
+@checks.register(deploy=True)
+def broker_is_closed(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """A broker over TCP asks for a password, and over a network speaks TLS with a certificate that is verified."""
+    found: list[checks.CheckMessage] = []
+    for url in filter(None, settings.REDIS_URL.split(";")):
+        parts = urlsplit(url)
+        if "socket" in parts.scheme or parts.scheme == "unix":
+            continue
+        if not parts.password:
+            found.append(
+                checks.Error(
+                    "REDIS_URL has no password: who reaches the port can read and send tasks.",
+                    hint="Set requirepass, or an ACL, in the broker, and write rediss://:password@host.",
+                    id="portal.E005",
+                )
+            )
+        asks_no_certificate = "none" in parse_qs(parts.query).get("ssl_cert_reqs", [""])[0].lower()
+        if not _is_here(parts.hostname) and (
+            parts.scheme not in ("rediss", "amqps") or asks_no_certificate
+        ):
+            found.append(
+                checks.Error(
+                    "REDIS_URL leads over a network without verified TLS.",
+                    hint="rediss://…?ssl_cert_reqs=CERT_REQUIRED, or a broker on this machine.",
+                    id="portal.E006",
+                )
+            )
+    return found
+
+
+@checks.register(deploy=True)
+def database_is_closed(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """PostgreSQL over a network speaks TLS."""
+    database = settings.DATABASES["default"]
+    options = database.get("OPTIONS", {})
+    hosts = str(options.get("host") or database.get("HOST") or os.environ.get("PGHOST", ""))
+    mode = options.get("sslmode") or os.environ.get("PGSSLMODE", "")
+    if database["ENGINE"] != "django.db.backends.postgresql" or all(
+        host.startswith("/") or _is_here(host) for host in hosts.split(",") if host
+    ):
+        return []
+    if mode in ("require", "verify-ca", "verify-full"):
+        return []
+    return [
+        checks.Error(
+            "DATABASE_URL leads over a network and does not insist on TLS.",
+            hint="postgres://…?sslmode=verify-full (and sslrootcert).",
+            id="portal.E007",
+        )
+    ]
+
+
+@checks.register(deploy=True)
+def data_directory_is_private(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Archives, attachments and SQLite's file are for the portal's own user."""
+    if not settings.DATA_DIR.is_dir() or not settings.DATA_DIR.stat().st_mode & 0o007:
+        return []
+    return [
+        checks.Error(
+            "PORTAL_DATA_DIR is open to every user of the machine.",
+            hint=f"chmod 700 {settings.DATA_DIR}",
+            id="portal.E008",
+        )
+    ]
+
+
+def _is_here(host: str | None) -> bool:
+    """Whether a host is this machine; a name that does not say so is not."""
+    if not host or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -36,6 +36,8 @@
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -77,6 +79,9 @@ def _secret(name: str) -> str:
 SECRET_KEY = _secret("SECRET_KEY")
 SUPPRESSION_KEY = _secret("SUPPRESSION_KEY")
 
+# Every process of the portal reads this file first, so all that any of them writes is its user's own: the SQLite file and
+# its journal, archives, attachments, keys, logs of the broker, the schedule of the clock.
+os.umask(0o077)
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 MANIFEST_DIR = DATA_DIR / "manifests"
 ATTACHMENT_DIR = DATA_DIR / "attachments"
@@ -231,6 +236,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_SEND_TASK_EVENTS = False
+# Otherwise everybody who reaches the broker can stop the workers (`celery control shutdown`).
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
@@ -393,5 +400,10 @@ SIMPLE_HISTORY_REVERT_DISABLED = True
 SIMPLE_HISTORY_DATE_INDEX = False
 
 # An installation starts with one command: the directories for its data come with it.
-for _directory in (STATIC_ROOT, BROKER_SOCKET.parent):
-    _directory.mkdir(parents=True, exist_ok=True)
+for _directory in (DATA_DIR, STATIC_ROOT, BROKER_SOCKET.parent):
+    _directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+# One that came from elsewhere may be open to all users of the machine.
+_file = Path(str(_database["NAME"]))
+if _database["ENGINE"] == "django.db.backends.sqlite3" and _file.is_file():
+    with suppress(PermissionError):
+        _file.chmod(0o600)
