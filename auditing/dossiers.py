@@ -92,6 +92,8 @@ def _decisions(rows: Iterable[Decision]) -> Iterator[Event]:
         details = [
             f"by {Channel(row.channel).label}, decided {row.decided_at:%Y-%m-%d %H:%M:%S} UTC"
         ]
+        if row.counts_at != row.decided_at:
+            details.append(f"counts as decided {row.counts_at:%Y-%m-%d %H:%M:%S} UTC")
         if row.notice_version:
             details.append(f"under the notice {row.notice_version}")
         if row.privacy_signal is not None:

@@ -9,7 +9,8 @@ from django.db import models
 from django.urls import reverse
 
 from consent import countries, rules
-from consent.choices import Choice, Purpose
+from consent.choices import Purpose
+from consent.counting import Counted
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.rules import Book
 from objections.models import Objection, Ticket
@@ -122,22 +123,24 @@ def member_then(reference: str, entry: Entry, may: May) -> State:
 
 
 def _choices(number: int, upto: int) -> Compared:
-    """The newest decision is the choice, of equally new ones a *deny*."""
+    """What the decisions came to, in the order they were received."""
     rows = list(
         Decision.objects.filter(member=number, evidence_only=False)
-        .order_by("decided_at", "pk")
-        .values_list("purpose", "choice", "decided_at", "entry_id")
+        .order_by("entry_id", "pk")
+        .values_list("purpose", "choice", "counts_at", "entry_id", "entry__recorded_at")
     )
 
     def choice(purpose: str, entries: int | None) -> Value:
-        known = [
-            row for row in rows if row[0] == purpose and (entries is None or row[3] <= entries)
-        ]
-        if not known:
+        chosen = None
+        for of_purpose, word, at, entry, received_at in rows:
+            if of_purpose != purpose or (entries is not None and entry > entries):
+                continue
+            said = Counted(word, at)
+            if said.takes_over_from(chosen, received_at=received_at):
+                chosen = said
+        if chosen is None:
             return Value("the default: nothing was decided")
-        newest = [row for row in known if row[2] == known[-1][2]]
-        said = Choice.DENY if Choice.DENY in {row[1] for row in newest} else newest[-1][1]
-        return Value(f"{said}, decided {in_words(newest[-1][2])}")
+        return Value(f"{chosen.choice}, decided {in_words(chosen.at)}")
 
     return Compared(
         "choices",

@@ -102,8 +102,8 @@ class DecisionAdmin(ExportedList, MemberNumberSearchAdmin, SealedModelAdmin):
         "member": "member_id",
         **{
             name: name
-            for name in ["purpose", "choice", "channel", "decided_at", "notice_version",
-                         "privacy_signal", "evidence_only"]
+            for name in ["purpose", "choice", "channel", "decided_at", "counts_at",
+                         "notice_version", "privacy_signal", "evidence_only"]
         },
     }  # fmt: skip
     read_on_record = True
@@ -114,11 +114,12 @@ class DecisionAdmin(ExportedList, MemberNumberSearchAdmin, SealedModelAdmin):
         "choice",
         "channel",
         "decided_at",
+        "counts_at",
         "evidence_only",
     ]
     list_filter = ["purpose", "choice", "channel", "decided_at"]
     fields = [
-        "member", "purpose", "choice", "channel", "decided_at", "notice_version",
+        "member", "purpose", "choice", "channel", "decided_at", "counts_at", "notice_version",
         "privacy_signal", "evidence_only", "body_digest",
     ]  # fmt: skip
 

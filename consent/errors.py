@@ -44,3 +44,15 @@ class MemberPagesOff(PortalError):
 
     code = "member_pages_off"
     status = 404
+
+
+class WrittenForAnother(RuleViolation):
+    """The form was shown to another member, who used the same browser."""
+
+    code = "written_for_another"
+
+
+class ChoiceChanged(RuleViolation):
+    """The member chose again since the form was shown; only a *deny* counts from an old form."""
+
+    code = "choice_changed"

@@ -217,7 +217,11 @@ class Decision(Sealed):
     source_id = models.CharField(
         max_length=100, help_text="The sender's own id: a replay is recognised by it."
     )
-    decided_at = models.DateTimeField()
+    decided_at = models.DateTimeField(help_text="As it was sent.")
+    # Every row has it; a sealed table grows by nullable columns.
+    counts_at: "models.Field[dt.datetime, dt.datetime]" = models.DateTimeField(
+        null=True, help_text="When it counts as decided: not after it was received."
+    )
     notice_version = models.CharField(max_length=40, blank=True)
     privacy_signal = models.BooleanField(
         null=True, help_text="Sec-GPC as received with the decision; empty when none was sent."
@@ -246,7 +250,7 @@ class Consent(models.Model):
     member = models.ForeignKey(Member, models.PROTECT, related_name="consents")
     purpose = models.CharField(max_length=20, choices=Purpose)
     choice = models.CharField(max_length=5, choices=Choice)
-    decided_at = models.DateTimeField()
+    decided_at = models.DateTimeField(help_text="When it counts as decided.")
     notice_version = models.CharField(max_length=40, blank=True)
 
     objects = ConsentQuerySet.as_manager()

@@ -4,7 +4,6 @@ Who comes without a link from the product sees a page that says so, whatever the
 forged one and none at all look the same.
 """
 
-import uuid
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -18,9 +17,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from consent import member_links
-from consent.errors import AccountErased, SourceIdReused
+from consent.errors import AccountErased, ChoiceChanged, WrittenForAnother
 from consent.models import Member
-from consent.setting import receipt, setting_of, switch
+from consent.privacy_signals import privacy_signal
+from consent.setting import ShownForm, receipt, setting_of, switch
 from portal.errors import InvalidInput
 
 View = Callable[..., HttpResponse]
@@ -65,19 +65,17 @@ def setting(request: HttpRequest) -> HttpResponse:
         return closed(request)
     if request.method != "POST":
         return _show(request, member)
-    # The absence of the signal says nothing.
-    signal = True if request.headers.get("Sec-GPC") == "1" else None
     try:
         recorded = switch(
             member=member,
             choice=request.POST.get("choice", ""),
-            form_id=_form_id(request),
-            privacy_signal=signal,
+            form=ShownForm.read(request.POST.get("form_id", "")),
+            privacy_signal=privacy_signal(request.headers),
         )
     except AccountErased:
         return closed(request)
-    except (InvalidInput, SourceIdReused):
-        return _show(request, member, status=400, was_refused=True)
+    except (InvalidInput, WrittenForAnother, ChoiceChanged) as error:
+        return _show(request, member, status=error.status, refused=error.code)
     return redirect(f"{reverse('setting')}?recorded={recorded.entry}")
 
 
@@ -87,24 +85,17 @@ def closed(request: HttpRequest) -> HttpResponse:
 
 
 def _show(request: HttpRequest, member: Member, status: int = 200, **more: Any) -> HttpResponse:
+    found = setting_of(member)
     return render(
         request,
         "member/ai_training.html",
         {
             "member": member,
-            "setting": setting_of(member),
-            "form_id": uuid.uuid4(),
+            "setting": found,
+            "form_id": ShownForm.of(member, found),
             "receipt": receipt(member, request.GET.get("recorded", "")),
-            "has_privacy_signal": request.headers.get("Sec-GPC") == "1",
+            "has_privacy_signal": privacy_signal(request.headers),
             **more,
         },
         status=status,
     )
-
-
-def _form_id(request: HttpRequest) -> str:
-    """The id of the form as the page wrote it. Raises InvalidInput for any other."""
-    try:
-        return str(uuid.UUID(request.POST.get("form_id", "")))
-    except ValueError:
-        raise InvalidInput("It is not from the page.", field="form_id") from None

@@ -1,5 +1,6 @@
 """The shapes of the API: what may be sent, and what is answered."""
 
+import datetime as dt
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -19,6 +20,19 @@ class AccountInput(Input):
     account_ref = Text(max_length=100)
 
 
+class AnyMoment(Moment):
+    """A time that cannot be expressed in UTC is the earliest or latest one that can: an opt-out is not refused for it."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            return super().to_internal_value(value)
+        except serializers.ValidationError as error:
+            if error.get_codes() != ["overflow"]:
+                raise
+        bound = dt.datetime.min if value.startswith("0001") else dt.datetime.max
+        return bound.replace(tzinfo=dt.UTC)
+
+
 class DecisionInput(Input):
     account_ref = Text(max_length=100, help_text="The product's key of the account.")
     purpose = Word(choices=Purpose.choices)
@@ -28,7 +42,9 @@ class DecisionInput(Input):
         max_length=100,
         help_text="Yours, without the account_ref in it; a replay is recognised by it.",
     )
-    decided_at = Moment()
+    decided_at = AnyMoment(
+        help_text="By your clock. It counts at the earlier of this and the time we received it; no time is refused."
+    )
     notice_version = Text(
         required=False, allow_blank=True, max_length=40, help_text="Letters, digits and -._ only."
     )
@@ -36,11 +52,15 @@ class DecisionInput(Input):
 
 
 class DecisionOutput(serializers.Serializer[services.Recorded]):
-    """The first answer; a replay gets the same."""
+    """A replay gets the first entry and time; `in_force` is as of the answer."""
 
     source_id = serializers.CharField()
     entry = serializers.IntegerField(help_text="The ledger entry that holds it.")
     recorded_at = serializers.DateTimeField()
+    in_force = serializers.BooleanField(
+        help_text="Whether the member's choice is now the one that this decision made. False: a later decision"
+        " counts, or it was kept as evidence only."
+    )
 
 
 class SettingLinkOutput(serializers.Serializer[MemberLink]):
@@ -158,10 +178,8 @@ class RuleQuery(PageQuery):
 
 
 def decision(fields: dict[str, Any], *, signal: bool | None = None) -> services.DecisionInput:
-    """The checked fields as the service takes them. `signal` stands in for a missing `privacy_signal`.
+    """The checked fields as the service takes them, and the privacy signal of the request's header.
 
     Raises InvalidInput or RuledByObjection.
     """
-    if fields.get("privacy_signal") is None:
-        fields = {**fields, "privacy_signal": signal}
-    return services.DecisionInput(**fields)
+    return services.DecisionInput(**fields, header_signal=signal)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from consent import members, rules
 from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
+from consent.counting import Counted, Receipt, counted
 from consent.countries import with_followers
 from consent.errors import (
     AccountErased,
@@ -34,10 +35,9 @@ from consent.models import (
 from portal import canonical, ledger
 from portal.errors import InvalidInput, NotFound, PortalError
 
-CLOCK_SKEW = dt.timedelta(minutes=5)
 VERSION = re.compile(r"[\w.-]{1,40}\Z", re.ASCII)
-EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-"""No product kept settings before; an older time is a sender's mistake (epoch 0, a missing century)."""
+Place = tuple[int, str]
+"""A member's number and a purpose: there is one choice for each."""
 
 
 # --- Decisions ----------------------------------------------------------------------------------
@@ -45,16 +45,22 @@ EARLIEST = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 @dataclass(frozen=True, slots=True)
 class DecisionInput:
-    """A decision as it was sent. Raises InvalidInput or RuledByObjection when it can mean nothing."""
+    """A decision as it was sent. Raises InvalidInput or RuledByObjection when it can mean nothing.
+
+    No time makes it invalid: an opt-out that is refused is lost. `consent.counting` says when it counts.
+    """
 
     account_ref: str
     purpose: str
     choice: str
     channel: str
     source_id: str
-    decided_at: dt.datetime
+    decided_at: dt.datetime | None
+    """None: the moment of receipt."""
     notice_version: str = ""
     privacy_signal: bool | None = None
+    header_signal: bool | None = None
+    """`Sec-GPC` of the request that carried it: kept beside the message, no part of it."""
 
     def __post_init__(self) -> None:
         check_account_ref(self.account_ref)
@@ -82,14 +88,6 @@ class DecisionInput:
             )
         if self.channel == Channel.SIGNAL and self.choice != Choice.DENY:
             raise InvalidInput("A privacy signal can only deny.", field="choice")
-        if self.decided_at > timezone.now() + CLOCK_SKEW:
-            raise InvalidInput(
-                "In the future by more than five minutes.", field="decided_at", code="in_the_future"
-            )
-        if self.decided_at < EARLIEST:
-            raise InvalidInput(
-                f"Before {EARLIEST:%Y-%m-%d}.", field="decided_at", code="too_long_ago"
-            )
 
     def _repeats_reference(self) -> bool:
         """Whether an erasure would leave the reference behind, in the source id.
@@ -108,10 +106,17 @@ class DecisionInput:
 
     @property
     def digest(self) -> str:
-        """Keyed: without the key nobody can try references against it after an erasure."""
-        return members.keyed_hash(
-            "decision", canonical.dumps({name: getattr(self, name) for name in self.__slots__})
-        )
+        """Over the body alone: a retry is the same message, whichever way and with whatever headers it comes.
+
+        Keyed: without the key nobody can try references against it after an erasure.
+        """
+        body = {name: getattr(self, name) for name in self.__slots__ if name != "header_signal"}
+        return members.keyed_hash("decision", canonical.dumps(body))
+
+    @property
+    def signal_received(self) -> bool | None:
+        """The privacy signal: what the body says, else the header."""
+        return self.header_signal if self.privacy_signal is None else self.privacy_signal
 
     @property
     def evidence_only(self) -> bool:
@@ -121,82 +126,93 @@ class DecisionInput:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The answer to a decision: the entry that holds it. A replay gets the first answer."""
+    """The answer to a decision: the entry that holds it, and what it means now.
+
+    A replay gets the first entry; whether the decision is in force is always said as of now.
+    """
 
     source_id: str
     entry: int
     recorded_at: dt.datetime
     is_replay: bool
+    in_force: bool
+    """Whether the member's choice for the purpose is now the one that this decision made."""
 
 
-def record_decision(sent: DecisionInput, *, actor: ledger.Actor, reason: str = "") -> Recorded:
+def record_decision(
+    sent: DecisionInput,
+    *,
+    actor: ledger.Actor,
+    reason: str = "",
+    check: Callable[[], None] = lambda: None,
+) -> Recorded:
     """Record a member's choice. Sending the same message twice changes nothing.
 
-    Raises SourceIdReused or AccountErased.
+    `check` is called under the ledger's lock before anything new is written, and may raise. Raises SourceIdReused
+    or AccountErased.
     """
-    (answer,) = record_decisions([sent], actor=actor, reason=reason)
+    (answer,) = record_decisions([sent], actor=actor, reason=reason, check=check)
     if isinstance(answer, PortalError):
         raise answer
     return answer
 
 
 def record_decisions(
-    sent: Sequence[DecisionInput], *, actor: ledger.Actor, reason: str = ""
+    sent: Sequence[DecisionInput],
+    *,
+    actor: ledger.Actor,
+    reason: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> list[Recorded | PortalError]:
     """Record many decisions in one ledger entry; an answer for each, in the same order.
 
     A member who is not known yet is created with nothing known, hence out: the decision is not lost.
     """
-    known = _first_answers(sent)
+    known = _recorded_before(sent)
+    new: dict[tuple[str, str], DecisionInput] = {}
+    refused: dict[str, PortalError] = {}
+    written: dict[tuple[str, str], Decision] = {}
+    chosen: dict[Place, Counted] = {}
     if any(item.key not in known for item in sent):
         kind = "consent.decision" if len(sent) == 1 else "consent.decisions"
         with ledger.entry(kind, actor=actor, reason=reason) as opened:
             # Somebody may have recorded the same while we waited for the lock.
-            known = _first_answers(sent)
-            new: dict[tuple[str, str], DecisionInput] = {}
+            known = _recorded_before(sent)
             for item in sent:
                 if item.key not in known:
                     new.setdefault(item.key, item)
+            if new:
+                check()
             numbers, refused = _numbers_of({item.account_ref for item in new.values()}, actor)
             kept = [item for item in new.values() if item.account_ref not in refused]
             if kept:
-                _write_decisions(kept, numbers)
+                written, chosen = _write_decisions(kept, numbers, opened)
             else:
                 opened.abandon()
-    else:
-        new, refused = {}, {}
-        opened = None
+    chosen = _chosen({row.member_id for row in known.values()}) | chosen
 
-    answers: list[Recorded | PortalError] = []
-    for item in sent:
-        if item.key in known:
-            digest, first = known[item.key]
-            answers.append(first if digest == item.digest else _reused(item))
-        elif new[item.key].digest != item.digest:
-            answers.append(_reused(item))
-        elif item.account_ref in refused:
-            answers.append(refused[item.account_ref])
-        else:
-            assert opened is not None
-            answers.append(
-                Recorded(
-                    item.source_id,
-                    opened.sequence,
-                    opened.recorded_at,
-                    is_replay=new[item.key] is not item,
-                )
-            )
-    return answers
+    def answer(item: DecisionInput) -> Recorded | PortalError:
+        row = known.get(item.key) or written.get(item.key)
+        if (new[item.key].digest if row is None else row.body_digest) != item.digest:
+            return _reused(item)
+        if row is None:
+            return refused[item.account_ref]
+        return Recorded(
+            item.source_id,
+            row.entry_id,
+            row.entry.recorded_at if item.key in known else opened.recorded_at,
+            is_replay=new.get(item.key) is not item,
+            in_force=not row.evidence_only
+            and chosen.get((row.member_id, row.purpose)) == Counted(row.choice, row.counts_at),
+        )
+
+    return [answer(item) for item in sent]
 
 
 def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -> Recorded:
     """Staff record *deny* on a member's behalf. There is no way for staff to record *allow*."""
     if not reason.strip():
         raise InvalidInput("Say how the member told us.", field="reason")
-    now = timezone.now()
-    # A product's clock may run ahead of ours by the allowed skew; the deny wins all the same (a tie is a deny).
-    chosen = Consent.objects.filter(member=member, purpose=purpose).first()
-    decided_at = max(now, chosen.decided_at) if chosen else now
     reference = AccountReference.objects.filter(member=member).first()
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
@@ -206,8 +222,8 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
             purpose=purpose,
             choice=Choice.DENY,
             channel=Channel.STAFF,
-            source_id=f"{actor.pk}-{member.pk}-{now:%Y%m%dT%H%M%S%f}",
-            decided_at=decided_at,
+            source_id=f"{actor.pk}-{member.pk}-{timezone.now():%Y%m%dT%H%M%S%f}",
+            decided_at=None,
         ),
         actor=actor,
         reason=reason,
@@ -242,22 +258,27 @@ def _reused(item: DecisionInput) -> SourceIdReused:
     )
 
 
-def _first_answers(
-    sent: Iterable[DecisionInput],
-) -> dict[tuple[str, str], tuple[str, Recorded]]:
-    """What was answered before, by (channel, source id), with the digest of what was sent then."""
+def _recorded_before(sent: Iterable[DecisionInput]) -> dict[tuple[str, str], Decision]:
+    """The decisions recorded with the same channel and source id, with their entries."""
     by_channel: dict[str, list[str]] = {}
     for item in sent:
         by_channel.setdefault(item.channel, []).append(item.source_id)
     return {
-        (row.channel, row.source_id): (
-            row.body_digest,
-            Recorded(row.source_id, row.entry_id, row.entry.recorded_at, is_replay=True),
-        )
+        (row.channel, row.source_id): row
         for channel, source_ids in by_channel.items()
         for row in Decision.objects.filter(
             channel=channel, source_id__in=source_ids
         ).select_related("entry")
+    }
+
+
+def _chosen(numbers: Collection[int]) -> dict[Place, Counted]:
+    """The current choices of these members."""
+    if not numbers:
+        return {}
+    return {
+        (row.member_id, row.purpose): Counted(row.choice, row.decided_at)
+        for row in Consent.objects.filter(member__in=numbers)
     }
 
 
@@ -294,43 +315,47 @@ def _not_yours() -> InvalidInput:
     )
 
 
-def _write_decisions(kept: Sequence[DecisionInput], numbers: dict[str, int]) -> None:
-    """Append the decisions and move the projection: newest `decided_at` wins, *deny* wins a tie."""
-    ledger.add(
-        Decision(
+def _write_decisions(
+    kept: Sequence[DecisionInput], numbers: dict[str, int], opened: ledger.OpenEntry
+) -> tuple[dict[tuple[str, str], Decision], dict[Place, Counted]]:
+    """Append the decisions and move the projection on.
+
+    Returns the rows by (channel, source id), and what their members' choices are now.
+    """
+    received = Receipt(opened.recorded_at, opened.latest_at)
+    counts_at = {item.key: counted(item.choice, item.decided_at, received).at for item in kept}
+    rows = {
+        item.key: Decision(
             member_id=numbers[item.account_ref],
             purpose=item.purpose,
             choice=item.choice,
             channel=item.channel,
             source_id=item.source_id,
-            decided_at=item.decided_at,
+            decided_at=item.decided_at or counts_at[item.key],
+            counts_at=counts_at[item.key],
             notice_version=item.notice_version,
-            privacy_signal=item.privacy_signal,
+            privacy_signal=item.signal_received,
             evidence_only=item.evidence_only,
             body_digest=item.digest,
         )
         for item in kept
-    )
-    current = {
-        (row.member_id, row.purpose): row
-        for row in Consent.objects.filter(member__in=set(numbers.values()))
     }
+    ledger.add(rows.values())
+    current = _chosen(set(numbers.values()))
     moved = {}
-    for item in kept:
-        place = (numbers[item.account_ref], item.purpose)
-        before = current.get(place)
-        if item.evidence_only or (
-            before is not None
-            and (item.decided_at, item.choice == Choice.DENY)
-            <= (before.decided_at, before.choice == Choice.DENY)
+    for row in rows.values():
+        place, said = (row.member_id, row.purpose), Counted(row.choice, row.counts_at)
+        if row.evidence_only or not said.takes_over_from(
+            current.get(place), received_at=received.at
         ):
             continue
-        current[place] = moved[place] = Consent(
-            member_id=place[0],
-            purpose=item.purpose,
-            choice=item.choice,
-            decided_at=item.decided_at,
-            notice_version=item.notice_version,
+        current[place] = said
+        moved[place] = Consent(
+            member_id=row.member_id,
+            purpose=row.purpose,
+            choice=row.choice,
+            decided_at=row.counts_at,
+            notice_version=row.notice_version,
         )
     Consent.objects.bulk_create(
         moved.values(),
@@ -339,6 +364,7 @@ def _write_decisions(kept: Sequence[DecisionInput], numbers: dict[str, int]) -> 
         update_fields=["choice", "decided_at", "notice_version"],
         batch_size=2000,
     )
+    return rows, current
 
 
 # --- Members ------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
 """The setting "Data for Generative AI improvement": what it says to a member, and how a member switches it."""
 
 import datetime as dt
+import uuid
 from dataclasses import dataclass, replace
 
+from django.core import signing
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from consent import rules, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule
-from consent.errors import AccountErased, SourceIdReused
+from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
 from consent.models import AccountReference, Consent, Decision, Member, Notice
+from portal.errors import InvalidInput
 
 ACTOR = "system:setting-page"
 PURPOSE = Purpose.GENERATIVE_AI
@@ -53,7 +56,7 @@ class Setting:
             return False
         # The same day that `ConsentQuerySet.allowed` asks for.
         return self.asked_since is None or (
-            self.decision.decided_at.astimezone(dt.UTC).date() >= self.asked_since
+            self.decision.counts_at.astimezone(dt.UTC).date() >= self.asked_since
         )
 
     @property
@@ -89,49 +92,81 @@ def setting_of(member: Member) -> Setting:
     )
 
 
+# --- The form ---------------------------------------------------------------------------------------
+
+_FORMS = signing.Signer(salt="consent.setting.form")
+
+
+@dataclass(frozen=True)
+class ShownForm:
+    """What a form of the page was written for; it travels signed with the form."""
+
+    member: int
+    """The member's number."""
+    decision: int
+    """The key of the decision that the page showed; 0 where the member had never chosen."""
+    id: str
+    """Different for each form."""
+
+    @classmethod
+    def of(cls, member: Member, found: Setting) -> "ShownForm":
+        return cls(member.pk, found.decision.pk if found.decision else 0, uuid.uuid4().hex)
+
+    @classmethod
+    def read(cls, text: str) -> "ShownForm":
+        """Raises InvalidInput for a text that no page has written."""
+        try:
+            member, decision, form_id = _FORMS.unsign(text).split(".")
+        except signing.BadSignature:
+            raise InvalidInput("It is not from the page.", field="form_id") from None
+        return cls(int(member), int(decision), form_id)
+
+    def __str__(self) -> str:
+        return _FORMS.sign(f"{self.member}.{self.decision}.{self.id}")
+
+
 def switch(
-    *, member: Member, choice: str, form_id: str, privacy_signal: bool | None
+    *, member: Member, choice: str, form: ShownForm, privacy_signal: bool | None
 ) -> services.Recorded:
     """Record what the member chose on the page. The same form sent again gets the first answer.
 
-    Raises AccountErased; InvalidInput for a choice or form that is not from the page; SourceIdReused for
-    a form sent again with another choice.
+    A *deny* by the form's member counts however old the form is. Raises AccountErased; InvalidInput for a choice that
+    is not from the page; WrittenForAnother for another member's form; ChoiceChanged for an *allow* from a form that
+    shows another decision than the one in force.
     """
+    if form.member != member.pk:
+        raise WrittenForAnother("The page was shown to another member.")
     reference = AccountReference.objects.filter(member=member).first()
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
-    found = setting_of(member)
-    now = timezone.now()
-    if found.decision is not None:
-        # A product's clock may run ahead of ours; what is chosen here was chosen after what the page showed.
-        now = max(now, found.decision.decided_at + dt.timedelta(microseconds=1))
+    notice = setting_of(member).notice
     sent = services.DecisionInput(
         account_ref=reference.account_ref,
         purpose=PURPOSE,
         choice=choice,
         channel=Channel.SETTING_PAGE,
-        # With the number before it, nobody's form can be taken for another's.
-        source_id=f"{member.pk}-{form_id}",
-        decided_at=now,
-        notice_version=found.notice.version if found.notice else "",
-        privacy_signal=privacy_signal,
+        source_id=f"{member.pk}-{form.id}",
+        decided_at=None,
+        notice_version=notice.version if notice else "",
+        header_signal=privacy_signal,
     )
+
+    def check() -> None:
+        counting = _counting(member)
+        if choice != Choice.DENY and (counting.pk if counting else 0) != form.decision:
+            raise ChoiceChanged("The member chose again since the page was shown.")
+
     try:
-        return services.record_decision(sent, actor=ACTOR)
+        recorded = services.record_decision(sent, actor=ACTOR, check=check)
     except SourceIdReused:
-        # Each press has a moment of its own, so the second of a double click looks like another decision.
-        first = Decision.objects.select_related("entry").get(
-            channel=sent.channel, source_id=sent.source_id
-        )
-        if first.choice != choice:
-            raise
-        if found.decision is not None and found.decision.pk != first.pk:
-            # Switched elsewhere since: pressing the old page again is a decision of its own.
-            again = replace(sent, source_id=f"{sent.source_id}-{now:%Y%m%dT%H%M%S%f}")
-            return services.record_decision(again, actor=ACTOR)
-        return services.Recorded(
-            first.source_id, first.entry_id, first.entry.recorded_at, is_replay=True
-        )
+        # The form was used for the other choice, or under another notice.
+        recorded = None
+    if recorded is not None and (recorded.in_force or not recorded.is_replay):
+        return recorded
+    if choice != Choice.DENY:
+        raise ChoiceChanged("The member chose again since this form was used.")
+    again = replace(sent, source_id=f"{sent.source_id}-{uuid.uuid4().hex}")
+    return services.record_decision(again, actor=ACTOR)
 
 
 def receipt(member: Member, entry: str) -> Decision | None:
@@ -157,7 +192,7 @@ def _counting(member: Member) -> Decision | None:
             member=member,
             purpose=PURPOSE,
             choice=chosen.choice,
-            decided_at=chosen.decided_at,
+            counts_at=chosen.decided_at,
             evidence_only=False,
         )
         .order_by("entry_id", "id")

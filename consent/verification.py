@@ -5,24 +5,31 @@ from collections.abc import Iterator
 from django.db.models import Count
 
 from consent import members
-from consent.choices import Choice
+from consent.counting import Counted, Receipt, counted
 from consent.models import AccountReference, Census, Consent, Decision, Member
+from portal import ledger
 
 
 def consent_is_its_decisions() -> Iterator[str]:
     """Folds every decision, in the order they were recorded, and compares with the current choices."""
-    folded: dict[tuple[int, str], tuple[object, bool]] = {}
-    rows = Decision.objects.filter(evidence_only=False).order_by("entry_id", "pk")
-    for number, purpose, choice, at in rows.values_list(
-        "member_id", "purpose", "choice", "decided_at"
-    ).iterator(10_000):
-        weight = (at, choice == Choice.DENY)
-        if (number, purpose) not in folded or weight > folded[number, purpose]:
-            folded[number, purpose] = weight
+    behind = ledger.behind_the_latest()
+    folded: dict[tuple[int, str], Counted] = {}
+    rows = Decision.objects.order_by("entry_id", "pk").values_list(
+        "entry_id", "entry__recorded_at", "member_id", "purpose", "choice", "decided_at",
+        "counts_at", "evidence_only",
+    )  # fmt: skip
+    for entry, received_at, number, purpose, choice, sent, at, is_evidence in rows.iterator(10_000):
+        said = counted(choice, sent, Receipt(received_at, behind.get(entry, received_at)))
+        if said.at != at:
+            yield f"A decision of entry {entry} counts at {at}, and by its times at {said.at}."
+        if not is_evidence and said.takes_over_from(
+            folded.get((number, purpose)), received_at=received_at
+        ):
+            folded[number, purpose] = said
     for number, purpose, choice, at in Consent.objects.values_list(
         "member_id", "purpose", "choice", "decided_at"
     ).iterator(10_000):
-        if folded.pop((number, purpose), None) != (at, choice == Choice.DENY):
+        if folded.pop((number, purpose), None) != Counted(choice, at):
             yield f"The choice of member {number} for {purpose} is not what the decisions say."
     for number, purpose in folded:
         yield f"The choice of member {number} for {purpose} is missing."

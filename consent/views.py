@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from consent import member_links, services
 from consent.errors import AlreadyReviewed, MemberPagesOff
 from consent.models import Member, Notice, RegionRule
+from consent.privacy_signals import privacy_signal
 from consent.serializers import (
     AccountInput,
     DecisionInput,
@@ -70,16 +71,18 @@ class DecisionsView(Endpoint):
         parameters=[
             OpenApiParameter(
                 "Sec-GPC", str, OpenApiParameter.HEADER, enum=["1"],
-                description="Passed on from the member's browser; `privacy_signal` goes first.",
+                description="Passed on from the member's browser and kept beside the message; `privacy_signal` goes first.",
             )
         ],
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        """Record what a member decided. The same message again gets the first answer (200)."""
-        # The absence of the signal says nothing.
-        signal = True if request.headers.get("Sec-GPC") == "1" else None
+        """Record what a member decided. The same message again gets the first answer (200).
+
+        A message is its body: whether `Sec-GPC` comes with it makes no other message.
+        """
         recorded = services.record_decision(
-            decision(read(DecisionInput, request.data), signal=signal), actor=caller(request)
+            decision(read(DecisionInput, request.data), signal=privacy_signal(request.headers)),
+            actor=caller(request),
         )
         return Response(DecisionOutput(recorded).data, status=200 if recorded.is_replay else 201)
 
@@ -103,7 +106,7 @@ class BulkDecisionsView(Endpoint):
         """Record up to 10,000 decisions, one JSON object a line; a bad line does not stop the others.
 
         Each line is what one decision takes. The answer has a line for each:
-        `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at"}` or
+        `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at", "in_force"}` or
         `{"line", "status": "refused", "code", "detail", "errors"}`.
         """
         lines = request.data

@@ -1209,6 +1209,16 @@ class Proposal(NamedTuple):
     row: Row
 
 
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+def _time(text: Any) -> str:
+    """A time in the one form it has in an entry."""
+    if not isinstance(text, str) or not TIME.fullmatch(text):
+        raise ValueError("a time is not written as 2026-11-22T02:55:51.423229Z")
+    return text
+
+
 class History:
     """What the entries so far say. Feed them in their order; `derive` answers as of the last one."""
 
@@ -1222,12 +1232,15 @@ class History:
         self.approved: dict[tuple[str, int], int] = {}
         """`notice_id` or `region_rule_id`, and its value: the entry that approved it."""
         self.runs: dict[int, Row] = {}
+        self.latest = ""
+        """The latest `recorded_at` of the entries so far."""
 
     def add(self, entry: Row) -> None:
+        self.latest = max(self.latest, _time(entry["recorded_at"]))
         for row in rows_of(entry, "consent.historicalmember"):
             self.members[row["id"]] = row
         for row in rows_of(entry, "consent.decision"):
-            self._add_decision(row)
+            self._add_decision(row, entry["recorded_at"])
         for row in rows_of(entry, "objections.historicalobjection"):
             self.objections[row["id"]] = row
         for row in rows_of(entry, "consent.notice"):
@@ -1239,14 +1252,27 @@ class History:
         for row in rows_of(entry, "training_runs.historicalrun"):
             self.runs[row["id"]] = row
 
-    def _add_decision(self, row: Row) -> None:
-        if row.get("evidence_only"):
-            return
-        place, said = (row["purpose"], row["member_id"]), (row["decided_at"], row["choice"])
-        known = self.choices.get(place)
-        # Times of one form compare as text. Of equally new ones a deny wins.
-        if known is None or said[0] > known[0] or (said[0] == known[0] and said[1] == "deny"):
-            self.choices[place] = said
+    def _add_decision(self, row: Row, received: str) -> None:
+        """Times of one form compare as text. A decision counts when it was sent to have been made, but not after it
+        was received."""
+        sent, choice, place = (
+            _time(row["decided_at"]),
+            row["choice"],
+            (row["purpose"], row["member_id"]),
+        )
+        known_at, known = self.choices.get(place, ("", ""))
+        if choice == "deny":
+            at = min(sent, self.latest) if sent >= "2000" else self.latest
+            wins = at >= known_at or (known == "allow" and known_at > received)
+        else:
+            at = min(sent, received)
+            wins = at > known_at
+        if row.get("counts_at") != at:
+            raise ValueError(
+                f"a decision says that it counts at {row.get('counts_at')}, and it does at {at}"
+            )
+        if wins and not row.get("evidence_only"):
+            self.choices[place] = (at, choice)
 
     def _add_review(self, sequence: int, row: Row) -> None:
         if row["verdict"] != "approved":

@@ -46,6 +46,8 @@ class OpenEntry:
     subject: str
     reason: str
     recorded_at: "dt.datetime"
+    latest_at: "dt.datetime"
+    """The latest `recorded_at` up to this entry: its own, unless a clock stepped back before it."""
     touched: set[type[models.Model]] = field(default_factory=set)
     abandoned: bool = False
 
@@ -86,6 +88,8 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         raise LedgerError("An entry is one act: entries do not nest.")
     with transaction.atomic():
         head = LedgerHead.objects.select_for_update().get(pk=1)
+        # Taken under the lock: times never run against the sequence by more than a clock step.
+        recorded_at = timezone.now()
         opened = OpenEntry(
             sequence=head.size + 1,
             kind=kind,
@@ -93,8 +97,8 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
             actor_name=name_of(actor),
             subject=subject,
             reason=reason,
-            # Taken under the lock: times never run against the sequence by more than a clock step.
-            recorded_at=timezone.now(),
+            recorded_at=recorded_at,
+            latest_at=max(recorded_at, head.latest_at or recorded_at),
         )
         reset = _open.set(opened)
         try:
@@ -120,6 +124,7 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         frontier = Frontier.from_text(head.size, head.frontier)
         frontier.append(leaf)
         head.size, head.frontier = frontier.size, frontier.to_text()
+        head.last_at, head.latest_at = opened.recorded_at, opened.latest_at
         head.save()
 
 
@@ -149,6 +154,24 @@ def read_head() -> Head:
 
     row = LedgerHead.objects.get(pk=1)
     return Head(row.size, Frontier.from_text(row.size, row.frontier).root().hex())
+
+
+def behind_the_latest() -> dict[int, "dt.datetime"]:
+    """The entries recorded at an earlier time than one before them, and the latest time up to each.
+
+    Empty as long as no clock stepped back. Reads the time of every entry.
+    """
+    from portal.models import Entry
+
+    found: dict[int, dt.datetime] = {}
+    latest = None
+    rows = Entry.objects.order_by("sequence").values_list("sequence", "recorded_at")
+    for sequence, recorded_at in rows.iterator(10_000):
+        if latest is not None and recorded_at < latest:
+            found[sequence] = latest
+        else:
+            latest = recorded_at
+    return found
 
 
 @contextmanager

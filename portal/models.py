@@ -48,6 +48,11 @@ class LedgerHead(models.Model):
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     size = models.PositiveBigIntegerField(default=0)
     frontier = models.TextField(blank=True, default="")
+    last_at = models.DateTimeField(null=True, help_text="The last entry's recorded_at.")
+    latest_at = models.DateTimeField(
+        null=True,
+        help_text="The latest recorded_at of all: another one only if a clock stepped back.",
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_ledger_head")]

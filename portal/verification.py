@@ -69,6 +69,7 @@ def _verify(report: Report, progress: Callable[[int], object], *, in_processes: 
     if report.size != head.size:
         report.add([f"The head counts {head.size} entries, the first {report.size} are there."])
     report.add(_rows_of_no_entry(head.size))
+    report.add(_times_of_the_head())
     if not report.problems and report.root != head.root:
         report.add([f"The head claims the root {head.root}, its entries have {report.root}."])
     for name, check in {"current state is the last history row": _current_state, **_checks}.items():
@@ -103,6 +104,17 @@ def _leaves(
 
 def _other_root(size: int) -> str:
     return f"Checkpoint {size} has another root than its entries."
+
+
+def _times_of_the_head() -> Iterator[str]:
+    head = LedgerHead.objects.get(pk=1)
+    last = Entry.objects.filter(sequence=head.size).values_list("recorded_at", flat=True).first()
+    latest = Entry.objects.filter(sequence__lte=head.size).aggregate(at=Max("recorded_at"))["at"]
+    if (head.last_at, head.latest_at) != (last, latest):
+        yield (
+            f"The head says that the last entry is of {head.last_at} and the latest of {head.latest_at};"
+            f" they are of {last} and {latest}."
+        )
 
 
 def _rows_of_no_entry(size: int) -> Iterator[str]:

@@ -91,7 +91,9 @@ def _fill(entries: int) -> None:
             at = now + dt.timedelta(milliseconds=sequence)
             row = _decision(first_row, sequence, at)
             first_row += 1
-            opened = OpenEntry(sequence, "consent.decision", actor.pk, "bench-product", "", "", at)
+            opened = OpenEntry(
+                sequence, "consent.decision", actor.pk, "bench-product", "", "", at, at
+            )
             data = ledger.entry_bytes(
                 opened, {"consent.decision": [tuple(row[name] for name in columns)]}
             )
@@ -112,6 +114,7 @@ def _fill(entries: int) -> None:
         written = {name: [row[name] for row in rows] for name in columns}
         insert_rows(Decision, Rows({**written, "entry_id": sequences}))
     head.size, head.frontier = frontier.size, frontier.to_text()
+    head.last_at = head.latest_at = at
     head.save()
     with connection.cursor() as cursor:
         # The numbers above were not taken from it.
@@ -130,6 +133,7 @@ def _decision(pk: int, sequence: int, at: dt.datetime) -> dict[str, Any]:
         "channel": "product",
         "source_id": f"ledger-{sequence}",
         "decided_at": at,
+        "counts_at": at,
         "notice_version": "2024-09-18",
         "privacy_signal": None,
         "evidence_only": True,  # they decide nothing: no choices have to be written beside them

@@ -420,6 +420,7 @@ def branch_off_a_backup(rng: random.Random, made: Made, files: Files) -> Alterat
                 purpose="generative-ai",
                 choice=rng.choice(["allow", "deny"]),
                 decided_at="2026-11-26T12:00:00.000000Z",
+                counts_at="2026-11-26T12:00:00.000000Z",
                 evidence_only=False,
             )
         )

@@ -203,7 +203,8 @@ def entry_line(sequence: int, kind: str, table: str, **columns: Any) -> bytes:
             "actor": {"id": None, "name": "system:signer"},
             "kind": kind,
             "reason": "",
-            "recorded_at": "2026-11-25T12:00:00.000000Z",
+            # After every entry of the database: times run with the numbers.
+            "recorded_at": "2126-11-25T12:00:00.000000Z",
             "rows": {table: {"columns": sorted(columns), "values": [[columns[c] for c in sorted(columns)]]}},
             "sequence": sequence,
             "subject": "",
@@ -226,6 +227,7 @@ def lines_of_the_database() -> list[bytes]:
             subject=entry.subject,
             reason=entry.reason,
             recorded_at=entry.recorded_at,
+            latest_at=entry.recorded_at,
             touched=set(sealed_models().values()),
         )
         line = entry_bytes(opened, sealed_rows(opened))
@@ -332,6 +334,7 @@ def make() -> Made:
             purpose="safety",
             choice="deny",
             decided_at="2026-11-25T12:00:00.000000Z",
+            counts_at="2026-11-25T12:00:00.000000Z",
             evidence_only=False,
         )
     seal_reads(3, 31, 36)

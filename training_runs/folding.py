@@ -68,7 +68,8 @@ def derive(manifest: Manifest) -> bytes:
     since[CANARY_OPT_IN] = dt.date.min
     rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
     covered |= {CANARY_OPEN, CANARY_OPT_IN, CANARY_EXCLUDED}
-    choices = _choices(run.purpose, cut)
+    root, latest = _ledger(cut)
+    choices = _choices(run.purpose, cut, latest)
     objections = _objections(run.purpose, cut)
 
     out = {code: array("I") for code in codes}
@@ -109,7 +110,7 @@ def derive(manifest: Manifest) -> bytes:
             "parent": parent,
             "as_of": run.as_of,
             "cut": cut,
-            "ledger_root": _root(cut),
+            "ledger_root": root,
             "notices": sorted(row.version for row in notices),
             "region_rules": sorted(rule_ids),
             "reasons": {code: texts[code] for code in sets},
@@ -121,12 +122,25 @@ def derive(manifest: Manifest) -> bytes:
     return data
 
 
-def _root(cut: int) -> str:
-    """The root over the stored leaves; that these are right is for `verify_ledger` to say."""
-    leaves = Entry.objects.filter(sequence__range=(1, cut)).order_by("sequence")
-    return root_of(
-        bytes.fromhex(leaf) for leaf in leaves.values_list("leaf", flat=True).iterator(10_000)
-    ).hex()
+def _ledger(cut: int) -> tuple[str, dict[int, dt.datetime]]:
+    """The root over the stored leaves, and the latest time so far of each entry that is not itself the latest.
+
+    That the leaves are right is for `verify_ledger` to say.
+    """
+    latest: dict[int, dt.datetime] = {}
+
+    def leaves() -> Iterable[bytes]:
+        so_far = dt.datetime.min.replace(tzinfo=dt.UTC)
+        rows = Entry.objects.filter(sequence__range=(1, cut)).order_by("sequence")
+        for sequence, at, leaf in rows.values_list("sequence", "recorded_at", "leaf").iterator(
+            10_000
+        ):
+            so_far = max(so_far, at)
+            if at != so_far:
+                latest[sequence] = so_far
+            yield bytes.fromhex(leaf)
+
+    return root_of(leaves()).hex(), latest
 
 
 def _day(moment: dt.datetime) -> dt.date:
@@ -169,19 +183,33 @@ def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
         yield last
 
 
-def _choices(purpose: str, cut: int) -> dict[int, tuple[str, dt.datetime]]:
-    """Each member's choice and when: the newest decision, and among equally new ones a *deny*."""
-    newest: dict[int, tuple[str, dt.datetime]] = {}
+def _choices(
+    purpose: str, cut: int, latest: dict[int, dt.datetime]
+) -> dict[int, tuple[str, dt.datetime]]:
+    """Each member's choice and when: the last in time, and among equally late ones a *deny*.
+
+    Received in the order of the entries. No decision is later than its receipt; a *deny* is not made earlier by
+    a clock that stepped back, nor by one that was never set; an *allow* from after a *deny* was received is none.
+    """
+    chosen: dict[int, tuple[str, dt.datetime]] = {}
     rows = Decision.objects.filter(
         purpose=purpose, evidence_only=False, entry_id__gte=1, entry_id__lte=cut
-    )
-    for number, choice, at in rows.values_list("member_id", "choice", "decided_at").iterator(
-        10_000
-    ):
-        known = newest.get(number)
-        if known is None or at > known[1] or (at == known[1] and choice == Choice.DENY):
-            newest[number] = (choice, at)
-    return newest
+    ).order_by("entry_id", "id")
+    for entry, received, number, choice, sent in rows.values_list(
+        "entry_id", "entry__recorded_at", "member_id", "choice", "decided_at"
+    ).iterator(10_000):
+        known = chosen.get(number)
+        if choice == Choice.DENY:
+            bound = latest.get(entry, received)
+            at = bound if sent.year < 2000 or sent > bound else sent
+            wins = known is None or at >= known[1]
+            wins = wins or (known is not None and known[0] != choice and known[1] > received)
+        else:
+            at = min(sent, received)
+            wins = known is None or at > known[1]
+        if wins:
+            chosen[number] = (choice, at)
+    return chosen
 
 
 def _objections(purpose: str, cut: int) -> dict[int, list[str]]:

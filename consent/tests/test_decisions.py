@@ -15,7 +15,7 @@ from consent.choices import Choice, Purpose
 from consent.errors import AccountErased, RuledByObjection, SourceIdReused
 from consent.members import Facts
 from consent.models import AccountReference, Consent, Decision, Member
-from consent.services import CLOCK_SKEW, DecisionInput, record_decisions
+from consent.services import DecisionInput, record_decisions
 from portal import verification
 from portal.errors import InvalidInput
 from portal.models import Entry
@@ -217,7 +217,6 @@ def test_a_bulk_asks_the_database_as_often_for_many_as_for_one(
         ({"account_ref": " a"}, "account_ref"),
         ({"account_ref": "a\x00b"}, "account_ref"),
         ({"account_ref": "x" * 101}, "account_ref"),
-        ({"at": dt.datetime(1999, 12, 31, 23, 59, tzinfo=dt.UTC)}, "decided_at"),
         ({"channel": "signal", "choice": "allow"}, "choice"),
     ],
 )
@@ -226,16 +225,6 @@ def test_what_means_nothing_is_refused_with_its_field(wrong, field):
         sent(**wrong)
 
     assert refusal.value.field == field
-
-
-def test_a_time_in_the_future_is_refused_beyond_the_clock_skew():
-    now = timezone.now()
-
-    assert sent(at=now + CLOCK_SKEW - dt.timedelta(seconds=1))
-    with pytest.raises(InvalidInput) as refusal:
-        sent(at=now + CLOCK_SKEW + dt.timedelta(seconds=30))
-
-    assert refusal.value.code == "in_the_future"
 
 
 @pytest.mark.parametrize("purpose", [Purpose.PERSONALISATION, Purpose.SAFETY])

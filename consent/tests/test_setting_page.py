@@ -57,9 +57,13 @@ def words(answer) -> str:
     return re.sub(r"\s+", " ", text)
 
 
+def form_of(client) -> str:
+    """The signed form of the page as it is now."""
+    return re.search(r'name="form_id" value="([^"]+)"', client.get(PAGE).text)[1]
+
+
 def press(client, choice, form_id=None, **more):
-    sent = {"choice": choice, "form_id": form_id or str(uuid.uuid4())}
-    return client.post(PAGE, sent, **more)
+    return client.post(PAGE, {"choice": choice, "form_id": form_id or form_of(client)}, **more)
 
 
 # --- What it says -------------------------------------------------------------------------------
@@ -297,11 +301,13 @@ def test_the_button_of_the_page_carries_the_form_it_is_on(browser, opened):
 
     press(browser, choice, form_id)
 
-    assert Decision.objects.get().source_id == f"1-{form_id}"
+    written_for, shown, number = form_id.partition(":")[0].split(".")
+    assert (written_for, shown) == ("1", "0")
+    assert Decision.objects.get().source_id == f"1-{number}"
 
 
 def test_a_form_sent_twice_is_one_decision_with_one_receipt(browser, opened):
-    form_id = str(uuid.uuid4())
+    form_id = form_of(browser)
 
     answers = [press(browser, "deny", form_id)["Location"] for _ in range(2)]
 
@@ -309,22 +315,100 @@ def test_a_form_sent_twice_is_one_decision_with_one_receipt(browser, opened):
     assert Decision.objects.count() == 1
 
 
-def test_a_form_sent_again_with_another_choice_changes_nothing(browser, opened):
-    form_id = str(uuid.uuid4())
-    press(browser, "deny", form_id)
+@pytest.mark.parametrize("changed_by", ["the page", "the product", "staff", "the same form"])
+def test_an_old_switch_on_form_switches_nothing_on_after_another_choice(
+    browser, member, opened, officer, changed_by
+):
+    form_id = form_of(browser)
+    if changed_by == "the page":
+        press(browser, "allow", form_id)
+        press(browser, "deny")
+    elif changed_by == "the product":
+        factories.decide("customer-1", "deny", actor="test")
+    elif changed_by == "staff":
+        consent.deny_for_member(
+            member=member, purpose="generative-ai", actor=officer, reason="by phone"
+        )
+    else:
+        press(browser, "deny", form_id)
+    before = Decision.objects.count()
 
     answer = press(browser, "allow", form_id)
 
-    assert answer.status_code == 400
-    assert "Nothing was changed." in words(answer)
-    assert Decision.objects.get().choice == "deny"
+    assert answer.status_code == 409
+    assert "Nothing was changed. Your setting was changed after the page you used" in words(answer)
+    assert "improvement Off" in words(answer)
+    assert Decision.objects.count() == before
+    assert Consent.objects.get().choice == "deny"
+
+
+@pytest.mark.parametrize("choices", [["allow"], ["deny"], ["deny", "allow"], ["allow", "deny"]])
+def test_switching_off_counts_however_old_the_form_is(browser, opened, choices):
+    form_id = form_of(browser)
+    for choice in choices:
+        press(browser, choice)
+
+    answer = press(browser, "deny", form_id, follow=True)
+
+    assert "You switched it off." in words(answer)
+    assert "not in force" not in words(answer)
+    assert Consent.objects.get().choice == "deny"
+    assert Decision.objects.count() == len(choices) + 1
+
+
+def test_an_off_form_used_before_counts_again_after_the_setting_was_switched_on(browser, opened):
+    form_id = form_of(browser)
+    first = press(browser, "deny", form_id)["Location"]
+    press(browser, "allow")
+
+    second = press(browser, "deny", form_id)["Location"]
+
+    assert first != second
+    assert Consent.objects.get().choice == "deny"
+
+
+@pytest.mark.parametrize("choice", ["allow", "deny"])
+def test_a_page_shown_to_one_member_decides_for_no_other_in_the_same_browser(
+    browser, member, opened, choice
+):
+    form_id = form_of(browser)
+    other = Member.objects.get(pk=factories.add_member("customer-2"))
+    browser.get(member_links.link_for(other).url.removeprefix("http://127.0.0.1:8000"))
+
+    answer = press(browser, choice, form_id)
+
+    assert answer.status_code == 409
+    assert "The page you used was shown for another account." in words(answer)
+    assert answer.context["member"] == other
+    assert not Decision.objects.exists()
+
+    # The form of the page that says so is the other's own.
+    form_id = re.search(r'name="form_id" value="([^"]+)"', answer.text)[1]
+    assert press(browser, choice, form_id).status_code == 302
+    assert Decision.objects.get().member == other
+
+
+def test_a_form_is_signed_and_names_nothing_but_the_number(browser, member, opened):
+    form_id = form_of(browser)
+    text, _, signature = form_id.partition(":")
+
+    assert "customer-1" not in form_id
+    forged = [
+        f"2{text[1:]}:{signature}",
+        f"{text}x:{signature}",
+        text,
+        form_id[:-1],
+        str(uuid.uuid4()),
+    ]
+    assert [press(browser, "deny", one).status_code for one in forged] == [400] * 5
+    assert not Decision.objects.exists()
 
 
 @pytest.mark.parametrize(
     "sent",
     [
         {},
-        {"choice": "maybe", "form_id": str(uuid.UUID(int=1))},
+        {"choice": "maybe", "form_id": str(setting.ShownForm(1, 0, "x"))},
         {"choice": "deny", "form_id": "=1+1"},
         {"choice": "deny", "form_id": "x" * 5000},
         {"choice": "deny"},
@@ -389,7 +473,7 @@ def test_the_form_is_refused_without_its_csrf_token(member, opened):
     client = Client(enforce_csrf_checks=True)
     client.cookies = browser_of(member).cookies
 
-    assert press(client, "deny").status_code == 403
+    assert press(client, "deny", "x").status_code == 403
     assert not Decision.objects.exists()
 
 
@@ -409,9 +493,10 @@ def test_without_a_link_from_the_product_there_is_only_a_word_where_to_find_it(
 
 
 def test_a_member_erased_meanwhile_is_let_in_no_more(browser, opened):
+    form_id = form_of(browser)
     consent.erase_member(account_ref="customer-1", actor="test", reason="asked")
 
-    answers = [browser.get(PAGE), press(browser, "allow")]
+    answers = [browser.get(PAGE), press(browser, "allow", form_id)]
 
     assert [answer.status_code for answer in answers] == [403, 403]
     assert "If your account was erased, there is nothing to set any more" in words(answers[0])
