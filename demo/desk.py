@@ -249,7 +249,7 @@ class Desk:
         ticket.refresh_from_db()
         return closing.propose_unidentified(
             ticket=ticket,
-            evidence="Asked for the month of joining; nothing came back.",
+            evidence="We asked for the month of joining by letter, and nothing came back.",
             version=_version(ticket),
             actor=officer,
         )

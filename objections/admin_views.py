@@ -197,7 +197,7 @@ def ask_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         will=[
             "The person is asked who they are, and stays out of the purposes named.",
             f"{_effect_of_asking(ticket)} It counts from the day the letter is sent.",
-            f"Without an answer the ticket can be closed {closing.IDENTITY_WAIT_DAYS} days later, by two people.",
+            f"Without an answer the ticket can be closed {deadlines.IDENTITY_WAIT_DAYS} days later, by two people.",
         ],
         warnings=warnings_of(ticket, writes=True),
         to_send=to_send,
@@ -514,7 +514,7 @@ def decide(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     initial = {
         f"outcome_{one.purpose}": Outcome.UPHELD
         for one in objections
-        if closing.is_unconditional(one.purpose)
+        if closing.why_not_refused(ticket, one.purpose)
     }
     form: DecideForm = bound(
         DecideForm, request, ticket, initial=initial, objections=objections, linked=linked
@@ -564,7 +564,7 @@ def decide(request: HttpRequest, ticket: Ticket) -> HttpResponse:
             ticket,
             writes=True,
             upholds=True,
-            refuses=not all(closing.is_unconditional(one.purpose) for one in objections),
+            refuses=not all(closing.why_not_refused(ticket, one.purpose) for one in objections),
         ),
         to_send=to_send,
     )
@@ -622,7 +622,7 @@ def _time_to_answer(ticket: Ticket) -> str:
         return ""
     if ticket.identity_asked_on is None:
         return "The identity request has not been sent yet: silence means nothing so far."
-    until = ticket.identity_asked_on + dt.timedelta(days=closing.IDENTITY_WAIT_DAYS)
+    until = ticket.identity_asked_on + dt.timedelta(days=deadlines.IDENTITY_WAIT_DAYS)
     if today() >= until:
         return ""
     return (

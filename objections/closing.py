@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import Q
 
 from consent.choices import PURPOSES, ObjectionMode, Purpose
-from objections import letters
+from objections import letters, required_words
 from objections.choices import (
     AS_ABUSE,
     NEXT_STATES,
@@ -27,6 +27,7 @@ from objections.choices import (
     Verdict,
 )
 from objections.clocks import clock_after_identity, keep_clock
+from objections.deadlines import IDENTITY_WAIT_DAYS
 from objections.errors import (
     AlreadySettled,
     CannotBeRefused,
@@ -46,9 +47,6 @@ from objections.moves import (
     write_note,
 )
 from portal.errors import InvalidInput, StaleEdit
-
-IDENTITY_WAIT_DAYS = 30
-"""Silence is neither refusal nor consent: so long the person has to answer before a ticket may be closed."""
 
 _DECIDED: frozenset[str] = frozenset({Outcome.UPHELD, Outcome.REFUSED, Outcome.DUPLICATE})
 """What an examination ends with; the other outcomes have acts of their own."""
@@ -75,13 +73,9 @@ def decide(
     if set(outcomes.values()) - _DECIDED:
         raise InvalidInput(f"One of {', '.join(sorted(_DECIDED))}.", field="outcomes")
     if Outcome.REFUSED in outcomes.values():
-        must_say(
-            "ground",
-            ground,
-            "Name the compelling ground that overrides the person's interests (GDPR Art. 21(1)).",
-        )
-        must_say("balancing", balancing, "Weigh it against what the person says (GDPR Art. 21(1)).")
-        must_say("reasons", reasons, "Give the reasons the person will read (GDPR Art. 12(4)).")
+        required_words.check("ground", ground)
+        required_words.check("balancing", balancing)
+        required_words.check("reasons", reasons)
     state = state_after(outcomes)
     kind = "objection.decided" if state == State.UPHELD else "objection.proposed"
     with recorded(kind, ticket, actor) as opened:
@@ -111,16 +105,22 @@ def state_after(outcomes: Mapping[str, str]) -> State:
     return State.UPHELD if set(outcomes.values()) == {Outcome.UPHELD} else State.PARTLY_UPHELD
 
 
-def is_unconditional(purpose: str) -> bool:
-    """Whether an objection to the purpose is upheld without weighing."""
-    return PURPOSES[purpose].objection_mode == ObjectionMode.UNCONDITIONAL
+def why_not_refused(ticket: Ticket, purpose: str) -> str:
+    """Why an objection to the purpose cannot be refused; empty when it is weighed (GDPR Art. 21(1)).
+
+    A Californian's opt-out is not weighed: only a request believed to be fraudulent may be denied, and what was
+    set aside is closed as abuse (11 CCR § 7026(e)).
+    """
+    if PURPOSES[purpose].objection_mode == ObjectionMode.UNCONDITIONAL:
+        return f"{Purpose(purpose).label}: an objection to it is upheld without weighing."
+    if ticket.regime == Regime.US_CA:
+        return f"{Purpose(purpose).label}: California weighs no opt-out (CCPA regulations, § 7026): it is upheld."
+    return ""
 
 
 def propose_withdrawal(*, ticket: Ticket, evidence: str, version: int, actor: User) -> Proposal:
     """The person took it back. A second person looks at the message; the person is told, and only then in again."""
-    must_say(
-        "evidence", evidence, "Say by which message the person withdrew: silence is no withdrawal."
-    )
+    required_words.check("withdrawal", evidence)
     return _propose_closing(
         ticket,
         State.WITHDRAWN,
@@ -135,7 +135,7 @@ def propose_unidentified(
     *, ticket: Ticket, evidence: str, version: int, actor: User, is_answered: bool = False
 ) -> Proposal:
     """The person could not be identified: asked, and waited for, or answered so that we still do not know."""
-    must_say("evidence", evidence, "Say what was asked and what came back.")
+    required_words.check("unidentified", evidence)
 
     def check(row: Ticket) -> None:
         asked_on = _check_identity_asked(row)
@@ -159,7 +159,7 @@ def propose_abuse(*, ticket: Ticket, evidence: str, version: int, actor: User) -
 
     A second person approves it. What it restricts stays restricted: nobody is let in again without a letter.
     """
-    must_say("evidence", evidence, "Say what makes you sure that nobody asks for this.")
+    required_words.check("abuse", evidence)
     with recorded("objection.proposed", ticket, actor, reason="closed as abuse"):
         row = locked(ticket, version)
         if not row.is_set_aside:
@@ -367,11 +367,10 @@ def _check_outcomes(
             raise NotAllowedHere(
                 f"No other ticket that we know to be theirs keeps them out of {purpose}: it is no duplicate."
             )
-        if outcomes[purpose] == Outcome.REFUSED and is_unconditional(purpose):
-            raise CannotBeRefused(
-                f"{Purpose(purpose).label}: an objection to it is upheld without weighing;"
-                " it can only be a duplicate, or closed because identity was not answered."
-            )
+        if outcomes[purpose] == Outcome.REFUSED and (
+            why := why_not_refused(objection.ticket, purpose)
+        ):
+            raise CannotBeRefused(f"{why} Otherwise it can only be closed as a duplicate.")
 
 
 def _check_move(ticket: Ticket, state: State) -> None:

@@ -29,6 +29,9 @@ CALENDARS: Final = {Regime.EU: "IE", Regime.UK: "GB-ENG", Regime.US_CA: "US", Re
 # Data (Use and Access) Act 2025, s. 76: for requests received from this day on (SI 2026/82, reg. 4).
 UK_ARTICLE_12A: Final = date(2026, 2, 5)
 
+IDENTITY_WAIT_DAYS: Final = 30
+"""Silence is neither refusal nor consent: so long the person has to answer before a ticket may be closed."""
+
 TARGET_DAYS: Final = 28
 CALIFORNIA_DAYS: Final = 15
 SWISS_DAYS: Final = 30

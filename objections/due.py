@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from objections import clocks, deadlines
 from objections.choices import UNPROVEN, State
-from objections.closing import IDENTITY_WAIT_DAYS
 from objections.models import Ticket
 from objections.moves import day_of
 
@@ -134,9 +133,9 @@ def _is_unconfirmed(ticket: Ticket) -> bool:
 
 
 def _silence(asked_on: dt.date, today: dt.date) -> list[str]:
-    closable_on = asked_on + dt.timedelta(days=IDENTITY_WAIT_DAYS)
+    closable_on = asked_on + dt.timedelta(days=deadlines.IDENTITY_WAIT_DAYS)
     if today >= closable_on:
-        return [f"no answer in {IDENTITY_WAIT_DAYS} days: may be closed"]
+        return [f"no answer in {deadlines.IDENTITY_WAIT_DAYS} days: may be closed"]
     return [f"may be closed unanswered from {in_words(closable_on, today)}"]
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from consent import countries
 from consent.choices import Purpose
 from consent.forms import DateInput
-from objections import closing, deadlines, intake, letters, moves, uploads
+from objections import closing, deadlines, intake, letters, moves, required_words, uploads
 from objections.choices import Channel, ExtensionReason, Kind, Outcome, Verdict
 from objections.models import Objection, Ticket
 from objections.querysets import working_officers
@@ -75,6 +75,14 @@ def _first_of_two(local: dt.datetime) -> dt.datetime | None:
     return moment if back.replace(tzinfo=None) == local else None
 
 
+class RequiredWordsField(WordsField):
+    """Words that the law requires; the service says when there are too few of them."""
+
+    def __init__(self, name: str, **kwargs: Any) -> None:
+        asked = required_words.FIELDS[name]
+        super().__init__(label=asked.label, help_text=asked.help_text, **kwargs)
+
+
 class ReasonField(WordsField):
     """Why, in words that the ledger keeps."""
 
@@ -130,14 +138,8 @@ class AssignForm(VersionedForm):
 
 
 class AskIdentityForm(VersionedForm):
-    doubt = WordsField(
-        label="What makes you doubt who it is",
-        help_text="Said to the person in the letter. Without a reasonable doubt nobody is asked (GDPR Art. 12(6)).",
-    )
-    question = WordsField(
-        label="What you need to know",
-        help_text="Said to the person. Ask for no more than settles the doubt; no identity card where a word will do.",
-    )
+    doubt = RequiredWordsField("doubt")
+    question = RequiredWordsField("question")
 
 
 class RecordIdentityForm(VersionedForm):
@@ -252,9 +254,7 @@ class ExtendForm(VersionedForm):
         widget=forms.RadioSelect,
         help_text="There is no other ground; a backlog is none (GDPR Art. 12(3)).",
     )
-    explanation = WordsField(
-        label="Why it takes longer", help_text="Said to the person in the notice."
-    )
+    explanation = RequiredWordsField("explanation")
 
 
 # --- The outcome --------------------------------------------------------------------------------
@@ -283,20 +283,9 @@ class LinkedField(forms.MultipleChoiceField):
 class DecideForm(VersionedForm):
     """One choice a purpose; words only where the law asks for them, which is where something is refused."""
 
-    ground = WordsField(
-        required=False,
-        label="The compelling ground",
-        help_text="To refuse: what overrides the person's interests, rights and freedoms (GDPR Art. 21(1)). Said to the person.",
-    )
-    balancing = WordsField(
-        required=False,
-        help_text="To refuse: how you weighed it against what the person says. Said to the person.",
-    )
-    reasons = WordsField(
-        required=False,
-        label="The reasons",
-        help_text="To refuse: why, as the person will read it (GDPR Art. 12(4)).",
-    )
+    ground = RequiredWordsField("ground", required=False)
+    balancing = RequiredWordsField("balancing", required=False)
+    reasons = RequiredWordsField("reasons", required=False)
     also = LinkedField(
         required=False,
         label="Decide together with it",
@@ -323,7 +312,7 @@ class DecideForm(VersionedForm):
             ]
         else:
             del self.fields["also"]
-        if all(closing.is_unconditional(purpose) for purpose in self.purposes):
+        if all(closing.why_not_refused(one.ticket, one.purpose) for one in objections):
             for name in ("ground", "balancing", "reasons"):
                 del self.fields[name]
 
@@ -348,8 +337,8 @@ def _linked_in_words(ticket: Ticket) -> str:
 def _outcome_field(objection: Objection) -> forms.ChoiceField:
     allowed = [Outcome.UPHELD]
     why = []
-    if closing.is_unconditional(objection.purpose):
-        why.append("An objection to it is upheld without weighing: it cannot be refused.")
+    if sentence := closing.why_not_refused(objection.ticket, objection.purpose):
+        why.append(sentence)
     else:
         allowed.append(Outcome.REFUSED)
     if letters.others_standing(objection):
@@ -366,24 +355,15 @@ def _outcome_field(objection: Objection) -> forms.ChoiceField:
 
 
 class WithdrawForm(VersionedForm):
-    evidence = WordsField(
-        label="By which message the person withdrew",
-        help_text="What came, when and from where. Said to the person. Silence is no withdrawal.",
-    )
+    evidence = RequiredWordsField("withdrawal")
 
 
 class CloseAbuseForm(VersionedForm):
-    evidence = WordsField(
-        label="What makes you sure that nobody asks for this",
-        help_text="For the colleague who reviews it; nobody outside reads it.",
-    )
+    evidence = RequiredWordsField("abuse")
 
 
 class CloseUnidentifiedForm(VersionedForm):
-    evidence = WordsField(
-        label="What was asked and what came back",
-        help_text="Said to the person, as the reason for closing the ticket.",
-    )
+    evidence = RequiredWordsField("unidentified")
     is_answered = forms.BooleanField(
         required=False,
         label="The person answered, and the answer does not tell us who they are",

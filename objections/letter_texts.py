@@ -72,6 +72,8 @@ PLACEHOLDERS: Final[dict[str, str]] = {
     "link": "the confirmation link",
     "link_expires": "until when the link works",
     "due_on": "by when the person has our answer",
+    "answer_by": "by when the person should answer an identity request",
+    "timeliness": "by when our answer was due, and an apology where it is late",
     "refuse_by": "by when a refusal must have reached the person",
     "new_due_on": "by when the person has our answer now",
     "restriction_basis": "why the data stays out until we answer",
@@ -91,7 +93,8 @@ PLACEHOLDERS: Final[dict[str, str]] = {
 _PARAGRAPHS: Final = frozenset(
     {
         "authority", "balancing_summary", "doubt", "extension_basis", "extension_reason", "ground",
-        "identity_question", "outcomes", "reasons", "remedy", "restriction_basis", "scope", "withdrawal",
+        "identity_question", "outcomes", "reasons", "remedy", "restriction_basis", "scope", "timeliness",
+        "withdrawal",
     }
 )  # fmt: skip
 """Their values may have several lines; every other value is made one line, so that it forges no paragraph."""
@@ -109,15 +112,16 @@ AVAILABLE: Final[dict[str, frozenset[str]]] = {
     # Nobody knows yet whose address it is: a stranger's words, the name among them, are not sent there.
     LetterKind.CONFIRMATION: _CASE | {"link", "link_expires"},
     LetterKind.ACKNOWLEDGEMENT: _PERSON | _MEANWHILE,
-    LetterKind.IDENTITY_REQUEST: _PERSON | {"restriction_basis", "doubt", "identity_question"},
+    LetterKind.IDENTITY_REQUEST: _PERSON
+    | {"restriction_basis", "doubt", "identity_question", "answer_by"},
     LetterKind.EXTENSION: _PERSON
     | _MEANWHILE
     | {"new_due_on", "extension_reason", "extension_basis"},
-    LetterKind.UPHELD: _PERSON | _PROMISE | {"outcomes", "upheld_purposes"},
-    LetterKind.PARTLY_UPHELD: _PERSON | _PROMISE | _ANSWER | _NO,
-    LetterKind.REFUSED: _PERSON | _NO | {"outcomes", "lifted_purposes"},
+    LetterKind.UPHELD: _PERSON | _PROMISE | {"outcomes", "upheld_purposes", "timeliness"},
+    LetterKind.PARTLY_UPHELD: _PERSON | _PROMISE | _ANSWER | _NO | {"timeliness"},
+    LetterKind.REFUSED: _PERSON | _NO | {"outcomes", "lifted_purposes", "timeliness"},
     LetterKind.WITHDRAWN: _PERSON | {"withdrawal", "lifted_purposes"},
-    LetterKind.CLOSED_UNIDENTIFIED: _PERSON | {"reasons", "lifted_purposes"},
+    LetterKind.CLOSED_UNIDENTIFIED: _PERSON | {"reasons", "lifted_purposes", "timeliness"},
     # It may be a stranger's, who named somebody's account: it tells of no other ticket.
     LetterKind.DUPLICATE: _PERSON,
 }
@@ -131,20 +135,20 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
         # GDPR Art. 18(1)(d), 12(3)
         LetterKind.ACKNOWLEDGEMENT: "received_on restricted_on purposes scope restriction_basis due_on",
         # Art. 12(6), 5(1)(c)
-        LetterKind.IDENTITY_REQUEST: "purposes restriction_basis doubt identity_question",
+        LetterKind.IDENTITY_REQUEST: "purposes restriction_basis doubt identity_question answer_by",
         # Art. 12(3)
         LetterKind.EXTENSION: "purposes restriction_basis extension_reason new_due_on",
         # Art. 21(1), 12(3)
         LetterKind.UPHELD: "outcomes upheld_purposes scope restricted_on",
         # Art. 21(1), 12(4), 18(3)
         LetterKind.PARTLY_UPHELD: "outcomes upheld_purposes scope restricted_on lifted_purposes "
-        "ground balancing_summary reasons " + _COMPLAINT,
-        LetterKind.REFUSED: "outcomes lifted_purposes ground balancing_summary reasons "
+        "ground balancing_summary reasons timeliness " + _COMPLAINT,
+        LetterKind.REFUSED: "outcomes lifted_purposes ground balancing_summary reasons timeliness "
         + _COMPLAINT,
         # Art. 18(3)
         LetterKind.WITHDRAWN: "withdrawal lifted_purposes",
         # Art. 12(2), 12(4), 18(3)
-        LetterKind.CLOSED_UNIDENTIFIED: "reasons lifted_purposes " + _COMPLAINT,
+        LetterKind.CLOSED_UNIDENTIFIED: "reasons lifted_purposes timeliness " + _COMPLAINT,
         # Art. 12(4)
         LetterKind.DUPLICATE: _COMPLAINT,
     }.items()
@@ -503,13 +507,15 @@ _SAMPLES: Final[dict[str, str]] = {
     "received_on": date_in_words(dt.date(2026, 7, 1)),
     "purposes": "Generative AI, Personalisation",
     "restricted_on": date_in_words(dt.date(2026, 7, 1)),
-    "scope": "This holds for your account.",
+    "scope": "This covers your account: it is on no list of accounts whose data new training may use.",
     "controller": "Example Network Ireland",
     "contact": "privacy@example.org",
     "authority_name": authority_for("SE", Regime.EU),
     "link": "https://portal.example.org/objection/confirm/this-is-a-sample",
     "link_expires": date_in_words(dt.date(2026, 7, 8)),
     "due_on": date_in_words(dt.date(2026, 8, 4)),
+    "answer_by": date_in_words(dt.date(2026, 8, 1)),
+    "timeliness": "This answer was due by 4 August 2026.",
     "refuse_by": date_in_words(dt.date(2026, 8, 4)),
     "new_due_on": date_in_words(dt.date(2026, 10, 1)),
     "doubt": "SAMPLE: The address you wrote from is not the one the account has.",

@@ -27,6 +27,7 @@ from objections.choices import (
     Outcome,
     Verdict,
 )
+from objections.deadlines import IDENTITY_WAIT_DAYS
 from objections.errors import LinkExpired, WordsErased
 from objections.letter_texts import Text
 from objections.models import (
@@ -112,7 +113,8 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
         "scope": _scope(ticket),
         "due_on": due_on
         if today() <= ticket.due_on
-        else f"{due_on} (that day has passed: we are late)",
+        else f"{due_on} (that date has passed; we apologise for the delay)",
+        "answer_by": in_words(today() + dt.timedelta(days=IDENTITY_WAIT_DAYS)),
         "refuse_by": in_words(ticket.refuse_by),
         "controller": settings.CONTROLLER_NAME,
         "contact": settings.CONTROLLER_CONTACT,
@@ -134,18 +136,24 @@ def is_address_proven(ticket: Ticket) -> bool:
     )
 
 
+_YOUR_ACCOUNT = (
+    "This covers your account: it is on no list of accounts whose data new training may use."
+)
+
+
 def _scope(ticket: Ticket) -> str:
     """What a promise covers. Who is not known to us is told nothing of any account."""
     if not (ticket.is_verified and ticket.member_id):
         return (
-            "This holds for the accounts and the data that we can find with what you told us. If you have an"
-            " account and did not name it, or others posted about you, write to us and tell us where."
+            "This covers the accounts that we can tie to what you told us: they are on no list of accounts whose"
+            " data new training may use. It does not cover yet what others posted about you: we have no means of"
+            " finding that. If you have an account and did not name it, write to us and tell us which."
         )
     used = [incident.run for incident in ticket.incidents.order_by("run")]
     if not used:
-        return "This holds for your account."
+        return _YOUR_ACCOUNT
     return (
-        "This holds for your account. Your message had reached us before we recorded it, and in between these"
+        f"{_YOUR_ACCOUNT} Your message had reached us before we recorded it, and in between these"
         f" training runs took data that includes yours: {', '.join(used)}. We are sorry."
     )
 
@@ -176,7 +184,18 @@ def outcome_values(
         "balancing_summary": words.get(NoteKind.BALANCING, ""),
         "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE, ""),
         "withdrawal": words.get(NoteKind.EVIDENCE, ""),
+        "timeliness": _timeliness(ticket, is_yes=set(outcomes.values()) == {Outcome.UPHELD}),
     }
+
+
+def _timeliness(ticket: Ticket, *, is_yes: bool) -> str:
+    """By when the answer was due, and an apology once that day is over. A no has a date of its own (Art. 12(4))."""
+    due = ticket.due_on if is_yes else ticket.refuse_by
+    assert due
+    sentence = f"This answer was due by {letter_texts.date_in_words(due)}."
+    if today() > due:
+        sentence += " It is late, and we apologise for the delay."
+    return sentence
 
 
 ELSEWHERE = "already dealt with under another of your objections, which stands"

@@ -36,10 +36,11 @@ OUTCOME_WORDS: dict[str, str] = {
     Outcome.UNIDENTIFIED: "closed, because identity was not answered",
 }
 EFFECT_WORDS: dict[str, str] = {
-    Effect.RESTRICTING: "what we can tie to you stays out",
-    Effect.UPHELD: "what we can tie to you stays out, and this does not end by itself",
+    Effect.RESTRICTING: "the accounts that we can tie to you stay off the lists for new training",
+    Effect.UPHELD: "the accounts that we can tie to you stay off the lists for new training, and this does not"
+    " end by itself",
     # Something else may: the setting, the country, another objection.
-    Effect.LIFTED: "this request no longer keeps data out",
+    Effect.LIFTED: "this request no longer keeps an account off",
 }
 
 
@@ -131,8 +132,8 @@ def _to_filer(
         yield f"On {asked} we asked you who you are; please answer our letter."
     yield _until(ticket, state, due_on)
     is_known = ticket.is_verified and ticket.member_id is not None
-    data = "the data of your account" if is_known else "what we can find with what you told us"
-    yield f"Until you have it, {data} stays out of new training for {_named(purposes)}."
+    accounts = "your account stays" if is_known else "the accounts that we can tie to you stay"
+    yield f"Until you have it, {accounts} off the lists for new training for {_named(purposes)}."
 
 
 def _until(ticket: Ticket, state: State, due_on: date | None) -> str:
@@ -140,7 +141,9 @@ def _until(ticket: Ticket, state: State, due_on: date | None) -> str:
         return "By when you will have our answer depends on the day of yours."
     due = date_in_words(due_on)
     if due_on < today():
-        return f"You should have had our answer by {due}: we are late."
+        return (
+            f"You should have had our answer by {due}. It is late, and we apologise for the delay."
+        )
     if state == State.EXTENDED and ticket.extended_on:
         told = date_in_words(ticket.extended_on)
         return f"We need more time, until {due}, as we wrote to you on {told}."
@@ -165,8 +168,7 @@ def _to_member(
     request = REQUEST_WORDS[ticket.kind or ""]
     yield f"This {request} names your account; it reached us on {_day(ticket.received_at)}."
     if ticket.answered_at is None:
-        data = "the data of your account"
-        yield f"While we examine it, {data} stays out of new training for {_named(purposes)}."
+        yield f"While we examine it, your account stays off the lists for new training for {_named(purposes)}."
         return
     yield f"We answered it on {_day(ticket.answered_at)}."
     yield from _decided(purposes)

@@ -15,7 +15,7 @@ from consent import countries, members
 from consent import services as consent
 from consent.choices import Purpose
 from consent.models import Member
-from objections import deadlines, intake, letters, uploads
+from objections import deadlines, intake, letters, required_words, uploads
 from objections.choices import (
     UNPROVEN,
     Effect,
@@ -117,12 +117,8 @@ def ask_identity(*, ticket: Ticket, doubt: str, question: str, version: int, act
     In the EU it pauses the clock if asked promptly, in the UK it starts it anew at the answer. Both from the day
     the letter is sent.
     """
-    must_say(
-        "doubt",
-        doubt,
-        "Say to the person what makes you doubt: without a reasonable doubt nobody is asked.",
-    )
-    must_say("question", question, "Say what you need from the person, and no more than that.")
+    required_words.check("doubt", doubt)
+    required_words.check("question", question)
     with recorded("objection.identity_asked", ticket, actor):
         row = locked(ticket, version)
         if row.is_verified:
@@ -399,7 +395,7 @@ def extend(*, ticket: Ticket, ground: str, explanation: str, version: int, actor
         raise InvalidInput(
             f"One of {', '.join(ExtensionReason.values)}; a backlog is no ground.", field="ground"
         )
-    must_say("explanation", explanation, "Tell the person why it takes longer.")
+    required_words.check("explanation", explanation)
     with recorded("objection.extension_asked", ticket, actor, reason=ground):
         row = locked(ticket, version)
         clock = clock_of(row)

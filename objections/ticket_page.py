@@ -167,7 +167,7 @@ def warnings_of(
         found.append("No account is matched: nobody is kept out by it.")
     if refuses and today() > ticket.refuse_by:
         day = deadlines.in_words(ticket.refuse_by)
-        found.append(f"Too late for a refusal in time: {day} was the day.")
+        found.append(f"The deadline for refusing was {day}; the letter says that it is late.")
     return found
 
 

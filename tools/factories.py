@@ -138,6 +138,19 @@ def freeze(owner: Any, *, verified: bool = True, **facts: Any) -> Manifest:
 
 # --- Objections ---------------------------------------------------------------------------------
 
+# Words that the law requires, as an officer might write them.
+REFUSAL = {
+    "ground": "Without this training, false accounts that defraud members would go unseen.",
+    "balancing": "We weighed that against what you told us, and found no special situation in it.",
+    "reasons": "The fraud is serious, the data is public, and no milder way finds such accounts.",
+}
+IDENTITY = {
+    "doubt": "You wrote from an address that the account you named does not have.",
+    "question": "Please write to us from the address that the account has; that is enough.",
+}
+EVIDENCE = "An e-mail of 3 March from the same address says so in plain words."
+MORE_TIME = "You name five systems and ten years of posts, and we look through all of them."
+
 
 def objection(
     account_ref: str = "",
@@ -195,7 +208,7 @@ def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
     """Withdrawn and approved; the letter waits, and so does its effect."""
     ticket = confirmed(ticket, officer)
     proposal = closing.propose_withdrawal(
-        ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
+        ticket=ticket, evidence=EVIDENCE, version=ticket.version or 0, actor=officer
     )
     return approve(proposal, second_officer)
 

@@ -99,7 +99,10 @@ def test_where_no_notice_is_in_force_the_page_says_that_nothing_is_used(
     said = words(browser.get(PAGE))
 
     assert "Nothing of yours: no privacy notice is in force" in said
-    assert "Your data is not used at the moment. There is no privacy notice in force" in said
+    assert (
+        "Your account is on no list for new training at the moment. There is no privacy notice in force"
+        in said
+    )
 
 
 def test_an_excluded_country_has_a_setting_without_effect(opened):
@@ -107,7 +110,10 @@ def test_an_excluded_country_has_a_setting_without_effect(opened):
 
     said = words(browser_of(german).get(PAGE))
 
-    assert "Your data is not used at the moment. Your country is excluded at the moment." in said
+    assert (
+        "Your account is on no list for new training at the moment. Your country is excluded at the moment."
+        in said
+    )
     assert "Switch it off" in said
 
 
@@ -124,7 +130,7 @@ def test_who_is_out_is_told_why(opened, facts, sentence):
 
     said = words(browser_of(Member.objects.get(pk=number)).get(PAGE))
 
-    assert f"Your data is not used at the moment. {sentence}" in said
+    assert f"Your account is on no list for new training at the moment. {sentence}" in said
 
 
 @pytest.mark.parametrize(
@@ -142,7 +148,7 @@ def test_an_objection_keeps_the_data_out_while_the_setting_is_on(exclusion, sent
     answer = browser.get(PAGE)
 
     assert answer.context["setting"].is_on
-    assert f"Your data is not used at the moment. {sentence}" in words(answer)
+    assert f"Your account is on no list for new training at the moment. {sentence}" in words(answer)
     assert press(browser, "deny").status_code == 400
 
 
@@ -162,7 +168,7 @@ def test_where_consent_is_asked_for_the_setting_is_off_until_it_is_given(
     after = words(browser.get(PAGE))
 
     assert "improvement Off You have not chosen. In your country this needs your consent" in before
-    assert "To switch it on is to consent." in before
+    assert "By switching it on you consent." in before
     assert "improvement On On since" in after
     assert "Your data may be used at the moment." in after
 
@@ -212,7 +218,9 @@ def test_the_page_lists_the_runs_that_switching_off_does_not_undo(opened, engine
 
     said = words(browser.get(PAGE))
 
-    assert "One training run includes your data. Switching off does not undo it:" in said
+    assert (
+        "Your account is on the list of one training run. Switching off does not undo it:" in said
+    )
     assert f"Generative AI {before.run.reference}" in said
     assert after.run.reference not in said
     assert "Owl" not in said
@@ -250,7 +258,7 @@ def test_the_newest_runs_are_listed_and_the_others_counted(browser, member, engi
 
     said = words(browser.get(PAGE))
 
-    assert "2 training runs include your data." in said
+    assert "Your account is on the lists of 2 training runs." in said
     assert second.run.reference in said
     assert first.run.reference not in said
     assert "and one older run" in said
@@ -262,7 +270,7 @@ def test_an_archive_that_cannot_be_read_is_not_taken_for_no_run(browser, member,
     answer = browser.get(PAGE)
 
     assert answer.status_code == 200
-    assert "We cannot show which training runs include your data just now." in words(answer)
+    assert "We cannot show which training runs list your account just now." in words(answer)
 
 
 # --- The button ---------------------------------------------------------------------------------
@@ -289,7 +297,10 @@ def test_off_and_on_again_is_two_decisions_and_the_page_follows(browser, opened)
 
     first, second = Decision.objects.order_by("pk")
     assert f"You switched it off. Recorded as no. {first.entry_id} on" in shown[0]
-    assert "Your data is not used at the moment. Your setting is off." in shown[0]
+    assert (
+        "Your account is on no list for new training at the moment. Your setting is off."
+        in shown[0]
+    )
     assert f"You switched it on. Recorded as no. {second.entry_id} on" in shown[1]
     assert "Your data may be used at the moment." in shown[1]
 
@@ -583,7 +594,7 @@ def test_the_page_says_who_answers_and_in_which_language_it_is(browser, opened, 
         page = browser.get(PAGE).text
 
     assert '<html lang="en-gb">' in page
-    assert "Acme &lt;Ireland&gt; and its affiliates train generative AI models" in page
+    assert "Acme &lt;Ireland&gt; trains generative AI models" in page
     assert 'href="mailto:dpo@acme.example"' in page
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 TWO = [Purpose.GENERATIVE_AI, Purpose.PERSONALISATION]
 UNMATCHED = "No account is matched: nobody is kept out by it."
-WORDS = {"ground": "fraud would go unseen", "balancing": "weighed so", "reasons": "because of it"}
+WORDS = factories.REFUSAL
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_lette
     ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
     colleague = client_of(second_officer)
 
-    post(client, "close_abuse", ticket, evidence="the same words a hundred times")
+    post(client, "close_abuse", ticket, evidence=factories.EVIDENCE)
     own = client.get(url("review", ticket))
     page = colleague.get(url("review", ticket))
     post(colleague, "review", ticket, verdict="approved", reason="the same network")
@@ -113,7 +113,7 @@ def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_lette
     assert "You proposed it yourself" in shown(own)
     assert page.context["letters"] == []
     assert "closed as abuse, and nobody is written to" in shown(page)
-    assert "the same words a hundred times" in shown(page)
+    assert factories.EVIDENCE in shown(page)
     assert (ticket.is_closed_as_abuse, ticket.letters.count()) == (True, 0)
     assert "closed as abuse: no letter" in closed
     assert "closed as abuse: stays out" in closed
@@ -124,7 +124,7 @@ def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_lette
 
 def test_asking_for_identity_sends_the_letter_that_was_previewed(client: Client) -> None:
     ticket = factories.objection(name="Ada")
-    said = {"doubt": "two accounts fit", "question": "the month you joined"}
+    said = factories.IDENTITY
 
     previewed = post(client, "ask_identity", ticket, preview="1", **said)
     post(client, "ask_identity", ticket, **said)
@@ -148,7 +148,7 @@ def test_a_preview_records_nothing_and_keeps_what_was_typed(client: Client) -> N
 
 def test_an_identity_answer_begins_the_review_and_moves_the_clock(client: Client) -> None:
     ticket = factories.objection(country="DE")
-    post(client, "ask_identity", ticket, doubt="a doubt", question="a question")
+    post(client, "ask_identity", ticket, **factories.IDENTITY)
     factories.send_letters(ticket)
 
     post(client, "record_identity", ticket, answered_on=today().isoformat(), how="by mail")
@@ -341,7 +341,7 @@ def test_an_extension_sends_the_notice_that_was_previewed_and_counts_once_it_is_
     client: Client, officer: User
 ) -> None:
     ticket = factories.reviewed(factories.objection(country="DE"), officer)
-    said = {"ground": "complexity", "explanation": "five systems to look through"}
+    said = {"ground": "complexity", "explanation": factories.MORE_TIME}
 
     previewed = post(client, "extend", ticket, preview="1", **said)
     post(client, "extend", ticket, **said)
@@ -392,7 +392,7 @@ def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     text = LetterText.objects.get(letter__kind="partly_upheld").body
     assert [proposed, ticket.state] == [State.IN_REVIEW, State.PARTLY_UPHELD]
     assert [previewed.context["letters"][0].body, page.context["letters"][0].body] == [text, text]
-    assert "fraud would go unseen" in page.text
+    assert factories.REFUSAL["ground"] in page.text
     assert approved == [Effect.UPHELD, Effect.RESTRICTING]
     assert sent == [Effect.UPHELD, Effect.LIFTED]
 
@@ -440,7 +440,7 @@ def test_generative_ai_cannot_be_refused(client: Client, officer: User) -> None:
         **{"outcome_generative-ai": "refused", "outcome_personalisation": "upheld"},
     )
 
-    sentence = "An objection to it is upheld without weighing: it cannot be refused."
+    sentence = "Generative AI: an objection to it is upheld without weighing."
     assert sentence in page.text
     assert response.text.count(sentence) == 2
     assert ticket.state == State.IN_REVIEW
@@ -548,7 +548,7 @@ def test_a_reviewer_sees_every_letter_and_what_came_with_the_ticket(
     [
         ({}, ["The address is not confirmed: it may be a stranger's.", UNMATCHED]),
         ({"channel": "email"}, [UNMATCHED]),
-        ({"channel": "email", "received_at": timezone.now() - dt.timedelta(days=90)}, [UNMATCHED, "Too late"]),
+        ({"channel": "email", "received_at": timezone.now() - dt.timedelta(days=90)}, [UNMATCHED, "The deadline for refusing was"]),
     ],
 )  # fmt: skip
 def test_who_decides_is_told_first_what_it_may_lack(
@@ -585,7 +585,7 @@ def test_a_withdrawal_is_proposed_and_its_letter_previewed(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
     ticket = factories.objection(channel="email")
-    said = {"evidence": "an e-mail of 3 March from the same address"}
+    said = {"evidence": factories.EVIDENCE}
 
     previewed = post(client, "withdraw", ticket, preview="1", **said)
     post(client, "withdraw", ticket, **said)
@@ -602,7 +602,7 @@ def test_a_withdrawal_is_proposed_and_its_letter_previewed(
 def asked(client: Client, **facts: Any) -> Ticket:
     """A ticket whose identity request is sent."""
     ticket = factories.objection(**facts)
-    post(client, "ask_identity", ticket, doubt="a doubt", question="a question")
+    post(client, "ask_identity", ticket, **factories.IDENTITY)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     return ticket
@@ -612,7 +612,7 @@ def test_silence_closes_a_ticket_only_after_its_time(client: Client) -> None:
     ticket = asked(client)
 
     page = client.get(url("close_unidentified", ticket))
-    early = post(client, "close_unidentified", ticket, evidence="nothing came back")
+    early = post(client, "close_unidentified", ticket, evidence=factories.EVIDENCE)
 
     assert "to answer: silence means nothing before." in page.text
     assert "The person has until" in early.context["form"].non_field_errors()[0]
@@ -622,7 +622,7 @@ def test_silence_closes_a_ticket_only_after_its_time(client: Client) -> None:
 def test_an_answer_that_does_not_tell_who_it_is_need_not_be_waited_for(client: Client) -> None:
     ticket = asked(client)
 
-    post(client, "close_unidentified", ticket, evidence="two names came back", is_answered="on")
+    post(client, "close_unidentified", ticket, evidence=factories.EVIDENCE, is_answered="on")
 
     assert moves.waiting_proposal(ticket) is not None
 
@@ -639,7 +639,7 @@ def test_a_review_goes_on_without_an_answer_about_identity(client: Client) -> No
 
 def test_who_answers_before_the_letter_left_is_identified(client: Client) -> None:
     ticket = factories.objection()
-    post(client, "ask_identity", ticket, doubt="a doubt", question="a question")
+    post(client, "ask_identity", ticket, **factories.IDENTITY)
 
     post(client, "record_identity", ticket, answered_on=today().isoformat(), how="on the phone")
 
@@ -657,7 +657,7 @@ def test_identity_waits_while_an_outcome_does(
     client: Client, act: str, said: dict[str, str]
 ) -> None:
     ticket = asked(client, channel="email")
-    post(client, "withdraw", ticket, evidence="an e-mail")
+    post(client, "withdraw", ticket, evidence=factories.EVIDENCE)
 
     page = client.get(url(act, ticket))
     response = post(client, act, ticket, **said)
@@ -670,7 +670,7 @@ def test_identity_waits_while_an_outcome_does(
 def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) -> None:
     ticket = proposed(officer)
 
-    response = post(client, "withdraw", ticket, evidence="a letter")
+    response = post(client, "withdraw", ticket, evidence=factories.EVIDENCE)
 
     assert "waits for a second person" in response.text
 
@@ -769,7 +769,7 @@ def in_state(state: str, officer: User) -> Ticket:
     if state == "withdrawal proposed":
         ticket = factories.objection(channel="email")
         return closing.propose_withdrawal(
-            ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
+            ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
         ).ticket
     ticket = factories.objection()
     if state == "in review":
@@ -783,7 +783,7 @@ def in_state(state: str, officer: User) -> Ticket:
         return factories.uphold(ticket, officer)
     if state == "identity asked for":
         return services.ask_identity(
-            ticket=ticket, doubt="a", question="b", version=ticket.version or 0, actor=officer
+            ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
     assert state == "received"
     return ticket
@@ -792,9 +792,9 @@ def in_state(state: str, officer: User) -> Ticket:
 @pytest.mark.parametrize(
     ("state", "act", "said", "sentence"),
     [
-        ("logged in", "ask_identity", {"doubt": "a", "question": "b"}, "GDPR Art. 12(6)"),
-        ("California", "ask_identity", {"doubt": "a", "question": "b"}, "§ 7026(d)"),
-        ("in review", "ask_identity", {"doubt": "a", "question": "b"}, "cannot become"),
+        ("logged in", "ask_identity", factories.IDENTITY, "GDPR Art. 12(6)"),
+        ("California", "ask_identity", factories.IDENTITY, "§ 7026(d)"),
+        ("in review", "ask_identity", factories.IDENTITY, "cannot become"),
         ("in review", "begin_review", {}, "cannot become"),
         ("identity asked for", "begin_review", {}, "record the answer"),
         ("received", "record_identity", {"answered_on": "2026-01-01", "how": "a"}, "nobody was asked"),
@@ -804,15 +804,15 @@ def in_state(state: str, officer: User) -> Ticket:
         ("upheld", "confirm_address", {"reason": "a"}, "nothing to confirm"),
         ("upheld", "take", {}, "a closed ticket is worked by nobody"),
         ("upheld", "assign", {"officer": ""}, "a closed ticket is worked by nobody"),
-        ("set aside", "ask_identity", {"doubt": "a", "question": "b"}, "release it first"),
-        ("withdrawal proposed", "ask_identity", {"doubt": "a", "question": "b"}, "waits for a second person"),
-        ("set aside", "withdraw", {"evidence": "a"}, "release it first"),
+        ("set aside", "ask_identity", factories.IDENTITY, "release it first"),
+        ("withdrawal proposed", "ask_identity", factories.IDENTITY, "waits for a second person"),
+        ("set aside", "withdraw", {"evidence": factories.EVIDENCE}, "release it first"),
         ("received", "decide", {"outcome_generative-ai": "upheld"}, "cannot become upheld"),
-        ("received", "extend", {"ground": "number", "explanation": "a"}, "only a review"),
-        ("Switzerland, in review", "extend", {"ground": "number", "explanation": "a"}, "No extension exists"),
-        ("late, in review", "extend", {"ground": "number", "explanation": "a"}, "The first deadline was"),
-        ("received", "close_unidentified", {"evidence": "a"}, "cannot become"),
-        ("upheld", "withdraw", {"evidence": "a"}, "A closed ticket is not reopened"),
+        ("received", "extend", {"ground": "number", "explanation": factories.MORE_TIME}, "only a review"),
+        ("Switzerland, in review", "extend", {"ground": "number", "explanation": factories.MORE_TIME}, "No extension exists"),
+        ("late, in review", "extend", {"ground": "number", "explanation": factories.MORE_TIME}, "The first deadline was"),
+        ("received", "close_unidentified", {"evidence": factories.EVIDENCE}, "cannot become"),
+        ("upheld", "withdraw", {"evidence": factories.EVIDENCE}, "A closed ticket is not reopened"),
         ("upheld", "decide", {"outcome_generative-ai": "upheld"}, "A closed ticket is not reopened"),
         ("upheld", "correct_country", {"country": "CH", "reason": "a"}, "its clock has run"),
         ("received", "erase", {"reason": "a"}, "is open"),

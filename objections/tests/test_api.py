@@ -419,13 +419,15 @@ def test_each_state_is_told_with_its_dates(told, officer, ada):
         ticket = factories.objection(purposes=both, channel="product")
         received = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=2))
-        acted(services.ask_identity, ticket, officer, doubt="Another name.", question="Who?")
+        acted(services.ask_identity, ticket, officer, **factories.IDENTITY)
         asked = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=5))
         answered_on = clock_day()
         acted(services.record_identity, ticket, officer, answered_on=answered_on, how="By phone.")
         in_review = told(ticket)
-        acted(services.extend, ticket, officer, ground="complexity", explanation="It is hard.")
+        acted(
+            services.extend, ticket, officer, ground="complexity", explanation=factories.MORE_TIME
+        )
         extended = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=200))
         late = told(ticket)
@@ -434,7 +436,7 @@ def test_each_state_is_told_with_its_dates(told, officer, ada):
         done = told(ticket)
 
     out = (
-        "Until you have it, what we can find with what you told us stays out of new training for "
+        "Until you have it, the accounts that we can tie to you stay off the lists for new training for "
         "Personalisation, Moderation and safety."
     )
     start = "We received your objection on 4 March 2026."
@@ -467,7 +469,11 @@ def test_each_state_is_told_with_its_dates(told, officer, ada):
         (
             "extended",
             "2026-06-08",
-            [start, "You should have had our answer by 8 June 2026: we are late.", out],
+            [
+                start,
+                "You should have had our answer by 8 June 2026. It is late, and we apologise for the delay.",
+                out,
+            ],
         ),
         (
             "upheld",
@@ -489,7 +495,7 @@ def clock_day():
 def test_an_identity_request_is_told_once_its_letter_is_sent(told, officer, ada):
     ticket = factories.objection(channel="product")
     services.ask_identity(
-        ticket=ticket, doubt="A.", question="B?", version=ticket.version, actor=officer
+        ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer
     )
     waiting = told(ticket)["state"]
     factories.send_letters(ticket)
@@ -503,9 +509,9 @@ def decide(ticket, officer, second_officer, **outcomes):
     proposal = closing.decide(
         ticket=ticket,
         outcomes=outcomes,
-        ground="GROUND of staff",
-        balancing="BALANCING of staff",
-        reasons="REASONS of staff",
+        ground="GROUND of staff, " + factories.REFUSAL["ground"],
+        balancing="BALANCING of staff, " + factories.REFUSAL["balancing"],
+        reasons="REASONS of staff, " + factories.REFUSAL["reasons"],
         version=ticket.version,
         actor=officer,
     )
@@ -524,10 +530,16 @@ def uphold(ticket, officer, second_officer):
     return factories.uphold(ticket, officer)
 
 
-UPHELD = ("upheld", "upheld; what we can tie to you stays out, and this does not end by itself")
-REFUSED = ("lifted", "refused; this request no longer keeps data out")
-WITHDRAWN = ("lifted", "withdrawn; this request no longer keeps data out")
-EXAMINED = ("restricting", "being examined; what we can tie to you stays out")
+UPHELD = (
+    "upheld",
+    "upheld; the accounts that we can tie to you stay off the lists for new training, and this does not end by itself",
+)
+REFUSED = ("lifted", "refused; this request no longer keeps an account off")
+WITHDRAWN = ("lifted", "withdrawn; this request no longer keeps an account off")
+EXAMINED = (
+    "restricting",
+    "being examined; the accounts that we can tie to you stay off the lists for new training",
+)
 
 
 @pytest.mark.parametrize(
@@ -574,7 +586,7 @@ def test_a_duplicate_is_told_as_one(told, officer, second_officer, ada):
 
     answer = told(ticket)
     closed = "closed, because it is dealt with already or will be"
-    assert effects(answer) == [("lifted", f"{closed}; this request no longer keeps data out")]
+    assert effects(answer) == [("lifted", f"{closed}; this request no longer keeps an account off")]
     assert answer["state_in_words"] == closed
     assert "nothing was weighed" in answer["sentences"][1]
     assert effects(told(first)) == [EXAMINED]
@@ -584,7 +596,7 @@ def test_who_is_known_is_told_that_their_account_is_out(told, ada):
     ticket = factories.objection("acc-ada-1", purposes=["safety"])
 
     assert told(ticket)["sentences"][-1] == (
-        "Until you have it, the data of your account stays out of new training for "
+        "Until you have it, your account stays off the lists for new training for "
         "Moderation and safety."
     )
 
@@ -593,14 +605,14 @@ def test_the_member_is_told_of_an_objection_that_a_stranger_filed_in_their_name(
     with time_machine.travel(RECEIVED, tick=False):
         file(api, {**OF_ANYBODY, "name": "Eve", "purposes": ["generative-ai"]})
         ticket = Ticket.objects.get()
-        acted(services.ask_identity, ticket, officer, doubt="Not known.", question="Who are you?")
+        acted(services.ask_identity, ticket, officer, **factories.IDENTITY)
 
         [listed] = ask_of_member(api, "acc-ada-1").json()["results"]
 
     assert listed["is_verified"] is False
     assert listed["sentences"] == [
         "This objection names your account; it reached us on 4 March 2026.",
-        "While we examine it, the data of your account stays out of new training for Generative AI.",
+        "While we examine it, your account stays off the lists for new training for Generative AI.",
     ]
 
 

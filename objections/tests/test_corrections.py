@@ -41,7 +41,7 @@ def extend(ticket: Ticket, officer) -> Letter:
     services.extend(
         ticket=ticket,
         ground="complexity",
-        explanation="x",
+        explanation=factories.MORE_TIME,
         version=ticket.version,
         actor=officer,
     )
@@ -248,9 +248,7 @@ def refused(officer, second_officer, *others: Ticket) -> Ticket:
     proposal = closing.decide(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
-        ground="g",
-        balancing="b",
-        reasons="r",
+        **factories.REFUSAL,
         version=ticket.version,
         actor=officer,
     )
@@ -283,9 +281,7 @@ def test_who_decided_together_does_not_choose_who_reads_it_either(officer, secon
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={second.reference: second.version},
-        ground="g",
-        balancing="b",
-        reasons="r",
+        **factories.REFUSAL,
         version=first.version,
         actor=officer,
     )

@@ -136,7 +136,7 @@ def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
         failed.save()
     asked = factories.reviewed(factories.objection(channel="email"), otto)
     closing.propose_withdrawal(
-        ticket=asked, evidence="They wrote.", version=asked.version, actor=otto
+        ticket=asked, evidence=factories.EVIDENCE, version=asked.version, actor=otto
     )
 
     early = sections(olga, ticket.due_on - dt.timedelta(days=7))
@@ -217,7 +217,11 @@ def test_the_strictest_reading_of_british_law_is_announced_to_everybody(olga, da
 
 def test_the_day_of_a_refusal_is_announced_where_it_is_not_the_day_of_the_answer(ticket, olga):
     services.extend(
-        ticket=ticket, ground="number", explanation="x", version=ticket.version, actor=olga
+        ticket=ticket,
+        ground="number",
+        explanation=factories.MORE_TIME,
+        version=ticket.version,
+        actor=olga,
     )
     factories.send_letters(ticket)
     ticket.refresh_from_db()

@@ -101,7 +101,7 @@ def test_an_open_ticket_is_as_old_as_days_have_passed(day, band):
 def test_a_ticket_whose_clock_may_stand_still_is_not_called_overdue(officer):
     with at("2026-04-01"):
         ticket = factories.objection()
-        services.ask_identity(ticket=ticket, doubt="d", question="q", version=1, actor=officer)
+        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
 
     ages = rows(figures.open_by_age(PERIOD, TODAY))
@@ -130,7 +130,7 @@ def test_a_refusal_has_a_day_of_its_own(officer, second_officer):
             services.extend(
                 ticket=ticket,
                 ground="complexity",
-                explanation="x",
+                explanation=factories.MORE_TIME,
                 version=ticket.version,
                 actor=officer,
             )
@@ -142,9 +142,7 @@ def test_a_refusal_has_a_day_of_its_own(officer, second_officer):
                 outcomes={"safety": Outcome.REFUSED},
                 version=ticket.version,
                 actor=officer,
-                ground="g",
-                balancing="b",
-                reasons="r",
+                **factories.REFUSAL,
             )
             factories.send_letters(factories.approve(proposal, second_officer))
         return ticket
@@ -208,7 +206,9 @@ def test_who_still_waits_beyond_the_day_was_not_answered_in_time(officer):
 def test_no_letter_is_owed_to_what_is_closed_as_abuse(officer, second_officer):
     with at("2026-05-04"):
         ticket = factories.objection(looks_automatic=True)
-        proposal = closing.propose_abuse(ticket=ticket, evidence="x", version=1, actor=officer)
+        proposal = closing.propose_abuse(
+            ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
+        )
         factories.approve(proposal, second_officer)
 
     found = rows(figures.answered(PERIOD, TODAY))

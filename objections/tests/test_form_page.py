@@ -131,7 +131,7 @@ def test_the_page_afterwards_says_reference_purposes_and_by_when(client):
     said = words(answer)
     assert f"Your reference: {Ticket.objects.get().reference}" in said
     assert (
-        "may use what we can tie to you with what you told us, for: Generative AI Moderation and safety You asked"
+        "The accounts that we can tie to what you told us are on no list of accounts whose data new training may use for: Generative AI Moderation and safety You asked"
         in said
     )
     assert (
@@ -259,7 +259,7 @@ def test_the_form_says_what_is_done_with_what_is_entered(client, settings):
     assert [
         sentence
         for sentence in (
-            "we keep out of new training what we can tie to you with what you tell us.",
+            "the accounts that we can tie to what you tell us are on no list of accounts",
             "We erase it 400 days after your request is closed and answered.",
             "not the address: our legitimate interest",
             "have it corrected or erased, and object to its use: write to privacy@example.org",
@@ -316,7 +316,9 @@ def test_a_member_from_the_product_files_without_naming_an_account(member):
     assert ticket.requester.account_named == ""
     assert [letter.kind for letter in ticket.letters.all()] == [LetterKind.ACKNOWLEDGEMENT]
     assert "You need not do anything with it." in words(answer)
-    assert "No new training may use the data of your account for:" in words(answer)
+    assert "Your account is on no list of accounts whose data new training may use for:" in words(
+        answer
+    )
 
 
 def test_the_account_somebody_names_is_out_but_not_vouched_for(client, member):

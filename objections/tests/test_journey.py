@@ -30,15 +30,18 @@ IN: list[str] = []
 SAID = [
     ["Did you send it? Then please open this page and confirm it"],
     ["these purposes: Personalisation, Moderation and safety.", "even if we are late"],
-    ["The account has another address.", "In which year did you join?"],
+    [
+        "The account that you name has another address than yours.",
+        "Please write to us in which year and month you joined.",
+    ],
     # Once more, with the day that counts now.
     ["these purposes: Personalisation, Moderation and safety."],
-    ["Two teams use the data in four systems.", "Nothing changes for you."],
+    ["Two teams use the data in four systems, and both must look.", "Nothing changes for you."],
     [
         "- Personalisation: upheld - Moderation and safety: refused",
-        "Stalkers are found by this training.",
-        "It protects the person who objects as well.",
-        "Without it we would find fewer stalkers.",
+        "Accounts of stalkers are found by this training alone.",
+        "It protects the person who objects as well as all others.",
+        "Without it we would find fewer stalkers, and later than now.",
         "With this letter that ends for: Moderation and safety.",
         "You can complain to the Swedish Authority for Privacy Protection (IMY).",
         "You can also go to court",
@@ -114,11 +117,15 @@ def take_from_the_queue(page: Page, ticket: Ticket) -> None:
 
 def ask_for_identity(page: Page) -> None:
     page.get_by_role("link", name="Ask for identity").click()
-    page.get_by_label("What makes you doubt who it is").fill("The account has another address.")
-    page.get_by_label("What you need to know").fill("In which year did you join?")
+    page.get_by_label("What makes you doubt who it is").fill(
+        "The account that you name has another address than yours."
+    )
+    page.get_by_label("What you need to know").fill(
+        "Please write to us in which year and month you joined."
+    )
     page.get_by_role("button", name="Preview the letter").click()
     letter = page.get_by_role("region", name="Text of the letter")
-    expect(letter).to_contain_text("In which year did you join?")
+    expect(letter).to_contain_text("Please write to us in which year and month you joined.")
     page.get_by_role("button", name="Ask for identity").click()
     expect(page.get_by_text("asks for identity; the letter is on its way")).to_be_visible()
 
@@ -133,7 +140,9 @@ def record_the_answer(page: Page) -> None:
 def extend_with_notice(page: Page) -> None:
     page.get_by_role("link", name="Extend with notice").click()
     page.get_by_label("the request is complex").check()
-    page.get_by_label("Why it takes longer").fill("Two teams use the data in four systems.")
+    page.get_by_label("Why it takes longer").fill(
+        "Two teams use the data in four systems, and both must look."
+    )
     page.get_by_role("button", name="Send the notice").click()
     expect(page.get_by_text("is extended once it is sent")).to_be_visible()
 
@@ -144,9 +153,13 @@ def uphold_one_and_refuse_the_other(page: Page) -> None:
     personalisation.get_by_label("Uphold: out for good").check()
     safety = page.get_by_role("group", name="Moderation and safety")
     safety.get_by_label("Refuse: in again once the letter is sent").check()
-    page.get_by_label("The compelling ground").fill("Stalkers are found by this training.")
-    page.get_by_label("Balancing").fill("It protects the person who objects as well.")
-    page.get_by_label("The reasons").fill("Without it we would find fewer stalkers.")
+    page.get_by_label("The compelling ground").fill(
+        "Accounts of stalkers are found by this training alone."
+    )
+    page.get_by_label("Balancing").fill("It protects the person who objects as well as all others.")
+    page.get_by_label("The reasons").fill(
+        "Without it we would find fewer stalkers, and later than now."
+    )
     page.get_by_role("button", name="Record the decision").click()
     expect(page.get_by_text("Proposed: a colleague reviews")).to_be_visible()
 
@@ -154,7 +167,9 @@ def uphold_one_and_refuse_the_other(page: Page) -> None:
 def approve(page: Page, ticket: Ticket) -> None:
     page.get_by_role("link", name=f"{ticket}: partly upheld").click()
     page.get_by_role("link", name="Review it").click()
-    expect(page.get_by_text("Stalkers are found by this training.").first).to_be_visible()
+    expect(
+        page.get_by_text("Accounts of stalkers are found by this training alone.").first
+    ).to_be_visible()
     page.get_by_label("Approve it").check()
     page.get_by_label("Reason").fill("ground and balancing are sound")
     page.get_by_role("button", name="Record your word").click()

@@ -352,7 +352,7 @@ def test_the_text_is_read_on_record_and_by_no_auditor(ticket, officer, auditor, 
 @pytest.mark.parametrize("model", ["letter", "proposal", "incident"])
 def test_looking_at_what_is_a_tickets_is_on_record(model, client, ticket, officer):
     closing.propose_withdrawal(
-        ticket=ticket, evidence="test", version=ticket.version, actor=officer
+        ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     with ledger.entry("test.incident", actor="test"):
         Incident(
@@ -418,7 +418,7 @@ def test_only_a_second_person_is_offered_the_review(
     reader, is_offered, ticket, officer, request, client_of
 ):
     proposal = closing.propose_withdrawal(
-        ticket=ticket, evidence="Petra Muster wrote it.", version=ticket.version, actor=officer
+        ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     client = client_of(request.getfixturevalue(reader))
 
@@ -436,7 +436,7 @@ def test_proposals_are_filtered_by_their_standing(standing, count, client, offic
     for _ in range(2):
         one = factories.objection(channel="email")
         proposal = closing.propose_withdrawal(
-            ticket=one, evidence="x", version=one.version, actor=officer
+            ticket=one, evidence=factories.EVIDENCE, version=one.version, actor=officer
         )
     factories.approve(proposal, second_officer)
 

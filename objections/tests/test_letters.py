@@ -215,7 +215,13 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
             received_at=dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC),
         )  # fmt: skip
         factories.reviewed(ticket, officer)
-        services.extend(ticket=ticket, ground="number", explanation="x", version=2, actor=officer)
+        services.extend(
+            ticket=ticket,
+            ground="number",
+            explanation=factories.MORE_TIME,
+            version=2,
+            actor=officer,
+        )
         clock.move_to(dt.datetime(2026, 4, 8, 12, tzinfo=dt.UTC))
 
         mailing.record_posted(
@@ -295,7 +301,11 @@ def test_an_extension_notice_too_late_is_not_sent_and_counts_for_nothing(ticket,
     ticket.refresh_from_db()
     due = ticket.due_on
     services.extend(
-        ticket=ticket, ground="number", explanation="x", version=ticket.version, actor=officer
+        ticket=ticket,
+        ground="number",
+        explanation=factories.MORE_TIME,
+        version=ticket.version,
+        actor=officer,
     )
 
     with time_machine.travel(dt.datetime.combine(due, dt.time(23), dt.UTC) + dt.timedelta(days=1)):
@@ -312,7 +322,11 @@ def test_an_extension_counts_once_its_notice_is_sent(ticket, officer):
     ticket.refresh_from_db()
     clock = clocks.clock_of(ticket)
     services.extend(
-        ticket=ticket, ground="number", explanation="x", version=ticket.version, actor=officer
+        ticket=ticket,
+        ground="number",
+        explanation=factories.MORE_TIME,
+        version=ticket.version,
+        actor=officer,
     )
     ticket.refresh_from_db()
     assert (ticket.state, ticket.due_on) == (State.IN_REVIEW, clock.base_due)
@@ -329,7 +343,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
     factories.add_members(1)
     with time_machine.travel(dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC), tick=False) as clock:
         ticket = factories.objection("acc-0", is_vouched=False, country="IE")
-        services.ask_identity(ticket=ticket, doubt="x", question="x", version=1, actor=officer)
+        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         clock.move_to(dt.datetime(2026, 3, 6, 12, tzinfo=dt.UTC))
         tasks.send_letters()
         ticket.refresh_from_db()

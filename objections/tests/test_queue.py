@@ -243,7 +243,7 @@ def desk(officer: User, second_officer: User) -> dict[str, Ticket]:
         found["waiting"] = factories.objection(country="FR")
         row = factories.reviewed(factories.objection("acc-4"), second_officer)
         found["second-person"] = closing.propose_withdrawal(
-            ticket=row, evidence="test", version=row.version or 0, actor=second_officer
+            ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=second_officer
         ).ticket
         found["failed-letters"] = factories.objection("acc-5")
         found["set-aside"] = factories.objection(looks_automatic=True, channel="product")
@@ -580,7 +580,7 @@ def test_a_flood_is_closed_as_abuse_in_one_go_by_two_people(
     first, second = client_of(officer), client_of(second_officer)
 
     page = choose(first, "close_abuse", *rows, genuine)
-    agree(first, "close-abuse", page, evidence="one program")
+    agree(first, "close-abuse", page, evidence=factories.EVIDENCE)
     own = choose(first, "approve_abuse", *rows)
     again = choose(second, "approve_abuse", *rows, genuine)
     agree(second, "approve-abuse", again, reason="looked at ten of them")
@@ -598,7 +598,9 @@ def test_an_outcome_with_a_letter_is_not_approved_unread(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     row = factories.reviewed(factories.objection(channel="email"), officer)
-    closing.propose_withdrawal(ticket=row, evidence="x", version=row.version or 0, actor=officer)
+    closing.propose_withdrawal(
+        ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=officer
+    )
     client = client_of(second_officer)
     row.refresh_from_db()
 
@@ -633,11 +635,11 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
 ) -> None:
     asked = factories.objection()
     services.ask_identity(
-        ticket=asked, doubt="x", question="x", version=asked.version or 0, actor=officer
+        ticket=asked, **factories.IDENTITY, version=asked.version or 0, actor=officer
     )
     proposed = factories.reviewed(factories.objection(channel="email"), officer)
     closing.propose_withdrawal(
-        ticket=proposed, evidence="x", version=proposed.version or 0, actor=officer
+        ticket=proposed, evidence=factories.EVIDENCE, version=proposed.version or 0, actor=officer
     )
     aside = factories.objection(looks_automatic=True)
     fine = factories.objection()

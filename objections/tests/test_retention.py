@@ -137,7 +137,7 @@ def test_a_closed_ticket_goes_where_the_address_is_proven_on_both_sides(
 def test_identity_that_was_answered_counts_like_a_login(officer):
     factories.add_members(1)
     own = factories.objection("acc-0", is_vouched=False, email="petra@example.org")
-    services.ask_identity(ticket=own, doubt="d", question="q", version=1, actor=officer)
+    services.ask_identity(ticket=own, **factories.IDENTITY, version=1, actor=officer)
     factories.send_letters(own)
     own.refresh_from_db()
     services.record_identity(
@@ -225,7 +225,9 @@ def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_of
     keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
     tickets = [factories.objection(looks_automatic=True) for _ in range(3)]
     for ticket in tickets[:2]:
-        proposal = closing.propose_abuse(ticket=ticket, evidence="x", version=1, actor=officer)
+        proposal = closing.propose_abuse(
+            ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
+        )
         factories.approve(proposal, second_officer)
     at_once, later, still_open = tickets
 

@@ -46,9 +46,7 @@ def refused(officer, second_officer, count: int = 1) -> list[Ticket]:
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={one.reference: one.version for one in others},
-        ground="g",
-        balancing="b",
-        reasons="r",
+        **factories.REFUSAL,
         version=first.version,
         actor=officer,
     )
@@ -140,7 +138,11 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
         ticket = factories.reviewed(factories.objection(channel="email", country="DE"), officer)
         base = ticket.due_on, ticket.refuse_by
         services.extend(
-            ticket=ticket, ground="number", explanation="x", version=ticket.version, actor=officer
+            ticket=ticket,
+            ground="number",
+            explanation=factories.MORE_TIME,
+            version=ticket.version,
+            actor=officer,
         )
         factories.send_letters(ticket)
         ticket.refresh_from_db()
@@ -162,7 +164,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
 def asked(officer) -> Ticket:
     ticket = factories.objection(channel="email", country="DE")
     services.ask_identity(
-        ticket=ticket, doubt="x", question="x", version=ticket.version, actor=officer
+        ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer
     )
     factories.send_letters(ticket)
     ticket.refresh_from_db()
@@ -189,7 +191,11 @@ def test_a_closing_without_identity_is_not_approved_once_the_question_came_back(
 ):
     ticket = asked(officer)
     proposal = closing.propose_unidentified(
-        ticket=ticket, evidence="x", is_answered=True, version=ticket.version, actor=officer
+        ticket=ticket,
+        evidence=factories.EVIDENCE,
+        is_answered=True,
+        version=ticket.version,
+        actor=officer,
     )
 
     came_back(of(ticket, "identity_request"), officer)

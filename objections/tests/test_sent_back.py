@@ -160,7 +160,7 @@ def test_every_kind_of_closing_finds_its_evidence(
     else:
         ticket = factories.objection(channel="email")
         ticket = services.ask_identity(
-            ticket=ticket, doubt="x", question="y", version=ticket.version or 0, actor=officer
+            ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
         factories.send_letters(ticket)
         ticket.refresh_from_db()

@@ -84,7 +84,7 @@ def test_an_auditor_sees_what_was_done_and_no_identity(
 ) -> None:
     ticket = factories.confirmed(of_ada(officer), officer)
     closing.propose_withdrawal(
-        ticket=ticket, evidence="Ada wrote", version=ticket.version or 0, actor=officer
+        ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
 
     text = page(client_of(auditor), ticket)
@@ -135,7 +135,7 @@ def test_an_open_identity_request_says_whether_the_clock_stands_still(
 ) -> None:
     ticket = factories.objection(country="DE")
     services.ask_identity(
-        ticket=ticket, doubt="a", question="b", version=ticket.version or 0, actor=officer
+        ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
     )
     unsent = page(client, ticket)
     factories.send_letters(ticket)
@@ -166,9 +166,7 @@ def test_a_proposal_is_shown_with_its_words_and_a_button_for_a_colleague(
     closing.decide(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
-        ground="fraud",
-        balancing="weighed",
-        reasons="therefore",
+        **factories.REFUSAL,
         version=ticket.version or 0,
         actor=officer,
     )
@@ -310,7 +308,10 @@ def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer:
     assert possible(ticket, officer) == ["decide", "extend", "withdraw"]
 
     proposal = closing.propose_withdrawal(
-        ticket=ticket, evidence="a", version=Ticket.objects.get(pk=ticket.pk).version, actor=officer
+        ticket=ticket,
+        evidence=factories.EVIDENCE,
+        version=Ticket.objects.get(pk=ticket.pk).version,
+        actor=officer,
     )
     assert possible(ticket, officer) == ["review"]
     assert possible(ticket, second_officer) == ["review"]

@@ -304,7 +304,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
 def fill_desk(ticket: Ticket, officer: User) -> None:
     """A row of what else the desk keeps."""
     closing.propose_withdrawal(
-        ticket=ticket, evidence="test", version=ticket.version or 0, actor=officer
+        ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
     objections.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
     letters.save_template(

@@ -111,7 +111,7 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     with time_machine.travel(long_ago):
         asked = factories.objection(statement="Out, please.")
         asked = objections.ask_identity(
-            ticket=asked, doubt="d", question="q", version=asked.version or 0, actor=officer
+            ticket=asked, **factories.IDENTITY, version=asked.version or 0, actor=officer
         )
         tasks.send_letters()
     answered = factories.uphold(factories.objection("acc-2", country="SE"), officer)
@@ -132,7 +132,10 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     proposed = factories.objection("acc-4")
     factories.withdraw(factories.objection("acc-5"), officer, second_officer)
     closing.propose_withdrawal(
-        ticket=proposed, evidence="m", version=proposed.version or 0, actor=second_officer
+        ticket=proposed,
+        evidence=factories.EVIDENCE,
+        version=proposed.version or 0,
+        actor=second_officer,
     )
     settings.EMAIL_BACKEND = f"{__name__}.{NoSuchMailbox.__name__}"
     tasks.send_letters()

@@ -26,11 +26,11 @@ YOUR_REASONS = {
     "not_opted_in": _("In your country this needs your consent, and you have not given it."),
     "opted_out": _("Your setting is off."),
     "objection_open": _(
-        "You have objected, and we are looking at your objection. It keeps your data out whatever the"
+        "You have objected, and we are looking at your objection. It keeps your account off the lists whatever the"
         " setting says."
     ),
     "objection_upheld": _(
-        "You have objected, and your objection was upheld. It keeps your data out whatever the setting"
+        "You have objected, and your objection was upheld. It keeps your account off the lists whatever the setting"
         " says."
     ),
 }
