@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.utils.text import capfirst
 
 from consent.choices import Purpose
-from objections import closing
+from objections import closing, deadlines
 from objections.choices import NoteKind, Outcome, State, Verdict
 from objections.differences import Line, differences
 from objections.models import Proposal, Ticket
@@ -67,7 +67,7 @@ def words_for(ticket: Ticket, page: str) -> dict[str, Any]:
     if page == "close_unidentified" and ticket.identity_asked_on:
         waited = (day_of(proposal.entry.recorded_at) - ticket.identity_asked_on).days
         # Silence could not be proposed so early.
-        words["is_answered"] = waited < closing.IDENTITY_WAIT_DAYS
+        words["is_answered"] = waited < deadlines.IDENTITY_WAIT_DAYS
     return words
 
 
