@@ -18,7 +18,7 @@ from consent.models import AccountReference, Member
 from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
-from objections import closing, deadlines, intake, letters, mailing, retention, services, uploads
+from objections import closing, deadlines, intake, letters, mailing, services, uploads
 from objections.choices import Channel, Delivery, Outcome, Regime, State, Verdict
 from objections.models import Letter, Proposal, Ticket
 from objections.moves import day_of
@@ -318,9 +318,6 @@ class Desk:
 
     def release(self, ticket: Ticket, officer: User) -> None:
         intake.release(ticket=ticket, actor=officer)
-
-    def erase(self, ticket: Ticket, officer: User) -> None:
-        retention.erase(ticket=ticket, actor=officer, reason="The person asked for it.")
 
 
 def _due(day: dt.date, regime: Regime) -> dt.date:

@@ -31,6 +31,7 @@ from objections import (
     sent_back,
     services,
     tasks,
+    two_person,
     uploads,
 )
 from objections.act_pages import (
@@ -44,7 +45,16 @@ from objections.act_pages import (
     outcome_letters,
     preview,
 )
-from objections.choices import UNPROVEN, LetterKind, NoteKind, Outcome, Regime, State, Verdict
+from objections.choices import (
+    UNPROVEN,
+    ChangeKind,
+    LetterKind,
+    NoteKind,
+    Outcome,
+    Regime,
+    State,
+    Verdict,
+)
 from objections.errors import AlreadySettled, NotAllowedHere
 from objections.forms import (
     AddressForm,
@@ -784,21 +794,70 @@ def attachment(request: HttpRequest, number: int) -> HttpResponseBase:
 @act
 def erase(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
-        retention.erase(ticket=ticket, actor=staff(request), reason=said["reason"])
-        return f"The personal data kept with {ticket} is erased."
+        retention.propose_erasure(ticket=ticket, actor=staff(request), reason=said["reason"])
+        return f"Proposed: a colleague reviews the erasure of {ticket}. Nothing is erased yet."
+
+    returned = two_person.last_returned(ChangeKind.ERASURE, ticket.reference)
+    initial = {"reason": returned.entry.reason} if returned else {}
+    return act_page(
+        request,
+        ticket,
+        bound(EraseForm, request, ticket, reference=ticket.reference, initial=initial),
+        do,
+        name="erase",
+        button="Propose the erasure",
+        dangerous=True,
+        will=[
+            "A colleague reviews it. Nothing is erased before they approve it.",
+            *_WHAT_GOES,
+        ],
+        change_came_back=returned,
+    )
+
+
+_WHAT_GOES = [
+    "Name, addresses, statement, files, notes and the texts of letters are then gone for good.",
+    "Dates, codes, outcomes and who did what stay: they name nobody.",
+]
+
+
+@act
+def review_erasure(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    """The second person's word on an erasure."""
+    change = two_person.waiting(ChangeKind.ERASURE, ticket.reference)
+    is_own = change is not None and change.proposed_by_id == staff(request).pk
+
+    def do(said: dict[str, Any]) -> str:
+        if change is None:
+            raise AlreadySettled("No erasure of it waits for a second person.")
+        retention.review_erasure(
+            change=change, verdict=said["verdict"], actor=staff(request), reason=said["reason"]
+        )
+        if said["verdict"] == Verdict.APPROVED:
+            return f"Approved: the personal data kept with {ticket} is erased."
+        if is_own:
+            return f"Taken back: the personal data kept with {ticket} stays."
+        return f"Sent back: the personal data kept with {ticket} stays."
 
     return act_page(
         request,
         ticket,
-        bound(EraseForm, request, ticket, reference=ticket.reference),
+        bound(ReviewForm, request, ticket, is_own=is_own),
         do,
-        name="erase",
-        button="Erase it for good",
-        dangerous=True,
+        name="review_erasure",
+        button="Record your word",
+        dangerous=not is_own,
         will=[
-            "Name, addresses, statement, files, notes and the texts of letters are gone for good.",
-            "Dates, codes, outcomes and who did what stay: they name nobody.",
+            "You proposed it yourself: a colleague reviews it. You can take it back."
+            if is_own
+            else "",
+            "Approved, it is done at once and cannot be undone:",
+            *_WHAT_GOES,
+            "Sent back, everything stays, and who proposed it finds your reason.",
         ],
+        change=change,
+        shows_dossier=True,
+        **dossier_of(ticket),
     )
 
 
@@ -809,6 +868,7 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
             take, assign, begin_review, release, ask_identity, record_identity,
             go_on_without_identity, match, link, confirm_address, correct_address, correct_receipt,
             correct_country, extend, decide, withdraw, close_unidentified, close_abuse, review, note, attach, erase,
+            review_erasure,
         )
     ),
     ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),

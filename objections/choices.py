@@ -118,10 +118,17 @@ class Delivery(models.TextChoices):
 
 
 class Verdict(models.TextChoices):
-    """The second person's word on a proposed outcome."""
+    """The second person's word on what a first one proposed."""
 
     APPROVED = "approved", "approved"
     RETURNED = "returned", "sent back"
+
+
+class ChangeKind(models.TextChoices):
+    """What two people change together, beside the outcomes of tickets."""
+
+    LETTER_TEXT = "letter_text", "text of letters"
+    ERASURE = "erasure", "erasure of a ticket's words"
 
 
 class NoteKind(models.TextChoices):

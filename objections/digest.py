@@ -15,11 +15,13 @@ from django.db.models import F, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import capfirst
 
+from objections import sent_back
 from objections.choices import Delivery, Regime
 from objections.clocks import clock_of
 from objections.letter_texts import date_in_words
-from objections.models import Digest, Incident, Letter, Proposal, Ticket
+from objections.models import Digest, Incident, Letter, Proposal, ProposedChange, Ticket
 from objections.moves import today as this_day
 from objections.querysets import paused, working_officers
 from portal import start_page
@@ -175,6 +177,13 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
             lambda row: Row(
                 f"{row.ticket}: {row.get_state_display()} proposed",
                 _address("admin:objections_ticket_review", row.ticket_id),
+            ),
+        ),
+        _section(
+            "texts and erasures waiting for a second person",
+            ProposedChange.objects.waiting().exclude(proposed_by=officer).order_by("pk"),
+            lambda row: Row(
+                capfirst(str(row)), settings.PUBLIC_URL + sent_back.review_address(row)
             ),
         ),
         _section(

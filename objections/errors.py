@@ -26,15 +26,21 @@ class CannotBeRefused(RuleViolation):
 
 
 class NeedsSecondPerson(RuleViolation):
-    """Whoever proposed an outcome may not approve it."""
+    """Whoever proposed something may not approve it."""
 
     code = "needs_second_person"
 
 
 class AlreadyProposed(RuleViolation):
-    """An outcome waits for a second person; it is approved or sent back before anything else is decided."""
+    """Something waits for a second person; it is approved or sent back before anything else is decided."""
 
     code = "already_proposed"
+
+
+class EvidenceHeld(RuleViolation):
+    """What was decided can still be contested: the evidence of it is kept until the day that the sentence names."""
+
+    code = "evidence_held"
 
 
 class LetterNotSent(RuleViolation):

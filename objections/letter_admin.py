@@ -69,6 +69,7 @@ class LetterTemplateAdmin(SealedModelAdmin):
     pages = [
         ("kind/<slug:kind>/", letter_views.kind, "objections_lettertemplate_kind"),
         ("kind/<slug:kind>/edit/", letter_views.edit, "objections_lettertemplate_edit"),
+        ("kind/<slug:kind>/review/", letter_views.review, "objections_lettertemplate_review"),
         (
             "kind/<slug:kind>/version/<int:number>/",
             letter_views.version,

@@ -1,4 +1,4 @@
-"""The texts of letters: what is in use, how it came about, and the page that puts another into use.
+"""The texts of letters: what is in use, how it came about, and the pages by which two people put another into use.
 
 Every view asks for its own permission: the admin alone lets all staff in.
 """
@@ -15,12 +15,14 @@ from django.urls import reverse
 from django.utils.text import capfirst
 from django.views.decorators.http import require_GET, require_http_methods
 
-from objections import digest, letter_texts, letters
-from objections.choices import Delivery, LetterKind, LetterState
+from objections import digest, letter_texts, letters, sent_back, two_person
+from objections.choices import ChangeKind, Delivery, LetterKind, LetterState
 from objections.differences import Line, differences
+from objections.errors import AlreadySettled
+from objections.forms import ReviewForm
 from objections.letter_forms import LetterTemplateForm
 from objections.letter_texts import Text
-from objections.models import Incident, Letter, LetterTemplate
+from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange
 from portal import start_page
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import StaleEdit
@@ -40,6 +42,8 @@ class Version:
     number: int
     text: Text
     entry: Entry | None = None
+    proposed: Entry | None = None
+    """The entry of who wrote it; `entry` is that of who approved it."""
 
 
 def versions_of(kind: str) -> list[Version]:
@@ -47,13 +51,20 @@ def versions_of(kind: str) -> list[Version]:
     if kind not in LetterKind.values:
         raise Http404
     rows = LetterTemplate.objects.filter(kind=kind, language="en").select_related("entry")
+    proposed = _proposed_in([row.entry_id for row in rows])
     return [
         *(
-            Version(row.number, Text(row.subject, row.body), row.entry)
+            Version(row.number, Text(row.subject, row.body), row.entry, proposed.get(row.entry_id))
             for row in rows.order_by("-number")
         ),
         Version(0, letter_texts.built_in(kind)),
     ]
+
+
+def _proposed_in(approved: Sequence[int]) -> dict[int, Entry]:
+    """The entries in which texts were proposed, by those in which they were approved."""
+    reviews = ChangeReview.objects.filter(entry__in=approved).select_related("change__entry")
+    return {one.entry_id: one.change.entry for one in reviews}
 
 
 def _version(versions: Sequence[Version], number: int) -> Version:
@@ -120,6 +131,7 @@ def url_of(kind: str, name: str = "kind", *more: int) -> str:
 def kinds(request: HttpRequest) -> HttpResponse:
     """Every kind of letter with the text in use."""
     newest: dict[str, LetterTemplate] = {}
+    waits = set(_waiting_texts().values_list("subject", flat=True))
     for row in LetterTemplate.objects.filter(language="en").select_related("entry"):
         newest.setdefault(row.kind, row)
     return page(
@@ -127,7 +139,12 @@ def kinds(request: HttpRequest) -> HttpResponse:
         "admin/objections/lettertemplate/kinds.html",
         title=LIST,
         kinds=[
-            {"title": title_of(kind), "url": url_of(kind), "template": newest.get(kind)}
+            {
+                "title": title_of(kind),
+                "url": url_of(kind),
+                "template": newest.get(kind),
+                "waits": kind in waits,
+            }
             for kind in LetterKind.values
         ],
     )
@@ -148,6 +165,7 @@ def kind(request: HttpRequest, kind: str) -> HttpResponse:
         pieces=pieces_of(versions[0].text.body),
         placeholders=placeholders_of(kind),
         sample=_rendered(kind, versions[0].text),
+        waiting=two_person.waiting(ChangeKind.LETTER_TEXT, kind),
         back=reverse("admin:objections_lettertemplate_changelist"),
         back_title=LIST,
     )
@@ -181,10 +199,12 @@ def version(request: HttpRequest, kind: str, number: int) -> HttpResponse:
     ["objections.view_lettertemplate", "objections.add_lettertemplate"], raise_exception=True
 )
 def edit(request: HttpRequest, kind: str) -> HttpResponse:
-    """Write another text, look at it with made-up values, put it into use."""
+    """Write another text, look at it with made-up values, propose it to a colleague."""
     versions = versions_of(kind)
     in_use = versions[0]
     start = _started_from(request, versions)
+    waiting = two_person.waiting(ChangeKind.LETTER_TEXT, kind)
+    returned = two_person.last_returned(ChangeKind.LETTER_TEXT, kind)
     sample, theirs = None, []
     if request.method == "POST":
         form = LetterTemplateForm(request.POST)
@@ -196,7 +216,7 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
         elif form.is_valid():
             with refusal_shown_in(form):
                 try:
-                    row = letters.save_template(
+                    letters.propose_text(
                         kind=kind,
                         text=form.text,
                         version=form.cleaned_data["version"],
@@ -209,35 +229,98 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
                     form.add_error(
                         None,
                         f"Somebody put version {in_use.number} into use while you were writing; what it changed is"
-                        " shown below. Your text is kept: look at both, then put yours into use to replace theirs.",
+                        " shown below. Your text is kept: look at both, then propose yours to replace theirs.",
                     )
                 else:
                     messages.success(
-                        request, f"Version {row.number} is in use from the next letter on."
+                        request,
+                        f"Proposed: a colleague reviews it. Until then version {in_use.number} stays in use.",
                     )
                     return HttpResponseRedirect(url_of(kind))
     else:
-        form = LetterTemplateForm(
-            initial={
-                "subject": start.text.subject,
-                "body": start.text.body,
-                "version": in_use.number,
-            }
-        )
+        form = LetterTemplateForm(initial=_begins_with(start, in_use, returned))
     return page(
         request,
         "admin/objections/lettertemplate/edit.html",
         title=f"Edit: {title_of(kind).lower()}",
-        form=form,
+        form=None if waiting and request.method == "GET" else form,
+        kind=kind,
         start=start,
         in_use=in_use,
+        waiting=waiting,
+        came_back=returned if start == in_use else None,
         placeholders=placeholders_of(kind),
         sample=sample,
         changed=changes(in_use.text, form.text) if sample else [],
         theirs=theirs,
         back=url_of(kind),
         back_title=title_of(kind),
-    )  # fmt: skip
+    )
+
+
+def _begins_with(
+    start: Version, in_use: Version, returned: ProposedChange | None
+) -> dict[str, object]:
+    """What the form begins with: the text that came back, unless another one was asked for."""
+    text, reason = start.text, ""
+    if returned is not None and start == in_use:
+        text, reason = letters.proposed_text(returned), returned.entry.reason
+    return {
+        "subject": text.subject,
+        "body": text.body,
+        "version": in_use.number,
+        "reason": reason,
+    }
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(
+    ["objections.view_lettertemplate", "objections.add_lettertemplate"], raise_exception=True
+)
+def review(request: HttpRequest, kind: str) -> HttpResponse:
+    """The second person sees what changes, and the letter as it would be sent."""
+    in_use = versions_of(kind)[0]
+    change = two_person.waiting(ChangeKind.LETTER_TEXT, kind)
+    is_own = change is not None and change.proposed_by_id == staff(request).pk
+    initial = {"version": change.pk if change else 0}
+    form = (
+        ReviewForm(request.POST, is_own=is_own)
+        if request.method == "POST"
+        else ReviewForm(initial=initial, is_own=is_own)
+    )
+    if form.is_valid():
+        with refusal_shown_in(form):
+            # What was read is what is approved: another proposal has another number.
+            if change is None or change.pk != form.cleaned_data["version"]:
+                raise AlreadySettled("This proposal was decided on in the meantime: look again.")
+            row = letters.review_text(
+                change=change,
+                verdict=form.cleaned_data["verdict"],
+                actor=staff(request),
+                reason=form.cleaned_data["reason"],
+            )
+            messages.success(
+                request,
+                f"Approved: version {row.number} is in use from the next letter on."
+                if row
+                else f"{'Taken' if is_own else 'Sent'} back: version {in_use.number} stays in use.",
+            )
+            return HttpResponseRedirect(url_of(kind))
+    text = letters.proposed_text(change) if change else None
+    return page(
+        request,
+        "admin/objections/lettertemplate/review.html",
+        title=f"Review: {title_of(kind).lower()}",
+        form=form if change or request.method == "POST" else None,
+        change=change,
+        is_own=is_own,
+        in_use=in_use,
+        changed=changes(in_use.text, text) if text else [],
+        sample=_rendered(kind, text) if text else None,
+        button="Record your word",
+        back=url_of(kind),
+        back_title=title_of(kind),
+    )
 
 
 def _started_from(request: HttpRequest, versions: Sequence[Version]) -> Version:
@@ -257,6 +340,13 @@ def _changed_since(versions: Sequence[Version], number: int) -> list[Line]:
 
 def _rendered(kind: str, text: Text) -> Text:
     return letter_texts.render(text, letter_texts.sample_values(kind))
+
+
+def _waiting_texts() -> QuerySet[ProposedChange]:
+    found: QuerySet[ProposedChange] = ProposedChange.objects.waiting().filter(
+        kind=ChangeKind.LETTER_TEXT
+    )
+    return found
 
 
 # --- Start page ---------------------------------------------------------------------------------
@@ -298,6 +388,31 @@ def _counted(found: QuerySet[Letter], words: str, url: str, tone: str) -> Iterat
         named = ", ".join(str(letter) for letter in first)
         more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
         yield start_page.Line(f"{words}: {count:,}", url, f"{named}{more}", tone)
+
+
+@start_page.panel("objections.work_ticket", order=7)
+def changes_panel(request: HttpRequest) -> start_page.Panel:
+    """Texts and erasures that a colleague proposed."""
+    found = (
+        ProposedChange.objects.waiting()
+        .exclude(proposed_by=staff(request))
+        .select_related("proposed_by")
+        .order_by("pk")
+    )
+    return start_page.Panel(
+        "Texts and erasures waiting for your word",
+        [
+            start_page.Line(
+                capfirst(str(one)),
+                sent_back.review_address(one),
+                f"proposed by {one.proposed_by.get_username()}",
+                "warning",
+            )
+            for one in found[:SHOWN]
+        ],
+        "No text of letters and no erasure that a colleague proposed waits for you.",
+        [(LIST, reverse("admin:objections_lettertemplate_changelist"))],
+    )
 
 
 @start_page.panel("objections.view_incident", order=9)

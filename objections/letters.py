@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import signing
 from django.db.models import Q
 from django.urls import reverse
@@ -16,9 +17,10 @@ from django.utils import timezone
 
 from consent import members
 from consent.choices import Purpose
-from objections import letter_texts
+from objections import letter_texts, two_person
 from objections.choices import (
     UNPROVEN,
+    ChangeKind,
     Delivery,
     Effect,
     LetterKind,
@@ -36,6 +38,7 @@ from objections.models import (
     LetterText,
     Objection,
     Proposal,
+    ProposedChange,
     Requester,
     Ticket,
 )
@@ -60,25 +63,69 @@ def template(kind: str, language: str = "en") -> tuple[int, Text]:
     return newest.number, Text(newest.subject, newest.body)
 
 
-def save_template(
-    *, kind: str, text: Text, version: int, actor: ledger.Actor, reason: str, language: str = "en"
-) -> LetterTemplate:
-    """Put a new version of a letter's text into use. Raises StaleEdit, InvalidInput."""
+def propose_text(
+    *, kind: str, text: Text, version: int, actor: User, reason: str, language: str = "en"
+) -> ProposedChange:
+    """Propose another text for a kind of letter; a second person puts it into use.
+
+    Raises StaleEdit, InvalidInput, AlreadyProposed.
+    """
     text = letter_texts.tidy(text)
     letter_texts.check(kind, text)
     if not reason.strip():
         raise InvalidInput("Say what changed and why.", field="reason")
-    with ledger.entry("letter.template_changed", actor=actor, subject=kind, reason=reason):
-        current, in_use = template(kind, language)
-        if current != version:
-            raise StaleEdit("Somebody changed the text in the meantime: look at it again.")
-        if text == letter_texts.tidy(in_use):
-            raise InvalidInput("This is the text in use: nothing would change.", field="body")
+    with ledger.entry("letter.text_proposed", actor=actor, subject=kind, reason=reason):
+        _check_in_use(kind, text, version, language)
+        facts = {
+            "language": language,
+            "version": version,
+            "subject": text.subject,
+            "body": text.body,
+        }
+        return two_person.propose(ChangeKind.LETTER_TEXT, kind, actor=actor, facts=facts)
+
+
+def review_text(
+    *, change: ProposedChange, verdict: Verdict, actor: User, reason: str
+) -> LetterTemplate | None:
+    """The second person's word on a text: approved, it is in use from the next letter on.
+
+    Raises NeedsSecondPerson, AlreadySettled, and what `propose_text` raises where that holds by now.
+    """
+    two_person.check_reason(reason)
+    is_approved = verdict == Verdict.APPROVED
+    act = "letter.template_changed" if is_approved else "letter.text_returned"
+    with ledger.entry(act, actor=actor, subject=change.subject, reason=reason):
+        two_person.record_word(change, verdict=verdict, actor=actor)
+        if not is_approved:
+            return None
+        text, facts = proposed_text(change), change.facts or {}
+        version, language = facts["version"], facts["language"]
+        letter_texts.check(change.subject, text)
+        _check_in_use(change.subject, text, version, language)
         row = LetterTemplate(
-            kind=kind, language=language, number=current + 1, subject=text.subject, body=text.body
+            kind=change.subject,
+            language=language,
+            number=version + 1,
+            subject=text.subject,
+            body=text.body,
         )
         row.save()
     return row
+
+
+def proposed_text(change: ProposedChange) -> Text:
+    facts = change.facts or {}
+    return Text(facts["subject"], facts["body"])
+
+
+def _check_in_use(kind: str, text: Text, version: int, language: str) -> None:
+    """Whether the text is written over the one in use, and says something else."""
+    current, in_use = template(kind, language)
+    if current != version:
+        raise StaleEdit("Somebody changed the text in the meantime: look at it again.")
+    if text == letter_texts.tidy(in_use):
+        raise InvalidInput("This is the text in use: nothing would change.", field="body")
 
 
 def compose(ticket: Ticket, kind: str, **more: str) -> tuple[int, Text]:

@@ -14,6 +14,7 @@ from consent.choices import Purpose
 from consent.models import Member
 from objections.choices import (
     FINAL_STATES,
+    ChangeKind,
     Channel,
     Delivery,
     Effect,
@@ -30,6 +31,7 @@ from objections.choices import (
 from objections.querysets import (
     LetterQuerySet,
     ObjectionQuerySet,
+    ProposedChangeQuerySet,
     ProposedOutcomeQuerySet,
     TicketQuerySet,
 )
@@ -239,6 +241,39 @@ class Approval(Sealed):
 
     def __str__(self) -> str:
         return f"{self.proposal}: {self.verdict}"
+
+
+class ProposedChange(Sealed):
+    """A change that removes evidence, or changes what our letters say; it waits for a second person."""
+
+    kind = models.CharField(max_length=11, choices=ChangeKind)
+    subject = models.CharField(
+        max_length=30, help_text="A ticket's reference, or a kind of letter."
+    )
+    facts = models.JSONField(null=True, help_text="A letter's text. Never personal data.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposedChangeQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["kind", "subject"], name="change_of_subject")]
+
+    def __str__(self) -> str:
+        if self.kind == ChangeKind.ERASURE:
+            return f"{self.subject}: erasure of its words"
+        return f"text of the letter “{LetterKind(self.subject).label}”"
+
+
+class ChangeReview(Sealed):
+    """A second person's word on a proposed change."""
+
+    change = models.OneToOneField(ProposedChange, models.PROTECT, related_name="review")
+    verdict = models.CharField(max_length=8, choices=Verdict)
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.change}: {self.verdict}"
 
 
 class Incident(Sealed):

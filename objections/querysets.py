@@ -4,11 +4,22 @@ import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.utils import timezone
 
-from objections.choices import OPEN_STATES, UNPROVEN, Effect, LetterState, Regime, State, Verdict
+from objections.choices import (
+    OPEN_STATES,
+    UNPROVEN,
+    ChangeKind,
+    Effect,
+    LetterState,
+    Regime,
+    State,
+    Verdict,
+)
 from objections.deadlines import TARGET_DAYS, UK_ARTICLE_12A
 from portal.append_only import AppendOnlyQuerySet
 from portal.models import TrackedQuerySet
@@ -27,6 +38,10 @@ ADDRESS_PROVEN = (
     Q(confirmed_at__isnull=False) | Q(identified_at__isnull=False) | ~Q(channel__in=UNPROVEN)
 )
 """What `letters.is_address_proven` says, by the columns."""
+
+
+RETURNED_DAYS = 30
+"""So long a change that was sent back stands on its author's start page, unless it is proposed again before."""
 
 
 def paused() -> Q:
@@ -128,6 +143,37 @@ class ProposedOutcomeQuerySet(AppendOnlyQuerySet):
         return self.returned().filter(
             Q(proposed_by=officer) | ~Q(proposed_by__in=working_officers().values("pk"))
         )
+
+
+class ProposedChangeQuerySet(AppendOnlyQuerySet):
+    def waiting(self) -> "ProposedChangeQuerySet":
+        """Not decided by a second person. An erasure is, once the words are gone."""
+        return self.filter(review__isnull=True).exclude(self._of_erased())
+
+    def returned_to(self, officer: Any) -> "ProposedChangeQuerySet":
+        """Sent back to an officer in the last days, and nothing was proposed for the subject since.
+
+        What an author who works no tickets any more proposed comes back to every officer.
+        """
+        since = timezone.now() - dt.timedelta(days=RETURNED_DAYS)
+        later = self.model._default_manager.filter(
+            kind=OuterRef("kind"), subject=OuterRef("subject"), pk__gt=OuterRef("pk")
+        )
+        return (
+            self.filter(
+                Q(proposed_by=officer) | ~Q(proposed_by__in=working_officers().values("pk")),
+                review__verdict=Verdict.RETURNED,
+                review__entry__recorded_at__gt=since,
+            )
+            .exclude(review__reviewer=F("proposed_by"))
+            .exclude(Exists(later))
+            .exclude(self._of_erased())
+        )
+
+    def _of_erased(self) -> Q:
+        tickets = apps.get_model("objections", "Ticket")._default_manager
+        erased = tickets.filter(reference=OuterRef("subject"), erased_at__isnull=False)
+        return Q(Exists(erased), kind=ChangeKind.ERASURE)
 
 
 class LetterQuerySet(TrackedQuerySet):

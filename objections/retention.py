@@ -4,16 +4,25 @@ import datetime as dt
 
 import structlog
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from consent.models import Member
-from objections import uploads
-from objections.choices import LetterState
-from objections.errors import ForbiddenMove, LetterNotSent
-from objections.models import Attachment, Letter, LetterText, Note, Requester, Ticket
-from objections.moves import locked
+from objections import deadlines, two_person, uploads
+from objections.choices import ChangeKind, LetterState, Verdict
+from objections.errors import EvidenceHeld, ForbiddenMove, LetterNotSent, WordsErased
+from objections.models import (
+    Attachment,
+    Letter,
+    LetterText,
+    Note,
+    ProposedChange,
+    Requester,
+    Ticket,
+)
+from objections.moves import day_of, locked, recorded, today
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
 from portal import ledger
 from portal.errors import InvalidInput, PortalError
@@ -24,27 +33,88 @@ logger = structlog.get_logger(__name__)
 RETENTION = "system:retention"
 
 
-def erase(*, ticket: Ticket, actor: ledger.Actor, reason: str) -> Ticket:
-    """Erase the personal data of a closed ticket. Cannot be undone.
+def held_until(ticket: Ticket) -> dt.date | None:
+    """The day from which what was written about a ticket may be erased; None while its answer is owed.
 
-    Raises ForbiddenMove while it is open, and LetterNotSent while the person has no answer, unless none is owed:
-    what was closed as abuse.
+    It counts from the answer. Closed as abuse, from the closing: no answer is owed.
+    """
+    since = ticket.closed_at if ticket.is_closed_as_abuse else ticket.answered_at
+    if ticket.is_open or since is None:
+        return None
+    return day_of(since + dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS))
+
+
+def why_not_erased(ticket: Ticket) -> str:
+    """Why nobody may erase what was written about a ticket; empty when it may be."""
+    error = _error_of(ticket)
+    return str(error) if error else ""
+
+
+def _error_of(ticket: Ticket) -> PortalError | None:
+    if ticket.is_open:
+        return ForbiddenMove(f"{ticket} is open: the person could not be answered any more.")
+    until = held_until(ticket)
+    if until is None:
+        return LetterNotSent(f"The outcome letter of {ticket} has not been sent.")
+    if today() < until:
+        # GDPR Art. 5(2), 17(3)(e), 77, 79: who decided must be able to show how.
+        return EvidenceHeld(
+            f"What was decided on {ticket} can be contested: the evidence is kept until"
+            f" {deadlines.in_words(until)}, which is {settings.OBJECTION_RETENTION_DAYS} days after the answer."
+            " Then it is erased by itself."
+        )
+    return None
+
+
+def propose_erasure(*, ticket: Ticket, actor: User, reason: str) -> ProposedChange:
+    """Propose to erase what was written about a closed ticket; a second person approves it.
+
+    Raises ForbiddenMove while it is open, LetterNotSent while an answer is owed, EvidenceHeld until it was kept long
+    enough, AlreadyProposed, WordsErased.
     """
     if not reason.strip():
         raise InvalidInput("Say why.", field="reason")
-    with ledger.entry(
-        "objection.words_erased", actor=actor, subject=ticket.reference, reason=reason
-    ) as opened:
+    with recorded("objection.erasure_proposed", ticket, actor, reason=reason):
+        row = locked(ticket)
+        _check_erasable(row)
+        return two_person.propose(ChangeKind.ERASURE, row.reference, actor=actor)
+
+
+def review_erasure(*, change: ProposedChange, verdict: Verdict, actor: User, reason: str) -> Ticket:
+    """The second person's word: approved, the words are gone for good; sent back, they stay.
+
+    Raises NeedsSecondPerson, AlreadySettled, and what `propose_erasure` raises where that holds by now.
+    """
+    two_person.check_reason(reason)
+    is_approved = verdict == Verdict.APPROVED
+    kind = "objection.words_erased" if is_approved else "objection.erasure_returned"
+    ticket = Ticket.objects.worked().get(reference=change.subject)
+    with recorded(kind, ticket, actor, reason=reason) as opened:
+        row = locked(ticket)
+        two_person.record_word(change, verdict=verdict, actor=actor)
+        if is_approved:
+            _check_erasable(row)
+            _erase(row, opened.recorded_at)
+    return row
+
+
+def _check_erasable(ticket: Ticket) -> None:
+    if ticket.erased_at:
+        raise WordsErased(f"The personal data of {ticket} is erased already.")
+    if error := _error_of(ticket):
+        raise error
+
+
+def _erase_kept_long_enough(ticket: Ticket) -> bool:
+    """Erase one that was kept long enough, as was announced; nobody has to ask for it."""
+    with recorded("objection.words_erased", ticket, RETENTION, reason="kept long enough") as opened:
         row = locked(ticket)
         if row.erased_at:
             opened.abandon()
-            return row
-        if row.is_open:
-            raise ForbiddenMove(f"{row} is open: the person could not be answered any more.")
-        if row.answered_at is None and not row.is_closed_as_abuse:
-            raise LetterNotSent(f"The outcome letter of {row} has not been sent.")
+            return False
+        _check_erasable(row)
         _erase(row, opened.recorded_at)
-    return row
+    return True
 
 
 def _erase(ticket: Ticket, at: dt.datetime) -> None:
@@ -120,12 +190,12 @@ def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
     return found
 
 
-def erase_expired(now: dt.datetime | None = None) -> int:
+def erase_expired() -> int:
     """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting.
 
     It counts from the answer: while one is owed, its words are needed. Closed as abuse, from the closing.
     """
-    before = (now or timezone.now()) - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    before = timezone.now() - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
     # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
     expired = Ticket.objects.closed().filter(
         Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
@@ -133,8 +203,7 @@ def erase_expired(now: dt.datetime | None = None) -> int:
     count = 0
     for ticket in expired.order_by("pk"):
         try:
-            erase(ticket=ticket, actor=RETENTION, reason="kept long enough")
-            count += 1
+            count += _erase_kept_long_enough(ticket)
         except PortalError as error:
             logger.error("words not erased", ticket=ticket.reference, error=error.code)
     return count

@@ -8,9 +8,9 @@ from django.utils.text import capfirst
 
 from consent.choices import Purpose
 from objections import closing, deadlines
-from objections.choices import NoteKind, Outcome, State, Verdict
+from objections.choices import ChangeKind, NoteKind, Outcome, State, Verdict
 from objections.differences import Line, differences
-from objections.models import Proposal, Ticket
+from objections.models import Proposal, ProposedChange, Ticket
 from objections.moves import day_of
 from portal import start_page
 from portal.start_page import SentBack
@@ -39,6 +39,39 @@ def outcomes(officer: Any) -> Iterator[SentBack]:
             one.approval.reviewer.get_username(),
             one.approval.entry.reason,
         )
+
+
+@start_page.sent_back("objections.work_ticket")
+def erasures(officer: Any) -> Iterator[SentBack]:
+    """Erasures of tickets' words that were sent back to an officer."""
+    for one in _changes(officer, ChangeKind.ERASURE):
+        ticket = Ticket.objects.get(reference=one.subject)
+        yield _told(one, reverse("admin:objections_ticket_erase", args=[ticket.pk]))
+
+
+@start_page.sent_back("objections.add_lettertemplate")
+def letter_texts(officer: Any) -> Iterator[SentBack]:
+    """Texts of letters that were sent back to an officer."""
+    for one in _changes(officer, ChangeKind.LETTER_TEXT):
+        yield _told(one, reverse("admin:objections_lettertemplate_edit", args=[one.subject]))
+
+
+def review_address(change: ProposedChange) -> str:
+    """The page where a second person says their word on a change."""
+    if change.kind == ChangeKind.LETTER_TEXT:
+        return reverse("admin:objections_lettertemplate_review", args=[change.subject])
+    ticket = Ticket.objects.get(reference=change.subject)
+    return reverse("admin:objections_ticket_review_erasure", args=[ticket.pk])
+
+
+def _changes(officer: Any, kind: ChangeKind) -> Any:
+    found = ProposedChange.objects.returned_to(officer).filter(kind=kind)
+    return found.select_related("review__entry", "review__reviewer").order_by("pk")
+
+
+def _told(change: ProposedChange, url: str) -> SentBack:
+    review = change.review
+    return SentBack(capfirst(str(change)), url, review.reviewer.get_username(), review.entry.reason)
 
 
 def last_of(ticket: Ticket) -> Proposal | None:

@@ -5,12 +5,13 @@ The services decide. This says it before anybody has typed a word.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from django.contrib.auth.models import User
 
-from objections import clocks, closing, letters
-from objections.choices import Regime, State
-from objections.models import Proposal, Ticket
+from objections import clocks, closing, letters, retention, two_person
+from objections.choices import ChangeKind, Regime, State
+from objections.models import Proposal, ProposedChange, Ticket
 from objections.moves import today, why_no_move
 
 
@@ -21,6 +22,13 @@ class Case:
     ticket: Ticket
     proposal: Proposal | None
     reader: User
+
+    @cached_property
+    def erasure(self) -> ProposedChange | None:
+        """The erasure of its words that waits for a second person; only a closed ticket can have one."""
+        if self.ticket.is_open or self.ticket.erased_at:
+            return None
+        return two_person.waiting(ChangeKind.ERASURE, self.ticket.reference)
 
     @property
     def is_in_review(self) -> bool:
@@ -177,17 +185,20 @@ def _erase(case: Case) -> str | None:
     ticket = case.ticket
     if ticket.is_open or ticket.erased_at:
         return None
-    return (
-        ""
-        if ticket.answered_at or ticket.is_closed_as_abuse
-        else "The person has no answer yet: the outcome letter has not been sent."
-    )
+    if case.erasure:
+        return "An erasure waits for a second person: it is approved or sent back first."
+    return retention.why_not_erased(ticket)
+
+
+def _review_erasure(case: Case) -> str | None:
+    return "" if case.erasure else None
 
 
 FORWARD: list[tuple[str, str, Rule]] = [
     ("release", "Release it", _release),
     ("close_abuse", "Close as abuse", _release),
     ("review", "Review the proposal", _review),
+    ("review_erasure", "Review the erasure", _review_erasure),
     ("begin_review", "Begin the review", _begin_review),
     ("decide", "Decide", _decide),
     ("record_identity", "Record the identity answer", _identity_is_open),
@@ -258,6 +269,8 @@ def _why_never(ticket: Ticket, name: str) -> str:
         return "Identity was asked for: record the answer, or close the ticket."
     if name == "review":
         return "Nothing waits for a second person: somebody has decided on it already."
+    if name == "review_erasure":
+        return "No erasure of it waits for a second person."
     if name == "erase" and ticket.is_open:
         return f"{ticket} is open: the person could not be answered any more."
     if name in _LEADS_TO and (sentence := why_no_move(ticket, _LEADS_TO[name])):

@@ -14,7 +14,17 @@ from django.urls import reverse
 
 from consent import countries
 from consent.choices import Purpose
-from objections import clocks, closing, deadlines, exposure, letters, moves, sent_back, steps
+from objections import (
+    clocks,
+    closing,
+    deadlines,
+    exposure,
+    letters,
+    moves,
+    retention,
+    sent_back,
+    steps,
+)
 from objections.choices import Delivery, Effect, LetterState, NoteKind, Outcome, State
 from objections.due import due
 from objections.models import Letter, Objection, Proposal, Requester, Ticket
@@ -240,6 +250,8 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "letters": _letter_lines(ticket, with_words=may_read),
         "proposal": case.proposal,
         "proposed": proposed_in_words(case.proposal, with_words=may_read) if case.proposal else {},
+        "erasure": case.erasure,
+        "held_until": retention.held_until(ticket) if not ticket.erased_at else None,
         "came_back": came_back,
         "came_back_page": came_back and f"admin:objections_ticket_{sent_back.page_of(came_back)}",
         "forward": forward,

@@ -32,6 +32,8 @@ IN_WORDS = {
     "objection.confirmed": "E-mail address confirmed",
     "objection.country_corrected": "Country corrected",
     "objection.decided": "Decided",
+    "objection.erasure_proposed": "Erasure of the personal data proposed",
+    "objection.erasure_returned": "Erasure of the personal data sent back by a second person",
     "objection.extension_asked": "Extension notice written",
     "objection.identity_answered": "Identity answered",
     "objection.identity_asked": "Identity asked for",

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from django.test import override_settings
 from django.utils import timezone
 
 from consent import countries, members
@@ -12,11 +13,12 @@ from consent import services as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
-from objections import closing, intake, letters, mailing
+from objections import closing, intake, letters, mailing, retention
 from objections import services as objections
 from objections.choices import Outcome
 from objections.choices import Verdict as Word
-from objections.models import Letter, Proposal, Ticket
+from objections.letter_texts import Text
+from objections.models import Letter, LetterTemplate, Proposal, Ticket
 from portal import ledger
 from training_runs import services as runs
 from training_runs.models import Manifest, Run
@@ -222,6 +224,35 @@ def approve(proposal: Proposal, second_officer: Any) -> Ticket:
         actor=second_officer,
         reason="test",
     )
+
+
+def erase_words(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
+    """The words of a decided ticket erased by two people, as if they had been kept long enough."""
+    with override_settings(OBJECTION_RETENTION_DAYS=0):
+        change = retention.propose_erasure(ticket=ticket, actor=officer, reason="test")
+        return retention.review_erasure(
+            change=change, verdict=Word.APPROVED, actor=second_officer, reason="test"
+        )
+
+
+def put_into_use(
+    kind: str,
+    text: Text,
+    officer: Any,
+    second_officer: Any,
+    *,
+    version: int = 0,
+    reason: str = "test",
+) -> LetterTemplate:
+    """A text of letters that one officer proposed and a second one approved."""
+    change = letters.propose_text(
+        kind=kind, text=text, version=version, actor=officer, reason=reason
+    )
+    row = letters.review_text(
+        change=change, verdict=Word.APPROVED, actor=second_officer, reason=reason
+    )
+    assert row is not None
+    return row
 
 
 def send_letters(ticket: Ticket) -> list[Letter]:

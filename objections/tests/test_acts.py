@@ -14,7 +14,7 @@ from django.utils import timezone
 from consent.choices import Purpose
 from objections import closing, mailing, moves, services
 from objections.choices import Effect, LetterState, NoteKind, Outcome, State
-from objections.models import Letter, LetterText, Note, Requester, Ticket
+from objections.models import Letter, LetterText, Note, ProposedChange, Requester, Ticket
 from objections.moves import today
 from objections.ticket_page import STRANGER
 from portal.models import AccessRecord, Entry
@@ -978,9 +978,11 @@ def test_a_letter_that_is_not_out_yet_is_not_sent_once_more(client: Client) -> N
     assert Letter.objects.count() == 1
 
 
-def test_an_erased_letter_is_not_sent_once_more(client: Client, officer: User) -> None:
+def test_an_erased_letter_is_not_sent_once_more(
+    client: Client, officer: User, second_officer: User
+) -> None:
     ticket = answered(officer)
-    post(client, "erase", ticket, typed=ticket.reference, reason="asked for")
+    factories.erase_words(ticket, officer, second_officer)
 
     response = client.post(url("letter_repeat", ticket.letters.latest("pk")))
 
@@ -1030,23 +1032,28 @@ def answered(officer: User) -> Ticket:
     return ticket
 
 
-def test_personal_data_is_erased_once_the_reference_is_typed(client: Client, officer: User) -> None:
+def test_an_erasure_is_proposed_once_the_reference_is_typed(
+    client: Client, officer: User, settings: Any
+) -> None:
     ticket = answered(officer)
+    settings.OBJECTION_RETENTION_DAYS = 0
 
     wrong = post(client, "erase", ticket, typed="OBJ", reason="asked for")
-    kept = Requester.objects.exists()
+    proposed = ProposedChange.objects.exists()
     post(client, "erase", ticket, typed=ticket.reference, reason="asked for")
 
     assert f"Type {ticket.reference}. Nothing was erased." in wrong.text
-    assert kept
-    assert ticket.erased_at is not None
-    assert not (Requester.objects.exists() or LetterText.objects.exists())
+    assert not proposed
+    assert ProposedChange.objects.get().subject == ticket.reference
+    assert Requester.objects.exists()
 
 
 @pytest.mark.parametrize("act", ["note", "attach"])
-def test_nothing_is_added_to_what_is_erased(client: Client, officer: User, act: str) -> None:
+def test_nothing_is_added_to_what_is_erased(
+    client: Client, officer: User, second_officer: User, act: str
+) -> None:
     ticket = answered(officer)
-    post(client, "erase", ticket, typed=ticket.reference, reason="asked for")
+    factories.erase_words(ticket, officer, second_officer)
     said = (
         {"text": "her number is"}
         if act == "note"

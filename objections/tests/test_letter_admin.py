@@ -11,11 +11,13 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections import closing, letter_texts, letters
-from objections.choices import LetterKind, LetterState
+from objections import closing, digest, letter_texts, letters
+from objections.choices import LetterKind, LetterState, Verdict
 from objections.differences import differences
+from objections.errors import NeedsSecondPerson
 from objections.letter_texts import Text
-from objections.models import Incident, Letter, LetterTemplate, Ticket
+from objections.models import Incident, Letter, LetterTemplate, ProposedChange, Ticket
+from objections.moves import today
 from portal import ledger
 from portal.models import AccessRecord
 from tools import factories
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.django_db
 KIND = LetterKind.ACKNOWLEDGEMENT
 BUILT_IN = letter_texts.built_in(KIND)
 EDIT = "admin:objections_lettertemplate_edit"
+REVIEW = "admin:objections_lettertemplate_review"
 SHOW = "admin:objections_lettertemplate_kind"
 
 
@@ -39,8 +42,16 @@ def typed(**changes: object) -> dict[str, object]:
     return {"subject": BUILT_IN.subject, "body": body, "version": 0, "reason": "Plainer."} | changes
 
 
-def save(text: Text, *, version: int, actor: object = "test", reason: str = "x") -> LetterTemplate:
-    return letters.save_template(kind=KIND, text=text, version=version, actor=actor, reason=reason)
+@pytest.fixture
+def save(officer: User, second_officer: User) -> Any:
+    """Puts a text into use, proposed by olga and approved by otto."""
+
+    def put(text: Text, *, version: int, reason: str = "x") -> LetterTemplate:
+        return factories.put_into_use(
+            KIND, text, officer, second_officer, version=version, reason=reason
+        )
+
+    return put
 
 
 def with_line(line: str) -> Text:
@@ -50,8 +61,8 @@ def with_line(line: str) -> Text:
 # --- Templates: looking -------------------------------------------------------------------------
 
 
-def test_the_list_shows_every_kind_with_the_version_in_use(client, officer):
-    save(with_line("One"), version=0, actor=officer, reason="Because of <this>")
+def test_the_list_shows_every_kind_with_the_version_in_use(client, save):
+    save(with_line("One"), version=0, reason="Because of <this>")
 
     html = client.get(reverse("admin:objections_lettertemplate_changelist")).text
 
@@ -72,9 +83,9 @@ def test_the_page_of_a_kind_explains_its_placeholders_and_shows_a_sample(client)
     assert "Hello Sample Person," in html
 
 
-def test_a_version_says_what_it_changed_and_what_came_after(client, officer):
-    save(with_line("First of all"), version=0, actor=officer)
-    save(with_line("First and last"), version=1, actor=officer)
+def test_a_version_says_what_it_changed_and_what_came_after(client, save):
+    save(with_line("First of all"), version=0)
+    save(with_line("First and last"), version=1)
     page = reverse("admin:objections_lettertemplate_version", args=[KIND, 1])
 
     html = client.get(page).text
@@ -105,13 +116,103 @@ def test_nobody_starts_from_a_version_that_is_not_there(client, number):
 # --- Templates: editing -------------------------------------------------------------------------
 
 
-def test_a_text_is_put_into_use_with_its_reason(client, officer):
+def review(client: Client, verdict: str = "approved") -> Any:
+    """The page of the second person, as they read it, and their word."""
+    page = reverse(REVIEW, args=[KIND])
+    version = client.get(page).context["form"].initial["version"]
+    typed = {"verdict": verdict, "reason": "Read it aloud.", "version": version}
+    return client.post(page, typed)
+
+
+def test_a_text_is_put_into_use_by_two_people_each_with_a_reason(client, second_officer, client_of):
     answer = client.post(reverse(EDIT, args=[KIND]), typed(subject="News of {{ reference }}"))
+    in_use_meanwhile = letters.template(KIND)
+    otto = client_of(second_officer)
+    page = unescape(otto.get(reverse(REVIEW, args=[KIND])).text)
+    approved = review(otto)
 
     row = LetterTemplate.objects.select_related("entry").get()
-    assert answer.status_code == 302
+    assert (answer.status_code, approved.status_code) == (302, 302)
+    assert in_use_meanwhile == (0, BUILT_IN)
+    assert "<ins>News of </ins>" in page
+    assert "Plainer." in page
     assert (row.number, row.subject, row.body) == (1, "News of {{ reference }}", BUILT_IN.body)
-    assert (row.entry.actor_name, row.entry.reason) == ("olga", "Plainer.")
+    assert (row.entry.actor_name, row.entry.reason) == ("otto", "Read it aloud.")
+    html = unescape(client.get(reverse(SHOW, args=[KIND])).text)
+    assert "proposed by olga (Plainer.), approved by otto: Read it aloud." in html
+
+
+def test_who_proposed_a_text_cannot_put_it_into_use(client, officer):
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="News of {{ reference }}"))
+
+    answer = review(client)
+    with pytest.raises(NeedsSecondPerson):
+        letters.review_text(
+            change=ProposedChange.objects.get(), verdict=Verdict.APPROVED, actor=officer, reason="x"
+        )
+
+    assert "Whoever proposed it may not approve it" in unescape(answer.text)
+    assert "Read it aloud." in answer.text
+    assert letters.template(KIND) == (0, BUILT_IN)
+
+
+def test_of_a_letter_one_text_waits_at_a_time_and_a_second_one_is_kept_in_its_form(
+    client, second_officer, client_of
+):
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="News of {{ reference }}"))
+    otto = client_of(second_officer)
+
+    looked_at = otto.get(reverse(EDIT, args=[KIND])).text
+    answer = otto.post(reverse(EDIT, args=[KIND]), typed(subject="Mine: {{ reference }}"))
+
+    assert "Another text waits for a second person" in looked_at
+    assert '<form method="post" novalidate' not in looked_at
+    assert "waits for a second person already" in answer.text
+    assert "Mine: {{ reference }}" in answer.text
+    assert ProposedChange.objects.count() == 1
+
+
+def test_a_text_sent_back_is_its_authors_first_task_with_the_reason_and_the_text(
+    client, officer, second_officer, client_of
+):
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="News of {{ reference }}"))
+    review(client_of(second_officer), "returned")
+
+    first = client.get(reverse("admin:index")).context["panels"][0]
+    page = client.get(first.lines[0].url)
+    initial = page.context["form"].initial
+
+    assert (first.title, first.lines[0].detail) == (
+        "Sent back to you",
+        "sent back by otto: Read it aloud.",
+    )
+    assert initial["subject"] == "News of {{ reference }}"
+    assert (initial["body"], initial["reason"]) == (BUILT_IN.body, "Plainer.")
+    assert "Read it aloud." in page.text
+    assert letters.template(KIND) == (0, BUILT_IN)
+    assert digest.what_waits(officer, today())[0].title == "sent back to you"
+    # Proposed again it is a task no more, and stands before a colleague.
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="More news of {{ reference }}"))
+    panels = {panel.title: panel for panel in client.get(reverse("admin:index")).context["panels"]}
+    of_otto = client_of(second_officer).get(reverse("admin:index")).context["panels"]
+    waits = {panel.title: panel for panel in of_otto}["Texts and erasures waiting for your word"]
+    assert "Sent back to you" not in panels
+    assert [line.url for line in waits.lines] == [reverse(REVIEW, args=[KIND])]
+    sections = {one.title: one.count for one in digest.what_waits(second_officer, today())}
+    assert sections["texts and erasures waiting for a second person"] == 1
+
+
+def test_what_was_read_is_what_is_approved(client, officer, second_officer, client_of):
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="First: {{ reference }}"))
+    first = ProposedChange.objects.get()
+    letters.review_text(change=first, verdict=Verdict.RETURNED, actor=officer, reason="Mine again.")
+    client.post(reverse(EDIT, args=[KIND]), typed(subject="Second: {{ reference }}"))
+
+    said = {"verdict": "approved", "reason": "Read it.", "version": first.pk}
+    answer = client_of(second_officer).post(reverse(REVIEW, args=[KIND]), said)
+
+    assert "was decided on in the meantime" in answer.text
+    assert letters.template(KIND) == (0, BUILT_IN)
 
 
 def test_a_preview_shows_the_letter_and_saves_nothing(client):
@@ -122,7 +223,7 @@ def test_a_preview_shows_the_letter_and_saves_nothing(client):
     assert "Yours, Sample Person &lt;b&gt;" in html
     assert "Yours, {{ name }} &lt;b&gt;</textarea>" in html.replace("\n</textarea>", "</textarea>")
     assert "errornote" not in html
-    assert LetterTemplate.objects.count() == 0
+    assert ProposedChange.objects.count() == 0
 
 
 @pytest.mark.parametrize("button", [{}, {"preview": "Preview"}], ids=["use", "preview"])
@@ -144,7 +245,7 @@ def test_a_text_that_cannot_be_sent_is_refused_and_nothing_typed_is_lost(
     kept = str(change.get("body", BUILT_IN.body)).strip()
     assert sentence in html
     assert kept in html.replace("\r\n", "\n")
-    assert LetterTemplate.objects.count() == 0
+    assert ProposedChange.objects.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -158,11 +259,11 @@ def test_what_is_recorded_needs_a_change_and_a_reason(client, change, sentence):
     html = client.post(reverse(EDIT, args=[KIND]), typed(**change)).text
 
     assert sentence in html
-    assert LetterTemplate.objects.count() == 0
+    assert ProposedChange.objects.count() == 0
 
 
-def test_a_text_that_a_colleague_changed_meanwhile_is_not_written_over(client, second_officer):
-    save(with_line("Theirs"), version=0, actor=second_officer)
+def test_a_text_that_a_colleague_changed_meanwhile_is_not_written_over(client, save):
+    save(with_line("Theirs"), version=0)
     mine = f"{BUILT_IN.body}\nMine\n"
 
     first = client.post(reverse(EDIT, args=[KIND]), typed(body=mine)).text
@@ -175,10 +276,13 @@ def test_a_text_that_a_colleague_changed_meanwhile_is_not_written_over(client, s
 
     second = client.post(reverse(EDIT, args=[KIND]), typed(body=mine, version=1))
 
-    assert (second.status_code, LetterTemplate.objects.count()) == (302, 2)
+    assert (second.status_code, LetterTemplate.objects.count()) == (302, 1)
+    assert ProposedChange.objects.waiting().get().facts["version"] == 1
 
 
-def test_going_back_starts_from_the_earlier_text(client):
+def test_going_back_starts_from_the_earlier_text_and_takes_two_people_too(
+    client, save, second_officer, client_of
+):
     save(with_line("One"), version=0)
 
     html = client.get(reverse(EDIT, args=[KIND]), {"from": "0"}).text
@@ -186,6 +290,8 @@ def test_going_back_starts_from_the_earlier_text(client):
     form = typed(version=1, reason="It was better.")
     client.post(reverse(EDIT, args=[KIND]) + "?from=0", form)
 
+    assert letters.template(KIND)[0] == 1
+    review(client_of(second_officer))
     assert "This starts from the text of version 0; version 1 is in use." in html
     assert letters.template(KIND) == (2, BUILT_IN)
 
@@ -198,10 +304,11 @@ def test_auditors_look_at_templates_and_change_none(auditor, client_of):
 
     assert "Edit the text" not in html
     assert "Start from it" not in html
-    assert (refused.status_code, LetterTemplate.objects.count()) == (403, 0)
+    assert (refused.status_code, ProposedChange.objects.count()) == (403, 0)
+    assert client.get(reverse(REVIEW, args=[KIND])).status_code == 403
 
 
-def test_a_row_of_the_ledger_leads_to_its_version(client):
+def test_a_row_of_the_ledger_leads_to_its_version(client, save):
     row = save(with_line("One"), version=0)
 
     html = client.get(reverse("admin:objections_lettertemplate_change", args=[row.pk])).text

@@ -381,15 +381,12 @@ def test_what_was_previewed_is_what_is_sent_and_kept(ticket):
 # --- Templates ----------------------------------------------------------------------------------
 
 
-def test_a_changed_text_is_a_version_and_letters_say_which_they_were_made_from(officer):
+def test_a_changed_text_is_a_version_and_letters_say_which_they_were_made_from(
+    officer, second_officer
+):
     text = built_in("acknowledgement")
-    letters.save_template(
-        kind="acknowledgement",
-        text=Text("Received: {{ reference }}", text.body),
-        version=0,
-        actor=officer,
-        reason="shorter",
-    )
+    shorter = Text("Received: {{ reference }}", text.body)
+    factories.put_into_use("acknowledgement", shorter, officer, second_officer)
 
     ticket = factories.objection(channel="email")
 
@@ -397,7 +394,7 @@ def test_a_changed_text_is_a_version_and_letters_say_which_they_were_made_from(o
     assert letter.template_version == 1
     assert letter.text.subject == f"Received: {ticket.reference}"
     with pytest.raises(StaleEdit):
-        letters.save_template(
+        letters.propose_text(
             kind="acknowledgement", text=text, version=0, actor=officer, reason="again"
         )
     assert LetterTemplate.objects.count() == 1
@@ -407,7 +404,7 @@ def test_a_text_that_loses_what_the_law_asks_for_is_refused(officer):
     text = built_in("refused")
 
     with pytest.raises(InvalidInput, match="remedy"):
-        letters.save_template(
+        letters.propose_text(
             kind="refused",
             text=Text(text.subject, text.body.replace("{{ remedy }}", "")),
             version=0,

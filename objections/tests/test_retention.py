@@ -6,14 +6,39 @@ import pytest
 import time_machine
 from django.conf import settings
 from django.db import connection
+from django.urls import reverse
 from django.utils import timezone
 
 from consent import services as consent
-from objections import closing, intake, retention, services, tasks, uploads
-from objections.errors import ForbiddenMove, LetterNotSent
-from objections.models import Attachment, LetterText, Note, Requester, Ticket
+from objections import (
+    closing,
+    deadlines,
+    intake,
+    mailing,
+    retention,
+    services,
+    tasks,
+    uploads,
+)
+from objections.choices import Verdict
+from objections.errors import (
+    AlreadyProposed,
+    AlreadySettled,
+    EvidenceHeld,
+    ForbiddenMove,
+    LetterNotSent,
+)
+from objections.models import (
+    Attachment,
+    LetterText,
+    Note,
+    ProposedChange,
+    Requester,
+    Ticket,
+)
 from objections.moves import today
 from portal.errors import InvalidInput
+from portal.models import Entry
 from portal.verification import verify_ledger
 from tools import factories
 
@@ -50,11 +75,11 @@ def dump() -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nothing_of_the_words_is_left_and_everything_verifies(closed, officer):
+def test_nothing_of_the_words_is_left_and_everything_verifies(closed, officer, second_officer):
     assert SECRET.lower() in dump()
     kept = Ticket.objects.values().get(pk=closed.pk)
 
-    retention.erase(ticket=closed, actor=officer, reason="On request.")
+    factories.erase_words(closed, officer, second_officer)
 
     assert SECRET.lower() not in dump()
     after = Ticket.objects.values().get(pk=closed.pk)
@@ -171,20 +196,185 @@ def test_words_that_an_officer_linked_to_the_member_do_not_survive(officer):
 
 
 @pytest.mark.django_db
-def test_an_open_or_unanswered_ticket_keeps_its_words(officer):
+def test_an_open_or_unanswered_ticket_keeps_its_words(officer, settings):
+    settings.OBJECTION_RETENTION_DAYS = 0
     factories.add_members(1)
     ticket = factories.objection("acc-0")
 
     with pytest.raises(ForbiddenMove, match="could not be answered"):
-        retention.erase(ticket=ticket, actor=officer, reason="x")
+        retention.propose_erasure(ticket=ticket, actor=officer, reason="x")
     ticket = factories.uphold(ticket, officer)
     with pytest.raises(LetterNotSent):
-        retention.erase(ticket=ticket, actor=officer, reason="x")
+        retention.propose_erasure(ticket=ticket, actor=officer, reason="x")
     factories.send_letters(ticket)
     with pytest.raises(InvalidInput):
-        retention.erase(ticket=ticket, actor=officer, reason=" ")
+        retention.propose_erasure(ticket=ticket, actor=officer, reason=" ")
 
     assert Requester.objects.filter(ticket=ticket).exists()
+
+
+# --- The evidence is held, and goes by two people -----------------------------------------------
+
+
+def end_as(state: str, officer, second_officer) -> Ticket:
+    """A ticket that ended so, with the person told."""
+    ticket = factories.objection(
+        purposes=["safety"], channel="paper", postal_address="x", looks_automatic=False
+    )
+    if state == "upheld":
+        ticket = factories.uphold(ticket, officer)
+    elif state == "withdrawn":
+        ticket = factories.withdraw(ticket, officer, second_officer)
+    elif state == "abuse":
+        ticket = factories.objection(looks_automatic=True)
+        proposal = closing.propose_abuse(
+            ticket=ticket, evidence="x", version=ticket.version, actor=officer
+        )
+        ticket = factories.approve(proposal, second_officer)
+    else:
+        ticket = factories.reviewed(ticket, officer)
+        proposal = closing.decide(
+            ticket=ticket,
+            outcomes={"safety": "refused"},
+            version=ticket.version,
+            actor=officer,
+            ground="A court has ordered that these records are kept.",
+            balancing="We weighed the order against what the person told us.",
+            reasons="The order binds us until the proceedings are over.",
+        )
+        ticket = factories.approve(proposal, second_officer)
+    for letter in ticket.letters.waiting():
+        mailing.record_posted(letter=letter, posted_on=today(), actor=officer)
+    ticket.refresh_from_db()
+    return ticket
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", ["refused", "withdrawn", "upheld", "abuse"])
+def test_evidence_is_held_until_the_day_that_the_refusal_names(
+    state, officer, second_officer, client_of
+):
+    ticket = end_as(state, officer, second_officer)
+    until = today() + dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    page = reverse("admin:objections_ticket_erase", args=[ticket.pk])
+    typed = {"typed": ticket.reference, "reason": "The person asked for it."}
+
+    with pytest.raises(EvidenceHeld, match=deadlines.in_words(until)):
+        retention.propose_erasure(ticket=ticket, actor=officer, reason="asked for")
+    answer = client_of(officer).post(page, typed)
+    change_page = client_of(officer).get(
+        reverse("admin:objections_ticket_change", args=[ticket.pk])
+    )
+
+    assert deadlines.in_words(until) in answer.content.decode()
+    assert typed["reason"] in answer.content.decode()
+    assert deadlines.in_words(until) in change_page.content.decode()
+    assert not ProposedChange.objects.exists()
+    assert still_have_words(ticket) == [True]
+
+
+@pytest.mark.django_db
+def test_one_officer_proposes_an_erasure_and_only_a_second_one_carries_it_out(
+    officer, second_officer, client_of, settings
+):
+    ticket = end_as("refused", officer, second_officer)
+    settings.OBJECTION_RETENTION_DAYS = 0
+    olga, otto = client_of(officer), client_of(second_officer)
+    pages = {
+        name: reverse(f"admin:objections_ticket_{name}", args=[ticket.pk])
+        for name in ("erase", "review_erasure", "change")
+    }
+    word = {"verdict": "approved", "reason": "The day has come.", "version": ticket.version}
+
+    olga.post(pages["erase"], {"typed": ticket.reference, "reason": "Kept long enough."})
+    own = olga.post(pages["review_erasure"], word)
+    shown = [client.get(pages["change"]).content.decode() for client in (olga, otto)]
+
+    assert "may not approve it" in own.content.decode()
+    assert "The day has come." in own.content.decode()
+    assert still_have_words(ticket) == [True]
+    assert "Take it back" in shown[0]
+    assert "Kept long enough." in shown[1]
+    waits = [
+        line.url
+        for panel in otto.get(reverse("admin:index")).context["panels"]
+        for line in panel.lines
+    ]
+    assert pages["review_erasure"] in waits
+    with pytest.raises(AlreadyProposed):
+        retention.propose_erasure(ticket=ticket, actor=second_officer, reason="me too")
+
+    assert otto.post(pages["review_erasure"], word).status_code == 302
+
+    assert still_have_words(ticket) == [False]
+    entries = Entry.objects.filter(subject=ticket.reference, kind__contains="eras")
+    assert list(entries.order_by("pk").values_list("kind", "actor_name", "reason")) == [
+        ("objection.erasure_proposed", "olga", "Kept long enough."),
+        ("objection.words_erased", "otto", "The day has come."),
+    ]
+    assert verify_ledger().problems == []
+
+
+@pytest.mark.django_db
+def test_an_erasure_that_came_back_keeps_the_words_and_is_its_authors_first_task(
+    officer, second_officer, client_of, settings
+):
+    ticket = end_as("refused", officer, second_officer)
+    settings.OBJECTION_RETENTION_DAYS = 0
+    change = retention.propose_erasure(ticket=ticket, actor=officer, reason="Kept long enough.")
+
+    retention.review_erasure(
+        change=change, verdict=Verdict.RETURNED, actor=second_officer, reason="A claim is pending."
+    )
+
+    olga = client_of(officer)
+    first = olga.get(reverse("admin:index")).context["panels"][0]
+    page = olga.get(first.lines[0].url)
+    assert (first.title, first.lines[0].detail) == (
+        "Sent back to you",
+        "sent back by otto: A claim is pending.",
+    )
+    assert page.context["form"].initial["reason"] == "Kept long enough."
+    assert "A claim is pending." in page.content.decode()
+    assert still_have_words(ticket) == [True]
+    with pytest.raises(AlreadySettled):
+        retention.review_erasure(
+            change=change, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+        )
+
+
+@pytest.mark.django_db
+def test_an_erasure_approved_after_the_hold_was_prolonged_is_refused(
+    officer, second_officer, settings
+):
+    ticket = end_as("refused", officer, second_officer)
+    settings.OBJECTION_RETENTION_DAYS = 0
+    change = retention.propose_erasure(ticket=ticket, actor=officer, reason="x")
+    settings.OBJECTION_RETENTION_DAYS = 365
+
+    with pytest.raises(EvidenceHeld):
+        retention.review_erasure(
+            change=change, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+        )
+
+    assert still_have_words(ticket) == [True]
+
+
+@pytest.mark.django_db
+def test_what_was_erased_meanwhile_waits_for_nobody(officer, second_officer, settings):
+    ticket = end_as("refused", officer, second_officer)
+    settings.OBJECTION_RETENTION_DAYS = 0
+    change = retention.propose_erasure(ticket=ticket, actor=officer, reason="x")
+
+    with time_machine.travel(timezone.now() + dt.timedelta(days=1)):
+        tasks.erase_expired()
+
+    assert still_have_words(ticket) == [False]
+    assert not ProposedChange.objects.waiting().exists()
+    with pytest.raises(AlreadySettled):
+        retention.review_erasure(
+            change=change, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+        )
 
 
 @pytest.mark.django_db(transaction=True)
@@ -229,14 +419,14 @@ def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_of
             ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
         )
         factories.approve(proposal, second_officer)
-    at_once, later, still_open = tickets
+    *closed, still_open = tickets
 
-    retention.erase(ticket=at_once, actor=officer, reason="On request.")
+    at_once = retention.erase_expired()
     with time_machine.travel(timezone.now() + keep + dt.timedelta(hours=1)):
         count = retention.erase_expired()
 
-    assert count == 1
-    assert still_have_words(at_once, later, still_open) == [False, False, True]
+    assert (at_once, count) == (0, 2)
+    assert still_have_words(*closed, still_open) == [False, False, True]
 
 
 @pytest.mark.django_db

@@ -21,7 +21,7 @@ from django.urls.resolvers import URLResolver
 from auditing import replaying
 from auditing import services as auditing
 from consent.models import Notice, RegionRule
-from objections import closing, letters, uploads
+from objections import closing, uploads
 from objections import services as objections
 from objections.letter_texts import built_in
 from objections.models import Incident, Ticket
@@ -154,7 +154,7 @@ TICKET_ACTS = [
     "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
     "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
     "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
-    "close_abuse", "review", "note", "attach", "erase",
+    "close_abuse", "review", "note", "attach", "erase", "review_erasure",
 ]  # fmt: skip
 
 ADMIN_MODELS = {
@@ -195,6 +195,7 @@ ADMIN_MODELS = {
             "changelist": {"GET": "OA"},
             "kind": {"GET": "OA"},
             "edit": both("O"),
+            "review": both("O"),
             "version": {"GET": "OA"},
         },
     ),
@@ -289,7 +290,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.open_world(officer, second_officer)
     factories.add_members(2)
     factories.decide("acc-1", "deny", actor="test")
-    fill_desk(factories.objection("acc-1"), officer)
+    fill_desk(factories.objection("acc-1"), officer, second_officer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer)
     services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
@@ -301,19 +302,14 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     return manifest.run
 
 
-def fill_desk(ticket: Ticket, officer: User) -> None:
+def fill_desk(ticket: Ticket, officer: User, second_officer: User) -> None:
     """A row of what else the desk keeps."""
     closing.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
     objections.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
-    letters.save_template(
-        kind="upheld",
-        text=replace(built_in("upheld"), subject="{{ reference }}"),
-        version=0,
-        actor=officer,
-        reason="test",
-    )
+    text = replace(built_in("upheld"), subject="{{ reference }}")
+    factories.put_into_use("upheld", text, officer, second_officer)
     with ledger.entry("test.incident", actor="test"):
         Incident(
             ticket=ticket,
@@ -435,7 +431,7 @@ def page_of(label: str, name: str, page: str, row: Any) -> str:
         return reverse(name, args=[row.letters.first().pk])
     if page == "attachment":
         return reverse(name, args=[row.attachments.first().pk])
-    if page in ("kind", "edit"):
+    if page in ("kind", "edit") or (page == "review" and "lettertemplate" in name):
         return reverse(name, args=[row.kind])
     if page == "version":
         return reverse(name, args=[row.kind, row.number])

@@ -85,6 +85,7 @@ def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: A
                 "Objections",
                 "Your next tickets",
                 "Outcomes waiting for your word",
+                "Texts and erasures waiting for your word",
                 "Letters",
                 "Latest incidents",
                 "Proposals waiting for your review",

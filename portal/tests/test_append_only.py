@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 
 from auditing import replaying, services
 from consent import services as consent
-from objections import letter_texts, letters
+from objections import letter_texts
 from portal import celery, checkpoints, ledger
 from portal.access import record_read
 from portal.append_only import guarded_models, missing_guards, trigger_name
@@ -41,13 +41,8 @@ def rows_everywhere(officer, second_officer, engineer, product, auditor) -> None
     runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
     factories.withdraw(ticket, officer, second_officer)
-    letters.save_template(
-        kind="upheld",
-        text=letter_texts.Text("Upheld", letter_texts.built_in("upheld").body),
-        version=0,
-        actor=officer,
-        reason="test",
-    )
+    text = letter_texts.Text("Upheld", letter_texts.built_in("upheld").body)
+    factories.put_into_use("upheld", text, officer, second_officer)
     record_read(officer, "test.read", "test:1")
     services.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     # More than a tile's worth of leaves.

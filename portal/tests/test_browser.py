@@ -119,13 +119,8 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     received = factories.objection(name="Nora", statement="I was\nstalked.", email="n@example.org")
     objections.attach(ticket=received, files=[uploads.check("a.txt", b"words")], actor=officer)
     objections.note(ticket=received, text="She called, too.", actor=officer)
-    template = letters.save_template(
-        kind=LetterKind.UPHELD,
-        text=Text("Our answer is yes ({{ reference }})", built_in(LetterKind.UPHELD).body),
-        version=0,
-        actor=officer,
-        reason="shorter",
-    )
+    shorter = Text("Our answer is yes ({{ reference }})", built_in(LetterKind.UPHELD).body)
+    template = factories.put_into_use(LetterKind.UPHELD, shorter, officer, second_officer)
     # A run was frozen with the member since: an incident.
     in_review = factories.objection("acc-3", purposes=Purpose.values, received_at=long_ago)
     factories.objection("acc-3", country="GB")
