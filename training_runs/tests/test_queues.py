@@ -53,12 +53,12 @@ def _of_serve() -> list[str]:
     return [",".join(queues) for queues, _ in supervisor.WORKERS.values()]
 
 
-def _of_readme() -> list[str]:
-    text = (settings.BASE_DIR / "README.md").read_text()
-    return re.findall(r"celery --app portal worker .*--queues (\S+)", text)
+def _of_recipe() -> list[str]:
+    text = (settings.BASE_DIR / "deploy" / "worker").read_text()
+    return re.findall(r"--queues (\S+)", text)
 
 
-@pytest.mark.parametrize("commands", [_of_serve, _of_readme])
+@pytest.mark.parametrize("commands", [_of_serve, _of_recipe])
 def test_every_queue_has_a_worker_and_freezes_have_one_of_their_own(commands):
     taken = [command.split(",") for command in commands()]
 
