@@ -19,8 +19,8 @@ from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
 from objections import closing, deadlines, intake, letters, mailing, services, uploads
-from objections.choices import Channel, Delivery, Outcome, Regime, State, Verdict
-from objections.models import Letter, Proposal, Ticket
+from objections.choices import ENDINGS, OPEN_STATES, Channel, Delivery, Outcome, Regime, Verdict
+from objections.models import Incident, Letter, Proposal, Ticket
 from objections.moves import day_of
 
 Life = Iterator[dt.datetime]
@@ -338,16 +338,18 @@ def purposes_of(ticket: Ticket) -> list[str]:
 def table(today: dt.date) -> list[str]:
     """How many tickets stand where, in lines."""
     tickets = Ticket.objects.worked()
-    in_state = {state: tickets.filter(state=state).count() for state in State}
+    in_state = {state.label: tickets.ended_as(state).count() for state in OPEN_STATES} | {
+        words: tickets.ended_as(ending).count() for ending, words in ENDINGS.items()
+    }
     rows = [
         ("tickets", tickets.count()),
-        *((f"  {state.label}", count) for state, count in in_state.items()),
+        *((f"  {words}", count) for words, count in in_state.items()),
         ("open and overdue", tickets.overdue(today).count()),
         ("open and due in the next 7 days", _due_soon(today)),
-        ("open and with nobody", tickets.open().unassigned().count()),
+        ("open and unassigned", tickets.open().unassigned().count()),
         ("waiting for the person", tickets.waiting_for_the_person().count()),
         ("waiting for a second person", Proposal.objects.waiting().count()),
-        ("incidents", tickets.filter(incidents__isnull=False).distinct().count()),
+        ("incidents", Incident.objects.count()),
         ("letters sent", Letter.objects.filter(sent_at__isnull=False).count()),
         ("letters waiting for the post", Letter.objects.waiting().count()),
         ("letters that could not be sent", Letter.objects.failed().count()),

@@ -10,7 +10,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from consent.choices import Purpose
-from objections.choices import FINAL_STATES, OPEN_STATES, State
+from objections.choices import ENDINGS, OPEN_STATES
 from objections.models import Letter, Objection, Proposal, Ticket
 from objections.moves import today
 from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused, without_officer
@@ -200,22 +200,20 @@ class QueueFilter(OptionFilter):
 
 
 class StateFilter(OptionFilter):
-    """The states that tickets of the tab can be in."""
+    """What tickets of the tab are: the state of open ones, what closed ones ended as."""
 
     title = "state"
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         tab = tab_of(request)
-        states = OPEN_STATES
+        is_open = [(state.value, str(state.label)) for state in OPEN_STATES]
         if tab is None or tab.name == FAILED:
-            states = list(State)
-        elif tab.name == CLOSED:
-            states = FINAL_STATES
-        return [(state.value, state.label) for state in states]
+            return [*is_open, *ENDINGS.items()]
+        return list(ENDINGS.items()) if tab.name == CLOSED else is_open
 
     def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
-        return rows.filter(state=option)
+        return rows.ended_as(option)  # type: ignore[attr-defined]  # it is ours
 
 
 class PurposeFilter(OptionFilter):

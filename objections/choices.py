@@ -56,6 +56,19 @@ OPEN_STATES = [state for state in State if NEXT_STATES[state]]
 FINAL_STATES = [state for state in State if not NEXT_STATES[state]]
 
 
+DUPLICATE, ABUSE = "duplicate", "abuse"
+ENDINGS: dict[str, str] = {
+    **{state.value: str(state.label) for state in FINAL_STATES},
+    DUPLICATE: str(Outcome.DUPLICATE.label),
+    ABUSE: "closed as abuse",
+}
+"""What a ticket may end as, in words: its final state, but for what was closed without an examination.
+
+A closed duplicate has the state `refused`, and one closed as abuse `closed_unidentified`: nothing was weighed, so they
+are counted, listed and told apart everywhere (`querysets.ending`, `Ticket.ending`).
+"""
+
+
 class Kind(models.TextChoices):
     """Which right the person uses."""
 

@@ -14,10 +14,8 @@ from django.db.models import (
     Count,
     DateField,
     DurationField,
-    Exists,
     ExpressionWrapper,
     F,
-    OuterRef,
     Q,
     Value,
     When,
@@ -26,9 +24,9 @@ from django.db.models.functions import TruncDate, TruncWeek
 
 from consent import countries
 from consent.choices import Purpose
-from objections.choices import FINAL_STATES, Outcome, State
+from objections.choices import ENDINGS, Outcome, State
 from objections.models import Objection, Ticket
-from objections.querysets import TicketQuerySet, overdue
+from objections.querysets import TicketQuerySet, ending, overdue
 
 WEEKS = 26
 MOST_WEEKS = 104
@@ -185,18 +183,10 @@ def open_by_age(period: Period, today: dt.date) -> Table:
 
 
 IN_TIME, LATE, UNSENT, NO_LETTER = "in time", "late", "letter not sent yet", "no letter owed"
-DUPLICATE, ABUSE = "duplicate", "abuse"
-_ENDINGS = {
-    **{state.value: state.label for state in FINAL_STATES},
-    DUPLICATE: Outcome.DUPLICATE.label,
-    ABUSE: "closed as abuse",
-}
-"""What a ticket may end as: its state, but for what was closed without an examination."""
 
 
 def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int | None]]]:
     """For each ending how many were answered in time or late after how many days."""
-    examined = Objection.objects.filter(ticket=OuterRef("pk")).exclude(outcome=Outcome.DUPLICATE)
     # A refusal has a day of its own (GDPR Art. 12(4)): an extension does not move it in the EU.
     last_day = Case(
         When(state__in=[State.REFUSED, State.PARTLY_UPHELD], then=F("refuse_by")),
@@ -208,12 +198,7 @@ def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int
         .order_by()
         .annotate(last_day=last_day, answered_on=TruncDate("answered_at", tzinfo=_zone()))
         .values(
-            ending=Case(
-                When(is_set_aside=True, then=Value(ABUSE)),
-                When(Q(state=State.REFUSED) & ~Exists(examined), then=Value(DUPLICATE)),
-                default=F("state"),
-                output_field=CharField(),
-            ),
+            ending=ending(),
             standing=Case(
                 When(is_set_aside=True, then=Value(NO_LETTER)),
                 When(answered_at__isnull=True, last_day__lt=today, then=Value(LATE)),
@@ -254,9 +239,7 @@ def answered(period: Period, today: dt.date) -> Table:
     """
     by_ending = _answers(period, today)
     rows = [
-        _answer_row(label, by_ending[ending])
-        for ending, label in _ENDINGS.items()
-        if ending in by_ending
+        _answer_row(label, by_ending[word]) for word, label in ENDINGS.items() if word in by_ending
     ]
     if waiting := _open_and_late(period, today):
         rows.append(_answer_row("still open", {}, waiting=waiting))

@@ -13,6 +13,9 @@ from django.db.models import Q
 from consent.choices import Purpose
 from consent.models import Member
 from objections.choices import (
+    ABUSE,
+    DUPLICATE,
+    ENDINGS,
     FINAL_STATES,
     ChangeKind,
     Channel,
@@ -157,6 +160,22 @@ class Ticket(Tracked):
     @property
     def is_open(self) -> bool:
         return self.state is not None and self.state not in FINAL_STATES
+
+    @property
+    def ending(self) -> str:
+        """What a closed ticket ended as, one of `ENDINGS`; the state of one that is open. As `querysets.ending`."""
+        if self.is_closed_as_abuse:
+            return ABUSE
+        if self.state == State.REFUSED and all(
+            one.outcome == Outcome.DUPLICATE for one in self.objections.all()
+        ):
+            return DUPLICATE
+        return self.state or ""
+
+    def get_state_display(self) -> str:  # type: ignore[no-redef]  # Django's is generated
+        """The state in words, as people tell tickets apart: a closed duplicate is no refusal."""
+        ending = self.ending
+        return ENDINGS[ending] if ending in ENDINGS else State(ending).label
 
     @property
     def is_closed_as_abuse(self) -> bool:

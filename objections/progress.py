@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 from consent.choices import Purpose
 from objections import clocks
-from objections.choices import Effect, LetterKind, LetterState, Outcome, State
+from objections.choices import DUPLICATE, Effect, LetterKind, LetterState, Outcome, State
 from objections.letter_texts import REQUEST_WORDS, date_in_words
 from objections.models import Objection, Ticket
 from objections.moves import day_of, today
@@ -57,7 +57,7 @@ class Progress:
     kind: str
     is_verified: bool
     received_at: datetime
-    state: State
+    state: str
     state_in_words: str
     due_on: date | None
     answered_at: datetime | None
@@ -80,7 +80,7 @@ def of(ticket: Ticket, *, to_filer: bool = True) -> Progress:
         kind=ticket.kind,
         is_verified=ticket.is_verified,
         received_at=ticket.received_at,
-        state=state,
+        state=DUPLICATE if _is_duplicate(ticket) else state,
         state_in_words=CLOSED_AS_DUPLICATE if _is_duplicate(ticket) else STATE_WORDS[state],
         due_on=due_on,
         answered_at=ticket.answered_at,
@@ -100,8 +100,7 @@ def _state(ticket: Ticket) -> State:
 
 def _is_duplicate(ticket: Ticket) -> bool:
     """Whether our letter said so, and nothing was weighed."""
-    outcomes = {objection.outcome for objection in ticket.objections.all()}
-    return ticket.answered_at is not None and outcomes == {Outcome.DUPLICATE}
+    return ticket.answered_at is not None and ticket.ending == DUPLICATE
 
 
 def _purpose(objection: Objection, *, is_answered: bool) -> PurposeProgress:

@@ -7,15 +7,18 @@ from zoneinfo import ZoneInfo
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, When
+from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from objections.choices import (
+    ABUSE,
+    DUPLICATE,
     OPEN_STATES,
     UNPROVEN,
     ChangeKind,
     Effect,
     LetterState,
+    Outcome,
     Regime,
     State,
     Verdict,
@@ -76,6 +79,18 @@ def overdue(today: dt.date) -> Q:
     return Q(due_on__lt=today) & ~paused()
 
 
+def ending() -> Case:
+    """What a closed ticket ended as, one of `ENDINGS`; the state of one that is open. `Ticket.ending` says the same."""
+    objections = apps.get_model("objections", "Objection").objects
+    examined = objections.filter(ticket=OuterRef("pk")).exclude(outcome=Outcome.DUPLICATE)
+    return Case(
+        When(closed_at__isnull=False, is_set_aside=True, then=Value(ABUSE)),
+        When(Q(state=State.REFUSED) & ~Exists(examined), then=Value(DUPLICATE)),
+        default=F("state"),
+        output_field=CharField(),
+    )
+
+
 class TicketQuerySet(TrackedQuerySet):
     def worked(self) -> "TicketQuerySet":
         """Tickets of people; not those that keep test accounts out."""
@@ -100,6 +115,10 @@ class TicketQuerySet(TrackedQuerySet):
         known = Case(When(without_officer(), then=True), default=False)
         return self.annotate(has_no_officer=known)
 
+    def ended_as(self, ending_word: str) -> "TicketQuerySet":
+        """Tickets that ended so, or that are in the open state of this name."""
+        return self.annotate(ended=ending()).filter(ended=ending_word)
+
     def waiting_for_the_person(self) -> "TicketQuerySet":
         """Asked who they are, or for a click on our link, and not answered yet."""
         return self.open().filter(WAITING_FOR_THE_PERSON)
@@ -109,7 +128,8 @@ class TicketQuerySet(TrackedQuerySet):
         return self.open().filter(overdue(today))
 
     def due_between(self, first: dt.date, last: dt.date) -> "TicketQuerySet":
-        return self.open().filter(due_on__range=(first, last))
+        """Due on these days; without those whose clock stands still."""
+        return self.open().filter(~paused(), due_on__range=(first, last))
 
 
 class ObjectionQuerySet(TrackedQuerySet):

@@ -109,7 +109,7 @@ def lines(tickets: Any) -> Iterator[list[object]]:
         objections = sorted(ticket.objections.all(), key=lambda one: one.purpose)
         yield [
             ticket.reference,
-            ticket.state,
+            ticket.ending,
             day_of(ticket.received_at),
             ticket.due_on,
             ticket.refuse_by,

@@ -6,7 +6,7 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from consent.choices import Purpose
-from objections.choices import Effect, Kind, State
+from objections.choices import DUPLICATE, ENDINGS, Effect, Kind, State
 from objections.progress import Progress, PurposeProgress
 from portal.endpoints import Flag, Input, Moment, Several, Text, Word
 
@@ -100,7 +100,10 @@ class ObjectionOutput(serializers.Serializer[Progress]):
         help_text="Filed by the member, logged in, or identity was answered."
     )
     received_at = serializers.DateTimeField()
-    state = serializers.ChoiceField(choices=State.choices)
+    state = serializers.ChoiceField(
+        choices=[*State.choices, (DUPLICATE, ENDINGS[DUPLICATE])],
+        help_text="Where the request stands. `duplicate`: closed without an examination, which is no refusal.",
+    )
     state_in_words = serializers.CharField()
     due_on = serializers.DateField(
         allow_null=True, help_text="Null while the clock waits for the person's answer."
