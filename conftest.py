@@ -83,6 +83,7 @@ def _own_files(tmp_path: Path) -> Iterator[None]:
     own = {
         "MANIFEST_DIR": tmp_path / "manifests",
         "ATTACHMENT_DIR": tmp_path / "attachments",
+        "QUARANTINE_DIR": tmp_path / "quarantine",
         "CHECKPOINT_KEY_FILE": str(tmp_path / "keys" / "checkpoint.key"),
         "CHECKPOINT_DIR": str(tmp_path / "checkpoints"),
     }

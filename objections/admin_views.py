@@ -27,6 +27,7 @@ from objections import (
     intake,
     letter_acts,
     moves,
+    quarantine,
     retention,
     sent_back,
     services,
@@ -776,6 +777,27 @@ def attach(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     )
 
 
+@act
+def keep_files(request: HttpRequest, ticket: Ticket) -> HttpResponse:
+    def do(said: dict[str, Any]) -> str:
+        services.keep_files(ticket=ticket, actor=staff(request), **said)
+        return "The files are kept."
+
+    last_day = quarantine.last_day(ticket)
+    return act_page(
+        request,
+        ticket,
+        bound(VersionedForm, request, ticket),
+        do,
+        name="keep_files",
+        will=[
+            "They came with the form, and nobody has confirmed the address: a stranger may have sent them."
+            + (f" Unless you keep them they go after {last_day}." if last_day else ""),
+            "Kept, they stay with the ticket and are erased with the person's data.",
+        ],
+    )
+
+
 @require_GET
 @permission_required([*WORK, IDENTITY], raise_exception=True)
 def attachment(request: HttpRequest, number: int) -> HttpResponseBase:
@@ -867,8 +889,8 @@ TICKET_PAGES: list[tuple[str, Callable[..., HttpResponseBase], str]] = [
         for view in (
             take, assign, begin_review, release, ask_identity, record_identity,
             go_on_without_identity, match, link, confirm_address, correct_address, correct_receipt,
-            correct_country, extend, decide, withdraw, close_unidentified, close_abuse, review, note, attach, erase,
-            review_erasure,
+            correct_country, extend, decide, withdraw, close_unidentified, close_abuse, review, note, attach,
+            keep_files, erase, review_erasure,
         )
     ),
     ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),

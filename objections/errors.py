@@ -62,6 +62,12 @@ class TicketIdReused(RuleViolation):
     status = 422
 
 
+class FormUsed(RuleViolation):
+    """A page of the form is sent once: another objection needs a page of its own."""
+
+    code = "form_used"
+
+
 class LinkExpired(RuleViolation):
     """A confirmation link that is too old, or was altered."""
 

@@ -5,26 +5,31 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+import structlog
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from consent import countries, members
 from consent.choices import Purpose, Status
 from consent.models import AccountReference, Member
-from objections import deadlines, letters, uploads
+from objections import deadlines, letters, quarantine, uploads
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
-from objections.errors import ForbiddenMove, TicketIdReused
+from objections.errors import ForbiddenMove, FormUsed, TicketIdReused
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.moves import check_undecided, join_groups, look_for_incidents
-from portal import canonical, ledger, words
+from portal import canonical, ledger, space, words
 from portal.bulk import among
 from portal.errors import InvalidInput
 from portal.references import next_reference
 
+logger = structlog.get_logger(__name__)
+
+BY_PERSON = "the person"
+"""Who added a file that came with the filing."""
 LONGEST_STATEMENT = 20_000
 EARLIEST = dt.datetime(2018, 5, 25, tzinfo=dt.UTC)
 """The first day of the GDPR: an older receipt is a typing mistake."""
@@ -100,6 +105,11 @@ class Filing:
         return self.member is not None
 
     @property
+    def files_wait(self) -> bool:
+        """Whether files wait in quarantine: nobody vouches for who sends them."""
+        return self.channel in UNPROVEN and not self.is_authenticated
+
+    @property
     def digest(self) -> str:
         """Keyed: nobody can try names against it after an erasure."""
         facts = {
@@ -139,18 +149,24 @@ def receive(filing: Filing, *, actor: ledger.Actor) -> Ticket:
 def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
     """`receive`, and whether the ticket is new."""
     digest = filing.digest
+    if known := _filed_before(filing, digest):
+        return known, False
     # On disk before the ledger's lock is taken: nobody waits for a slow disk. Where the commit fails they stay there:
     # it may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
-    stored = [(upload, uploads.store(upload)) for upload in filing.files]
+    stored = _store(filing)
     with ledger.entry("objection.received", actor=actor) as opened:
         known = _filed_before(filing, digest)
         if known is None:
-            ticket = _record(filing, digest, opened, stored)
+            # Asked again under the lock: others filed meanwhile.
+            taken = stored if _has_room_for(filing) else []
+            ticket = _record(filing, digest, opened, taken)
         else:
             opened.abandon()
+            taken = []
+    for upload in stored:
+        if upload not in taken:
+            uploads.remove(upload[1])
     if known is not None:
-        for _, key in stored:
-            uploads.remove(key)
         return known, False
     if filing.received_at is not None:
         look_for_incidents(ticket)
@@ -158,6 +174,55 @@ def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
 
 
 Stored = Sequence[tuple[uploads.Upload, str]]
+
+
+def _store(filing: Filing) -> Stored:
+    """The files on disk, with their keys: all of them or none.
+
+    Where a limit is reached or the disk is full, an objection from the form is taken without them. Staff, who can try
+    again, are told: raises OSError.
+    """
+    if not _has_room_for(filing):
+        logger.warning("files not taken", error="limit")
+        return []
+    stored: list[tuple[uploads.Upload, str]] = []
+    try:
+        for upload in filing.files:
+            stored.append((upload, uploads.store(upload, is_waiting=filing.files_wait)))
+    except OSError as error:
+        for _, key in stored:
+            uploads.remove(key)
+        if filing.channel not in UNPROVEN:
+            raise
+        logger.error("files not taken", error=type(error).__name__)
+        return []
+    return stored
+
+
+def _has_room_for(filing: Filing) -> bool:
+    """Whether the files of a filing fit into what its sender may send in a day, and all senders together."""
+    if not filing.files or filing.channel not in UNPROVEN:
+        return True
+    size = sum(len(upload.data) for upload in filing.files)
+    home = settings.QUARANTINE_DIR if filing.files_wait else settings.ATTACHMENT_DIR
+    lately = Attachment.objects.filter(
+        added_at__gt=timezone.now() - dt.timedelta(days=1), added_by=BY_PERSON
+    )
+    if filing.member is not None:
+        own = lately.filter(ticket__member=filing.member, ticket__is_authenticated=True)
+    else:
+        # Whose network cannot be told apart share one day.
+        own = lately.filter(ticket__requester__sender_hash=_sender_hash(filing.sender))
+    waiting = Attachment.objects.filter(waits_until__isnull=False)
+    return (
+        not space.room(home).is_short(size)
+        and _bytes_of(own) + size <= settings.MAX_FILE_BYTES_A_DAY
+        and (not filing.files_wait or _bytes_of(waiting) + size <= settings.MAX_WAITING_BYTES)
+    )
+
+
+def _bytes_of(files: QuerySet[Attachment]) -> int:
+    return files.aggregate(total=Sum("size"))["total"] or 0
 
 
 def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Stored) -> Ticket:
@@ -179,7 +244,7 @@ def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Store
         state=State.RECEIVED,
         kind=filing.kind,
         channel=filing.channel,
-        source_id=_free_id(filing),
+        source_id=filing.source_id or None,
         body_digest=digest,
         country=country,
         is_authenticated=vouched is not None,
@@ -205,9 +270,11 @@ def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Store
         language=filing.language,
         sender_hash=_sender_hash(filing.sender),
         filed_at=now,
+        files_refused=len(filing.files) - len(stored),
     )
+    waits_until = quarantine.end_of_wait() if filing.files_wait else None
     for upload, key in stored:
-        attach(ticket, upload, key, added_by="the person")
+        attach(ticket, upload, key, added_by=BY_PERSON, waits_until=waits_until)
     _first_letter(ticket)
     return ticket
 
@@ -226,19 +293,15 @@ def _filed_before(filing: Filing, digest: str) -> Ticket | None:
     known: Ticket | None = Ticket.objects.filter(
         channel=filing.channel, source_id=filing.source_id
     ).first()
-    if known is not None and filing.channel == Channel.FORM and not known.is_open:
-        # An old page sent again after the answer: a new objection opens a new ticket.
-        return None
+    is_another = known is not None and (known.body_digest != digest or not known.is_open)
+    if filing.channel == Channel.FORM and is_another:
+        # Other words, or an old page sent again after the answer: a new objection, and so a page of its own.
+        raise FormUsed("This page was used for another objection: a new one needs a new page.")
     if known is not None and known.body_digest != digest:
         raise TicketIdReused(
             "This source_id was used for another objection: a new objection needs a new one."
         )
     return known
-
-
-def _free_id(filing: Filing) -> str | None:
-    taken = Ticket.objects.filter(channel=filing.channel, source_id=filing.source_id).exists()
-    return None if taken else filing.source_id or None
 
 
 def _member_named(account_ref: str) -> Member | None:
@@ -337,8 +400,15 @@ def _reaches(rows: QuerySet[Requester], limit: int) -> bool:
     return rows[:limit].count() >= limit
 
 
-def attach(ticket: Ticket, upload: uploads.Upload, key: str, *, added_by: str) -> Attachment:
-    """Keep a stored file with a ticket."""
+def attach(
+    ticket: Ticket,
+    upload: uploads.Upload,
+    key: str,
+    *,
+    added_by: str,
+    waits_until: dt.datetime | None = None,
+) -> Attachment:
+    """Put a stored file with a ticket, kept or waiting in quarantine."""
     return Attachment.objects.create(
         ticket=ticket,
         name=upload.name,
@@ -347,6 +417,7 @@ def attach(ticket: Ticket, upload: uploads.Upload, key: str, *, added_by: str) -
         key=key,
         added_at=timezone.now(),
         added_by=added_by,
+        waits_until=waits_until,
     )
 
 
@@ -377,6 +448,7 @@ def confirm(token: str) -> Ticket:
             return ticket
         ticket.confirmed_at = opened.recorded_at
         ticket.save()
+        quarantine.keep(ticket)
         letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
     return ticket
 

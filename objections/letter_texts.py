@@ -71,6 +71,7 @@ PLACEHOLDERS: Final[dict[str, str]] = {
     "remedy": "the way to a court",
     "link": "the confirmation link",
     "link_expires": "until when the link works",
+    "files": "what happens to the files that came with the form; nothing when none came",
     "due_on": "by when the person has our answer",
     "answer_by": "by when the person should answer an identity request",
     "timeliness": "by when our answer was due, and an apology where it is late",
@@ -92,7 +93,7 @@ PLACEHOLDERS: Final[dict[str, str]] = {
 
 _PARAGRAPHS: Final = frozenset(
     {
-        "authority", "balancing_summary", "doubt", "extension_basis", "extension_reason", "ground",
+        "authority", "balancing_summary", "doubt", "extension_basis", "extension_reason", "files", "ground",
         "identity_question", "outcomes", "reasons", "remedy", "restriction_basis", "scope", "timeliness",
         "withdrawal",
     }
@@ -110,8 +111,8 @@ _NO = {"ground", "balancing_summary", "reasons"}
 
 AVAILABLE: Final[dict[str, frozenset[str]]] = {
     # Nobody knows yet whose address it is: a stranger's words, the name among them, are not sent there.
-    LetterKind.CONFIRMATION: _CASE | {"link", "link_expires"},
-    LetterKind.ACKNOWLEDGEMENT: _PERSON | _MEANWHILE,
+    LetterKind.CONFIRMATION: _CASE | {"link", "link_expires", "files"},
+    LetterKind.ACKNOWLEDGEMENT: _PERSON | _MEANWHILE | {"files"},
     LetterKind.IDENTITY_REQUEST: _PERSON
     | {"restriction_basis", "doubt", "identity_question", "answer_by"},
     LetterKind.EXTENSION: _PERSON
@@ -131,7 +132,7 @@ _COMPLAINT = "authority_name authority remedy"
 REQUIRED: Final[dict[str, frozenset[str]]] = {
     kind: frozenset(names.split()) | {"reference", "contact"}
     for kind, names in {
-        LetterKind.CONFIRMATION: "link link_expires",
+        LetterKind.CONFIRMATION: "link link_expires files",
         # GDPR Art. 18(1)(d), 12(3)
         LetterKind.ACKNOWLEDGEMENT: "received_on restricted_on purposes scope restriction_basis due_on",
         # Art. 12(6), 5(1)(c)
@@ -154,6 +155,17 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
     }.items()
 }
 """What the law asks a letter of a kind to say: its body may not lose these."""
+
+# --- Files ----------------------------------------------------------------------------------------
+
+FILES_WAIT: Final = (
+    "The files that came with it wait apart until you confirm. Unless you do, we delete them after {day}. What you"
+    " asked for counts all the same."
+)
+FILES_REFUSED: Final = (
+    "We could not take the files that came with it. What you asked for counts without them. To send them, write to"
+    " {contact} and name the reference."
+)
 
 # --- The law's words ----------------------------------------------------------------------------
 
@@ -418,11 +430,14 @@ def render(text: Text, values: Mapping[str, str]) -> Text:
 
     The subject is one line of at most RENDERED_SUBJECT_LENGTH characters. No line of the body is longer than
     LINE_BYTES bytes of UTF-8. Raises KeyError naming the placeholders without a value: a letter with a gap,
-    for example without its reasons, must not be sent. Only `name` may be blank.
+    for example without its reasons, must not be sent. Only `name` and `files` may be blank.
     """
     used = {name: _clean(values.get(name, "")) for name in _names(text.subject + text.body)}
     if "name" in used and "name" in values and is_blank(used["name"]):
         used["name"] = NAMELESS
+    if "files" in used and "files" in values and is_blank(used["files"]):
+        del used["files"]
+        text = Text(text.subject, _without("files", text.body))
     if missing := sorted(name for name, value in used.items() if is_blank(value)):
         raise KeyError(", ".join(missing))
     lines = {name: _one_line(value) for name, value in used.items()}
@@ -431,6 +446,11 @@ def render(text: Text, values: Mapping[str, str]) -> Text:
     if len(subject) > RENDERED_SUBJECT_LENGTH:
         subject = subject[: RENDERED_SUBJECT_LENGTH - 1] + "…"
     return Text(subject=subject, body=_folded(_clean(_filled(text.body, lines | parts))))
+
+
+def _without(name: str, body: str) -> str:
+    """The body without a placeholder that has nothing to say, and without the empty lines around it."""
+    return re.sub(r"\n*\{\{[ \t]*" + name + r"[ \t]*\}\}\n*", "\n\n", body)
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
@@ -513,6 +533,7 @@ _SAMPLES: Final[dict[str, str]] = {
     "authority_name": authority_for("SE", Regime.EU),
     "link": "https://portal.example.org/objection/confirm/this-is-a-sample",
     "link_expires": date_in_words(dt.date(2026, 7, 8)),
+    "files": FILES_WAIT.format(day=date_in_words(dt.date(2026, 7, 8))),
     "due_on": date_in_words(dt.date(2026, 8, 4)),
     "answer_by": date_in_words(dt.date(2026, 8, 1)),
     "timeliness": "This answer was due by 4 August 2026.",

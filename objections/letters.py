@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from consent import members
 from consent.choices import Purpose
-from objections import letter_texts, two_person
+from objections import letter_texts, quarantine, two_person
 from objections.choices import (
     UNPROVEN,
     ChangeKind,
@@ -158,6 +158,7 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
         "purposes": _named(ticket.objections.values_list("purpose", flat=True)),
         "restricted_on": in_words(day_of(ticket.recorded_at)),
         "scope": _scope(ticket),
+        "files": _said_of_files(ticket, requester),
         "due_on": due_on
         if today() <= ticket.due_on
         else f"{due_on} (that date has passed; we apologise for the delay)",
@@ -257,11 +258,20 @@ ELSEWHERE_TO_STRANGERS = "dealt with already, or will be; nothing more happens u
 def confirmation_link(ticket: Ticket) -> dict[str, str]:
     """What a confirmation says beside the rest: the link and until when it can be opened."""
     token = signing.dumps([ticket.reference, _address_hash(ticket)], salt=_LINK)
-    until = today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
     return {
         "link": settings.PUBLIC_URL + reverse("objection-confirm", args=[token]),
-        "link_expires": letter_texts.date_in_words(until),
+        "link_expires": letter_texts.date_in_words(quarantine.last_day_of_link()),
     }
+
+
+def _said_of_files(ticket: Ticket, requester: Requester) -> str:
+    """What a letter says about the files that came with the form; empty when there is nothing to say."""
+    if requester.files_refused:
+        return letter_texts.FILES_REFUSED.format(contact=settings.CONTROLLER_CONTACT)
+    last_day = quarantine.last_day(ticket)
+    return (
+        letter_texts.FILES_WAIT.format(day=letter_texts.date_in_words(last_day)) if last_day else ""
+    )
 
 
 def ticket_of_link(token: str, *, lock: bool = False) -> Ticket:
@@ -305,6 +315,9 @@ def queue(
     Needs an open entry. `also` are references of linked tickets that it answers too, `promised_on` the new day that
     an extension notice names.
     """
+    if kind == LetterKind.CONFIRMATION:
+        # The link keeps the files: they wait as long as it can be opened.
+        quarantine.wait_for_link(ticket)
     version, text = compose(ticket, kind, **more)
     return _put(ticket, kind, version, text, also=also, promised_on=promised_on)
 

@@ -4,6 +4,7 @@ What decides and what must be proved is tracked or sealed and names nobody. Word
 about them, are in rows of their own that are erased (`Requester`, `Attachment`, `Note`, `LetterText`).
 """
 
+import datetime as dt
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +32,7 @@ from objections.choices import (
     State,
     Verdict,
 )
+from objections.deadlines import local_date
 from objections.querysets import (
     LetterQuerySet,
     ObjectionQuerySet,
@@ -400,6 +402,9 @@ class Requester(models.Model):
         max_length=64, blank=True, help_text="Keyed hash of the network address, against floods."
     )
     filed_at = models.DateTimeField()
+    files_refused = models.PositiveSmallIntegerField(
+        default=0, help_text="Files that came with it and were not taken: a limit was reached."
+    )
 
     class Meta:
         indexes = [
@@ -421,9 +426,28 @@ class Attachment(models.Model):
     key = models.CharField(max_length=32, unique=True)
     added_at = models.DateTimeField()
     added_by = models.CharField(max_length=150)
+    waits_until = models.DateTimeField(
+        null=True,
+        help_text="In quarantine: then it goes, unless the address is confirmed or an officer keeps it.",
+    )
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["waits_until"],
+                name="attachment_waits",
+                condition=Q(waits_until__isnull=False),
+            ),
+            models.Index(fields=["added_at"], name="attachment_added"),
+        ]
+
+    @property
+    def last_day(self) -> dt.date | None:
+        """The last day of a file that waits, where the establishment is; None for a kept one."""
+        if self.waits_until is None:
+            return None
+        return local_date(self.waits_until - dt.timedelta(seconds=1), settings.CONTROLLER_TIME_ZONE)
 
     def __str__(self) -> str:
         return f"attachment {self.pk} of ticket {self.ticket_id}"

@@ -3,7 +3,7 @@
 import datetime as dt
 import unicodedata
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -31,6 +31,7 @@ FASTEST = dt.timedelta(seconds=3)
 """Nobody reads the page, types an address and sends it in less."""
 CALIFORNIA = "US-CA"
 """The one choice of the country list that is a part of a country: it has a clock of its own."""
+_FILLED_IN = "filled-in"
 _STAMPS = signing.TimestampSigner(salt="objections.page_forms.stamp")
 
 
@@ -47,8 +48,11 @@ class Stamp:
     """Whether it is too young for a person to have filled the form in."""
 
 
-def new_stamp(member: Member | None) -> str:
-    return _STAMPS.sign(f"{uuid.uuid4().hex}.{member.pk if member else ''}")
+def new_stamp(member: Member | None, *, is_filled_in: bool = False) -> str:
+    """A stamp for a page that is sent once. One that comes filled in may be sent at once."""
+    return _STAMPS.sign(
+        f"{uuid.uuid4().hex}.{member.pk if member else ''}.{_FILLED_IN if is_filled_in else ''}"
+    )
 
 
 def read_stamp(text: str) -> Stamp | None:
@@ -63,8 +67,8 @@ def read_stamp(text: str) -> Stamp | None:
         is_fresh = False
     else:
         is_fresh = True
-    form_id, _, member = value.partition(".")
-    return Stamp(form_id, int(member) if member else None, is_fresh)
+    form_id, member, filled_in = value.split(".")
+    return Stamp(form_id, int(member) if member else None, is_fresh and filled_in != _FILLED_IN)
 
 
 # --- The words ----------------------------------------------------------------------------------
@@ -321,10 +325,10 @@ class ObjectionForm(forms.Form):
             del self.fields["account_ref"]
 
     def filing(self, *, form_id: str, sender: str, looks_automatic: bool) -> Filing:
-        """What the valid form says. The same form sent twice is one objection; with other words it is another."""
+        """What the valid form says, under the id of the page it was sent from, which is used once."""
         said = self.cleaned_data
         country, _, region = said["country"].partition("-")
-        filing = Filing(
+        return Filing(
             channel=Channel.FORM,
             member=self.member,
             kind=said["kind"],
@@ -339,5 +343,5 @@ class ObjectionForm(forms.Form):
             files=said["attachments"],
             sender=sender,
             looks_automatic=looks_automatic,
+            source_id=form_id,
         )
-        return replace(filing, source_id=f"{form_id}-{filing.digest[:16]}") if form_id else filing

@@ -21,9 +21,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from consent.member_links import member_of
 from consent.models import Member
 from consent.pages import member_page
-from objections import intake, letters, tasks
+from objections import intake, letters, quarantine, tasks
 from objections.choices import Kind
-from objections.errors import LinkExpired
+from objections.errors import FormUsed, LinkExpired
 from objections.models import Ticket
 from objections.page_forms import (
     KIND_OPTIONS,
@@ -86,8 +86,23 @@ def _answer(request: HttpRequest) -> HttpResponse:
         # The form let something pass that intake does not.
         form.add_error(refusal.field if refusal.field in form.fields else None, str(refusal))
         return _show(request, form, stamp=text, status=422)
+    return _take(request, form, filing, stamp=text)
+
+
+def _take(
+    request: HttpRequest, form: ObjectionForm, filing: intake.Filing, *, stamp: str
+) -> HttpResponse:
     try:
         ticket = intake.receive(filing, actor="system:form")
+    except FormUsed:
+        return _show_once_more(
+            request,
+            form.member,
+            gettext(
+                "This page has been sent before, with other words. If you want to object again, please send it "
+                "once more: it is then an objection of its own, and the first one stays as it is."
+            ),
+        )
     except (db.Error, OSError) as error:
         # Not its words: a database repeats in them what was to be stored.
         logger.error("objection not taken", error=type(error).__name__)
@@ -98,7 +113,7 @@ def _answer(request: HttpRequest) -> HttpResponse:
                 "Please send it again in a minute."
             ),
         )
-        response = _show(request, form, stamp=text, status=503)
+        response = _show(request, form, stamp=stamp, status=503)
         response["Retry-After"] = str(RETRY_SECONDS)
         return response
     tasks.hint()
@@ -126,15 +141,21 @@ def _show(
 
 def _show_to_another(request: HttpRequest, visitor: Member | None) -> HttpResponse:
     """The page was written for a member who is not there any more: whoever is looks at it before it is sent."""
-    form = ObjectionForm(request.POST, request.FILES, member=visitor)
-    form.add_error(
-        None,
+    return _show_once_more(
+        request,
+        visitor,
         gettext(
             "Your visit from the product has ended, so we no longer know which account is yours. "
             "Nothing is recorded yet: please look at what you wrote and send it again."
         ),
     )
-    return _show(request, form, stamp=new_stamp(visitor), status=422)
+
+
+def _show_once_more(request: HttpRequest, visitor: Member | None, why: str) -> HttpResponse:
+    """What was typed under a new stamp, which may be sent at once."""
+    form = ObjectionForm(request.POST, request.FILES, member=visitor)
+    form.add_error(None, why)
+    return _show(request, form, stamp=new_stamp(visitor, is_filled_in=True), status=422)
 
 
 # --- The receipt --------------------------------------------------------------------------------
@@ -150,6 +171,13 @@ class Receipt:
     due: str
     """ISO 8601."""
     is_member: bool
+    files_until: str
+    """ISO 8601: the last day of files that wait for the address to be confirmed; empty where none waits."""
+    files_refused: int
+
+    @property
+    def files_last_day(self) -> dt.date | None:
+        return dt.date.fromisoformat(self.files_until) if self.files_until else None
 
     @property
     def due_on(self) -> dt.date:
@@ -177,6 +205,8 @@ def _receipt_for(filing: intake.Filing, ticket: Ticket) -> Receipt:
         purposes=sorted(set(filing.purposes)),
         due=ticket.due_on.isoformat(),
         is_member=filing.is_authenticated,
+        files_until=str(quarantine.last_day(ticket) or ""),
+        files_refused=letters.requester_of(ticket).files_refused,
     )
 
 

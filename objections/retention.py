@@ -1,6 +1,7 @@
 """Erasing what people wrote. Dates, codes and outcomes stay: they name nobody, and the proof needs them."""
 
 import datetime as dt
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from consent.models import Member
-from objections import deadlines, two_person, uploads
+from objections import deadlines, quarantine, two_person, uploads
 from objections.choices import ChangeKind, LetterState, Verdict
 from objections.errors import EvidenceHeld, ForbiddenMove, LetterNotSent, WordsErased
 from objections.models import (
@@ -22,7 +23,7 @@ from objections.models import (
     Requester,
     Ticket,
 )
-from objections.moves import day_of, locked, recorded, today
+from objections.moves import day_of, locked, recorded, today, waiting_proposal
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
 from portal import ledger
 from portal.errors import InvalidInput, PortalError
@@ -209,8 +210,51 @@ def erase_expired() -> int:
     return count
 
 
+def let_files_go(now: dt.datetime | None = None) -> int:
+    """Delete the files whose time in quarantine is over: nobody confirmed the address. Returns of how many tickets.
+
+    What an outcome rests on is evidence: such files are kept, and wait on while an outcome waits for a second person.
+    """
+    over = Attachment.objects.filter(waits_until__lte=now or timezone.now())
+    tickets = Ticket.objects.filter(pk__in=over.values("ticket")).order_by("pk")
+    count = 0
+    for ticket in list(tickets):
+        with ledger.entry(
+            "objection.files_gone", actor=RETENTION, subject=ticket.reference
+        ) as opened:
+            row = locked(ticket)
+            # Asked again under the lock: the address may have been confirmed meanwhile.
+            files = over.filter(ticket=ticket)
+            keys = list(files.values_list("key", flat=True))
+            is_decided = row.closed_at is not None and not row.is_closed_as_abuse
+            if not keys or waiting_proposal(row) is not None:
+                opened.abandon()
+                continue
+            opened.reason = f"{len(keys)} file{'' if len(keys) == 1 else 's'}"
+            if is_decided:
+                opened.kind = "objection.files_kept"
+                opened.reason += ", on the ticket when it was decided"
+                quarantine.keep(row)
+                continue
+            files.delete()
+            count += 1
+            transaction.on_commit(partial(_remove, keys), robust=True)
+    return count
+
+
 def sweep_files() -> int:
-    """Remove files that no ticket has any more: a process that ended between two steps left them."""
+    """Let go what has waited long enough, and mend what a process left that ended between two steps.
+
+    Files that no ticket has any more are removed; returns how many. Kept ones still in quarantine are moved.
+    """
+    let_files_go()
+    moved = Attachment.objects.filter(key__in=list(uploads.waiting()), waits_until__isnull=True)
+    for key in list(moved.values_list("key", flat=True)):
+        try:
+            uploads.keep(key)
+        except OSError as error:
+            # It is read where it is, and the next sweep tries again.
+            logger.error("file not moved", error=type(error).__name__)
     kept = set(Attachment.objects.values_list("key", flat=True))
     stray = [key for key in uploads.stored_before(dt.timedelta(days=1)) if key not in kept]
     _remove(stray)

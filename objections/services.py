@@ -15,7 +15,7 @@ from consent import countries, members
 from consent import services as consent
 from consent.choices import Purpose
 from consent.models import Member
-from objections import deadlines, intake, letters, required_words, uploads
+from objections import deadlines, intake, letters, quarantine, required_words, uploads
 from objections.choices import (
     UNPROVEN,
     Effect,
@@ -108,6 +108,19 @@ def attach(*, ticket: Ticket, files: Collection[uploads.Upload], actor: User) ->
         ]
 
 
+def keep_files(*, ticket: Ticket, version: int, actor: User) -> Ticket:
+    """Keep the files that wait in quarantine, although nobody has confirmed the address. Raises NotAllowedHere."""
+    with recorded("objection.files_kept", ticket, actor) as opened:
+        row = locked(ticket, version)
+        check_not_erased(row)
+        count = quarantine.keep(row)
+        if not count:
+            raise NotAllowedHere("No file waits: they are kept, or gone.")
+        opened.reason = f"{count} file{'' if count == 1 else 's'}"
+        row.save()
+    return row
+
+
 # --- Who it is ----------------------------------------------------------------------------------
 
 
@@ -156,6 +169,7 @@ def record_identity(
         if row.identity_asked_on:
             keep_clock(row, clock_after_identity(row, answered_on))
         row.identified_at = opened.recorded_at
+        quarantine.keep(row)
         move(row, State.IN_REVIEW)
         row.save()
         write_note(row, NoteKind.IDENTITY, how, actor)
@@ -201,6 +215,7 @@ def confirm_address(*, ticket: Ticket, reason: str, version: int, actor: User) -
         check_writable(row)
         row.confirmed_at = opened.recorded_at
         row.save()
+        quarantine.keep(row)
         letters.cancel(row, LetterKind.CONFIRMATION)
         letters.queue(row, LetterKind.ACKNOWLEDGEMENT)
     return row

@@ -164,6 +164,10 @@ def _not_erased(case: Case) -> str | None:
     return None if case.ticket.erased_at else ""
 
 
+def _keep_files(case: Case) -> str | None:
+    return "" if any(file.waits_until for file in case.ticket.attachments.all()) else None
+
+
 def _match(case: Case) -> str | None:
     return "" if case.ticket.member_id is None else None
 
@@ -215,6 +219,7 @@ AROUND: list[tuple[str, str, Rule]] = [
     ("assign", "Assign", _open),
     ("note", "Write a note", _not_erased),
     ("attach", "Attach files", _not_erased),
+    ("keep_files", "Keep the files", _keep_files),
     ("match", "Match to a member", _match),
     ("link", "Link another ticket", _always),
     ("confirm_address", "Confirm the address", _confirm_address),
@@ -256,6 +261,7 @@ _DOES_NOT_COME_UP = {
     "extend": "only a review is extended.",
     "note": "its personal data is erased: nothing is added to it.",
     "attach": "its personal data is erased: nothing is added to it.",
+    "keep_files": "no file waits: they are kept, or gone.",
     "match": "it belongs to a member already; that does not change.",
     "confirm_address": "there is nothing to confirm.",
     "correct_country": "its clock has run.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -183,8 +183,10 @@ def warnings_of(
 
 def dossier_of(ticket: Ticket) -> dict[str, Any]:
     """What came with the ticket and what is known of it: for who decides, and for who reviews the decision."""
+    attachments = list(ticket.attachments.all())
     return {
-        "attachments": list(ticket.attachments.all()),
+        "attachments": attachments,
+        "files_wait": any(file.waits_until for file in attachments),
         "incidents": list(ticket.incidents.all()),
     }
 
@@ -218,6 +220,8 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     """What the page of a ticket shows. Who asks is told apart: auditors see no identity and no words."""
     may_read = staff(request).has_perm(IDENTITY)
     may_work = staff(request).has_perms(WORK)
+    # The files are asked for twice: by what is shown, and by what may be done.
+    prefetch_related_objects([ticket], "attachments")
     case = case_of(request, ticket)
     clock = clocks.clock_of(ticket)
     forward = steps.steps_of(case, steps.FORWARD) if may_work else []
@@ -240,6 +244,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "requester": requester,
         "statement": words.visible(requester.statement) if requester else "",
         **dossier_of(ticket),
+        "files_refused": requester.files_refused if requester else 0,
         "unmatched": UNMATCHED + (" yet" if ticket.is_open else ""),
         "address_standing": _address_in_words(ticket),
         "linked": linked[:MOST_LINKED],

@@ -35,6 +35,8 @@ IN_WORDS = {
     "objection.erasure_proposed": "Erasure of the personal data proposed",
     "objection.erasure_returned": "Erasure of the personal data sent back by a second person",
     "objection.extension_asked": "Extension notice written",
+    "objection.files_gone": "Files deleted: nobody confirmed the address in time",
+    "objection.files_kept": "Files kept by an officer",
     "objection.identity_answered": "Identity answered",
     "objection.identity_asked": "Identity asked for",
     "objection.identity_waived": "Review goes on without identity",

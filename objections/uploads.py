@@ -6,6 +6,7 @@ why no browser is ever asked to show one.
 """
 
 import datetime as dt
+import errno
 import os
 import re
 import secrets
@@ -22,6 +23,7 @@ from django.utils.http import content_disposition_header
 
 from portal import words
 from portal.errors import InvalidInput, NotFound
+from portal.files import write_whole
 
 LARGEST = 4 * 1024 * 1024
 MOST_FILES = 5
@@ -194,20 +196,23 @@ def _named(base: str, file_type: FileType) -> str:
 # --- Where it lies ------------------------------------------------------------------------------
 
 
-def _path_of(key: str) -> Path:
+def _path_of(key: str, *, is_waiting: bool = False) -> Path:
     if not re.fullmatch(r"[0-9a-f]{32}", key):
         raise NotFound("There is no such file.")
-    return Path(settings.ATTACHMENT_DIR) / key[:2] / key
+    home = settings.QUARANTINE_DIR if is_waiting else settings.ATTACHMENT_DIR
+    return Path(home) / key[:2] / key
 
 
-def store(upload: Upload) -> str:
+def store(upload: Upload, *, is_waiting: bool = False) -> str:
     """Write the file durably under a new random key, readable by the portal only. Raises OSError.
+
+    One that waits goes to the quarantine: `keep` moves it from there.
 
     Nobody knows the key before the file is whole, so it is written in place: what a crash leaves behind is
     an ordinary file without a row, which `stored_before` finds.
     """
     key = secrets.token_hex(16)
-    path = _path_of(key)
+    path = _path_of(key, is_waiting=is_waiting)
     for directory in (path.parent.parent, path.parent):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -238,24 +243,53 @@ def open_file(key: str) -> BinaryIO:
 
     It has no name, so that FileResponse finds none to guess a type or a disposition from.
     """
+    # It may be moved from the quarantine between the two looks.
+    for is_waiting in (False, True, False):
+        with suppress(FileNotFoundError):
+            return os.fdopen(os.open(_path_of(key, is_waiting=is_waiting), os.O_RDONLY), "rb")
+    raise NotFound("There is no such file.")
+
+
+def keep(key: str) -> None:
+    """Move a file out of the quarantine; one that is kept already stays. Raises OSError: then it is where it was."""
+    waiting, kept = _path_of(key, is_waiting=True), _path_of(key)
+    if not waiting.exists():
+        return
+    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        return os.fdopen(os.open(_path_of(key), os.O_RDONLY), "rb")
-    except FileNotFoundError as error:
-        raise NotFound("There is no such file.") from error
+        waiting.replace(kept)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # The quarantine is on a disk of its own.
+        write_whole(kept, waiting.read_bytes())
+        waiting.unlink()
+    _sync(kept.parent)
 
 
 def remove(key: str) -> None:
     """Remove the stored file; one that is gone already is no error. Raises NotFound for what is no key."""
-    _path_of(key).unlink(missing_ok=True)
+    for is_waiting in (True, False):
+        _path_of(key, is_waiting=is_waiting).unlink(missing_ok=True)
 
 
 def stored_before(age: dt.timedelta) -> Iterator[str]:
     """The keys of files that were stored longer than `age` ago."""
     latest = (timezone.now() - age).timestamp()
-    for path in Path(settings.ATTACHMENT_DIR).glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 32):
+    for path in _stored(settings.ATTACHMENT_DIR, settings.QUARANTINE_DIR):
         with suppress(FileNotFoundError):  # removed in between
             if path.stat().st_mtime < latest:
                 yield path.name
+
+
+def waiting() -> Iterator[str]:
+    """The keys of the files in the quarantine."""
+    return (path.name for path in _stored(settings.QUARANTINE_DIR))
+
+
+def _stored(*homes: Path) -> Iterator[Path]:
+    for home in homes:
+        yield from Path(home).glob("[0-9a-f][0-9a-f]/" + "[0-9a-f]" * 32)
 
 
 def download_headers(name: str, media_type: str) -> dict[str, str]:

@@ -41,6 +41,7 @@ ENTRY_KINDS = [
     "objection.assigned", "objection.attached", "objection.confirmed",
     "objection.country_corrected", "objection.decided", "objection.erasure_proposed", "objection.erasure_returned",
     "objection.extension_asked",
+    "objection.files_gone", "objection.files_kept",
     "objection.identity_answered", "objection.identity_asked", "objection.identity_waived",
     "objection.incident_found", "objection.linked", "objection.matched", "objection.noted",
     "objection.planted", "objection.proposed", "objection.receipt_corrected",

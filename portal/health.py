@@ -2,7 +2,7 @@
 signed in or has a token with the scope `health:read`: others learn only whether it is ready.
 
 `unavailable` (503) when the database or its guards are not in order: nothing may be decided then.
-`degraded` (200) when the broker is away or a requested run waits too long: everything is still recorded,
+`degraded` (200) when the broker is away, a disk is nearly full, or work waits too long: everything is still recorded,
 and the sweeper freezes without a broker, so taking the portal out of service would make it worse.
 """
 
@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from portal import space
 from portal.append_only import missing_guards
 from portal.celery import app
 from portal.tokens import ServiceTokenAuthentication
@@ -32,7 +33,7 @@ BROKER_SECONDS = 0.5
 """How long the broker may take to answer: who asks for `/readyz` does not wait for one that says nothing."""
 _BROKER_PATIENCE = {"socket_timeout": BROKER_SECONDS, "socket_connect_timeout": BROKER_SECONDS}
 
-OK, FAILING, TOO_OLD, UNKNOWN = "ok", "failing", "too_old", "unknown"
+OK, FAILING, TOO_OLD, TOO_LITTLE, UNKNOWN = "ok", "failing", "too_old", "too_little", "unknown"
 
 
 def register_age(name: str, age: Age, *, limit: dt.timedelta) -> None:
@@ -56,12 +57,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
             {"status": OK if ready else "unavailable"}, status=200 if ready else 503
         )
     checks["broker"] = _broker()
+    checks["free_space"], free = _space()
     ages: dict[str, int | None] = {}
     for name, (age, limit) in _ages.items():
         checks[name], ages[name] = _age(age, limit) if ready else (UNKNOWN, None)
     status = "unavailable" if not ready else OK if set(checks.values()) == {OK} else "degraded"
     return JsonResponse(
-        {"status": status, "checks": checks, "age_seconds": ages},
+        {"status": status, "checks": checks, "age_seconds": ages, "free": free},
         status=200 if ready else 503,
         headers={"Cache-Control": "no-store"},
     )
@@ -108,6 +110,19 @@ def _broker() -> str:
         logger.warning("broker unreachable", error=type(error).__name__)
         return FAILING
     return OK
+
+
+def _space() -> tuple[str, dict[str, int | None]]:
+    """Whether the data's disks have room: on a full one freezes and signatures fail, and wait until it has."""
+    try:
+        least = space.least()
+    except OSError as error:
+        logger.error("free space unknown", error=type(error).__name__)
+        return UNKNOWN, {"bytes": None, "inodes": None}
+    if least.is_short():
+        logger.error("too little space", free_bytes=least.free, free_inodes=least.inodes)
+    found = {"bytes": least.free, "inodes": least.inodes}
+    return (TOO_LITTLE if least.is_short() else OK), found
 
 
 def _age(age: Age, limit: dt.timedelta) -> tuple[str, int | None]:

@@ -33,6 +33,10 @@
 | CHECKPOINT_KEY_FILE | keys/checkpoint.key in the data directory | the signing keys; keep it outside the database and its backups |
 | CHECKPOINT_DIR | checkpoints in the data directory | where signed checkpoints are put for others: a mounted bucket; empty for nowhere |
 | CHECKPOINT_SECONDS | 300 | how often the worker's clock signs what the ledger has grown by |
+| QUARANTINE_DIR | quarantine in the data directory | where files from the form wait until the address is confirmed or an officer keeps them |
+| MAX_FILE_BYTES_A_DAY | 50 MB | files from one sender's network, or of one member, that are taken in a day; an objection beyond it is taken without |
+| MAX_WAITING_BYTES | 2 GB | files that wait in the quarantine, all together |
+| MIN_FREE_BYTES, MIN_FREE_PERCENT | 1 GB, 5 | the greater of the two stays free for archives: no file from the form is taken into it, and `/readyz` says so |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
@@ -85,6 +89,11 @@ os.umask(0o077)
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 MANIFEST_DIR = DATA_DIR / "manifests"
 ATTACHMENT_DIR = DATA_DIR / "attachments"
+QUARANTINE_DIR = Path(env.str("QUARANTINE_DIR", str(DATA_DIR / "quarantine")))
+MAX_FILE_BYTES_A_DAY = env.int("MAX_FILE_BYTES_A_DAY", 50 * 10**6)
+MAX_WAITING_BYTES = env.int("MAX_WAITING_BYTES", 2 * 10**9)
+MIN_FREE_BYTES = env.int("MIN_FREE_BYTES", 10**9)
+MIN_FREE_PERCENT = env.int("MIN_FREE_PERCENT", 5)
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "testserver"] if DEVELOPMENT else []

@@ -14,7 +14,7 @@ from consent import services as consent
 from consent.models import Member
 from objections import intake, services, tasks, uploads
 from objections.choices import Effect, State
-from objections.errors import LinkExpired, NotAllowedHere, TicketIdReused
+from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused
 from objections.intake import Filing
 from objections.models import Attachment, Incident, Letter, Objection, Requester, Ticket
 from portal.errors import InvalidInput
@@ -86,7 +86,8 @@ def test_files_are_kept_with_the_ticket_and_swept_when_it_is_not_taken():
 
 
 def stored_files() -> list[str]:
-    return [path.name for path in settings.ATTACHMENT_DIR.rglob("*") if path.is_file()]
+    homes = (settings.ATTACHMENT_DIR, settings.QUARANTINE_DIR)
+    return [path.name for home in homes for path in home.rglob("*") if path.is_file()]
 
 
 @pytest.mark.django_db
@@ -539,15 +540,15 @@ def test_no_restriction_depends_on_old_archives(frozen, officer):
 
 
 @pytest.mark.django_db
-def test_an_old_form_sent_again_after_the_answer_is_a_new_ticket_that_restricts(
-    officer, second_officer
-):
+def test_an_old_form_sent_again_after_the_answer_needs_a_new_page(officer, second_officer):
     factories.add_members(1)
     first = file(channel="form", account_ref="acc-0", source_id="form-1")
     factories.send_letters(factories.withdraw(first, officer, second_officer))
     assert not Objection.objects.restricting("safety").exists()
 
-    second = file(channel="form", account_ref="acc-0", source_id="form-1")
+    with pytest.raises(FormUsed):
+        file(channel="form", account_ref="acc-0", source_id="form-1")
+    second = file(channel="form", account_ref="acc-0", source_id="form-2")
 
     assert second.pk != first.pk
     assert Objection.objects.restricting("safety").count() == 1

@@ -279,7 +279,7 @@ def test_a_letter_may_not_lose_what_the_law_asks_it_to_say(kind, name):
 @pytest.mark.parametrize(
     ("kind", "also"),
     [
-        ("confirmation", "link link_expires"),
+        ("confirmation", "link link_expires files"),
         ("acknowledgement", "received_on restricted_on purposes scope restriction_basis due_on"),
         ("identity_request", "purposes restriction_basis doubt identity_question answer_by"),
         ("extension", "purposes restriction_basis extension_reason new_due_on"),

@@ -19,6 +19,7 @@ ALL_WELL = {
     "database": "ok",
     "guards": "ok",
     "broker": "ok",
+    "free_space": "ok",
     "oldest_requested_run": "ok",
     "oldest_unsent_letter": "ok",
     "oldest_unsigned_entry": "ok",
@@ -46,8 +47,10 @@ def test_a_living_process_says_so_without_a_database(client):
 def test_everything_is_there(client, broker):
     answer = client.get("/readyz")
 
+    told = answer.json()
     assert answer.status_code == 200
-    assert answer.json() == {
+    assert told.pop("free")["bytes"] > 0
+    assert told == {
         "status": "ok",
         "checks": ALL_WELL,
         "age_seconds": {name: None for name in ALL_WELL if name.startswith("oldest_")},
