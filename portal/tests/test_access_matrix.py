@@ -212,6 +212,7 @@ ADMIN_MODELS = {
             "rename": both("E"),
             "verify": both("O"),
             "withdrawn": {"GET": "OECA"},
+            "incidents": {"GET": "OEA"},
             "explain": {"POST": "OEA"},
             "export": {"GET": "OECA"},
         },
