@@ -37,7 +37,7 @@ class Recomputed:
 def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
     """The entries from `after` (exclusive) to `upto`, each built anew from its rows.
 
-    Raises LedgerRewritten where an entry is missing or rows belong to none. Call it inside a snapshot.
+    Raises LedgerRewritten where an entry is missing or rows belong to none.
     """
     streams = [_Rows(label, model, after, upto) for label, model in sealed_models().items()]
     # Who has rows of which entry: asking every model for every entry would take longer than all hashing.
@@ -65,6 +65,15 @@ def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
             raise LedgerRewritten(
                 f"{stream.label} has rows of entries that do not exist (entry {stream.next_entry})."
             )
+
+
+def recomputed_in_pieces(after: int, upto: int) -> Iterator[Recomputed]:
+    """`recomputed`, outside of a transaction: however long the caller works between two entries, none idles.
+
+    Piece by piece, because PostgreSQL puts the rows of a whole answer aside before it gives the first.
+    """
+    for start in range(after, upto, PIECE):
+        yield from recomputed(start, min(start + PIECE, upto))
 
 
 NO_ENTRY = -1

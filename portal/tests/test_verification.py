@@ -1,4 +1,7 @@
+import time
+
 import pytest
+from django.db import connection
 
 from consent.models import AccountReference, Census, Consent
 from portal import checkpoints, ledger, recomputing, verification
@@ -156,3 +159,32 @@ def test_a_checkpoint_over_more_than_there_is_is_found(ledger_with_history):
     assert verify_ledger().problems == [
         f"There is a checkpoint of {signed.size + 1000} entries, and the ledger has {signed.size}."
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite ends no idle transaction")
+def test_a_ledger_that_takes_longer_than_a_transaction_may_idle_is_recomputed(monkeypatch):
+    monkeypatch.setattr(recomputing, "PIECE", 64)
+    monkeypatch.setattr(verification, "PIECE", 64)
+    for _ in range(300):
+        with ledger.entry("test.act", actor="test"):
+            pass
+    seen = []
+
+    def slowly(size):
+        if not seen:
+            # Meanwhile somebody writes.
+            with ledger.entry("test.act", actor="test"):
+                pass
+            time.sleep(3.5)
+        seen.append(size)
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET idle_in_transaction_session_timeout = '3s'")
+    try:
+        report = verify_ledger(progress=slowly)
+    finally:
+        connection.close()
+
+    assert (report.problems, report.size, seen[-1]) == ([], 300, 300)
