@@ -6,8 +6,11 @@ class AuditingConfig(AppConfig):
     verbose_name = "Audit and proof"
 
     def ready(self) -> None:
+        from auditing.audit_files import LedgerFile, ReadsFile
         from auditing.subjects import SUBJECTS
-        from portal import subjects
+        from portal import made_files, subjects
 
         for subject in SUBJECTS:
             subjects.register(subject)
+        made_files.register(LedgerFile())
+        made_files.register(ReadsFile())

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from portal import canonical, checkpoints, reads
 from portal.errors import InvalidInput
-from portal.models import AccessRecord, Checkpoint
-from portal.recomputing import recomputed
+from portal.models import Checkpoint
+from portal.recomputing import recomputed_in_pieces
 from training_runs import archives
 from training_runs.models import Manifest
 
@@ -24,7 +24,7 @@ def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
     As the rows are now, not as they were sealed: that is what whoever checks wants to see.
     Entries and what they wrote never change, so a stream that takes minutes is of one piece all the same.
     """
-    for one in recomputed(after, upto):
+    for one in recomputed_in_pieces(after, upto):
         yield one.data + b"\n"
 
 
@@ -34,10 +34,9 @@ def checkpoint_lines(upto: int) -> Iterator[bytes]:
         yield canonical.dumps({"note": note, "size": size}) + b"\n"
 
 
-def read_lines(after: int = 0) -> Iterator[bytes]:
-    """The record of reads behind the number `after`, to the last one there is."""
-    last = AccessRecord.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    for data in reads.records(after + 1, last):
+def read_lines(after: int, upto: int) -> Iterator[bytes]:
+    """The records of reads from the number `after` (exclusive) to `upto`."""
+    for data in reads.records(after + 1, upto):
         yield data + b"\n"
 
 
@@ -70,7 +69,7 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
         _write(part / LEDGER, ledger_lines(0, size), progress)
         # The clock may sign while this is written: what is above belongs to the next export.
         _write(part / CHECKPOINTS, checkpoint_lines(size))
-        _write(part / READS, read_lines())
+        _write(part / READS, read_lines(0, reads.settled()))
         _write(part / KEYS, key_lines(size))
         manifests = Manifest.objects.filter(entry_id__lte=size).select_related("run", "checkpoint")
         for manifest in manifests:

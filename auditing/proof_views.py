@@ -23,13 +23,13 @@ from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.choices import DeliveryChannel
 from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck
+from portal.serving import kept_by_browser
 from training_runs import services as runs
 from training_runs.models import Manifest, Run, Verification
-from training_runs.views import attachment
 
 
 def download(name: str, data: bytes, media_type: str) -> HttpResponse:
-    return HttpResponse(data, headers=attachment(name, media_type))
+    return HttpResponse(data, headers=kept_by_browser(name, media_type))
 
 
 # --- Checkpoints and proofs of entries ----------------------------------------------------------

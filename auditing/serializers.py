@@ -33,6 +33,12 @@ class LedgerQuery(Input):
 
 class ReadsQuery(Input):
     after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_LARGEST)
+    upto = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=_LARGEST,
+        help_text="At most, and by default, the newest record.",
+    )
 
 
 class CheckpointOutput(serializers.ModelSerializer[Checkpoint]):

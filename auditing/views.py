@@ -1,16 +1,15 @@
 """The auditors' API: checkpoints, proofs and the ledger itself, to be checked without us (docs/proof-format.md)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from auditing import exporting
 from auditing.serializers import (
     CheckpointOutput,
     CheckpointQuery,
@@ -20,7 +19,7 @@ from auditing.serializers import (
     MemberProofInput,
     ReadsQuery,
 )
-from portal import checkpoints
+from portal import checkpoints, file_views, reads
 from portal.access import record_read
 from portal.api import Access
 from portal.choices import DeliveryChannel
@@ -45,9 +44,27 @@ def text(note: str) -> HttpResponse:
     )
 
 
-def ndjson(lines: Iterator[bytes]) -> StreamingHttpResponse:
-    return StreamingHttpResponse(
-        lines, content_type="application/x-ndjson", headers={"Cache-Control": "no-store"}
+MAX_ENTRIES, MAX_READS = 256, 5_000
+"""Up to so many a request tries to give at once; of more a worker makes a file."""
+FILE: dict[Any, Any] = {
+    **NDJSON,
+    202: OpenApiResponse(
+        OpenApiTypes.OBJECT,
+        "A long one is being made: ask `Location` again after `Retry-After` seconds.",
+    ),
+}
+
+
+def lines(request: Request, kind: str, after: int, upto: int, *, is_short: bool) -> Any:
+    """The file of lines (200, with length, ETag and ranges), or 202 while a worker makes it."""
+    give = file_views.short_or_asked if is_short else file_views.answer
+    here = reverse(f"api:{kind}")
+    return give(
+        request,
+        kind,
+        {"after": after, "upto": upto},
+        caller(request),
+        location=f"{here}?after={after}&upto={upto}",
     )
 
 
@@ -117,33 +134,43 @@ class LedgerView(Endpoint):
     access = {"GET": AUDIT}
     schema = EndpointSchema()
 
-    @extend_schema(operation_id="export_ledger", parameters=[LedgerQuery], responses=NDJSON)
+    @extend_schema(operation_id="export_ledger", parameters=[LedgerQuery], responses=FILE)
     def get(self, request: Request) -> Any:
         """The canonical bytes of the entries, a line each: `ledger.ndjson` of an export, or a part of it.
 
-        Numbers and codes, no identities. A stream that breaks off is gone on with by `after`.
+        Numbers and codes, no identities. A long part is made by a worker (202); a download that was cut goes on with
+        `Range`.
         """
         asked = read(LedgerQuery, request.query_params)
         newest = checkpoints.latest().size
-        upto = asked.get("upto", newest)
+        after, upto = asked["after"], asked.get("upto", newest)
         if upto > newest:
             raise ProofNotPossible(f"The newest checkpoint covers the entries to {newest}.")
-        if asked["after"] > upto:
+        if after > upto:
             raise InvalidInput(f"At most {upto}.", field="after")
-        record_read(caller(request), "export.ledger", f"entries:{asked['after'] + 1}-{upto}")
-        return ndjson(exporting.ledger_lines(asked["after"], upto))
+        record_read(caller(request), "export.ledger", f"entries:{after + 1}-{upto}")
+        return lines(request, "ledger", after, upto, is_short=upto - after <= MAX_ENTRIES)
 
 
 class ReadsView(Endpoint):
     access = {"GET": Access("portal.view_accessrecord", "audit:read")}
     schema = EndpointSchema()
 
-    @extend_schema(operation_id="export_reads", parameters=[ReadsQuery], responses=NDJSON)
+    @extend_schema(operation_id="export_reads", parameters=[ReadsQuery], responses=FILE)
     def get(self, request: Request) -> Any:
-        """The canonical bytes of the records of reads, a line each: `reads.ndjson` of an export."""
+        """The canonical bytes of the records of reads, a line each: `reads.ndjson` of an export, or a part of it.
+
+        A long part is made by a worker (202).
+        """
         asked = read(ReadsQuery, request.query_params)
         record_read(caller(request), "export.reads", "reads")
-        return ndjson(exporting.read_lines(asked["after"]))
+        newest = reads.settled()
+        after, upto = asked["after"], asked.get("upto", newest)
+        if upto > newest:
+            raise InvalidInput(f"At most {newest}.", field="upto")
+        if after > upto:
+            raise InvalidInput(f"At most {upto}.", field="after")
+        return lines(request, "reads", after, upto, is_short=upto - after <= MAX_READS)
 
 
 class EntryProofView(Endpoint):

@@ -93,6 +93,7 @@ from objections.ticket_page import (
 )
 from portal.access import record_read
 from portal.admin_site import VersionedForm, staff
+from portal.errors import NotFound
 from portal.forms import ConfirmForm
 
 # --- Who works it -------------------------------------------------------------------------------
@@ -275,7 +276,12 @@ def go_on_without_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse
 @act
 def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
-        _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        try:
+            _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
+        except NotFound:
+            # That nobody has the reference is an answer about somebody.
+            record_read(staff(request), "member.read", "member:unknown", purpose=ticket.reference)
+            raise
         return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
 
     return act_page(

@@ -11,7 +11,6 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from consent.references import key_of
 from objections.admin_filters import FAILED, MINE, TABS, UNMATCHED, Tab, counts, purposes_of
 from objections.due import answered_in_time, due
 from objections.models import Proposal, Ticket
@@ -78,8 +77,8 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
         one
         for rows in (
             worked.filter(requester__email=person.lower()),
-            worked.filter(requester__account_named=key_of(person)),
-            worked.filter(member__reference__account_key=key_of(person)),
+            worked.filter(requester__account_named=person),
+            worked.filter(member__reference__account_ref=person),
         )
         for one in rows.values_list("pk", "linked_to")[: MOST_FOUND + 1]
     ]

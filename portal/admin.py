@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from portal import admin_views, changes, ledger, people, subjects
+from portal import admin_views, changes, file_views, ledger, people, subjects
 from portal.admin_site import (
     ExactSearchAdmin,
     PortalModelAdmin,
@@ -29,6 +29,10 @@ from portal.roles import ROLES
 
 __all__ = ["site"]
 
+site.pages += [
+    ("files/<str:key>/", file_views.file_page, "portal_file"),
+    ("files/<str:key>/download/", file_views.download, "portal_file_download"),
+]
 
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
@@ -47,7 +51,7 @@ ENTRY_KINDS = [
     "objection.planted", "objection.proposed", "objection.receipt_corrected",
     "objection.received", "objection.released", "objection.returned", "objection.review_begun",
     "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
-    "rule.rejected", "run.cancelled", "run.completed", "run.day_moved", "run.frozen",
+    "rule.rejected", "run.cancelled", "run.completed", "run.completion_refused", "run.day_moved", "run.frozen",
     "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
     "user.changed", "user.superuser_refused", "verification.requested",
 ]  # fmt: skip

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 
 # The clock signs every five minutes, and must not be later than ten.
 LONGEST_UNSIGNED = dt.timedelta(minutes=15)
+# A list of ten million accounts takes minutes, and may wait for another one.
+MAX_FILE_WAIT = dt.timedelta(minutes=30)
 
 
 class PortalConfig(AppConfig):
@@ -18,6 +20,7 @@ class PortalConfig(AppConfig):
         from portal import checks  # noqa: F401  registering its checks is the effect
         from portal.checkpoints import oldest_unsigned
         from portal.health import register_age
+        from portal.made_files import oldest_waiting
         from portal.reads import reads_are_sealed
         from portal.roles import sync_groups
         from portal.sign_in import log_sign_in
@@ -25,6 +28,12 @@ class PortalConfig(AppConfig):
 
         register("reads are the sealed ones", reads_are_sealed)
         register_age("oldest_unsigned_entry", oldest_unsigned, limit=LONGEST_UNSIGNED)
+        register_age("oldest_waiting_file", oldest_waiting, limit=MAX_FILE_WAIT)
+
+        from portal import made_files
+        from portal.list_exports import ListExport
+
+        made_files.register(ListExport())
 
         # SimpleAdminConfig looks for no admin modules; ours register on our own site.
         autodiscover_modules("admin")

@@ -10,3 +10,12 @@ class DeliveryChannel(models.TextChoices):
     EMAIL = "email", "e-mail"
     API = "api", "API"
     DOWNLOAD = "download", "download"
+
+
+class FileState(models.TextChoices):
+    """How far a made file is."""
+
+    WAITING = "waiting", "being made"
+    READY = "ready", "ready"
+    FAILED = "failed", "failed"
+    ENDED = "ended", "ended"

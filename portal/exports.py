@@ -2,7 +2,6 @@
 programs. A file whose digest is on record is built as a whole before anybody gets a byte.
 """
 
-import base64
 import csv
 import datetime as dt
 import hashlib
@@ -15,10 +14,10 @@ from decimal import Decimal
 from itertools import chain
 from typing import IO
 
-from django.http import FileResponse, StreamingHttpResponse
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
-from portal import canonical, words
+from portal import canonical, serving, words
 
 BLOCK = 32 * 1024
 # A cell ends at a semicolon where the decimal sign is a comma, so a formula may also begin after one.
@@ -67,16 +66,11 @@ def as_cell(value: object) -> str:
 
 def csv_response(
     filename: str, header: Sequence[str], rows: Iterable[Sequence[object]]
-) -> StreamingHttpResponse:
-    """The rows as a file to keep: never shown by a browser, never cached."""
-    return StreamingHttpResponse(
-        csv_lines(header, rows),
-        headers={
-            "Content-Type": "text/csv; charset=utf-8",
-            "Content-Disposition": content_disposition_header(True, filename) or "attachment",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        },
+) -> HttpResponse:
+    """A small table as a file to keep: built as a whole, never shown by a browser, never cached."""
+    return HttpResponse(
+        b"".join(csv_lines(header, rows)),
+        headers=serving.kept_by_browser(filename, MEDIA_TYPES[CSV]),
     )
 
 
@@ -107,44 +101,47 @@ class Built:
     file: IO[bytes]
     count: int
     """Rows."""
-    digest: bytes
-    """SHA-256 of all of it."""
+    size: int
+    digest: str
+    """SHA-256 of all of it, in hexadecimal."""
+
+
+LINES = {CSV: csv_lines, NDJSON: ndjson_lines}
+
+
+class Counted:
+    """Rows that are counted as they pass."""
+
+    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
+        self._rows = rows
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Sequence[object]]:
+        for row in self._rows:
+            self.count += 1
+            yield row
 
 
 def build(form: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Built:
-    """The rows in a temporary file, which goes when it is closed."""
-    count = 0
-
-    def counted() -> Iterator[Sequence[object]]:
-        nonlocal count
-        for row in rows:
-            count += 1
-            yield row
-
-    lines = csv_lines if form == CSV else ndjson_lines
+    """The rows in a temporary file, which goes when it is closed. For short lists: the request waits for it."""
+    counted = Counted(rows)
     digest = hashlib.sha256()
+    size = 0
     file = tempfile.TemporaryFile()  # noqa: SIM115  whoever answers with it closes it
     try:
-        for block in lines(header, counted()):
+        for block in LINES[form](header, counted):
             digest.update(block)
-            file.write(block)
+            size += file.write(block)
         file.seek(0)
     except BaseException:
         file.close()
         raise
-    return Built(form, file, count, digest.digest())
+    return Built(form, file, counted.count, size, digest.hexdigest())
 
 
-def built_response(built: Built, name: str) -> FileResponse:
-    """The file, with its digest in a header (RFC 9530): never shown by a browser, never cached."""
-    return FileResponse(
-        built.file,
-        as_attachment=True,
-        filename=f"{name}.{built.form}",
-        content_type=MEDIA_TYPES[built.form],
-        headers={
-            "Repr-Digest": f"sha-256=:{base64.b64encode(built.digest).decode()}:",
-            "X-Content-Type-Options": "nosniff",
-            "Cache-Control": "no-store",
-        },
+def built_response(request: HttpRequest, built: Built, name: str) -> HttpResponseBase:
+    """The file, with its length and its digest: never shown by a browser, never cached."""
+    stored = serving.Stored(
+        built.file, built.size, built.digest, f"{name}.{built.form}", MEDIA_TYPES[built.form]
     )
+    return serving.response(request, stored)

@@ -112,10 +112,10 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         leaf = leaf_hash(entry_bytes(opened, sealed_rows(opened)))
         Entry(
             sequence=opened.sequence,
-            kind=kind,
+            kind=opened.kind,
             actor_id=opened.actor_id,
             actor_name=opened.actor_name,
-            # A block may learn its subject or reason only while it runs.
+            # A block may learn its kind, subject or reason only while it runs.
             subject=opened.subject,
             reason=opened.reason,
             recorded_at=opened.recorded_at,

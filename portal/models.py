@@ -1,5 +1,7 @@
 """The ground: the ledger's entries, its head, service tokens and the record of reads."""
 
+import secrets
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +12,7 @@ from simple_history.models import HistoricalRecords
 
 from portal import ledger
 from portal.append_only import AppendOnly, AppendOnlyQuerySet
-from portal.choices import DeliveryChannel
+from portal.choices import DeliveryChannel, FileState
 from portal.errors import AppendOnlyViolation, NoOpenEntry
 
 
@@ -291,3 +293,51 @@ class FailedSignIns(models.Model):
 
     def __str__(self) -> str:
         return f"{self.failures} failures"
+
+
+class MadeFile(models.Model):
+    """A long file that somebody asked for: its place in the queue, and where it is once it is made.
+
+    Not part of the record, and erasable: it ends after some hours. Who downloaded it is in the record of reads.
+    """
+
+    key = models.CharField(
+        max_length=32, unique=True, editable=False, default=partial(secrets.token_hex, 16)
+    )
+    kind = models.CharField(max_length=40, help_text="Which maker writes it.")
+    parameters = models.JSONField(default=dict, help_text="What the maker is told.")
+    question = models.CharField(
+        max_length=64, db_index=True, help_text="SHA-256 of kind and parameters."
+    )
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    state = models.CharField(max_length=7, choices=FileState, default=FileState.WAITING)
+    asked_at = models.DateTimeField(default=timezone.now)
+
+    claim = models.CharField(max_length=32, blank=True, help_text="Names the process at work.")
+    not_before = models.DateTimeField(
+        default=timezone.now, help_text="Until then the process at work has it alone."
+    )
+    attempts = models.PositiveIntegerField(default=0)
+    written = models.PositiveBigIntegerField(default=0, help_text="Bytes so far.")
+    error_code = models.CharField(max_length=40, blank=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    digest = models.CharField(max_length=64, blank=True, help_text="SHA-256 of the file.")
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of the file.")
+    facts = models.JSONField(default=dict, help_text="What the maker counted.")
+    ends_at = models.DateTimeField(null=True, help_text="From then on the file is deleted.")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["question"],
+                condition=models.Q(state=FileState.WAITING),
+                name="file_is_made_once",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "not_before"], name="file_queue")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}"

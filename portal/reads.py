@@ -39,7 +39,7 @@ def _tree(first: int, last: int) -> Frontier:
 
 def seal() -> ReadBatch | None:
     """Seal what was read since the last batch; None when nothing was."""
-    upto = _settled()
+    upto = settled()
     batch = None
     with ledger.entry("reads.sealed", actor=SEALER) as opened:
         # Under the ledger's lock: another sealer may have been faster.
@@ -57,7 +57,7 @@ def _sealed_upto() -> int:
     return ReadBatch.objects.aggregate(last=Max("last"))["last"] or 0
 
 
-def _settled() -> int:
+def settled() -> int:
     """A number below which no record can appear any more.
 
     Numbers are given out before their rows are committed. Whoever writes a record holds the table's lock from before it

@@ -9,7 +9,6 @@
 | SECRET_KEY, SUPPRESSION_KEY | none in production | Django's key; the key of the suppression list's HMAC |
 | ALLOWED_HOSTS | localhost names in development | comma separated |
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
-| IMPORT_MAX_NEW_SHARE | 0.2 | an import of members stops where a larger share of its accounts is new |
 | MAX_BODY_BYTES | 5 MiB | larger request bodies are refused |
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
@@ -38,6 +37,8 @@
 | MAX_FILE_BYTES_A_DAY | 50 MB | files from one sender's network, or of one member, that are taken in a day; an objection beyond it is taken without |
 | MAX_WAITING_BYTES | 2 GB | files that wait in the quarantine, all together |
 | MIN_FREE_BYTES, MIN_FREE_PERCENT | 1 GB, 5 | the greater of the two stays free for archives: no file from the form is taken into it, and `/readyz` says so |
+| MADE_FILE_HOURS | 48 | so long a long file (a list of accounts, an export) is kept after it was made |
+| MADE_FILE_BYTES_PER_USER, MADE_FILE_BYTES | 5 GB, 20 GB | room for such files, of one person and of all; a file that does not fit is refused |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
@@ -95,6 +96,11 @@ MAX_FILE_BYTES_A_DAY = env.int("MAX_FILE_BYTES_A_DAY", 50 * 10**6)
 MAX_WAITING_BYTES = env.int("MAX_WAITING_BYTES", 2 * 10**9)
 MIN_FREE_BYTES = env.int("MIN_FREE_BYTES", 10**9)
 MIN_FREE_PERCENT = env.int("MIN_FREE_PERCENT", 5)
+# Long files that were asked for. They end after some hours: keep them out of back-ups.
+MADE_FILE_DIR = DATA_DIR / "made"
+MADE_FILE_HOURS = env.int("MADE_FILE_HOURS", 48)
+MADE_FILE_BYTES_PER_USER = env.int("MADE_FILE_BYTES_PER_USER", 5 * 10**9)
+MADE_FILE_BYTES = env.int("MADE_FILE_BYTES", 20 * 10**9)
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "testserver"] if DEVELOPMENT else []
@@ -204,9 +210,6 @@ FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Members, decisions -------------------------------------------------------------------------
 GPC_IMPLIES_DENY = env.bool("GPC_IMPLIES_DENY", False)
-IMPORT_MAX_NEW_SHARE = env.float("IMPORT_MAX_NEW_SHARE", 0.2)
-if not 0 <= IMPORT_MAX_NEW_SHARE <= 1:
-    raise ImproperlyConfigured("IMPORT_MAX_NEW_SHARE is a share from 0 to 1, like 0.2.")
 
 # --- Member pages, objections, letters ----------------------------------------------------------
 MEMBER_PAGES = env.bool("MEMBER_PAGES", True)
@@ -279,6 +282,8 @@ CELERY_TASK_ROUTES = {
     "objections.tasks.send_letters": {"queue": "letters"},
     "objections.tasks.send_digests": {"queue": "letters"},
     "portal.tasks.mail_checkpoint": {"queue": "letters"},
+    "portal.tasks.make_file": {"queue": "files"},
+    "portal.tasks.make_files": {"queue": "files"},
 }
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
 MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
@@ -299,6 +304,8 @@ def _daily(task: str, *, hour: str, minute: str, within: int = 20 * 3600) -> dic
 CELERY_BEAT_SCHEDULE = {
     "freezes": _every("training_runs.tasks.sweep_freezes", SWEEP_SECONDS),
     "verifications": _every("training_runs.tasks.sweep_verifications", SWEEP_SECONDS),
+    "long files": _every("portal.tasks.make_files", SWEEP_SECONDS),
+    "ended files": _daily("portal.tasks.remove_files", hour="*", minute="20", within=3600),
     "letters": _every("objections.tasks.send_letters", SWEEP_SECONDS),
     "checkpoints": _every("portal.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
     "checkpoints by mail": _daily("portal.tasks.mail_checkpoint", hour="6", minute="15"),

@@ -44,5 +44,6 @@ def room(path: Path | str) -> Room:
 def least() -> Room:
     """The disk of the portal's data that is nearest to its end. Raises OSError."""
     places = {settings.DATA_DIR, settings.MANIFEST_DIR, settings.ATTACHMENT_DIR}
-    rooms = [room(place) for place in (*places, settings.QUARANTINE_DIR)]
+    others = (settings.QUARANTINE_DIR, settings.MADE_FILE_DIR)
+    rooms = [room(place) for place in (*places, *others)]
     return min(rooms, key=lambda one: (not one.is_short(), one.free))

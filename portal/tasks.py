@@ -1,8 +1,8 @@
-"""Doors for Celery: what the ledger has grown by is the queue, a message is only a hint."""
+"""Doors for Celery: the ledger's growth and the rows of files are the queues, a message is only a hint."""
 
 from celery import shared_task
 
-from portal import checkpoint_mail, checkpoints, hints
+from portal import checkpoint_mail, checkpoints, hints, made_files
 
 
 @shared_task
@@ -13,6 +13,21 @@ def sign_checkpoint() -> None:
 @shared_task
 def mail_checkpoint() -> None:
     checkpoint_mail.send_to_auditors()
+
+
+@shared_task
+def make_file(row_id: int) -> None:
+    made_files.make(row_id)
+
+
+@shared_task
+def make_files() -> None:
+    made_files.make_due()
+
+
+@shared_task
+def remove_files() -> None:
+    made_files.remove_ended()
 
 
 def hint() -> None:

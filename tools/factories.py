@@ -13,14 +13,13 @@ from consent import services as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
-from consent.references import key_of
 from objections import closing, intake, letters, mailing, retention
 from objections import services as objections
 from objections.choices import Outcome
 from objections.choices import Verdict as Word
 from objections.letter_texts import Text
 from objections.models import Letter, LetterTemplate, Proposal, Ticket
-from portal import ledger
+from portal import ledger, made_files
 from training_runs import services as runs
 from training_runs.models import Manifest, Run
 
@@ -167,8 +166,7 @@ def objection(
     if account_ref and not is_vouched:
         more["account_ref"] = account_ref
     elif account_ref:
-        found = AccountReference.objects.select_related("member")
-        reference = found.get(account_key=key_of(account_ref))
+        reference = AccountReference.objects.select_related("member").get(account_ref=account_ref)
         more = {"channel": "product", "member": reference.member, **more}
     return intake.receive(
         intake.Filing(
@@ -261,3 +259,12 @@ def send_letters(ticket: Ticket) -> list[Letter]:
     """Every waiting letter of the ticket leaves, through the mail backend."""
     waiting = ticket.letters.waiting().order_by("pk").values_list("pk", flat=True)
     return [sent for pk in list(waiting) if (sent := mailing.send(pk))]
+
+
+def download(client: Any, address: str, **headers: str) -> Any:
+    """The answer with a made file: asked for, made as a worker would, asked for again."""
+    answer = client.get(address, headers=headers)
+    if answer.status_code == 202:
+        made_files.make_due()
+        answer = client.get(answer["Location"], headers=headers)
+    return answer

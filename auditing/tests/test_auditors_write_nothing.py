@@ -30,8 +30,8 @@ run = matrix.run
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
-GROWS = {"portal_accessrecord", "portal_checkpointdelivery"}
-"""What reading leaves: who read it, and who holds a checkpoint now."""
+GROWS = {"portal_accessrecord", "portal_checkpointdelivery", "portal_madefile"}
+"""What reading leaves: who read it, who holds a checkpoint now, and the long file that was asked for."""
 LOGIN = {"django_session", "auth_user", "portal_failedsignins"}
 """What logging in and out leaves; of users only the time of their last login."""
 
@@ -76,6 +76,8 @@ def places(run: Run) -> Iterator[tuple[str, str]]:
         "admin:auditing_checkpoint_download": reverse(
             "admin:auditing_checkpoint_download", args=[Checkpoint.objects.latest("size").size]
         ),
+        "admin:portal_file": reverse("admin:portal_file", args=["0" * 32]),
+        "admin:portal_file_download": reverse("admin:portal_file_download", args=["0" * 32]),
         "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
         "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),

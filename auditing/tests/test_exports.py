@@ -153,7 +153,7 @@ def test_a_read_that_cannot_be_recorded_is_no_file(
 def test_more_rows_than_a_file_takes_are_refused(
     world: None, auditor: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(list_exports, "MOST", 3)
+    monkeypatch.setattr(list_exports, "MAX_ROWS", 3)
     client = client_of(auditor)
 
     whole = client.get(reverse("admin:portal_entry_export", args=["csv"]))

@@ -141,11 +141,10 @@ def test_rows_are_taken_as_they_are_sent():
 def test_the_answer_is_a_file_to_keep_and_not_to_show():
     answer = exports.csv_response('tickets "all".csv', ["a"], [[1]])
 
-    assert answer.streaming
     assert answer.headers == {
         "Content-Type": "text/csv; charset=utf-8",
         "Content-Disposition": 'attachment; filename="tickets \\"all\\".csv"',
         "X-Content-Type-Options": "nosniff",
         "Cache-Control": "no-store",
     }
-    assert b"".join(answer.streaming_content) == b"\xef\xbb\xbfa\r\n1\r\n"
+    assert answer.content == b"\xef\xbb\xbfa\r\n1\r\n"

@@ -23,6 +23,7 @@ ALL_WELL = {
     "oldest_requested_run": "ok",
     "oldest_unsent_letter": "ok",
     "oldest_unsigned_entry": "ok",
+    "oldest_waiting_file": "ok",
     "oldest_unverified_manifest": "ok",
 }
 
