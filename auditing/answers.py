@@ -64,7 +64,7 @@ class Answer:
 def answer(manifest: Manifest, number: int) -> Answer:
     """What the manifest says of the member, with its proof. Raises ProofNotPossible, ManifestDamaged."""
     proof = proofs.prove_member(manifest, number)
-    reasons = services.load(manifest).reasons(number)
+    reasons = services.reasons_in(manifest, number)
     return Answer(
         run=manifest.run.reference,
         purpose=manifest.run.get_purpose_display(),

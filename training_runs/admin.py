@@ -78,7 +78,11 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
         ("<int:number>/rename/", admin_views.rename_run, "training_runs_run_rename"),
         ("<int:number>/verify/", admin_views.verify_again, "training_runs_run_verify"),
         ("<int:number>/withdrawn/", admin_views.withdrawn_since, "training_runs_run_withdrawn"),
-        ("<int:number>/incidents/", admin_views.incidents_of_run, "training_runs_run_incidents"),
+        (
+            "<int:number>/members/<str:form>/",
+            admin_views.member_list,
+            "training_runs_run_members",
+        ),
         ("<int:number>/explain/", admin_views.explain, "training_runs_run_explain"),
     ]
 

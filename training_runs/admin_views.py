@@ -11,7 +11,7 @@ from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -19,12 +19,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from consent import countries
 from consent.choices import DataCategory
-from portal import hints, start_page
+from portal import file_views, hints, start_page
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError, StaleEdit
 from portal.forms import ConfirmForm
-from training_runs import incidents, services, tasks
+from training_runs import member_lists, services, tasks
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.errors import StartRefused
@@ -301,15 +301,16 @@ def request_verification(manifest: Manifest, actor: User) -> None:
 @permission_required(["training_runs.view_run", "training_runs.explain_run"], raise_exception=True)
 @sensitive_post_parameters("who")
 def explain(request: HttpRequest, number: int) -> HttpResponse:
-    """Why a member is in or out of the run, as sentences. The look is recorded first, also when it finds no member."""
+    """Why a member is in or out of the run, as sentences. The reading is recorded first."""
     run = _run(number)
     if not may_explain(request.user, run):
         raise PermissionDenied
     form = ExplainForm(request.POST, by_number=may_name_numbers(request.user))
     context: dict[str, Any] = {}
     if form.is_valid():
+        member = form.cleaned_data["member"]
+        record_read(staff(request), "run.explained", f"member:{member.pk}", purpose=run.reference)
         with refusal_shown_in(form):
-            member = form.find(reader=staff(request), purpose=run.reference)
             context["answer"] = services.explain(run, member).sentences
     return page(
         request,
@@ -327,48 +328,50 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
     ["training_runs.view_run", "training_runs.view_manifest"], raise_exception=True
 )
 def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
-    """How many of the included would be out of a run frozen now, by reason. Counts only."""
+    """How many of the included would be out of a run frozen now; the reasons for those who may see decisions.
+
+    A run's owner reads the references of the withdrawn, so that the reasons of a few would be theirs.
+    """
     run = _run(number)
     manifest = services.usable_manifest(run)
     record_read(staff(request), "manifest.withdrawn", run.reference, purpose="admin")
     since = services.withdrawn_since(manifest)
-    rows = _shares_of_answer(since)
+    shows_reasons = request.user.has_perm("consent.view_decision")
     return page(
         request,
         "admin/training_runs/run/withdrawn.html",
         title=f"Withdrawn since {run.reference} was frozen",
         run=run,
         included=f"{since.population:,}",
-        shares=rows,
+        shows_reasons=shows_reasons,
+        shares=_shares_of_answer(since)
+        if shows_reasons
+        else shares(since.population, len(since.included), {}),
         withdrawn=f"{since.population - len(since.included):,}",
         back=url_of(run),
     )
 
 
 @require_GET
-@permission_required("training_runs.view_run", raise_exception=True)
-def incidents_of_run(request: HttpRequest, number: int) -> HttpResponse:
-    """The incidents of a run: for its owner, and for the people who see those of every run."""
-    run = _run(number)
-    if not incidents.may_read(request.user, run):
-        raise PermissionDenied
-    record_read(staff(request), "incident.listed", run.reference, purpose="admin")
-    return page(
-        request,
-        "admin/training_runs/run/incidents.html",
-        title=f"Incidents of {run.reference}",
-        run=run,
-        incidents=incidents.of(run),
-        back=url_of(run),
+@permission_required("training_runs.download_manifest", raise_exception=True)
+def member_list(request: HttpRequest, number: int, form: str) -> HttpResponse:
+    """Ask for the list of accounts as a file; its page shows how far it is."""
+    run = _own_run(request, number)
+    if form not in member_lists.FORMS:
+        raise Http404
+    manifest = services.usable_manifest(run)
+    return file_views.sent_to_page(
+        member_lists.MemberList.kind,
+        member_lists.parameters_of(manifest, form),
+        staff(request),
     )
 
 
 # --- The run's page -----------------------------------------------------------------------------
 
-ARCHIVE = ("api:run-archive", "The archive itself")
 MEMBER_LISTS = [
-    ("api:run-members-csv", "Account references of the included, as CSV"),
-    ("api:run-members-parquet", "Account references of the included, as Parquet"),
+    ("csv", "Account references of the included, as CSV"),
+    ("parquet", "Account references of the included, as Parquet"),
 ]
 
 
@@ -386,8 +389,6 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "attempt": FreezeAttempt.objects.filter(run=run).first(),
         "findings": list(run.findings.all()),
         "children": list(run.children.all()),
-        "may_read_incidents": incidents.may_read(user, run),
-        "incident_count": incidents.of(run).count() if incidents.may_read(user, run) else None,
         "explain_form": ExplainForm(by_number=may_name_numbers(user))
         if may_explain(user, run)
         else None,
@@ -424,10 +425,15 @@ def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, 
         return []
     user = request.user
     is_own = run.owner_id == user.pk and user.has_perm("training_runs.download_manifest")
-    found = [ARCHIVE] if is_own or user.has_perm("portal.view_entry") else []
+    found = []
+    if is_own or user.has_perm("portal.view_entry"):
+        found.append(("The archive itself", reverse("api:run-archive", args=[run.reference])))
     if is_own:
-        found += MEMBER_LISTS
-    return [(text, reverse(name, args=[run.reference])) for name, text in found]
+        found += [
+            (text, reverse("admin:training_runs_run_members", args=[run.pk, form]))
+            for form, text in MEMBER_LISTS
+        ]
+    return found
 
 
 # --- Start page ---------------------------------------------------------------------------------
@@ -450,29 +456,6 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
         ],
         "You have registered no run yet.",
         [("Register a run", reverse("admin:training_runs_run_add")), ("All runs", changelist)],
-    )
-
-
-@start_page.panel(incidents.OWN, order=19)
-def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
-    found = incidents.of_runs_of(staff(request))
-    by_run = dict(found.order_by().values_list("run").annotate(Count("pk")))
-    runs = Run.objects.owned_by(staff(request)).filter(reference__in=by_run).order_by("-pk")
-    frozen = Manifest.objects.filter(run__owner=staff(request)).count()
-    return start_page.Panel(
-        "Incidents of your runs",
-        [
-            start_page.Line(
-                f"{run.reference}: {by_run[run.reference]} incident{'' if by_run[run.reference] == 1 else 's'}",
-                reverse("admin:training_runs_run_incidents", args=[run.pk]),
-                "it used data of a member whose objection had reached us before",
-                "danger",
-            )
-            for run in runs[:10]
-        ],
-        f"No incident is recorded for your {frozen} frozen run{'' if frozen == 1 else 's'}."
-        if frozen
-        else "You have no frozen run yet.",
     )
 
 

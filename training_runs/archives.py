@@ -1,11 +1,12 @@
-"""Where archives lie: files named by their SHA-256, written whole or not at all."""
+"""The store of archives: files named by their SHA-256, written whole or not at all."""
 
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
 
 from django.conf import settings
 
-from portal.files import write_whole
+from portal.files import digest_of, write_whole
 from training_runs.errors import ManifestDamaged
 
 
@@ -32,3 +33,15 @@ def load(digest: str) -> bytes:
     if sha256(data).hexdigest() != digest:
         raise ManifestDamaged("The archive does not have the digest it was frozen with.")
     return data
+
+
+def opened(digest: str) -> BufferedReader:
+    """The archive as an open file, checked as a whole before anybody gets a byte. Raises ManifestDamaged, OSError."""
+    try:
+        file = path_of(digest).open("rb")
+    except FileNotFoundError as error:
+        raise ManifestDamaged("The archive is not in the store.") from error
+    if digest_of(file) != digest:
+        file.close()
+        raise ManifestDamaged("The archive does not have the digest it was frozen with.")
+    return file

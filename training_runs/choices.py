@@ -28,4 +28,4 @@ class Agreement(models.TextChoices):
 
 class FindingKind(models.TextChoices):
     MANIFEST_DIFFERS = "manifest_differs", "the manifest does not verify"
-    DIGEST_MISMATCH = "digest_mismatch", "trained on something else than the manifest"
+    DIGEST_MISMATCH = "digest_mismatch", "completed with another digest than the manifest's"

@@ -7,6 +7,12 @@ class ForbiddenMove(RuleViolation):
     code = "forbidden_move"
 
 
+class DigestMismatch(RuleViolation):
+    """The run was not trained on its manifest; a finding is recorded."""
+
+    code = "digest_mismatch"
+
+
 class StartRefused(RuleViolation):
     """The run may not start; `reasons` lists every gap."""
 

@@ -1,7 +1,8 @@
 """Asking an archive about one number without loading it: its header, then a few bytes of each part.
 
 Roaring's portable format says where each container lies (docs/manifest-format.md), so a look costs microseconds
-whatever the size. Digests are not checked here, which would mean to read everything: that is what verifying does.
+whatever the size. A process reads an archive as a whole once, to check its digest, and again when the file has changed
+(`archives.opened`): a damaged archive answers nothing.
 """
 
 import mmap
@@ -134,11 +135,7 @@ class OpenArchive:
 @contextmanager
 def opened(digest: str) -> Iterator[OpenArchive]:
     """The archive of that digest, to ask about numbers. Raises ManifestDamaged, OSError."""
-    try:
-        file = archives.path_of(digest).open("rb")
-    except FileNotFoundError as error:
-        raise ManifestDamaged("The archive is not in the store.") from error
-    with file:
+    with archives.opened(digest) as file:
         try:
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except ValueError as error:

@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from consent.choices import DataCategory, Purpose, Rule
 from portal.endpoints import Input, PageQuery, Several, Text, Word
-from training_runs import incidents, services
+from training_runs import services
 from training_runs.choices import Agreement, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.models import Manifest, Run
@@ -49,13 +49,7 @@ class CancellationInput(Input):
 
 
 class WithdrawnQuery(Input):
-    after = serializers.IntegerField(
-        required=False,
-        default=0,
-        min_value=0,
-        max_value=2**32,
-        help_text="A member number; from `next`.",
-    )
+    cursor = Text(required=False, max_length=100, help_text="From `next`.")
     page_size = serializers.IntegerField(required=False, default=50, min_value=1, max_value=500)
 
 
@@ -151,17 +145,6 @@ class RunOutput(serializers.Serializer[Run]):
     trained_digest = serializers.CharField()
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
-    incidents = serializers.SerializerMethodField(
-        help_text="How many incidents are recorded for the run: a member's objection had reached us before the"
-        " freeze, and the manifest includes the member. null for people who may not know it."
-    )
-
-    @extend_schema_field(serializers.IntegerField(allow_null=True))
-    def get_incidents(self, run: Run) -> int | None:
-        if not incidents.may_read(self.context["user"], run):
-            return None
-        known = getattr(run, "incident_count", None)
-        return incidents.of(run).count() if known is None else known
 
     # A run without one has no such attribute; a reader should see null.
     @extend_schema_field(AttemptOutput(allow_null=True))
@@ -220,16 +203,25 @@ class ManifestOutput(FrozenOutput):
         ]
 
 
+class WaitingOutput(serializers.Serializer[Any]):
+    """A file that is being made."""
+
+    state = serializers.ChoiceField(choices=["waiting"])
+    written = serializers.IntegerField(help_text="Bytes so far.")
+    attempts = serializers.IntegerField(help_text="How often it was begun.")
+
+
 class WithdrawnMemberOutput(serializers.Serializer[Any]):
     member_number = serializers.IntegerField()
-    account_ref = serializers.CharField(allow_null=True, help_text="None where erased.")
-    reasons = serializers.ListField(child=serializers.CharField())
+    account_ref = serializers.CharField(allow_null=True, help_text="Null for an erased account.")
 
 
 class WithdrawnOutput(serializers.Serializer[Any]):
     included = serializers.IntegerField(help_text="In the manifest.")
-    withdrawn = serializers.IntegerField(help_text="Of these, out now; the erased among them.")
-    by_reason = serializers.DictField(child=serializers.IntegerField())
+    withdrawn = serializers.IntegerField(
+        help_text="Of these, out at the cut; the erased among them."
+    )
+    cut = serializers.IntegerField(help_text="The ledger size that the answer counts.")
     next = serializers.URLField(allow_null=True)
     results = WithdrawnMemberOutput(many=True)
 

@@ -5,7 +5,6 @@ import math
 import time
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any, TypeVar
 
@@ -18,13 +17,13 @@ from django.utils import timezone
 from pyroaring import BitMap
 
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, DataCategory, Purpose, Rule
-from consent.models import AccountReference, Member
+from consent.models import Member
 from objections.exposure import Use
 from portal import leases, ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.models import Entry
 from portal.references import next_reference
-from training_runs import archives, canaries, country_sets, folding, manifest_file
+from training_runs import archives, canaries, country_sets, folding, manifest_file, roaring_lookup
 from training_runs.choices import NEXT_STATES, Agreement, FindingKind, RunState
 from training_runs.eligibility import (
     BY_CODE,
@@ -36,6 +35,7 @@ from training_runs.eligibility import (
     reasons_now,
 )
 from training_runs.errors import (
+    DigestMismatch,
     ForbiddenMove,
     ManifestBlocked,
     ManifestDamaged,
@@ -194,26 +194,48 @@ def cancel(*, run: Run, actor: User, reason: str) -> Run:
 
 
 def complete(*, run: Run, trained_digest: str, actor: User) -> Run:
-    """Record which manifest the run was trained on. Another digest than the frozen one opens a finding."""
+    """Record that the run was trained on its manifest. Cannot be undone.
+
+    Another digest than the manifest's opens a finding, which stays, and the run stays as it is. Raises DigestMismatch,
+    ManifestNotReady, ManifestBlocked, RunCancelled, ForbiddenMove, InvalidInput.
+    """
     if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
         raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
-    if run.state == RunState.FROZEN:
-        usable_manifest(run)
     with ledger.entry("run.completed", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
         if run.state == RunState.COMPLETED and run.trained_digest == trained_digest:
             opened.abandon()
             return run
-        run.trained_digest = trained_digest
-        _move(run, RunState.COMPLETED)
-        if run.manifest.digest != trained_digest:
-            Finding(
-                run=run,
-                kind=FindingKind.DIGEST_MISMATCH,
-                detail={"frozen": run.manifest.digest, "trained": trained_digest},
-                found_at=opened.recorded_at,
-            ).save()
+        _check_move(run, RunState.COMPLETED)
+        # Asked under the lock: a verification may have differed a moment ago.
+        manifest = usable_manifest(run)
+        is_right = manifest.digest == trained_digest
+        if is_right:
+            run.trained_digest = trained_digest
+            _move(run, RunState.COMPLETED)
+        else:
+            opened.kind = "run.completion_refused"
+            _find_mismatch(opened, manifest, trained_digest)
+    if not is_right:
+        raise DigestMismatch(
+            f"This is not the digest of the manifest of {run.reference}. The run stays"
+            f" {run.get_state_display()}, and a finding says what was sent."
+        )
     return run
+
+
+def _find_mismatch(opened: ledger.OpenEntry, manifest: Manifest, trained_digest: str) -> None:
+    """Open a finding, once for each wrong digest."""
+    detail = {"frozen": manifest.digest, "trained": trained_digest}
+    if Finding.objects.filter(run=manifest.run, kind=FindingKind.DIGEST_MISMATCH, detail=detail):
+        opened.abandon()
+        return
+    Finding(
+        run=manifest.run,
+        kind=FindingKind.DIGEST_MISMATCH,
+        detail=detail,
+        found_at=opened.recorded_at,
+    ).save()
 
 
 def check_version(run: Run, version: int) -> None:
@@ -221,12 +243,16 @@ def check_version(run: Run, version: int) -> None:
         raise StaleEdit("Somebody changed the run in the meantime: look at it again.")
 
 
-def _move(run: Run, state: RunState) -> None:
-    """The one place where a run changes state. The row must be locked."""
+def _check_move(run: Run, state: RunState) -> None:
     if state not in NEXT_STATES[run.state]:
         raise ForbiddenMove(
             f"{run.reference} is {run.get_state_display()}: it cannot become {state}."
         )
+
+
+def _move(run: Run, state: RunState) -> None:
+    """The one place where a run changes state. The row must be locked."""
+    _check_move(run, state)
     run.state = state
     run.save()
 
@@ -379,6 +405,12 @@ def _note_failure(run_id: int, error: Exception) -> None:
 
 def _parent_included(run: Run) -> BitMap | None:
     """The parent's frozen included set; usable only when it verified."""
+    manifest = _parent_manifest(run)
+    return None if manifest is None else load(manifest).included
+
+
+def _parent_manifest(run: Run) -> Manifest | None:
+    """The parent's manifest, None without a parent. Raises ParentNotUsable."""
     if run.parent is None:
         return None
     manifest = Manifest.objects.with_agreement().filter(run=run.parent).first()
@@ -388,7 +420,7 @@ def _parent_included(run: Run) -> BitMap | None:
         raise ParentNotUsable(f"{run.parent.reference} has no manifest yet.")
     if manifest.differs or not manifest.agrees:
         raise ParentNotUsable(f"The manifest of {run.parent.reference} is not verified.")
-    return load(manifest).included
+    return manifest
 
 
 def load(manifest: Manifest) -> manifest_file.Archive:
@@ -627,18 +659,30 @@ def _sentence(codes: list[str], included: str, excluded: str) -> str:
 
 
 def explain(run: Run, member: Member) -> Explanation:
-    """Why the member is in or out. A member who joined after the cut is out of the manifest."""
+    """Why the member is in or out. A member who joined after the cut is out of the manifest.
+
+    Raises ManifestDamaged, ParentNotUsable.
+    """
     manifest = Manifest.objects.filter(run=run).first()
-    frozen = None
-    if manifest is not None:
-        archive = load(manifest)
-        frozen = archive.reasons(member.pk)
-        if member.pk > manifest.population:
-            frozen = [UNKNOWN_AT_CUT.code]
+    frozen = None if manifest is None else reasons_in(manifest, member.pk)
     now = reasons_now(ask(run.purpose, timezone.now().date(), run.data_categories), member.pk)
-    if run.parent is not None and member.pk not in (_parent_included(run) or BitMap()):
+    parent = _parent_manifest(run)
+    if parent is not None and not _includes(parent, member.pk):
         now.append("not_in_parent")
     return Explanation(run, member, frozen, now)
+
+
+def reasons_in(manifest: Manifest, number: int) -> list[str]:
+    """The codes that keep a member out of a manifest, empty when in. Raises ManifestDamaged, OSError."""
+    with roaring_lookup.opened(manifest.digest) as archive:
+        if number > manifest.population:
+            return [UNKNOWN_AT_CUT.code]
+        return archive.reasons(number)
+
+
+def _includes(manifest: Manifest, number: int) -> bool:
+    with roaring_lookup.opened(manifest.digest) as archive:
+        return archive.includes(number)
 
 
 def runs_including(
@@ -657,7 +701,7 @@ def runs_including(
     )
     if since is not None:
         manifests = manifests.filter(frozen_at__gt=since)
-    return [manifest for manifest in manifests if number in _included(manifest.digest)]
+    return [manifest for manifest in manifests if _includes(manifest, number)]
 
 
 def uses_of(number: int, purposes: Collection[str], since: dt.datetime | None) -> list[Use]:
@@ -666,12 +710,6 @@ def uses_of(number: int, purposes: Collection[str], since: dt.datetime | None) -
         Use(manifest.run.reference, manifest.run.purpose, manifest.frozen_at, manifest.cut)
         for manifest in runs_including(number, purposes, since)
     ]
-
-
-@lru_cache(maxsize=200)
-def _included(digest: str) -> BitMap:
-    """An archive's included set, kept: the digest is that of its content. 1 MB and 15 ms for 10 M members."""
-    return manifest_file.parse(archives.load(digest)).included
 
 
 NO_RULE = "none"
@@ -730,31 +768,32 @@ def standing(member: Member) -> list[Standing]:
 # --- Using a manifest ---------------------------------------------------------------------------
 
 
-def withdrawn_since(manifest: Manifest) -> Answer:
-    """Who of the included would be out now, by reason. `included` are those still eligible."""
+@dataclass(frozen=True)
+class Withdrawn(Answer):
+    """The members of a manifest, split by a freeze that would be made at `cut`. `included` are those still eligible."""
+
+    cut: int
+    """The ledger size that was read."""
+
+    @property
+    def withdrawn(self) -> BitMap:
+        """Everybody whom the manifest includes and who would be out."""
+        return BitMap.union(BitMap(), *self.excluded.values())
+
+
+def withdrawn_since(manifest: Manifest) -> Withdrawn:
+    """Those of the included who would be out now, by reason."""
     run = manifest.run
-    with ledger.snapshot():
+    with ledger.snapshot() as head:
         now = decide(ask(run.purpose, timezone.now().date(), run.data_categories))
     included = load(manifest).included
-    return Answer(
+    return Withdrawn(
         now.question,
         len(included),
         included & now.included,
         {code: members & included for code, members in now.excluded.items()},
+        head.size,
     )
-
-
-def account_refs(included: BitMap, *, page: int = 10_000) -> Iterator[list[tuple[int, str]]]:
-    """Pages of (member number, account_ref) in order of the number; erased members have none left."""
-    numbers = iter(included)
-    while chunk := [number for number, _ in zip(numbers, range(page), strict=False)]:
-        yield list(
-            AccountReference.objects.filter(
-                member__gte=chunk[0], member__lte=chunk[-1], member__in=chunk
-            )
-            .order_by("member_id")
-            .values_list("member_id", "account_ref")
-        )
 
 
 def oldest_unverified(now: dt.datetime) -> dt.timedelta | None:

@@ -5,29 +5,25 @@ so: `consent.view_member` to explain (officers, auditors), `portal.view_entry` f
 it holds numbers and codes only). Lists of account_refs go to the run's owner alone.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from pyroaring import BitMap
 from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent.models import AccountReference
 from consent.serializers import AccountInput
 from consent.views import asked_member
-from portal import hints
+from portal import file_views, hints, serving
 from portal.access import record_read
-from portal.api import Access, problem
+from portal.api import Access
 from portal.endpoints import Endpoint, Pages, caller, read
 from portal.errors import NotFound
 from portal.schema import EndpointSchema, page_of
-from training_runs import downloads, incidents, services
+from training_runs import archives, member_lists, services, withdrawn
 from training_runs.models import Run
 from training_runs.serializers import (
     CancellationInput,
@@ -39,6 +35,7 @@ from training_runs.serializers import (
     RunOutput,
     RunQuery,
     StandingsOutput,
+    WaitingOutput,
     WithdrawnOutput,
     WithdrawnQuery,
 )
@@ -67,8 +64,9 @@ class StandingView(Endpoint):
 
 def runs() -> QuerySet[Run]:
     """Runs with all that an answer shows."""
-    found = Run.objects.select_related("parent", "owner", "attempt", "manifest")
-    return incidents.counted(found.prefetch_related("manifest__verifications"))
+    return Run.objects.select_related("parent", "owner", "attempt", "manifest").prefetch_related(
+        "manifest__verifications"
+    )
 
 
 def run_by(reference: str) -> Run:
@@ -86,11 +84,11 @@ def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
     return run
 
 
-def answer(request: Request, run: Run, status: int = 200) -> Response:
+def answer(run: Run, status: int = 200) -> Response:
     """The run as it is now."""
     run = run_by(run.reference)
     return Response(
-        RunOutput(run, context={"user": request.user}).data,
+        RunOutput(run).data,
         status=status,
         headers={"Location": reverse("api:run-detail", args=[run.reference])}
         if status > 200
@@ -112,9 +110,7 @@ class RunsView(Endpoint):
         chosen = {name: asked[name] for name in ("state", "purpose") if name in asked}
         pages = Pages()
         rows = pages.paginate_queryset(runs().filter(**chosen), request, view=self) or []
-        return pages.get_paginated_response(
-            [RunOutput(run, context={"user": request.user}).data for run in rows]
-        )
+        return pages.get_paginated_response([RunOutput(run).data for run in rows])
 
     @extend_schema(
         operation_id="register_run",
@@ -124,7 +120,7 @@ class RunsView(Endpoint):
     def post(self, request: Request) -> Response:
         """Register a run; the same tracker_run_id again gives the same run (200)."""
         run, is_new = services.register(**read(RunInput, request.data), owner=caller(request))
-        return answer(request, run, 201 if is_new else 200)
+        return answer(run, 201 if is_new else 200)
 
 
 class RunView(Endpoint):
@@ -134,7 +130,7 @@ class RunView(Endpoint):
     @extend_schema(operation_id="read_run", responses=RunOutput)
     def get(self, request: Request, reference: str) -> Response:
         """A run and, once frozen, its manifest in short."""
-        return answer(request, run_by(reference))
+        return answer(run_by(reference))
 
 
 class PreviewView(Endpoint):
@@ -156,7 +152,7 @@ class StartView(Endpoint):
         """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
         run = services.start(run=own_run(request, reference), actor=caller(request))
         hints.after_commit(freeze_run, run.pk)
-        return answer(request, run, 202)
+        return answer(run, 202)
 
 
 class CompleteView(Endpoint):
@@ -165,14 +161,14 @@ class CompleteView(Endpoint):
 
     @extend_schema(operation_id="complete_run", request=CompletionInput, responses=RunOutput)
     def post(self, request: Request, reference: str) -> Response:
-        """Say which manifest the run was trained on. Another than the frozen one opens a finding.
+        """Say that the run was trained on its manifest, by the archive's digest; this cannot be undone.
 
-        Refused (409) unless the frozen one verified.
+        Another digest is refused (409, `digest_mismatch`) and opens a finding; the run stays frozen, and the right digest
+        completes it. Refused (409) unless the manifest verified.
         """
         sent = read(CompletionInput, request.data)
         return answer(
-            request,
-            services.complete(run=own_run(request, reference), **sent, actor=caller(request)),
+            services.complete(run=own_run(request, reference), **sent, actor=caller(request))
         )
 
 
@@ -185,7 +181,7 @@ class CancelView(Endpoint):
         """End a run that will not be trained; this cannot be undone."""
         sent = read(CancellationInput, request.data)
         return answer(
-            request, services.cancel(run=own_run(request, reference), **sent, actor=caller(request))
+            services.cancel(run=own_run(request, reference), **sent, actor=caller(request))
         )
 
 
@@ -219,13 +215,30 @@ class ManifestView(Endpoint):
         return Response(ManifestOutput(manifest).data)
 
 
-def attachment(name: str, content_type: str) -> dict[str, str]:
-    return {
-        "Content-Disposition": f'attachment; filename="{name}"',
-        "Content-Type": content_type,
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
+FILE_HEADERS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200, 206], description=words)
+    for name, words in (
+        ("ETag", "The SHA-256 of the whole file, in quotes."),
+        ("Repr-Digest", "The same, as RFC 9530 writes it."),
+        ("Accept-Ranges", "`bytes`: a download that was cut goes on with `Range` and `If-Range`."),
+    )
+] + [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
+    for name, words in (
+        ("Range", "`bytes=100-`: a part of the file (206)."),
+        ("If-Range", "The `ETag` of the file that the range belongs to; of another one the whole is sent."),
+        ("If-None-Match", "An `ETag`: 304 when the file is that one."),
+    )
+]  # fmt: skip
+NOT_SENT: dict[Any, Any] = {
+    304: OpenApiResponse(description="You have it already (If-None-Match)."),
+    (412, "application/problem+json"): OpenApiResponse(
+        OpenApiTypes.OBJECT, "The file is another one now (If-Match)."
+    ),
+    (416, "application/problem+json"): OpenApiResponse(
+        OpenApiTypes.OBJECT, "No byte of it is in the range."
+    ),
+}
 
 
 class ArchiveView(Endpoint):
@@ -234,14 +247,11 @@ class ArchiveView(Endpoint):
 
     @extend_schema(
         operation_id="download_archive",
-        parameters=[OpenApiParameter("Range", str, OpenApiParameter.HEADER)],
+        parameters=FILE_HEADERS,
         responses={
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
             (206, "application/octet-stream"): OpenApiTypes.BINARY,
-            304: OpenApiResponse(description="You have it already (If-None-Match)."),
-            (416, "application/problem+json"): OpenApiResponse(
-                OpenApiTypes.OBJECT, "No byte of it is in the range."
-            ),
+            **NOT_SENT,
         },
     )
     def get(self, request: Request, reference: str) -> Any:
@@ -253,96 +263,94 @@ class ArchiveView(Endpoint):
         run = own_run(request, reference, unless="portal.view_entry")
         manifest = services.usable_manifest(run)
         record_read(caller(request), "manifest.archive", run.reference)
-        etag = f'"{manifest.digest}"'
-        headers = attachment(f"{run.reference}.manifest", "application/octet-stream") | {
-            "ETag": etag,
-            "Accept-Ranges": "bytes",
-        }
-        if etag in request.headers.get("If-None-Match", ""):
-            return HttpResponse(status=304, headers={"ETag": etag, "Cache-Control": "no-store"})
-        asked = request.headers.get("Range", "")
-        if request.headers.get("If-Range", etag) != etag:
-            asked = ""
-        try:
-            part = downloads.span(asked, manifest.size)
-        except downloads.Unsatisfiable:
-            return problem(
-                416, "No byte of the archive is in this range.", name="range_not_satisfiable",
-                headers={"Content-Range": f"bytes */{manifest.size}"},
-            )  # fmt: skip
-        file = downloads.open_archive(manifest.digest)
-        whole = downloads.Span(0, manifest.size)
-        if part is not None:
-            last = part.start + part.length - 1
-            headers["Content-Range"] = f"bytes {part.start}-{last}/{manifest.size}"
-        headers["Content-Length"] = str((part or whole).length)
-        return StreamingHttpResponse(
-            downloads.blocks(file, part or whole), status=206 if part else 200, headers=headers
+        stored = serving.Stored(
+            archives.opened(manifest.digest),
+            manifest.size,
+            manifest.digest,
+            f"{run.reference}.manifest",
+            "application/octet-stream",
         )
+        return serving.response(request, stored)
 
 
 COUNTED = [
-    OpenApiParameter(name, int, OpenApiParameter.HEADER, response=[200], description=words)
+    OpenApiParameter(name, int, OpenApiParameter.HEADER, response=[200, 206], description=words)
     for name, words in (
         ("Members-Included", "In the manifest."),
         (
             "Members-Withdrawn-Since",
-            "Of these, out if a run were frozen now; the erased among them.",
+            "Of these, out if a run had been frozen when the list was made; the erased among them.",
         ),
         (
             "Members-Erased-Since",
             "Of these, erased: their account_ref is not in the list any more.",
         ),
+        ("Members-Counted-At", "The ledger size at which the last two were counted."),
     )
 ]
+WAITING = [
+    OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202],
+                     description="Ask here again."),
+    OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[202],
+                     description="After so many seconds."),
+]  # fmt: skip
+
+
+def list_responses(media_type: str, kind: Any) -> dict[Any, Any]:
+    return {
+        (200, media_type): kind,
+        (206, media_type): kind,
+        202: OpenApiResponse(WaitingOutput, "The file is being made; ask again."),
+        **NOT_SENT,
+    }
 
 
 class _MembersView(Endpoint):
     access = {"GET": Access("training_runs.download_manifest", "manifests:read")}
     schema = EndpointSchema()
 
-    def _stream(self, request: Request, reference: str, suffix: str, content_type: str) -> Any:
+    def _list(self, request: Request, reference: str, form: str) -> Any:
         run = own_run(request, reference)
         manifest = services.usable_manifest(run)
-        record_read(caller(request), "manifest.members", run.reference)
-        since = services.withdrawn_since(manifest)
-        pages = services.account_refs(services.load(manifest).included)
-        body = downloads.csv_lines(pages) if suffix == "csv" else downloads.parquet_pieces(pages)
-        return StreamingHttpResponse(
-            body,
-            headers=attachment(f"{run.reference}-members.{suffix}", content_type)
-            | {
-                "Members-Included": str(since.population),
-                "Members-Withdrawn-Since": str(since.population - len(since.included)),
-                "Members-Erased-Since": str(len(since.excluded["erased"])),
-            },
+        archives.opened(manifest.digest).close()
+        return file_views.answer(
+            request,
+            member_lists.MemberList.kind,
+            member_lists.parameters_of(manifest, form),
+            caller(request),
+            location=reverse(f"api:run-members-{form}", args=[run.reference]),
         )
 
 
 class MembersCsvView(_MembersView):
     @extend_schema(
         operation_id="download_members_csv",
-        parameters=COUNTED,
-        responses={(200, "text/csv"): OpenApiTypes.STR},
+        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
+        responses=list_responses("text/csv", OpenApiTypes.STR),
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The included, as CSV: member_number, account_ref. Refused for a cancelled run (409).
+        """The included, as CSV: member_number, account_ref, in order of the number.
 
-        A cell that would begin a formula in a spreadsheet gets a leading apostrophe; Parquet has the
-        reference as it is.
+        A worker makes the file once: 202 until it is whole, then 200 with its length and digest. It is kept for some hours
+        (MADE_FILE_HOURS), and deleted when one of its accounts is erased; asking again makes it again. References are
+        exactly what the product sent: a list for programs, which a spreadsheet may take for formulas. Refused for a
+        cancelled run (409).
         """
-        return self._stream(request, reference, "csv", "text/csv; charset=utf-8")
+        return self._list(request, reference, "csv")
 
 
 class MembersParquetView(_MembersView):
     @extend_schema(
         operation_id="download_members_parquet",
-        parameters=COUNTED,
-        responses={(200, "application/vnd.apache.parquet"): OpenApiTypes.BINARY},
+        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
+        responses=list_responses("application/vnd.apache.parquet", OpenApiTypes.BINARY),
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The included, as Parquet: member_number, account_ref as it is. Refused for a cancelled run (409)."""
-        return self._stream(request, reference, "parquet", "application/vnd.apache.parquet")
+        """The included, as Parquet: member_number (uint32), account_ref (string), neither null, in order of the number.
+
+        A worker makes the file once, as it does the CSV. Refused for a cancelled run (409).
+        """
+        return self._list(request, reference, "parquet")
 
 
 class WithdrawnView(Endpoint):
@@ -353,41 +361,35 @@ class WithdrawnView(Endpoint):
         operation_id="list_withdrawn", parameters=[WithdrawnQuery], responses=WithdrawnOutput
     )
     def get(self, request: Request, reference: str) -> Response:
-        """Who of the included would be out of a run frozen now, by reason, then member by member."""
+        """Who of the included would be out of a run frozen now. References, and no reasons: these are the members' own.
+
+        The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
+        answer has ended (410), begin again.
+        """
         run = own_run(request, reference)
         asked = read(WithdrawnQuery, request.query_params)
         manifest = services.usable_manifest(run)
         record_read(caller(request), "manifest.withdrawn", run.reference)
-        since = services.withdrawn_since(manifest)
-        withdrawn = BitMap.union(BitMap(), *since.excluded.values())
-        page = list(_first(withdrawn, asked["after"], asked["page_size"]))
-        more = bool(page) and page[-1] != withdrawn.max()
-        references = dict(
-            AccountReference.objects.filter(member__in=page).values_list("member_id", "account_ref")
-        )
+        if "cursor" in asked:
+            found = withdrawn.at_cursor(manifest, asked["cursor"])
+        else:
+            found = withdrawn.first(manifest, caller(request), asked["page_size"])
+        page = found.page(asked["page_size"])
         here = reverse("api:run-withdrawn", args=[reference])
-        following = f"{here}?after={page[-1]}&page_size={asked['page_size']}" if more else None
+        following = (
+            f"{here}?cursor={page.cursor}&page_size={asked['page_size']}" if page.cursor else None
+        )
         return Response(
             WithdrawnOutput(
                 {
-                    "included": since.population,
-                    "withdrawn": len(withdrawn),
-                    "by_reason": {code: len(out) for code, out in since.excluded.items() if out},
+                    "included": manifest.included,
+                    "withdrawn": found.count,
+                    "cut": found.cut,
                     "next": request.build_absolute_uri(following) if following else None,
                     "results": [
-                        {
-                            "member_number": number,
-                            "account_ref": references.get(number),
-                            "reasons": since.reasons(number),
-                        }
-                        for number in page
+                        {"member_number": number, "account_ref": reference}
+                        for number, reference in page.members
                     ],
                 }
             ).data
         )
-
-
-def _first(members: BitMap, after: int, count: int) -> Iterator[int]:
-    """The first `count` members above `after`, in order."""
-    rank = members.rank(after) if after < 2**32 else len(members)
-    return iter(members[rank : rank + count])

@@ -16,6 +16,7 @@ from portal import checkpoints
 from portal.models import AccessRecord
 from tools import factories
 from training_runs import archives, services
+from training_runs.errors import DigestMismatch
 from training_runs.models import Manifest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -310,7 +311,8 @@ def test_a_runs_dossier_tells_who_did_what_and_what_was_in_force(
 ) -> None:
     parent = factories.freeze(engineer)
     manifest = factories.freeze(engineer, parent=parent.run)
-    services.complete(run=manifest.run, trained_digest="0" * 64, actor=engineer)
+    with pytest.raises(DigestMismatch):
+        services.complete(run=manifest.run, trained_digest="0" * 64, actor=engineer)
     checkpoint = checkpoints.sign_now()
     client = client_of(auditor)
     client.get(reverse("admin:training_runs_run_change", args=[manifest.run.pk]))
@@ -319,7 +321,7 @@ def test_a_runs_dossier_tells_who_did_what_and_what_was_in_force(
 
     found = page.context["dossier"]
     assert [(entry.kind, entry.actor_name) for entry in found.entries] == [
-        ("run.completed", "emil"),
+        ("run.completion_refused", "emil"),
         ("manifest.verified", "system:verifier"),
         ("run.frozen", "system:freezer"),
         ("run.requested", "emil"),

@@ -107,9 +107,9 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
     assert f"{frozen['digest']}  {data_dir}/{reference}.manifest" in told.stdout
     assert len(re.findall(r"^\d+,two-\d+$", told.stdout, re.MULTILINE)) == 1
     assert not re.findall(r"^\d+,one-\d+$", told.stdout, re.MULTILINE)
-    assert [answer["by_reason"] for answer in answers if "by_reason" in answer] == [
-        {"opted_out": 1}
-    ]
+    (since,) = [answer for answer in answers if "withdrawn" in answer]
+    assert since["withdrawn"] == 1
+    assert [set(row) for row in since["results"]] == [{"member_number", "account_ref"}]
     assert f"The manifest of {reference} verifies." in told.stdout
 
     # What the demo exported, checked as an auditor would, elsewhere.

@@ -527,7 +527,6 @@ def test_no_restriction_depends_on_old_archives(frozen, officer):
     archive = archives.path_of(frozen.digest)
     damaged = archive.read_bytes()
     archive.write_bytes(b"damaged")
-    runs._included.cache_clear()
 
     ticket = file(account_ref="acc-0", received_at=frozen.frozen_at - dt.timedelta(hours=1))
 

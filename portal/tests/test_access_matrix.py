@@ -25,11 +25,12 @@ from objections import closing, uploads
 from objections import services as objections
 from objections.letter_texts import built_in
 from objections.models import Incident, Ticket
-from portal import checkpoints, ledger, tokens
+from portal import checkpoints, ledger, made_files, tokens
 from portal.access import record_read
-from portal.models import Checkpoint
+from portal.models import Checkpoint, MadeFile
 from tools import factories
-from training_runs import services
+from training_runs import member_lists, services
+from training_runs.errors import DigestMismatch
 from training_runs.models import Run
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -108,6 +109,9 @@ ADMIN_PAGES = {
     "admin:jsi18n": {"GET": SIGNED_IN},
     "admin:autocomplete": {},
     "admin:objections_figures": {"GET": "OA"},
+    # Of a list of accounts of E's run.
+    "admin:portal_file": {"GET": "E"},
+    "admin:portal_file_download": {"GET": "E"},
     "admin:auditing_checkpoint_download": {"GET": "A"},
     "admin:auditing_entry_proof": {"GET": "A"},
     "admin:auditing_answer": {"GET": "OA", "POST": "OA"},
@@ -212,8 +216,8 @@ ADMIN_MODELS = {
             "rename": both("E"),
             "verify": both("O"),
             "withdrawn": {"GET": "OECA"},
-            "incidents": {"GET": "OEA"},
             "explain": {"POST": "OEA"},
+            "members": {"GET": "E"},
             "export": {"GET": "OECA"},
         },
     ),
@@ -294,12 +298,15 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     fill_desk(factories.objection("acc-1"), officer, second_officer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer)
-    services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
+    with pytest.raises(DigestMismatch):
+        services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     replaying.check_tonight(seconds=0)
     checkpoints.sign_now()
+    made_files.ask("member-list", member_lists.parameters_of(manifest, "csv"), owner=engineer)
+    made_files.make_due()
     return manifest.run
 
 
@@ -389,6 +396,10 @@ def test_who_is_let_into_the_admin(people, run):
         "admin:auditing_checkpoint_download": reverse(
             "admin:auditing_checkpoint_download", args=[Checkpoint.objects.latest("size").size]
         ),
+        "admin:portal_file": reverse("admin:portal_file", args=[MadeFile.objects.get().key]),
+        "admin:portal_file_download": reverse(
+            "admin:portal_file_download", args=[MadeFile.objects.get().key]
+        ),
         "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
         "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
@@ -424,6 +435,8 @@ def test_who_is_let_into_the_pages_of_a_model(people, run):
 def page_of(label: str, name: str, page: str, row: Any) -> str:
     if page in ("changelist", "add", "today", "look_up", "take_one"):
         return reverse(name)
+    if page == "members":
+        return reverse(name, args=[row.pk, "csv"])
     if page == "export":
         return reverse(name, args=["csv"])
     if page == "bulk":

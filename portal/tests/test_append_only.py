@@ -21,6 +21,7 @@ from portal.errors import GuardsMissing
 from portal.models import LedgerTile
 from tools import factories
 from training_runs import services as runs
+from training_runs.errors import DigestMismatch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +39,8 @@ def rows_everywhere(officer, second_officer, engineer, product, auditor) -> None
     run = runs.start(run=factories.register(engineer), actor=engineer)
     manifest = runs.freeze(run.pk)
     runs.verify(manifest)
-    runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
+    with pytest.raises(DigestMismatch):
+        runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
     factories.withdraw(ticket, officer, second_officer)
     text = letter_texts.Text("Upheld", letter_texts.built_in("upheld").body)

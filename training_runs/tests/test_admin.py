@@ -188,7 +188,8 @@ def test_downloads_are_offered_to_those_who_may_have_them(
     offered = client.get(_page("change", frozen)).context["downloads"]
 
     assert len(offered) == texts
-    assert all(client.get(address).status_code == 200 for _, address in offered)
+    # A list leads to its file's page.
+    assert all(client.get(address, follow=True).status_code == 200 for _, address in offered)
 
 
 def test_a_manifest_that_differs_is_shown_in_red_and_not_offered(
@@ -232,22 +233,35 @@ def test_nothing_of_a_cancelled_run_is_offered(
     assert asked.status_code == 409
 
 
-def test_withdrawn_since_counts_by_reason_and_names_nobody(
-    frozen: Run, officer: User, engineer: User, client_of: Any
+@pytest.mark.parametrize(
+    ("role", "shown"),
+    [
+        ("engineer", [("included", 2)]),
+        ("second_engineer", [("included", 2)]),
+        ("officer", [("included", 2), ("opted_out", 1)]),
+        ("auditor", [("included", 2), ("opted_out", 1)]),
+    ],
+)
+def test_withdrawn_since_counts_and_names_nobody_and_tells_reasons_to_those_who_see_decisions(
+    role: str,
+    shown: list[tuple[str, int]],
+    frozen: Run,
+    officer: User,
+    request: pytest.FixtureRequest,
+    client_of: Any,
 ) -> None:
     factories.decide("acc-2", "deny", actor=officer)
+    reader = request.getfixturevalue(role)
 
-    page = client_of(engineer).get(_page("withdrawn", frozen))
+    page = client_of(reader).get(_page("withdrawn", frozen))
 
-    assert _page("withdrawn", frozen) in client_of(engineer).get(_page("change", frozen)).text
-    assert [(share.code, share.count) for share in page.context["shares"]] == [
-        ("included", 2),
-        ("opted_out", 1),
-    ]
+    assert _page("withdrawn", frozen) in client_of(reader).get(_page("change", frozen)).text
+    assert [(share.code, share.count) for share in page.context["shares"]] == shown
+    assert ("setting for the purpose is off" in page.text) == (len(shown) > 1)
     assert "1 of the 3 members" in page.text
     assert "acc-2" not in page.text
     read = AccessRecord.objects.get(kind="manifest.withdrawn")
-    assert (read.user, read.subject) == (engineer, frozen.reference)
+    assert (read.user, read.subject) == (reader, frozen.reference)
 
 
 @pytest.mark.parametrize(

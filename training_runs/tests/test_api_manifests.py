@@ -7,12 +7,15 @@ from hashlib import sha256
 import pyarrow.parquet as pq
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from consent import services as consent
-from portal.models import AccessRecord
+from consent.models import AccountReference
+from portal import made_files
+from portal.models import AccessRecord, Entry, MadeFile
+from portal.serving import Span, Unsatisfiable, span
 from tools import factories
 from training_runs import archives, manifest_file, services
-from training_runs.downloads import Span, Unsatisfiable, as_cell, span
 from training_runs.models import Manifest, Verification
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,6 +37,10 @@ def manifest(officer, second_officer, engineer) -> Manifest:
 
 def url(manifest, what=""):
     return f"/api/v1/runs/{manifest.run.reference}/manifest{what}"
+
+
+def number_of(account_ref):
+    return AccountReference.objects.get(account_ref=account_ref).member_id
 
 
 def body(response):
@@ -132,7 +139,7 @@ def test_the_member_list_as_csv(api, manifest, officer):
     factories.decide("acc-1", "deny", actor="test")
     consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
 
-    answer = api.get(url(manifest, "/members.csv"))
+    answer = factories.download(api, url(manifest, "/members.csv"))
 
     rows = list(csv.reader(io.StringIO(body(answer).decode())))
     assert rows[0] == ["member_number", "account_ref"]
@@ -140,38 +147,21 @@ def test_the_member_list_as_csv(api, manifest, officer):
     assert answer["Members-Included"] == "4"
     assert answer["Members-Withdrawn-Since"] == "2"
     assert answer["Members-Erased-Since"] == "1"
+    assert answer["Members-Counted-At"] == str(Entry.objects.count())
     assert answer["Content-Disposition"].startswith("attachment;")
 
 
 def test_the_member_list_as_parquet(api, manifest):
-    answer = api.get(url(manifest, "/members.parquet"))
+    answer = factories.download(api, url(manifest, "/members.parquet"))
 
-    table = pq.read_table(io.BytesIO(body(answer)))
+    table = pq.read_table(io.BytesIO(body(answer)), page_checksum_verification=True)
     assert table.column("account_ref").to_pylist() == ["acc-0", "acc-1", "acc-2", "acc-3"]
     assert set(table.column("member_number").to_pylist()) == set(
         manifest_file.parse(archives.load(manifest.digest)).included
     )
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\tx", "\rx"])
-def test_no_cell_begins_a_formula(text):
-    assert as_cell(text) == f"'{text}"
-
-
-def test_a_reference_that_looks_like_a_formula_is_escaped_in_the_list(
-    api, officer, second_officer, engineer
-):
-    factories.open_world(officer, second_officer)
-    factories.add_member("=cmd|calc")
-    factories.add_member('a,b"c')
-    manifest = factories.freeze(engineer)
-
-    rows = list(csv.reader(io.StringIO(body(api.get(url(manifest, "/members.csv"))).decode())))
-
-    assert [row[1] for row in rows[1:]] == ["'=cmd|calc", 'a,b"c']
-
-
-def test_who_withdrew_since_is_listed_with_the_reason_in_pages(api, manifest, officer):
+def test_references_only_of_who_withdrew_since_in_pages(api, manifest, officer):
     factories.decide("acc-1", "deny", actor="test")
     consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
     path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
@@ -179,22 +169,101 @@ def test_who_withdrew_since_is_listed_with_the_reason_in_pages(api, manifest, of
     first = api.get(f"{path}?page_size=1").json()
     second = api.get(first["next"]).json()
 
-    assert first["included"] == 4
-    assert first["withdrawn"] == 2
-    assert first["by_reason"] == {"opted_out": 1, "erased": 1}
-    assert [(row["account_ref"], row["reasons"]) for row in first["results"]] == [
-        ("acc-1", ["opted_out"])
+    cut = Entry.objects.count()
+    assert first == {
+        "included": 4,
+        "withdrawn": 2,
+        "cut": cut,
+        "next": first["next"],
+        "results": [{"member_number": number_of("acc-1"), "account_ref": "acc-1"}],
+    }
+    assert [row["account_ref"] for row in second["results"]] == [None]
+    assert (second["next"], second["cut"], second["withdrawn"]) == (None, cut, 2)
+
+
+def test_the_pages_of_who_withdrew_belong_to_one_answer_whoever_decides_in_between(api, manifest):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    first = api.get(f"{path}?page_size=1").json()
+    # One before the page's place, and one that is taken back behind it.
+    factories.decide("acc-0", "deny", actor="test")
+    factories.decide("acc-3", "allow", actor="test")
+    second = api.get(first["next"]).json()
+    fresh = api.get(path).json()
+
+    assert [row["account_ref"] for page in (first, second) for row in page["results"]] == [
+        "acc-1",
+        "acc-3",
     ]
-    assert [(row["account_ref"], row["reasons"]) for row in second["results"]] == [
-        (None, ["erased"])
-    ]
-    assert second["next"] is None
+    assert first["cut"] == second["cut"] == fresh["cut"] - 2
+    assert [row["account_ref"] for row in fresh["results"]] == ["acc-0", "acc-1"]
+
+
+def test_every_withdrawn_member_is_on_one_page_whatever_its_size(api, manifest):
+    for name in ("acc-0", "acc-1", "acc-2"):
+        factories.decide(name, "deny", actor="test")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    for size in (1, 2, 3, 4):
+        found, following = [], f"{path}?page_size={size}"
+        while following:
+            answer = api.get(following).json()
+            found += [row["account_ref"] for row in answer["results"]]
+            following = answer["next"]
+
+        assert found == ["acc-0", "acc-1", "acc-2"]
+
+
+def test_asking_again_keeps_the_answer_only_once(api, manifest):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    asked = [api.get(f"{path}?page_size=1").json()["next"] for _ in range(3)]
+
+    assert MadeFile.objects.count() == 1
+    assert len(set(asked)) == 1
+
+
+@pytest.mark.parametrize("cursor", ["1", "x-1-1", f"{'0' * 31}-1-1", f"{'a' * 32}-1-{'9' * 30}"])
+def test_a_cursor_that_is_none_is_refused(api, manifest, cursor):
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    assert api.get(path, {"cursor": cursor}).status_code == 400
+
+
+def test_an_answer_that_has_ended_is_said_to_be_gone_and_never_read_as_another(api, manifest):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+    following = api.get(f"{path}?page_size=1").json()["next"]
+
+    MadeFile.objects.update(ends_at=timezone.now())
+    made_files.remove_ended()
+
+    answer = api.get(following)
+    assert (answer.status_code, answer.json()["code"]) == (410, "file_gone")
+
+
+def test_a_cursor_of_another_run_is_refused(api, manifest, engineer):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+    cursor = api.get(f"{path}?page_size=1").json()["next"].split("cursor=")[1].split("&")[0]
+    other = factories.freeze(engineer)
+
+    answer = api.get(f"/api/v1/runs/{other.run.reference}/withdrawn", {"cursor": cursor})
+
+    assert answer.status_code == 400
 
 
 def test_nobody_withdrew(api, manifest):
     answer = api.get(f"/api/v1/runs/{manifest.run.reference}/withdrawn").json()
 
-    assert answer == {"included": 4, "withdrawn": 0, "by_reason": {}, "next": None, "results": []}
+    cut = Entry.objects.count()
+    assert answer == {"included": 4, "withdrawn": 0, "cut": cut, "next": None, "results": []}
 
 
 DOWNLOADS = ["/archive", "/members.csv", "/members.parquet"]
@@ -291,7 +360,7 @@ READS = [
 
 @pytest.mark.parametrize(("what", "kind"), READS)
 def test_every_read_of_a_manifest_is_recorded(api, manifest, engineer, what, kind):
-    api.get(f"/api/v1/runs/{manifest.run.reference}/{what}")
+    factories.download(api, f"/api/v1/runs/{manifest.run.reference}/{what}")
 
     record = AccessRecord.objects.get()
     assert (record.kind, record.subject, record.user) == (kind, manifest.run.reference, engineer)
@@ -299,6 +368,8 @@ def test_every_read_of_a_manifest_is_recorded(api, manifest, engineer, what, kin
 
 @pytest.mark.parametrize(("what", "kind"), READS)
 def test_a_read_that_cannot_be_recorded_is_refused(api, manifest, what, kind):
+    if api.get(f"/api/v1/runs/{manifest.run.reference}/{what}").status_code == 202:
+        made_files.make_due()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE portal_accessrecord RENAME TO portal_accessrecord_gone")
     try:

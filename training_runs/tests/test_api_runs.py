@@ -13,7 +13,7 @@ from portal import hints
 from portal.models import AccessRecord, Entry
 from tools import factories
 from training_runs import archives, services
-from training_runs.errors import TooManyWaiting
+from training_runs.errors import ManifestBlocked, TooManyWaiting
 from training_runs.models import Finding, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -182,13 +182,70 @@ def test_starts_at_once_are_counted_one_after_the_other(engineer, world, setting
     assert Run.objects.requested().count() == 2
 
 
-def test_training_on_another_digest_is_recorded_with_a_finding(api, engineer, world):
+def test_another_digest_is_refused_with_a_finding_and_the_right_one_completes_the_run(
+    api, engineer, world
+):
+    manifest = factories.freeze(engineer)
+    address = f"runs/{manifest.run.reference}/complete"
+
+    answers = [post(api, address, {"trained_digest": "0" * 64}) for _ in range(2)]
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
+        (409, "digest_mismatch")
+    ] * 2
+    finding = Finding.objects.get()
+    assert finding.detail == {"frozen": manifest.digest, "trained": "0" * 64}
+    assert (finding.entry.kind, finding.entry.actor) == ("run.completion_refused", engineer)
+    run = api.get(f"/api/v1/runs/{manifest.run.reference}").json()
+    assert (run["state"], run["trained_digest"]) == ("frozen", "")
+
+    completed = post(api, address, {"trained_digest": manifest.digest})
+
+    assert (completed.status_code, completed.json()["state"]) == (200, "completed")
+    assert post(api, address, {"trained_digest": "0" * 64}).json()["code"] == "forbidden_move"
+    assert Finding.objects.count() == 1
+
+
+def test_the_digest_of_another_runs_manifest_completes_nothing(api, engineer, world):
+    mine = factories.freeze(engineer)
+    factories.add_member("later")
+    other = factories.freeze(engineer)
+
+    answer = post(api, f"runs/{mine.run.reference}/complete", {"trained_digest": other.digest})
+
+    assert answer.json()["code"] == "digest_mismatch"
+    assert set(Run.objects.values_list("state", flat=True)) == {"frozen"}
+
+
+@pytest.mark.parametrize(
+    "spoil", [str.upper, lambda digest: digest[:-1], lambda digest: f" {digest[1:]}", lambda _: ""]
+)
+def test_what_is_no_digest_in_lower_case_is_refused_without_a_finding(api, engineer, world, spoil):
     manifest = factories.freeze(engineer)
 
-    answer = post(api, f"runs/{manifest.run.reference}/complete", {"trained_digest": "0" * 64})
+    answer = post(
+        api,
+        f"runs/{manifest.run.reference}/complete",
+        {"trained_digest": spoil(manifest.digest)},
+    )
 
-    assert answer.status_code == 200
-    assert Finding.objects.get().detail == {"frozen": manifest.digest, "trained": "0" * 64}
+    assert answer.status_code == 400
+    assert not Finding.objects.exists()
+    assert Run.objects.get().state == "frozen"
+
+
+def test_a_manifest_that_differs_a_moment_before_completes_nothing(api, engineer, world):
+    manifest = factories.freeze(engineer)
+    run = Run.objects.get()
+    archives.path_of(manifest.digest).write_bytes(b"something else")
+    services.verify(manifest)
+
+    with pytest.raises(ManifestBlocked):
+        services.complete(run=run, trained_digest=manifest.digest, actor=engineer)
+    with pytest.raises(ManifestBlocked):
+        services.complete(run=run, trained_digest="0" * 64, actor=engineer)
+
+    assert [row.kind for row in Finding.objects.all()] == ["manifest_differs"]
 
 
 def test_a_run_is_not_completed_with_a_manifest_nobody_may_use(api, engineer, world):

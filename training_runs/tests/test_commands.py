@@ -32,10 +32,10 @@ def requested(world, engineer):
 
 
 def test_one_sweep_freezes_what_waits_and_verifies_it(requested):
-    assert said("sweep") == "1 frozen, 1 verified, 0 failed.\n"
+    assert said("sweep") == "1 frozen, 1 verified, 0 files made, 0 failed.\n"
 
     assert services.usable_manifest(requested).included == 20
-    assert said("sweep") == "0 frozen, 0 verified, 0 failed.\n"
+    assert said("sweep") == "0 frozen, 0 verified, 0 files made, 0 failed.\n"
 
 
 def test_a_sweep_in_which_something_fails_has_an_exit_code(requested, monkeypatch, tmp_path):
@@ -73,7 +73,7 @@ def test_sweeping_goes_on_until_it_is_told_to_stop(requested, own_signals):
 
     call_command("sweep", every=0.01, stdout=output)
 
-    assert output.getvalue() == "1 frozen, 1 verified, 0 failed.\n"
+    assert output.getvalue() == "1 frozen, 1 verified, 0 files made, 0 failed.\n"
 
 
 def test_a_manifest_is_verified_again_by_name(world, engineer):

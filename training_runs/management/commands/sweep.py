@@ -1,4 +1,4 @@
-"""Freeze requested runs and verify unverified manifests: by hand, or where there is no broker."""
+"""Freeze requested runs, verify unverified manifests, make long files: by hand, or where there is no broker."""
 
 import signal
 import threading
@@ -6,8 +6,17 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from portal import made_files
 from portal.checks import require_triggers
 from training_runs import services
+
+
+def _sweep() -> dict[str, int]:
+    done = services.sweep()
+    made_files.remove_ended()
+    files = made_files.make_due()
+    failed = done.pop("failed") + files["failed"]
+    return done | {"files made": files["made"], "failed": failed}
 
 
 class Command(BaseCommand):
@@ -24,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         require_triggers()
         if options["every"] is None:
-            done = services.sweep()
+            done = _sweep()
             self._say(done)
             if done["failed"]:
                 raise CommandError("See the log, and the run's page, for what went wrong.")
@@ -33,7 +42,7 @@ class Command(BaseCommand):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopped.set())
         while not stopped.is_set():
-            done = services.sweep()
+            done = _sweep()
             if any(done.values()):
                 self._say(done)
             stopped.wait(options["every"])
