@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check schema bench alter clean
+.PHONY: help demo run test check trial schema bench alter clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment setti
 	$$manage spectacular --validate --fail-on-warn --file "$$PORTAL_DATA_DIR/openapi.yaml"; \
 	diff --unified docs/openapi.yaml "$$PORTAL_DATA_DIR/openapi.yaml" \
 		|| { echo "docs/openapi.yaml is not what the code says: run make schema."; exit 1; }
+
+trial: $(VENV)/.stamp-run  ## Try the production recipe: PostgreSQL, Redis, nginx, gunicorn, workers, in three minutes
+	@env -u PORTAL_ENV deploy/trial.sh
 
 schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml

@@ -88,6 +88,8 @@ SUPPRESSION_KEY = _secret("SUPPRESSION_KEY")
 # Every process of the portal reads this file first, so all that any of them writes is its user's own: the SQLite file and
 # its journal, archives, attachments, keys, logs of the broker, the schedule of the clock.
 os.umask(0o077)
+# Django's storage sets a mode of its own.
+FILE_UPLOAD_PERMISSIONS = 0o600
 DATA_DIR = Path(env.str("PORTAL_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 MANIFEST_DIR = DATA_DIR / "manifests"
 ATTACHMENT_DIR = DATA_DIR / "attachments"
@@ -314,6 +316,7 @@ CELERY_BEAT_SCHEDULE = {
     "incidents": _daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
     "erasure": _daily("objections.tasks.erase_expired", hour="5", minute="35"),
     "files": _daily("objections.tasks.sweep_files", hour="5", minute="40"),
+    "sign-ins": _daily("portal.tasks.forget_sign_ins", hour="5", minute="45"),
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
     "digests": _daily("objections.tasks.send_digests", hour="6-10", minute="0,30", within=1800),
 }

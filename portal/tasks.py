@@ -1,8 +1,10 @@
 """Doors for Celery: the ledger's growth and the rows of files are the queues, a message is only a hint."""
 
 from celery import shared_task
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
 
-from portal import checkpoint_mail, checkpoints, hints, made_files
+from portal import checkpoint_mail, checkpoints, hints, made_files, sign_in
 
 
 @shared_task
@@ -28,6 +30,13 @@ def make_files() -> None:
 @shared_task
 def remove_files() -> None:
     made_files.remove_ended()
+
+
+@shared_task
+def forget_sign_ins() -> None:
+    """Sessions that ended and failed sign-ins of long ago: nothing needs them."""
+    SessionStore.clear_expired()
+    sign_in.forget_old(timezone.now())
 
 
 def hint() -> None:

@@ -9,12 +9,13 @@ import pytest
 import time_machine
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from portal import sign_in, tokens
+from portal import sign_in, tasks, tokens
 from portal.errors import MustWait
 from portal.models import FailedSignIns
 
@@ -255,6 +256,35 @@ def test_signing_in_is_logged_by_number_and_never_by_name_or_address(officer, ca
     assert [line["user"] for line in lines if "user" in line] == [officer.pk] * 6 + [None]
     said = str(lines)
     assert not any(secret in said for secret in ("olga", "nemo", "wrong", HERE, THERE))
+
+
+def test_what_is_old_goes_every_day(officer):
+    with time_machine.travel(timezone.now(), tick=False) as clock:
+        fail(1)
+        Client().force_login(officer)
+        clock.shift(dt.timedelta(hours=23))
+        tasks.forget_sign_ins()
+        assert FailedSignIns.objects.count() == 2
+        assert not Session.objects.exists(), "it ended after eight hours"
+        clock.shift(dt.timedelta(hours=2))
+        tasks.forget_sign_ins()
+
+    assert not FailedSignIns.objects.exists()
+
+
+def test_a_request_is_logged_with_the_number_of_who_asks(officer, engineer, client_of, caplog):
+    _, plain = tokens.issue_token(
+        user=engineer, name="trainer", scopes=["runs:read"], days=1, actor="test"
+    )
+    with caplog.at_level(logging.INFO, logger="portal.middleware"):
+        client_of(officer).get(reverse("admin:index"))
+        client_of(officer).get("/api/v1/runs")
+        Client().get("/api/v1/runs", headers={"Authorization": f"Bearer {plain}"})
+        Client().get("/api/v1/runs")
+        client_of(officer).get("/static/portal/portal.css")
+
+    lines = [record.msg for record in caplog.records if record.name == "portal.middleware"]
+    assert [line["user"] for line in lines] == [officer.pk, officer.pk, engineer.pk, None, None]
 
 
 # --- Superusers ---------------------------------------------------------------------------------
