@@ -77,20 +77,14 @@ def worker(
     ]  # fmt: skip
     if queues:
         command += ["--queues", queues]
-    with log.open("ab") as output:
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command, env=environment, cwd=settings.BASE_DIR, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
     try:
-        destination = [f"{name}@test"]
-        until(
-            lambda: (
-                process.poll() is not None
-                or bool(app.control.ping(destination=destination, timeout=0.2))
-            ),
-            30,
-        )
+        # Its log says so: a worker answers no questions through the broker.
+        until(lambda: process.poll() is not None or f"{name}@test ready" in log.read_text(), 60)
         assert process.poll() is None, log.read_text()[-2000:]
         yield process
     finally:
