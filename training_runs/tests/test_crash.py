@@ -1,21 +1,19 @@
 """Whatever dies, a requested run ends frozen, with one manifest, within two sweeps. With a real worker and broker."""
 
 import contextlib
-import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 from django.db import connection, transaction
 from django.urls import reverse
 
 from portal import leases
-from portal.celery import app
 from portal.embedded import broker
 from portal.models import Entry
 from tools import factories, workers
@@ -80,7 +78,7 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
                 freeze_run.delay(run.pk)
                 time.sleep(chance.uniform(0.0, 0.25))
                 if kill < KILLS - 1:
-                    _kill_children()
+                    _kill_children(process)
                 else:
                     workers.kill(process)
                 interrupted += not Manifest.objects.filter(run=run).exists()
@@ -96,14 +94,11 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
     _assert_frozen_once(runs)
 
 
-def _kill_children() -> None:
-    """kill -9 of the process at work; the worker's parent process starts another one."""
-    ((answer,),) = [
-        reply.values() for reply in app.control.broadcast("stats", reply=True, limit=1, timeout=5)
-    ]
-    for pid in answer["pool"]["processes"]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def _kill_children(worker: workers.Process) -> None:
+    """kill -9 of the processes at work; the worker's parent process starts others."""
+    for child in psutil.Process(worker.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
 
 
 def test_messages_lost_with_the_broker_are_made_up_by_the_sweep(
