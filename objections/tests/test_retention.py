@@ -228,7 +228,10 @@ def end_as(state: str, officer, second_officer) -> Ticket:
     elif state == "abuse":
         ticket = factories.objection(looks_automatic=True)
         proposal = closing.propose_abuse(
-            ticket=ticket, evidence="x", version=ticket.version, actor=officer
+            ticket=ticket,
+            evidence="Two hundred forms of one minute name one account each.",
+            version=ticket.version,
+            actor=officer,
         )
         ticket = factories.approve(proposal, second_officer)
     else:
@@ -238,7 +241,7 @@ def end_as(state: str, officer, second_officer) -> Ticket:
             outcomes={"safety": "refused"},
             version=ticket.version,
             actor=officer,
-            ground="A court has ordered that these records are kept.",
+            ground="A court has ordered that all of these records are kept as evidence.",
             balancing="We weighed the order against what the person told us.",
             reasons="The order binds us until the proceedings are over.",
         )
