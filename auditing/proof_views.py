@@ -18,7 +18,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from auditing import answers, services
 from consent.models import Member
-from portal import checkpoints, roles, start_page
+from portal import checkpoints, drafts, roles, start_page
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.choices import DeliveryChannel
@@ -129,10 +129,11 @@ class GrantForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @permission_required("auditing.add_reveal", raise_exception=True)
 def grant_reveal(request: HttpRequest) -> HttpResponse:
-    form = GrantForm(request.POST or None)
+    form = drafts.form_for(GrantForm, request, title="Let an auditor see who somebody is")
     if form.is_valid():
         with refusal_shown_in(form):
             reveal = services.grant(**form.cleaned_data, actor=staff(request))
+            drafts.done(form)
             messages.success(
                 request,
                 f"{reveal.auditor.get_username()} may see who {reveal.subject} is until"

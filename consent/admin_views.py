@@ -23,7 +23,7 @@ from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
-from portal import start_page
+from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
 
 NO_RULE = "no rule, so excluded"
@@ -58,13 +58,16 @@ def look_up_member(request: HttpRequest) -> HttpResponse:
 @permission_required(["consent.view_member", "consent.add_decision"], raise_exception=True)
 def record_deny(request: HttpRequest, number: int) -> HttpResponse:
     member = get_object_or_404(Member, pk=number)
-    form = DenyForm(request.POST or None)
+    form = drafts.form_for(
+        DenyForm, request, subject=f"member:{member.pk}", title=f"Record a deny for {member}"
+    )
     back = reverse("admin:consent_member_change", args=[member.pk])
     if form.is_valid():
         with refusal_shown_in(form):
             recorded = services.deny_for_member(
                 member=member, actor=staff(request), **form.cleaned_data
             )
+            drafts.done(form)
             messages.success(request, f"Recorded as ledger entry #{recorded.entry}.")
             return HttpResponseRedirect(back)
     return page(
@@ -87,10 +90,12 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
 @permission_required("consent.add_regionrule", raise_exception=True)
 def propose_rule(request: HttpRequest) -> HttpResponse:
     before = sent_back.rejected_row(RegionRule, request.GET)
-    form = RegionRuleForm(request.POST or None, initial=sent_back.words_of(before, RegionRuleForm))
+    words = sent_back.words_of(before, RegionRuleForm)
+    form = drafts.form_for(RegionRuleForm, request, title="Propose a region rule", initial=words)
     if form.is_valid():
         with refusal_shown_in(form):
             row = services.propose_rule(actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
             messages.success(
                 request,
                 "Proposed: it lets somebody in, so it waits for a second person."
@@ -122,10 +127,12 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
 @permission_required("consent.add_notice", raise_exception=True)
 def propose_notice(request: HttpRequest) -> HttpResponse:
     before = sent_back.rejected_row(Notice, request.GET)
-    form = NoticeForm(request.POST or None, initial=sent_back.words_of(before, NoticeForm))
+    words = sent_back.words_of(before, NoticeForm)
+    form = drafts.form_for(NoticeForm, request, title="Propose a notice", initial=words)
     if form.is_valid():
         with refusal_shown_in(form):
             row = services.propose_notice(actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
             messages.success(request, "Proposed: it counts once a second person has approved it.")
             return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
     return page(
@@ -177,10 +184,11 @@ def _review(
     request: HttpRequest, proposal: RegionRule | Notice, template: str, back: str, **context: object
 ) -> HttpResponse:
     refusal = why_not_reviewable(proposal, request)
-    form = ReviewForm(request.POST or None)
+    form = drafts.form_for(ReviewForm, request, title=f"Review: {proposal}")
     if form.is_valid():
         with refusal_shown_in(form):
             review = services.review(proposal=proposal, actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
             messages.success(request, f"{capfirst(str(proposal))}: {review.verdict}.")
             return HttpResponseRedirect(back)
     return page(

@@ -13,7 +13,7 @@ from django.db.models import Max
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
-from portal import ledger
+from portal import drafts, ledger
 from portal.bulk import Rows, among, insert_rows, update_rows
 from portal.errors import LedgerError
 
@@ -215,6 +215,8 @@ def erase(member: Member, account_ref: str) -> None:
     """Out for good: the reference and its salt go, a keyed hash stays. Needs an open ledger entry."""
     for erase_more in _erasures:
         erase_more(member)
+    drafts.forget(f"member:{member.pk}")
+    drafts.forget_account(account_ref)
     change([(member, facts_of(member)._replace(status=Status.ERASED.value))])
     Suppression(member=member, account_hash=suppression_hash(account_ref)).save()
     AccountReference.objects.filter(member=member).delete()

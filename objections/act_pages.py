@@ -30,6 +30,7 @@ from objections.ticket_page import (
     url_of,
 )
 from objections.timeline import IN_WORDS
+from portal import drafts
 from portal.access import record_read
 from portal.admin_site import VersionedForm, page, refusal_shown_in, staff
 from portal.errors import InvalidInput, LedgerError, PortalError, StaleEdit
@@ -107,12 +108,15 @@ def or_gap(text: str, what: str) -> str:
 
 
 def bound(kind: type[forms.Form], request: HttpRequest, ticket: Ticket, **more: Any) -> Any:
-    """The form with what was typed, or with the version its reader sees now and the words of a proposal that came back."""
-    if request.method == "POST":
-        return kind(request.POST, request.FILES, **more)
-    came_back = sent_back.words_for(ticket, _act_of(request))
+    """The form with what was typed; else with the version its reader sees now, the words of a proposal that came back,
+    and over them those of the reader's own draft."""
+    name = _act_of(request)
+    came_back = sent_back.words_for(ticket, name) if request.method != "POST" else {}
     initial = {"version": ticket.version, **more.pop("initial", {}), **came_back}
-    return kind(initial=initial, **more)
+    title = f"{ticket}: {steps.TITLES.get(name, name.replace('_', ' ')).lower()}"
+    return drafts.form_for(
+        kind, request, subject=ticket.reference, title=title, initial=initial, **more
+    )
 
 
 def _act_of(request: HttpRequest) -> str:
@@ -169,6 +173,7 @@ def act_page(
                     ),
                 )
             else:
+                drafts.done(form)
                 messages.success(request, done)
                 return HttpResponseRedirect(url_of(ticket))
     known = dict(form.cleaned_data) if form.is_bound else {}

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.text import capfirst
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
 from objections import closing, intake, services, tasks
 from objections.admin_filters import marked, purposes_of
@@ -29,6 +29,7 @@ from objections.forms import ReasonField, WordsField, officers
 from objections.models import Ticket
 from objections.moves import officer_in_words, officer_of, today, waiting_proposal
 from objections.ticket_page import warnings_of
+from portal import drafts
 from portal.admin_site import page, staff
 from portal.errors import PortalError, StaleEdit
 
@@ -313,22 +314,28 @@ def ask(request: HttpRequest, name: str, tickets: QuerySet[Ticket]) -> HttpRespo
     act, actor = ACTS[name], staff(request)
     allowed = [one for one in chosen if not act.why_not(one, actor)]
     versions = " ".join(f"{one.pk}:{one.version}" for one in allowed)
-    return _ask(request, name, act.form(initial={"tickets": versions}), chosen)
+    form = act.form(initial={"tickets": versions})
+    address = reverse("admin:objections_ticket_bulk", args=[name])
+    drafts.place_in(form, request, address=address, title=act.title)
+    return _ask(request, name, form, chosen)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @permission_required("objections.work_ticket", raise_exception=True)
 def do(request: HttpRequest, name: str) -> HttpResponse:
-    """Do what the page showed."""
+    """Do what the page showed. After an ended session the same page comes back, with what was chosen and typed."""
     if name not in ACTS:
         raise Http404
     act, actor = ACTS[name], staff(request)
-    form = act.form(request.POST)
+    form = drafts.form_for(act.form, request, title=act.title)
     if not form.is_valid():
         if "tickets" in form.errors:
             raise BadRequest("The page sent no tickets.")
-        shown = BulkForm(request.POST)
-        shown.full_clean()
+        chosen = form.initial.get("tickets") or request.POST.get("tickets", "")
+        shown = BulkForm({"tickets": chosen})
+        if not shown.is_valid():
+            return HttpResponseRedirect(reverse("admin:objections_ticket_changelist"))
+        form.initial["tickets"] = chosen
         return _ask(request, name, form, list(_shown(_named(shown.versions))))
     versions = form.versions
     refused = []
@@ -342,6 +349,8 @@ def do(request: HttpRequest, name: str) -> HttpResponse:
         tasks.hint()
     back = reverse("admin:objections_ticket_changelist")
     count = len(tickets) - len(refused)
+    if count or not tickets:
+        drafts.done(form)
     if not refused:
         messages.success(request, f"{act.done}: {count}.")
         return HttpResponseRedirect(back)

@@ -92,7 +92,7 @@ class ReasonField(WordsField):
         )
 
 
-class _Files(forms.ClearableFileInput):
+class Files(forms.ClearableFileInput):
     allow_multiple_selected = True
 
 
@@ -101,11 +101,21 @@ class FilesField(forms.FileField):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
-            widget=_Files,
+            widget=Files,
             help_text=f"At most {uploads.MOST_FILES} files, each {uploads.ALLOWED}, "
             f"up to {uploads.LARGEST // 2**20} MiB, together up to {settings.MAX_BODY_BYTES // 2**20} MiB.",
             **kwargs,
         )
+
+    def would_take(self, file: Any) -> bool:
+        """Whether one file by itself can be kept."""
+        data = file.read()
+        file.seek(0)
+        try:
+            uploads.check_all([(file.name, data)])
+        except InvalidInput:
+            return False
+        return True
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         given = data if isinstance(data, list | tuple) else [data] if data else []
@@ -422,6 +432,9 @@ class ReturnedForm(forms.Form):
 
 
 class EraseForm(forms.Form):
+    NOT_KEPT = ("typed",)
+    """What confirms an act is typed anew."""
+
     typed = forms.CharField(
         max_length=20,
         label="The ticket's reference",

@@ -15,6 +15,7 @@ from objections import deadlines, intake, tasks
 from objections.act_pages import incidents_in_words
 from objections.forms import KeyInForm, place
 from objections.ticket_page import IDENTITY, WORK, url_of
+from portal import drafts
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError
 
@@ -24,11 +25,12 @@ from portal.errors import PortalError
 @sensitive_post_parameters()
 def key_in(request: HttpRequest) -> HttpResponse:
     """An objection that came by e-mail or on paper."""
-    form = KeyInForm(request.POST, request.FILES) if request.method == "POST" else KeyInForm()
+    form = drafts.form_for(KeyInForm, request, title="Key in an objection")
     is_preview = "preview" in request.POST
     if form.is_valid() and not is_preview:
         with refusal_shown_in(form):
             ticket = intake.receive(form.filing(), actor=staff(request))
+            drafts.done(form)
             tasks.hint()
             count = ticket.incidents.count()
             messages.success(
@@ -39,8 +41,8 @@ def key_in(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(url_of(ticket))
     change = None
     if is_preview:
-        # What is still missing is no error yet; a date that looks wrong is.
-        for name in form.errors.keys() - {"received_at"}:
+        # What is still missing is no error yet; a date that looks wrong is, and a file that is not taken.
+        for name in form.errors.keys() - {"received_at", "attachments"}:
             del form.errors[name]
         if not form.errors:
             change = _change_of_keying(form.cleaned_data)

@@ -23,7 +23,7 @@ from objections.forms import ReviewForm
 from objections.letter_forms import LetterTemplateForm
 from objections.letter_texts import Text
 from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange
-from portal import start_page
+from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import StaleEdit
 from portal.models import Entry
@@ -206,8 +206,13 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
     waiting = two_person.waiting(ChangeKind.LETTER_TEXT, kind)
     returned = two_person.last_returned(ChangeKind.LETTER_TEXT, kind)
     sample, theirs = None, []
-    if request.method == "POST":
-        form = LetterTemplateForm(request.POST)
+    form = drafts.form_for(
+        LetterTemplateForm,
+        request,
+        title=f"{title_of(kind)}: edit the text",
+        initial=_begins_with(start, in_use, returned),
+    )
+    if form.is_bound:
         if "preview" in request.POST:
             if form.is_valid_text():
                 with refusal_shown_in(form):
@@ -232,13 +237,12 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
                         " shown below. Your text is kept: look at both, then propose yours to replace theirs.",
                     )
                 else:
+                    drafts.done(form)
                     messages.success(
                         request,
                         f"Proposed: a colleague reviews it. Until then version {in_use.number} stays in use.",
                     )
                     return HttpResponseRedirect(url_of(kind))
-    else:
-        form = LetterTemplateForm(initial=_begins_with(start, in_use, returned))
     return page(
         request,
         "admin/objections/lettertemplate/edit.html",
@@ -283,11 +287,8 @@ def review(request: HttpRequest, kind: str) -> HttpResponse:
     change = two_person.waiting(ChangeKind.LETTER_TEXT, kind)
     is_own = change is not None and change.proposed_by_id == staff(request).pk
     initial = {"version": change.pk if change else 0}
-    form = (
-        ReviewForm(request.POST, is_own=is_own)
-        if request.method == "POST"
-        else ReviewForm(initial=initial, is_own=is_own)
-    )
+    title = f"{title_of(kind)}: review the text"
+    form = drafts.form_for(ReviewForm, request, title=title, initial=initial, is_own=is_own)
     if form.is_valid():
         with refusal_shown_in(form):
             # What was read is what is approved: another proposal has another number.
@@ -299,6 +300,7 @@ def review(request: HttpRequest, kind: str) -> HttpResponse:
                 actor=staff(request),
                 reason=form.cleaned_data["reason"],
             )
+            drafts.done(form)
             messages.success(
                 request,
                 f"Approved: version {row.number} is in use from the next letter on."

@@ -25,7 +25,7 @@ from objections.models import (
 )
 from objections.moves import day_of, locked, recorded, today, waiting_proposal
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
-from portal import ledger
+from portal import drafts, ledger
 from portal.errors import InvalidInput, PortalError
 from portal.models import Entry
 
@@ -125,6 +125,7 @@ def _erase(ticket: Ticket, at: dt.datetime) -> None:
     Note.objects.filter(ticket=ticket).delete()
     LetterText.objects.filter(letter__ticket=ticket).delete()
     Requester.objects.filter(ticket=ticket).delete()
+    drafts.forget(ticket.reference)
     for letter in Letter.objects.filter(ticket=ticket).exclude(
         state__in=[LetterState.SENT, LetterState.CANCELLED]
     ):
@@ -189,6 +190,11 @@ def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
     while more := [pair for pair in pairs if found & pair and pair - found]:
         found = found.union(*more)
     return found
+
+
+def is_erased(subject: str) -> bool:
+    """Whether a subject is a ticket whose words are gone: nothing would erase new ones."""
+    return Ticket.objects.filter(reference=subject, erased_at__isnull=False).exists()
 
 
 def erase_expired() -> int:

@@ -28,7 +28,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 
-from portal import ledger, start_page
+from portal import drafts, ledger, start_page
 from portal.access import record_read
 from portal.errors import InvalidInput, PortalError
 from portal.sign_in import SignInForm
@@ -110,7 +110,19 @@ class PortalAdminSite(admin.AdminSite):
                     response["Retry-After"] = str(refusal.retry_after)
                 return response
 
-        return super().admin_view(update_wrapper(refusing, view), cacheable)
+        inside = super().admin_view(update_wrapper(refusing, view), cacheable)
+
+        def keeping(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            ended = request.method == "POST" and not self.has_permission(request)
+            if ended and drafts.keep_without_session(request):
+                messages.warning(
+                    request,
+                    "Your session had ended, so nothing was recorded. What you typed is kept: sign in, and it is"
+                    " filled in again.",
+                )
+            return inside(request, *args, **kwargs)
+
+        return update_wrapper(keeping, inside)
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         apps = super().get_app_list(request, app_label)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from portal import ledger, start_page, tokens
+from portal import drafts, ledger, start_page, tokens
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.forms import ConfirmForm, IssueTokenForm
 from portal.models import Entry, ServiceToken
@@ -25,10 +25,11 @@ EXPIRES_SOON_DAYS = 14
 @permission_required("portal.add_servicetoken", raise_exception=True)
 @sensitive_variables("secret")
 def issue_token(request: HttpRequest) -> HttpResponse:
-    form = IssueTokenForm(request.POST or None)
+    form = drafts.form_for(IssueTokenForm, request, title="Issue a token")
     if form.is_valid():
         with refusal_shown_in(form):
             token, secret = tokens.issue_token(actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
             # Shown in the answer to the POST itself: it is in no session and no URL.
             return page(
                 request,

@@ -13,6 +13,7 @@ from http import HTTPStatus
 import structlog
 from django.conf import settings
 from django.core.exceptions import BadRequest
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
@@ -215,6 +216,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The page that a form comes to whose token is missing or too old: somebody signed in anew meanwhile, say."""
     if is_for_staff(request):
+        if request.method == "POST" and _kept_as_draft(request):
+            return show(
+                request,
+                403,
+                "Somebody signed in anew since this page was opened, so nothing was recorded. What you typed is"
+                " kept: open the page again, and it is filled in.",
+                can_repeat=True,
+            )
         return show(
             request,
             403,
@@ -226,6 +235,16 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         _rendered(request, "403_csrf.html", {"title": "Not recorded", "lead": "", "start": "/"}),
         status=403,
     )
+
+
+def _kept_as_draft(request: HttpRequest) -> bool:
+    # Here: the error pages themselves ask no database, and must be loaded before the models are.
+    from portal import drafts
+
+    try:
+        return drafts.keep_without_session(request)
+    except DatabaseError:
+        return False
 
 
 # --- Errors that are no exceptions --------------------------------------------------------------

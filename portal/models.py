@@ -341,3 +341,37 @@ class MadeFile(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key}"
+
+
+class Draft(models.Model):
+    """What a person typed into a form whose act is not done yet. Nobody else ever sees it.
+
+    Personal data: untracked, unsealed, deleted with the act, with its subject, and after `DRAFT_DAYS`.
+    """
+
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    address = models.CharField(max_length=200, help_text="The path of the form's page.")
+    subject = models.CharField(max_length=100, blank=True, db_index=True)
+    title = models.CharField(max_length=200, blank=True)
+    fields = models.JSONField(help_text="The values sent, by the name of their field.")
+    saved_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["officer", "address"], name="one_draft_of_a_form"),
+        ]
+
+    def __str__(self) -> str:
+        return f"draft {self.pk}"
+
+
+class DraftFile(models.Model):
+    """A file chosen for a form whose act is not done yet."""
+
+    draft = models.ForeignKey(Draft, models.CASCADE, related_name="files")
+    field = models.CharField(max_length=50)
+    name = models.CharField(max_length=200)
+    data = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"file of draft {self.draft_id}"

@@ -28,6 +28,7 @@
 | CONTROLLER_TIME_ZONE | Europe/Dublin | where the establishment that answers is: its day is the day of receipt |
 | IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
 | CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
+| DRAFT_DAYS | 30 | so many days after it was typed what staff left unfinished in a form is deleted |
 | OBJECTION_RETENTION_DAYS | 1095 | so many days after its answer the personal data of a ticket is erased |
 | LEDGER_NAME | the host of PUBLIC_URL with `/ledger` | under which name checkpoints are signed; choose it once |
 | CHECKPOINT_KEY_FILE | keys/checkpoint.key in the data directory | the signing keys; keep it outside the database and its backups |
@@ -226,6 +227,7 @@ if CONTROLLER_TIME_ZONE not in available_timezones():
     )
 IDENTITY_PROMPT_DAYS = env.int("IDENTITY_PROMPT_DAYS", 7)
 CONFIRMATION_DAYS = env.int("CONFIRMATION_DAYS", 7)
+DRAFT_DAYS = env.int("DRAFT_DAYS", 30)
 OBJECTION_RETENTION_DAYS = env.int("OBJECTION_RETENTION_DAYS", 3 * 365)
 FLOOD_PER_ADDRESS = env.int("FLOOD_PER_ADDRESS", 5)
 FLOOD_PER_NETWORK = env.int("FLOOD_PER_NETWORK", 50)
@@ -315,6 +317,7 @@ CELERY_BEAT_SCHEDULE = {
     "nightly check": _daily("auditing.tasks.check_tonight", hour="2", minute="10"),
     "incidents": _daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
     "erasure": _daily("objections.tasks.erase_expired", hour="5", minute="35"),
+    "drafts": _daily("portal.tasks.remove_old_drafts", hour="5", minute="45"),
     "files": _daily("objections.tasks.sweep_files", hour="5", minute="40"),
     "sign-ins": _daily("portal.tasks.forget_sign_ins", hour="5", minute="45"),
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.

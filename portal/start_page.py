@@ -6,10 +6,15 @@ Apps add their panels from their `admin.py`; the portal itself knows no member, 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, User
 from django.http import HttpRequest
 
+from portal import drafts
+from portal.models import Draft
+
 SENT_BACK = "Sent back to you"
+BEGUN = "Begun and not finished"
 
 Person = User | AbstractBaseUser | AnonymousUser
 
@@ -61,6 +66,8 @@ def panels_for(request: HttpRequest) -> list[Panel]:
     """The panels of the person who asks; first of all what came back to them."""
     places = sorted(_places, key=lambda place: place.order)
     found = [p.build(request) for p in places if request.user.has_perm(p.permission)]
+    if begun := drafts.of(request.user):
+        found.insert(0, _drafts_panel(begun))
     if came_back := sent_back_to(request.user):
         found.insert(0, _sent_back_panel(came_back))
     return found
@@ -111,3 +118,15 @@ def _sent_back_panel(found: Sequence[SentBack]) -> Panel:
         Line(one.text, one.url, f"sent back by {one.by}: {one.reason}", "danger") for one in found
     ]
     return Panel(SENT_BACK, lines, "Nothing was sent back to you.")
+
+
+def _drafts_panel(found: Sequence[Draft]) -> Panel:
+    lines = [
+        Line(
+            one.title or "A form",
+            one.address,
+            f"typed on {one.saved_at:%Y-%m-%d %H:%M} UTC, kept for {settings.DRAFT_DAYS} days; only you see it",
+        )
+        for one in found
+    ]
+    return Panel(BEGUN, lines, "Nothing is left unfinished.")

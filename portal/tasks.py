@@ -4,7 +4,7 @@ from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from django.utils import timezone
 
-from portal import checkpoint_mail, checkpoints, hints, made_files, sign_in
+from portal import checkpoint_mail, checkpoints, drafts, hints, made_files, sign_in
 
 
 @shared_task
@@ -37,6 +37,11 @@ def forget_sign_ins() -> None:
     """Sessions that ended and failed sign-ins of long ago: nothing needs them."""
     SessionStore.clear_expired()
     sign_in.forget_old(timezone.now())
+
+
+@shared_task
+def remove_old_drafts() -> None:
+    drafts.remove_old()
 
 
 def hint() -> None:

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from consent import countries
 from consent.choices import DataCategory
-from portal import file_views, hints, start_page
+from portal import drafts, file_views, hints, start_page
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError, StaleEdit
@@ -143,10 +143,11 @@ def gaps_in_words(refusal: StartRefused) -> list[str]:
 @require_http_methods(["GET", "POST"])
 @permission_required("training_runs.add_run", raise_exception=True)
 def register_run(request: HttpRequest) -> HttpResponse:
-    form = RegisterForm(request.POST or None)
+    form = drafts.form_for(RegisterForm, request, title="Register a run")
     if form.is_valid():
         with refusal_shown_in(form):
             run, is_new = services.register(owner=staff(request), **form.cleaned_data)
+            drafts.done(form)
             messages.success(
                 request,
                 f"Registered as {run.reference}."
@@ -211,10 +212,11 @@ def _preview(run: Run) -> tuple[list[Share], str]:
 def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
     run = _own_run(request, number)
     is_final = RunState.CANCELLED not in NEXT_STATES[run.state]
-    form = CancelForm(request.POST or None)
+    form = drafts.form_for(CancelForm, request, title=f"Cancel {run.reference}")
     if form.is_valid():
         with refusal_shown_in(form):
             services.cancel(run=run, actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
             messages.success(request, f"{run.reference} is cancelled.")
             return HttpResponseRedirect(url_of(run))
     return page(
@@ -239,7 +241,12 @@ def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
 @permission_required("training_runs.change_run", raise_exception=True)
 def rename_run(request: HttpRequest, number: int) -> HttpResponse:
     run = _own_run(request, number)
-    form = RenameForm(request.POST or None, initial={"title": run.title, "version": run.version})
+    form = drafts.form_for(
+        RenameForm,
+        request,
+        title=f"Rename {run.reference}",
+        initial={"title": run.title, "version": run.version},
+    )
     if form.is_valid():
         with refusal_shown_in(form):
             try:
@@ -252,6 +259,7 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
                     f" Its title is now “{run.title}”. Yours is kept below: save again to replace it.",
                 )
             else:
+                drafts.done(form)
                 messages.success(request, f"{run.reference} has a new title.")
                 return HttpResponseRedirect(url_of(run))
     return page(

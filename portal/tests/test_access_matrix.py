@@ -189,7 +189,7 @@ ADMIN_MODELS = {
             "look_up": both("O"),
             "export": {"GET": "OA"},
             "take_one": {"POST": "O"},
-            "bulk": {"POST": "O"},
+            "bulk": both("O"),
         },
     ),
     "objections.objection": Model("OA", has_history=True),
