@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import email
+import html
 import http.client
 import io
 import ipaddress
@@ -281,6 +283,75 @@ def signers_of(
     return signers
 
 
+def note_given(data: bytes) -> bytes:
+    """The checkpoint in a file that a person saved: as it is, or out of a mail or an editor.
+
+    What carried the note may have changed its ends of lines, put a byte order mark, a `>` or a header around it,
+    encoded it, or written the dash in another way. None of that is signed; the text that is, must verify all the
+    same. What holds no checkpoint, or several that differ, is given back as it is: the check then says what is wrong.
+    """
+    found = sorted({note for text in texts_in(data) for note in notes_in(text)}, key=len)
+    # One text, perhaps with fewer of its signatures where the mail broke a line: take all of them.
+    is_one = len({note.partition("\n\n")[0] for note in found}) == 1
+    return found[-1].encode("utf-8") if is_one else data
+
+
+_NOTE = re.compile(
+    r"^([^\s+]+)\n(0|[1-9][0-9]{0,18})\n([A-Za-z0-9+/]{43}=)\n\n"
+    r"((?:(?:\u2014|\u2013|-{1,3}|\u2212) ?[^\s+]+ [A-Za-z0-9+/]+={0,2}\n)+)",
+    re.MULTILINE,
+)
+
+
+def notes_in(text: str) -> Iterator[str]:
+    """The checkpoints in a text whose lines end with LF, each in its own form."""
+    for found in _NOTE.finditer(text):
+        origin, size, root, block = found.groups()
+        lines = [line.lstrip("\u2014\u2013\u2212-").strip() for line in block[:-1].split("\n")]
+        signatures = "".join(f"\u2014 {line}\n" for line in lines)
+        yield f"{origin}\n{size}\n{root}\n\n{signatures}"
+
+
+def texts_in(data: bytes) -> Iterator[str]:
+    """The texts that a saved file may be: itself, and the parts of the mail that it is."""
+    for text in [decoded(data), *mail_texts(data)]:
+        lines = [line.rstrip() for line in re.split(r"\r\n|\r|\n|\u2028", text.lstrip("\ufeff"))]
+        for kept in (lines, [re.sub(r"^(?:[ \t]*>)*[ \t\u00a0]*", "", line) for line in lines]):
+            yield "\n".join(kept) + "\n"
+
+
+def decoded(data: bytes, charset: str = "utf-8-sig") -> str:
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        charset = "utf-16"
+    try:
+        return data.decode(charset)
+    except (UnicodeDecodeError, LookupError):
+        # Windows writes the dash as one byte.
+        return data.decode("cp1252", "replace")
+
+
+def mail_texts(data: bytes) -> Iterator[str]:
+    """The texts of a mail (RFC 5322, 2045, 3676) or of an HTML page; nothing in them is followed or run."""
+    try:
+        mail = email.message_from_bytes(data.replace(b"\xef\xbb\xbf", b"", 1).lstrip())
+        parts = [part for part in mail.walk() if part.get_content_maintype() == "text"]
+    except Exception:  # what a broken mail does to the library
+        return
+    for part in parts[:100]:
+        body = part.get_payload(decode=True)
+        if not isinstance(body, bytes):
+            continue
+        text = decoded(body, part.get_content_charset() or "utf-8")
+        yield text
+        # format=flowed: a line that ends with a space goes on in the next.
+        yield re.sub(r" +\r?\n(?!\r?\n)", " ", text)
+        yield re.sub(r" \r?\n", "", text)
+        if "<" in text:
+            plain = re.sub(r"(?is)<(style|script)\b.*?</\1>", "", text)
+            plain = re.sub(r"(?i)<br[^>]*>\s?|</(p|div|pre|tr|li)>\s?", "\n", plain)
+            yield html.unescape(re.sub(r"<[^>]*>", "", plain)).replace("\u00a0", " ")
+
+
 def ledger_checkpoint_from(data: bytes, keys: Iterable[Key], what: str) -> Checkpoint:
     """A checkpoint of the ledger itself: its origin is the name of the key."""
     found = checkpoint_from(data, keys, what)
@@ -445,7 +516,7 @@ class Files:
         self.proof = proof
 
     def checkpoint(self) -> bytes:
-        return read_small(self.path)
+        return note_given(read_small(self.path))
 
     def consistency(self, old: int, new: int) -> bytes:
         if self.proof is None:
