@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.utils.dateparse import parse_datetime
 from rest_framework import exceptions, parsers, renderers, serializers
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from portal import strict_json
+from portal import moments, strict_json
 from portal.api import Access, NamedAccess
 
 # --- Reading what was sent ----------------------------------------------------------------------
@@ -128,25 +127,24 @@ class Several(serializers.ListField):
 
 
 class Moment(serializers.DateTimeField):
-    """A time with its offset from UTC (RFC 3339)."""
+    """A time with its offset from UTC: any `date-time` of RFC 3339."""
 
     def to_internal_value(self, value: Any) -> Any:
         try:
-            moment = parse_datetime(value) if isinstance(value, str) else None
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            raise serializers.ValidationError(
-                "A time with an offset, as in 2025-11-03T09:30:00Z.", code="invalid"
-            )
-        return super().to_internal_value(value)
+            moment = moments.read_moment(value if isinstance(value, str) else "")
+        except moments.NotATime as error:
+            raise serializers.ValidationError(str(error), code="invalid") from None
+        return super().to_internal_value(moment)
 
 
 class Day(serializers.DateField):
+    """A `full-date` of RFC 3339."""
+
     def to_internal_value(self, value: Any) -> Any:
-        if not isinstance(value, str):
-            raise serializers.ValidationError("A date, as in 2025-11-03.", code="invalid")
-        return super().to_internal_value(value)
+        try:
+            return moments.read_day(value if isinstance(value, str) else "")
+        except moments.NotATime as error:
+            raise serializers.ValidationError(str(error), code="invalid") from None
 
 
 def read(shape: type[Input], sent: Any) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class Command(BaseCommand):
             )
             if options["identity"]:
                 clock = _answered(clock, options["identity"])
+        except OverflowError as error:
+            raise CommandError("The calendar ends before the last day of this clock.") from error
         except ValueError as error:
             raise CommandError(str(error)) from error
         if is_extended and clock.extended_due is None:
