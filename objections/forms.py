@@ -205,7 +205,7 @@ class AddressForm(VersionedForm):
         max_length=254,
         required=False,
         label="E-mail",
-        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
     )
     postal_address = WordsField(
         longest=500,
@@ -500,7 +500,7 @@ class KeyInForm(CountryForm):
         max_length=254,
         required=False,
         label="E-mail",
-        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
         help_text="Where the answer goes; without it, by post.",
     )
     postal_address = WordsField(longest=500, rows=3, required=False)

@@ -7,8 +7,6 @@ from hashlib import sha256
 
 import structlog
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import connection
 from django.db.models import QuerySet, Sum
 from django.utils import timezone
@@ -21,7 +19,7 @@ from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
 from objections.errors import ForbiddenMove, FormUsed, TicketIdReused
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.moves import check_undecided, join_groups, look_for_incidents
-from portal import canonical, ledger, space, words
+from portal import canonical, ledger, mail_addresses, space, words
 from portal.bulk import among
 from portal.errors import InvalidInput
 from portal.references import next_reference
@@ -86,11 +84,9 @@ class Filing:
             object.__setattr__(self, name, text)
         if self.email:
             try:
-                validate_email(self.email)
-            except ValidationError as error:
-                raise InvalidInput(
-                    "An e-mail address, like name@example.org.", field="email"
-                ) from error
+                object.__setattr__(self, "email", mail_addresses.normal(self.email))
+            except mail_addresses.NoAddress as error:
+                raise InvalidInput(str(error), field="email") from error
         elif not self.postal_address:
             raise InvalidInput("We need an address to answer to.", field="email")
         if len(self.source_id) > 64 or not self.source_id.isprintable():

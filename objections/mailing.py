@@ -21,7 +21,7 @@ from objections.clocks import clock_of, keep_clock
 from objections.errors import LetterNotSent
 from objections.models import Letter, LetterText, Ticket
 from objections.moves import day_of, locked, move, must_say, take_back_extension, today
-from portal import leases, ledger
+from portal import leases, ledger, mail_addresses
 from portal.errors import InvalidInput
 
 logger = structlog.get_logger(__name__)
@@ -193,7 +193,12 @@ def _note_failure(letter: Letter, error: Exception) -> None:
 
 
 def _is_for_good(error: Exception) -> bool:
-    """A mailbox that does not exist; a server that asks to come back later (4xx) is asked again."""
+    """A mailbox that does not exist, or an address the server cannot serve: the letter can go by post.
+
+    A server that asks to come back later (4xx) is asked again.
+    """
+    if isinstance(error, smtplib.SMTPNotSupportedError | mail_addresses.NoAddress):
+        return True
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         code >= 500 for code, _ in error.recipients.values()
     )

@@ -9,7 +9,6 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core import signing
-from django.core.validators import EmailValidator
 from django.forms.utils import flatatt
 from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise, lazy
@@ -24,7 +23,7 @@ from objections import uploads
 from objections.choices import Channel, Kind
 from objections.intake import LONGEST_STATEMENT, Filing
 from objections.letter_texts import closest
-from portal import words
+from portal import mail_addresses, words
 from portal.errors import InvalidInput
 
 FASTEST = dt.timedelta(seconds=3)
@@ -157,12 +156,23 @@ def most_together() -> int:
 
 def _files_help() -> str:
     return gettext(
-        "Up to %(count)s files, together at most %(size)s: PDF, pictures as PNG or JPEG, plain text. "
+        "Up to %(count)s files, together at most %(size)s: PDF, pictures as PNG or JPEG, e-mails"
+        " saved as .eml, plain text. "
         "Please do not send identity documents: if we need anything, we ask."
     ) % {"count": uploads.MOST_FILES, "size": filesizeformat(most_together())}
 
 
 # --- The fields ---------------------------------------------------------------------------------
+
+
+def is_address(text: str) -> None:
+    """Raises ValidationError for what no letter could be sent to."""
+    try:
+        mail_addresses.normal(text)
+    except mail_addresses.NoAddress as error:
+        raise forms.ValidationError(
+            gettext("Enter an e-mail address, like name@example.org.")
+        ) from error
 
 
 class TypedField(forms.CharField):
@@ -281,10 +291,16 @@ class ObjectionForm(forms.Form):
         label=gettext_lazy("Your e-mail address"),
         help_text=gettext_lazy("We answer to this address."),
         longest=254,
-        validators=[
-            EmailValidator(gettext_lazy("Enter an e-mail address, like name@example.org."))
-        ],
-        widget=forms.EmailInput(attrs={"autocomplete": "email", "spellcheck": "false"}),
+        validators=[is_address],
+        # Browsers refuse letters outside of ASCII before the @ in a field of type "email".
+        widget=forms.TextInput(
+            attrs={
+                "autocomplete": "email",
+                "inputmode": "email",
+                "spellcheck": "false",
+                "autocapitalize": "off",
+            }
+        ),
         error_messages={
             "required": gettext_lazy("Enter your e-mail address: without it we cannot answer.")
         },

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import secrets
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from portal.files import write_whole
 LARGEST = 4 * 1024 * 1024
 MOST_FILES = 5
 LONGEST_NAME = 100
-ALLOWED = "a PDF, a PNG or JPEG picture, or plain text in UTF-8"
+ALLOWED = "a PDF, a PNG or JPEG picture, an e-mail saved as .eml, or plain text in UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,31 @@ def _text_fault(data: bytes) -> str:
     return ""
 
 
+# Some programs put the line of their mailbox before the first field.
+_MAILBOX_LINE = re.compile(rb">?From [^\r\n]*(?:\r\n|\n|\r)")
+_HEADER_FIELD = re.compile(rb"(?:\A|(?<=[\r\n]))([!-9;-~]+)[ \t]*:")
+_MAIL_FIELDS = frozenset(
+    "date delivered-to from message-id mime-version received reply-to return-path sender subject to".split()
+)
+
+
+def _mail_fault(data: bytes) -> str:
+    """An e-mail by its header (RFC 5322, section 2.2). Its parts are never opened here: they stay bytes of a file."""
+    mail = data.removeprefix(BOM_UTF8).lstrip(b"\r\n")
+    if found := _MAILBOX_LINE.match(mail):
+        mail = mail[found.end() :]
+    if not _HEADER_FIELD.match(mail):
+        return "does not begin with the header of an e-mail"
+    header = re.split(rb"\r\n\r\n|\n\n|\r\r", mail[:_MOST_HEADER], maxsplit=1)[0]
+    names = [name.decode().lower() for name in _HEADER_FIELD.findall(header)]
+    if not _MAIL_FIELDS.intersection(names):
+        return "has no field of an e-mail in its header, such as From, Date or Subject"
+    return ""
+
+
+_MOST_HEADER = 256 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class FileType:
     """A type we take: how it begins, and what is wrong with one that begins so (nothing: empty)."""
@@ -127,7 +153,9 @@ FILE_TYPES = [
     # Last: text has no signature.
     FileType("text/plain", "plain text", b"", (".txt", ".text"), _text_fault),
 ]
-_BY_MEDIA_TYPE = {file_type.media_type: file_type for file_type in FILE_TYPES}
+MAIL = FileType("message/rfc822", "an e-mail", b"", (".eml",), _mail_fault)
+"""Known by its name: its bytes are text, as those of other files are."""
+_BY_MEDIA_TYPE = {file_type.media_type: file_type for file_type in [*FILE_TYPES, MAIL]}
 
 
 def check(name: str, data: bytes) -> Upload:
@@ -142,10 +170,12 @@ def check(name: str, data: bytes) -> Upload:
     if len(data) > LARGEST:
         size = f"{len(data) / 2**20:.1f} MiB"
         raise _refused(base, f"has {size}; at most {LARGEST // 2**20} MiB", "too_large")
+    extension = _extension(base)
     file_type = next(known for known in FILE_TYPES if data.startswith(known.signature))
+    if not file_type.signature and extension in MAIL.extensions:
+        file_type = MAIL
     if fault := file_type.fault(data):
         raise _refused(base, f"{fault}. Attach {ALLOWED}", "wrong_type")
-    extension = _extension(base)
     if extension and extension not in file_type.extensions:
         right = " or ".join(file_type.extensions)
         sentence = f"is {file_type.noun}, but its name ends in {extension}, not in {right}"

@@ -233,6 +233,8 @@ FLOOD_PER_ADDRESS = env.int("FLOOD_PER_ADDRESS", 5)
 FLOOD_PER_NETWORK = env.int("FLOOD_PER_NETWORK", 50)
 # Sets EMAIL_BACKEND, EMAIL_HOST and what else the address says.
 globals().update(env.email_url_config(_needed("EMAIL_URL", "filemail://")))
+if globals()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+    EMAIL_BACKEND = "portal.mail_backend.InternationalBackend"
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = CONTROLLER_CONTACT

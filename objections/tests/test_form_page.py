@@ -689,7 +689,7 @@ def test_what_is_wrong_is_named_with_a_link_to_the_place(client, changes, place,
 def test_a_field_in_error_is_tied_to_what_is_said_about_it(client):
     page = file(client, email="nora").text
 
-    field = re.search(r'<input type="email"[^>]*>', page)[0]
+    field = re.search(r'<input type="text" name="email"[^>]*>', page)[0]
     assert 'value="nora"' in field
     assert 'aria-invalid="true"' in field
     assert 'aria-describedby="id_email_helptext id_email_error"' in field

@@ -137,9 +137,7 @@ CONTROLS = "is no PDF or picture, and has control characters, which no text has.
 def test_a_file_of_no_type_we_take_is_refused_with_the_types_we_take(name, data, fault):
     refusal = refusal_of(name, data)
 
-    assert str(refusal) == (
-        f"“{name}” {fault} Attach a PDF, a PNG or JPEG picture, or plain text in UTF-8."
-    )
+    assert str(refusal) == (f"“{name}” {fault} Attach {uploads.ALLOWED}.")
     assert refusal.code == "wrong_type"
 
 
