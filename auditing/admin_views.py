@@ -4,6 +4,7 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -15,6 +16,7 @@ from auditing.forms import MEMBER, NOTICES, RULES, TICKET, FindForm, StateForm
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.models import Entry
+from portal.parameters import one_of, takes, whole_number
 from training_runs.admin_views import shares_of_manifest
 from training_runs.choices import Agreement, RunState
 
@@ -23,6 +25,7 @@ RUNS_A_PAGE = 50
 EVENTS_SHOWN = 100
 
 
+@takes(*FindForm.base_fields)
 @require_GET
 @permission_required(MAY_OPEN, raise_exception=True)
 def find_dossier(request: HttpRequest) -> HttpResponse:
@@ -33,6 +36,7 @@ def find_dossier(request: HttpRequest) -> HttpResponse:
     return page(request, "admin/auditing/find.html", title="Dossiers", form=form)
 
 
+@takes("runs", "events", PAGE_VAR)
 @require_GET
 @permission_required(MAY_OPEN, raise_exception=True)
 def member_dossier(request: HttpRequest, number: int) -> HttpResponse:
@@ -40,15 +44,14 @@ def member_dossier(request: HttpRequest, number: int) -> HttpResponse:
     if member is None:
         raise Http404
     record_read(staff(request), "dossier.read", f"member:{number}", purpose="admin")
-    only_in = request.GET.get("runs") == "in"
-    wanted = request.GET.get("p", "1")
-    here = int(wanted) if wanted.isascii() and wanted.isdecimal() and len(wanted) < 7 else 1
+    only_in = bool(one_of(request, "runs", ["in"]))
+    is_whole = bool(one_of(request, "events", ["all"]))
+    here = whole_number(request, PAGE_VAR)
     first = max(0, here - 1) * RUNS_A_PAGE
     found = dossiers.member_dossier(
         member, today=timezone.now().date(), first=first, most=RUNS_A_PAGE, only_in=only_in
     )
     pages = Paginator(range(found.chosen), RUNS_A_PAGE)
-    is_whole = request.GET.get("events") == "all"
     return page(
         request,
         "admin/auditing/member.html",
@@ -99,6 +102,7 @@ def run_dossier(request: HttpRequest, number: int) -> HttpResponse:
 # --- Past states --------------------------------------------------------------------------------
 
 
+@takes(*StateForm.base_fields)
 @require_GET
 @permission_required(MAY_OPEN, raise_exception=True)
 def state(request: HttpRequest) -> HttpResponse:

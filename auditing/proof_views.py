@@ -23,6 +23,7 @@ from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.choices import DeliveryChannel
 from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck
+from portal.parameters import takes, unreadable
 from portal.serving import kept_by_browser
 from training_runs import services as runs
 from training_runs.models import Manifest, Run, Verification
@@ -73,6 +74,7 @@ class AnswerForm(forms.Form):
     )
 
 
+@takes("run")
 @require_http_methods(["GET", "POST"])
 @permission_required(["consent.view_member", "training_runs.explain_run"], raise_exception=True)
 def answer_person(request: HttpRequest, number: int) -> HttpResponse:
@@ -87,7 +89,10 @@ def answer_person(request: HttpRequest, number: int) -> HttpResponse:
             record_read(staff(request), "answer.given", f"member:{number}", purpose=said)
             answer = answers.answer(manifest, number)
             return download(f"{answer.file_name}.pdf", answers.pdf(answer), "application/pdf")
-    has_runs = form.fields["run"].queryset.exists()  # type: ignore[attr-defined]  # a ModelChoiceField
+    offered = form.fields["run"].queryset  # type: ignore[attr-defined]  # a ModelChoiceField
+    if "run" in request.GET and not offered.filter(reference=request.GET["run"]).exists():
+        raise unreadable("run", "the reference of a run whose manifest verified and is signed")
+    has_runs = offered.exists()
     return page(
         request,
         "admin/act.html",

@@ -17,7 +17,7 @@ from objections.models import Objection, Ticket
 from portal import ledger
 from portal.changes import Line, Teller, Value, in_words
 from portal.errors import InvalidInput
-from portal.list_forms import ONE_DAY, midnight
+from portal.list_forms import end_of
 from portal.models import Entry
 from training_runs.models import Run, Verification
 
@@ -37,7 +37,7 @@ def entry_numbered(sequence: int) -> Entry:
 
 def last_entry_of(day: dt.date) -> Entry:
     """The last entry recorded by the end of a day, UTC. Raises InvalidInput where there is none."""
-    by_then = Entry.objects.filter(recorded_at__lt=midnight(day) + ONE_DAY)
+    by_then = Entry.objects.filter(recorded_at__lt=end_of(day))
     entry = by_then.order_by("-recorded_at", "-sequence").first()
     if entry is None:
         first = Entry.objects.order_by("sequence").first()

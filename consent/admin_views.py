@@ -25,6 +25,7 @@ from consent.models import Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
 from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
+from portal.parameters import takes
 
 NO_RULE = "no rule, so excluded"
 
@@ -86,10 +87,11 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
 # --- Rules and notices --------------------------------------------------------------------------
 
 
+@takes("again")
 @require_http_methods(["GET", "POST"])
 @permission_required("consent.add_regionrule", raise_exception=True)
 def propose_rule(request: HttpRequest) -> HttpResponse:
-    before = sent_back.rejected_row(RegionRule, request.GET)
+    before = sent_back.rejected_row(RegionRule, request)
     words = sent_back.words_of(before, RegionRuleForm)
     form = drafts.form_for(RegionRuleForm, request, title="Propose a region rule", initial=words)
     if form.is_valid():
@@ -123,10 +125,11 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     )
 
 
+@takes("again")
 @require_http_methods(["GET", "POST"])
 @permission_required("consent.add_notice", raise_exception=True)
 def propose_notice(request: HttpRequest) -> HttpResponse:
-    before = sent_back.rejected_row(Notice, request.GET)
+    before = sent_back.rejected_row(Notice, request)
     words = sent_back.words_of(before, NoticeForm)
     form = drafts.form_for(NoticeForm, request, title="Propose a notice", initial=words)
     if form.is_valid():

@@ -1,18 +1,19 @@
 """Rules and notices that a second person rejected: their author hears of it and finds the words."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from django.db.models import Exists, OuterRef
 from django.forms import Form
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
 from consent.choices import Verdict
 from consent.models import Notice, RegionRule
-from portal import start_page
+from portal import parameters, start_page
 from portal.start_page import SentBack
 
 TOLD_DAYS = 30
@@ -56,17 +57,19 @@ def _told(row: RegionRule | Notice, page: str) -> SentBack:
 
 
 def rejected_row(
-    model: type[RegionRule] | type[Notice], asked: Mapping[str, str]
+    model: type[RegionRule] | type[Notice], request: HttpRequest
 ) -> RegionRule | Notice | None:
-    """The rejected proposal that a form is to begin with (`?again=12`); None where none is meant."""
-    number = asked.get("again", "")
-    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+    """The rejected proposal that a form is to begin with (`?again=12`); None where none is meant. Raises InvalidInput."""
+    if "again" not in request.GET:
         return None
+    number = parameters.whole_number(request, "again")
     found: RegionRule | Notice | None = (
-        model._default_manager.filter(pk=int(number), review__verdict=Verdict.REJECTED)
+        model._default_manager.filter(pk=number, review__verdict=Verdict.REJECTED)
         .select_related("review__entry", "review__reviewer", "entry")
         .first()
     )
+    if found is None:
+        raise parameters.unreadable("again", "the number of a proposal that was rejected")
     return found
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.views.main import ORDER_VAR, ChangeList
+from django.contrib.admin.views.main import ORDER_VAR
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -36,12 +36,13 @@ from objections.moves import day_of, officer_in_words, officer_of, today
 from objections.ticket_page import ticket_context
 from portal.admin_site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
 from portal.list_exports import ExportedList
+from portal.parameters import StrictList
 
 FIRST_YEAR = 2018
 """No ticket is older than the GDPR."""
 
 
-class QueueList(ChangeList):
+class QueueList(StrictList):
     """Marks the column it is sorted by; closed tickets are sorted by their closing, which is no column."""
 
     def get_ordering_field_columns(self) -> Any:

@@ -32,6 +32,7 @@ from objections.ticket_page import warnings_of
 from portal import drafts
 from portal.admin_site import page, staff
 from portal.errors import PortalError, StaleEdit
+from portal.parameters import KEPT_FILTERS, takes
 
 MOST = 500
 """Tickets in one go: more would outlast a request, and nobody reads a longer list before agreeing."""
@@ -363,6 +364,7 @@ def do(request: HttpRequest, name: str) -> HttpResponse:
     )
 
 
+@takes(KEPT_FILTERS)
 @require_POST
 @permission_required("objections.work_ticket", raise_exception=True)
 def take_one(request: HttpRequest) -> HttpResponse:
@@ -378,7 +380,7 @@ def take_one(request: HttpRequest) -> HttpResponse:
         except PortalError as refusal:
             messages.error(request, str(refusal))
     # Only ever the queue's own query string.
-    filters = request.GET.get("_changelist_filters", "")
+    filters = request.GET.get(KEPT_FILTERS, "")
     back = reverse("admin:objections_ticket_changelist")
     return HttpResponseRedirect(f"{back}?{filters}" if filters else back)
 

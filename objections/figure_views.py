@@ -16,6 +16,7 @@ from objections.letter_forms import FiguresForm
 from objections.moves import today
 from portal.admin_site import page
 from portal.exports import csv_response
+from portal.parameters import takes, unreadable
 
 MOST_ROWS = 15
 """Longer tables go on below a fold; the file has all of it."""
@@ -46,6 +47,7 @@ class Figure:
         return self.rows if self.graph else self.rows[MOST_ROWS:]
 
 
+@takes(*FiguresForm.base_fields, "export")
 @require_GET
 @permission_required("objections.view_ticket", raise_exception=True)
 def show(request: HttpRequest) -> HttpResponseBase:
@@ -53,6 +55,8 @@ def show(request: HttpRequest) -> HttpResponseBase:
     form = FiguresForm(request.GET, today=today())
     tables = figures.tables(form.period, today()) if form.is_valid() else []
     if name := request.GET.get("export"):
+        for field, errors in form.errors.items():
+            raise unreadable(field, str(errors[0]).rstrip(".").lower())
         for table in tables:
             if table.name == name:
                 filename = f"objections-{name}-{form.period.first}-{form.period.last}.csv"

@@ -1,5 +1,6 @@
 """Letters, their texts, proposed outcomes and incidents in the admin: to read. Acts are pages of their own."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import admin
@@ -76,6 +77,9 @@ class LetterTemplateAdmin(SealedModelAdmin):
             "objections_lettertemplate_version",
         ),
     ]
+
+    def parameters_of(self, page: str, request: HttpRequest) -> Collection[str]:
+        return () if page == "changelist_view" else super().parameters_of(page, request)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -27,6 +27,7 @@ from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import StaleEdit
 from portal.models import Entry
+from portal.parameters import takes
 
 SHOWN = 4
 LIST = "Letter templates"
@@ -194,6 +195,7 @@ def version(request: HttpRequest, kind: str, number: int) -> HttpResponse:
     )
 
 
+@takes("from")
 @require_http_methods(["GET", "POST"])
 @permission_required(
     ["objections.view_lettertemplate", "objections.add_lettertemplate"], raise_exception=True

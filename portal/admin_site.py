@@ -5,7 +5,7 @@ happen, POST does it through a service, a refusal is shown and nothing typed is 
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, update_wrapper
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.core.paginator import Paginator
@@ -28,7 +29,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from simple_history.admin import SimpleHistoryAdmin
 
-from portal import drafts, ledger, start_page
+from portal import drafts, ledger, parameters, start_page
 from portal.access import record_read
 from portal.errors import InvalidInput, PortalError
 from portal.sign_in import SignInForm
@@ -102,6 +103,9 @@ class PortalAdminSite(admin.AdminSite):
 
         def refusing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             try:
+                parameters.check_names(request.GET, _parameters(view, request))
+                if isinstance(getattr(view, "__self__", None), PortalModelAdmin):
+                    parameters.refuse_pop_up(request.POST)
                 return view(request, *args, **kwargs)
             except PortalError as refusal:
                 response = page(request, "admin/refused.html", title="Refused", refusal=refusal)
@@ -130,6 +134,14 @@ class PortalAdminSite(admin.AdminSite):
             if app["app_label"] == "auth":
                 app["name"] = "People and roles"
         return apps
+
+
+def _parameters(view: Any, request: HttpRequest) -> Collection[str]:
+    """The parameters that a page of the site declares."""
+    owner = getattr(view, "__self__", None)
+    if isinstance(owner, PortalModelAdmin):
+        return owner.parameters_of(view.__name__, request)
+    return parameters.declared(view)
 
 
 site = PortalAdminSite()
@@ -215,14 +227,19 @@ class PortalModelAdmin(ModelAdmin):
         ]
         return [*own, *super().get_urls()]
 
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        try:
-            return super().changelist_view(request, extra_context)
-        except OverflowError as error:
-            # Of other nonsense in a filter, and of row numbers out of range, Django makes a page itself.
-            raise BadRequest("A filter names a number that no column can hold.") from error
+    def parameters_of(self, page: str, request: HttpRequest) -> Collection[str]:
+        """The parameters that one of its pages takes, by the name of the method behind it.
+
+        Django's pop-ups (`_popup`, `_to_field`) are parts of no page here.
+        """
+        if page in ("changelist_view", "export"):
+            return parameters.of_list(request, self)
+        if page == "history_view":
+            return {parameters.KEPT_FILTERS, PAGE_VAR}
+        return {parameters.KEPT_FILTERS}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return parameters.StrictList
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """The list as it is asked for. A filter that cannot be read is refused: Django shows all rows instead."""
@@ -312,6 +329,10 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
             self.record_look(request, row)
             context |= self.page_context(request, row)
         return super().change_view(request, object_id, form_url, context)
+
+    def parameters_of(self, page: str, request: HttpRequest) -> Collection[str]:
+        found = super().parameters_of(page, request)
+        return {*found, *parameters.declared(self.add_page)} if page == "add_view" else found
 
     def add_view(
         self,
@@ -422,7 +443,14 @@ class HistoryModelAdmin(ReadOnlyModelAdmin, SimpleHistoryAdmin):
         if self.read_on_record:
             kind = f"{self.opts.model_name}.history_read"
             record_read(staff(request), kind, self.read_subject(row), purpose="admin")
-        return SimpleHistoryAdmin.history_view(self, request, object_id, extra_context)
+        asked = parameters.whole_number(request, PAGE_VAR)
+        response = SimpleHistoryAdmin.history_view(self, request, object_id, extra_context)
+        shown = (getattr(response, "context_data", None) or {}).get("page_obj")
+        if shown is not None and shown.number != asked:
+            raise parameters.unreadable(
+                PAGE_VAR, f"the history has {shown.paginator.num_pages} pages"
+            )
+        return response
 
     def history_form_view(
         self,

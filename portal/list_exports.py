@@ -22,6 +22,7 @@ from portal.errors import InvalidInput, TooManyRows
 from portal.file_views import sent_to_page
 from portal.list_forms import FormFilter
 from portal.models import MadeFile
+from portal.parameters import whole_number
 
 MAX_ROWS = 1_000_000
 """Rows of a file: spreadsheets take no more."""
@@ -113,12 +114,13 @@ class ExportedList(PortalModelAdmin):
 
     def listed(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows that the list would show. Raises BadRequest, InvalidInput."""
+        whole_number(request, PAGE_VAR)
         query = request.GET.copy()
         query.pop(PAGE_VAR, None)
         request.GET = query  # type: ignore[assignment]  # the list reads its filters from there
         try:
             shown = self.get_changelist_instance(request)
-        except (IncorrectLookupParameters, OverflowError) as error:
+        except IncorrectLookupParameters as error:
             raise BadRequest("A filter cannot be understood.") from error
         for filtered_by in shown.filter_specs:
             if isinstance(filtered_by, FormFilter) and filtered_by.form.errors:

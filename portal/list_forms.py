@@ -22,6 +22,11 @@ def midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
+def end_of(day: dt.date) -> dt.datetime:
+    """When a day is over, UTC; the last day of the calendar ends with its last microsecond."""
+    return midnight(day) + ONE_DAY if day < dt.date.max else dt.datetime.max.replace(tzinfo=dt.UTC)
+
+
 class FormFilter(admin.ListFilter):
     """One filter with several fields. What cannot be understood is said in the form, and the list is empty."""
 
@@ -91,7 +96,7 @@ class PeriodForm(ListForm):
         if first := self.cleaned_data["first"]:
             rows = rows.filter(**{f"{column}__gte": midnight(first)})
         if last := self.cleaned_data["last"]:
-            rows = rows.filter(**{f"{column}__lt": midnight(last) + ONE_DAY})
+            rows = rows.filter(**{f"{column}__lt": end_of(last)})
         return rows
 
 
