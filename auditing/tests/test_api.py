@@ -5,7 +5,8 @@ import json
 import pytest
 from django.urls import reverse
 
-from portal import checkpoints, ledger, tokens
+from auditing import views
+from portal import checkpoints, ledger, made_files, tokens
 from portal.models import AccessRecord, Checkpoint, CheckpointDelivery, Entry
 from portal.signed_notes import TreeHead, open_note
 
@@ -16,7 +17,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def ask(auditor, client_of):
     """GET an address of the API as the auditor."""
     client = client_of(auditor)
-    return lambda name, *args, **query: client.get(reverse(f"api:{name}", args=args), query)
+
+    def ask(name, *args, **query):
+        return client.get(reverse(f"api:{name}", args=args), query)
+
+    ask.client = client
+    return ask
 
 
 def text_of(answer):
@@ -194,3 +200,32 @@ def test_a_token_needs_the_scope(manifest, auditor, administrator, client):
             reverse("api:checkpoint"), headers={"Authorization": f"Bearer {secret}"}
         )
         assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("name", "setting"), [("ledger", "MAX_ENTRIES"), ("reads", "MAX_READS")])
+def test_a_long_export_is_made_by_a_worker_and_stays_what_was_asked_for(
+    manifest, ask, monkeypatch, name, setting
+):
+    monkeypatch.setattr(views, setting, 1)
+    for _ in range(3):
+        ask("checkpoint")
+
+    waiting = ask(name)
+    # What comes later is not in it.
+    write()
+    checkpoints.sign_now()
+    ask("checkpoint")
+    made_files.make_due()
+    answer = ask.client.get(waiting["Location"])
+
+    body = b"".join(answer.streaming_content)
+    upto = int(waiting["Location"].rpartition("upto=")[2])
+    assert waiting.status_code == 202
+    assert int(waiting["Retry-After"]) > 0
+    assert answer.status_code == 200
+    assert answer["Content-Length"] == str(len(body))
+    last = json.loads(body.splitlines()[-1])
+    assert upto == (last["sequence"] if name == "ledger" else last["id"])
+    assert len(body.splitlines()) == (upto if name == "ledger" else 4)
+    part = ask.client.get(waiting["Location"], headers={"Range": "bytes=5-9"})
+    assert (part.status_code, b"".join(part.streaming_content)) == (206, body[5:10])

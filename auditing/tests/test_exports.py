@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.urls import reverse
 
-from portal import ledger, list_exports
+from portal import ledger, list_exports, made_files
 from portal.admin_site import site
 from portal.list_exports import ExportedList
 from portal.models import AccessRecord, Entry
@@ -189,3 +189,37 @@ def test_the_list_links_to_its_files_with_its_filters(
     page = client_of(auditor).get(reverse("admin:portal_entry_changelist"), {"kind": "run.frozen"})
 
     assert '/admin/portal/entry/export/ndjson/?kind=run.frozen"' in page.text
+
+
+@pytest.mark.parametrize("form", ["csv", "ndjson"])
+def test_a_long_list_is_made_by_a_worker_for_the_person_who_asked(
+    form: str,
+    world: None,
+    auditor: User,
+    officer: User,
+    client_of: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = client_of(auditor)
+    _, short = export(client, "consent_member", form, status__exact="open")
+    monkeypatch.setattr(list_exports, "SHORT", 2)
+
+    address = reverse("admin:consent_member_export", args=[form])
+    waiting = client.get(address, {"status__exact": "open"}, follow=True)
+    page = waiting.request["PATH_INFO"]
+    made_files.make_due()
+    answer = client.get(f"{page}download/")
+    long = b"".join(answer.streaming_content)
+
+    digest = hashlib.sha256(short).hexdigest()
+    assert "The file is being made" in waiting.text
+    assert "status__exact=open" in client.get(page).text
+    assert long == short
+    assert (answer["ETag"], answer["Content-Length"]) == (f'"{digest}"', str(len(short)))
+    records = AccessRecord.objects.filter(kind="export.member").values_list("purpose", flat=True)
+    assert len(records) == 2
+    assert len(set(records)) == 1
+    # Another person, and the same one without the right any more.
+    assert client_of(officer).get(page).status_code == 403
+    auditor.groups.clear()
+    assert client.get(f"{page}download/").status_code == 403
