@@ -39,7 +39,8 @@ end() {
     trap - EXIT INT TERM HUP
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do
         kill -CONT "${pids[i]}" 2>/dev/null
-        kill -TERM "${pids[i]}" 2>/dev/null
+        # PostgreSQL would wait for its clients after SIGTERM.
+        kill -"$([ "${pids[i]}" = "${pg_pid:-}" ] && echo INT || echo TERM)" "${pids[i]}" 2>/dev/null
     done
     for pid in "${pids[@]}"; do
         for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
@@ -103,7 +104,7 @@ printf '%s\n' 'local all postgres trust' 'host portal portal 127.0.0.1/32 scram-
     "${as_postgres[@]}" tee "$home/pg/data/pg_hba.conf" >/dev/null
 db_port=$(free_port)
 (cd "$home/pg" && exec "${as_postgres[@]}" "$pg/postgres" -D data -k "$home/pg" -p "$db_port" -c listen_addresses=127.0.0.1) \
-    >"$home/logs/postgresql" 2>&1 & started $!
+    >"$home/logs/postgresql" 2>&1 & pg_pid=$!; started $pg_pid
 admin_sql() { "${as_postgres[@]}" "$pg/psql" -h "$home/pg" -p "$db_port" -U postgres -d "${db:-postgres}" -qAtX -v ON_ERROR_STOP=1 "$@"; }
 until_true 20 admin_sql -c 'SELECT 1' || { cat "$home/logs/postgresql"; exit 2; }
 admin_sql -c "CREATE ROLE portal LOGIN PASSWORD '$db_password'" -c 'CREATE DATABASE portal OWNER portal' || exit 2
