@@ -162,7 +162,9 @@ def test_without_a_session_drafts_are_bounded_in_rate_and_size(
     officer: User, client_of: Any, ticket: Ticket
 ) -> None:
     address = page_of(ticket, "note")
-    token = token_in(client_of(officer), address)
+    client = client_of(officer)
+    token = token_in(client, address)
+    client.post(address, {"text": "", "draft_of": token})
 
     for words in ("first", "second"):
         Client().post(address, {"text": words, "draft_of": token})
