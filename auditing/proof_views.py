@@ -22,7 +22,7 @@ from portal import checkpoints, drafts, roles, start_page
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.choices import DeliveryChannel
-from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck
+from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck, LedgerHead
 from portal.parameters import takes, unreadable
 from portal.serving import kept_by_browser
 from training_runs import services as runs
@@ -220,13 +220,23 @@ def _ledger_line() -> start_page.Line:
             "warning",
         )
     return start_page.Line(
-        f"Ledger recomputed, complete to entry {check.size:,}.", url, when, "good"
+        f"Ledger recomputed, complete to entry {check.size:,}{_since(check.size)}.",
+        url,
+        when,
+        "good",
     )
+
+
+def _since(size: int) -> str:
+    newer = LedgerHead.objects.get().size - size
+    return f"; {newer:,} entries have come since" if newer > 0 else ", the newest"
 
 
 def _manifests_line() -> start_page.Line:
     manifests = Manifest.objects.with_agreement()
     total = manifests.count()
+    if not total:
+        return start_page.Line("No manifest is frozen yet, so none is verified.")
     differing = manifests.filter(differs=True).count()
     agreeing = manifests.filter(agrees=True, differs=False).count()
     url = reverse("admin:training_runs_verification_changelist")
@@ -236,7 +246,9 @@ def _manifests_line() -> start_page.Line:
         )
     last = Verification.objects.first()
     when = f"last one {last.verified_at:%Y-%m-%d %H:%M} UTC" if last else ""
-    all_of_them = f"all {total:,}" if agreeing == total else f"{agreeing:,} of {total:,}"
+    all_of_them = (
+        f"all {total:,}" if agreeing == total and total > 1 else f"{agreeing:,} of {total:,}"
+    )
     tone = "good" if agreeing == total else "warning"
     return start_page.Line(f"Verified against history: {all_of_them} manifests.", url, when, tone)
 

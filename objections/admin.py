@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString
 
 from consent import countries
@@ -24,7 +25,9 @@ from objections.admin_filters import (
     QueueFilter,
     StateFilter,
     counts,
+    in_tab,
     marked,
+    nothing_in,
     purposes_of,
     tab_of,
 )
@@ -128,12 +131,24 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
                 "tabs": TABS,
                 # Asked by the template only: the POST of an action does not count anything.
                 "counts": lambda: counts(officer),
+                "nothing": lambda: self._nothing(request),
                 "may_look_up": officer.has_perms(
                     ["objections.work_ticket", "objections.view_requester"]
                 ),
                 **(extra_context or {}),
             },
         )
+
+    def _nothing(self, request: HttpRequest) -> dict[str, Any]:
+        """Why the list is empty: said of the search, of the filters, or of the whole part, each with its number."""
+        tab, officer, term = tab_of(request), staff(request), request.GET.get("q", "").strip()
+        if term:
+            found = self.rows_named(Ticket.objects.worked(), term).count()
+            if not found:
+                return {"is_unknown": True, "tickets": Ticket.objects.worked().count()}
+            return {"elsewhere": found, "there": urlencode({"q": term})}
+        inside = in_tab(Ticket.objects.worked(), tab, officer).count() if tab else 0
+        return {"inside": inside, "sentence": nothing_in(tab) if tab and not inside else ""}
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         columns: list[Any] = [

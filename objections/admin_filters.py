@@ -23,7 +23,7 @@ LAST_WEEKDAY = 6
 
 @dataclass(frozen=True)
 class Tab:
-    """A part of the queue. `where` narrows open tickets; `empty` is said when there are none."""
+    """A part of the queue. `where` narrows open tickets; `empty` is said when it has none, of how many tickets."""
 
     name: str
     title: str
@@ -38,6 +38,8 @@ def end_of_week(day: dt.date) -> dt.date:
     return day + dt.timedelta(days=LAST_WEEKDAY - day.weekday())
 
 
+NO_TICKET_IS_OPEN = "No ticket is open: all {tickets} are closed."
+
 OPEN, MINE, UNMATCHED = "open", "mine", "not-matched"
 FAILED, CLOSED = "failed-letters", "closed"
 TABS = [
@@ -45,14 +47,14 @@ TABS = [
         OPEN,
         "Open",
         "Everything that is not decided, by the day it is due.",
-        "No objection is open: everybody who wrote has an outcome.",
+        NO_TICKET_IS_OPEN,
         key="1",
     ),
     Tab(
         MINE,
         "Mine",
         "Open tickets that are yours. First those whose outcome you proposed and a colleague sent back.",
-        "None is yours. Look among the unassigned ones and take what is due first.",
+        "None of the {open} open tickets is yours. Look among the unassigned ones and take what is due first.",
         lambda officer, day: (
             Q(assignee=officer) | Q(pk__in=Proposal.objects.returned_to(officer).values("ticket"))
         ),
@@ -62,7 +64,7 @@ TABS = [
         "unassigned",
         "Unassigned",
         "Open tickets that no officer has: given to no one yet, or to a colleague who works no tickets any more.",
-        "Every open ticket is somebody's.",
+        "Each of the {open} open tickets has an officer.",
         lambda officer, day: without_officer(),
         key="3",
     ),
@@ -70,15 +72,15 @@ TABS = [
         "due-this-week",
         "Due this week",
         "Due from today to Sunday; without those whose clock stands still.",
-        "Nothing more is due this week.",
+        "None of the {open} open tickets is due from today to Sunday, but for those whose clock stands still.",
         lambda officer, day: Q(due_on__range=(day, end_of_week(day))) & ~paused(),
         key="4",
     ),
     Tab(
         "overdue",
         "Overdue",
-        "Past the day of their answer. Whoever asked stays out of every run until there is one.",
-        "Nothing is overdue.",
+        "Past the day of their answer. Matched members stay out of every run until there is one; an unmatched ticket keeps no member out.",
+        "None of the {open} open tickets is overdue.",
         lambda officer, day: overdue(day),
         key="5",
     ),
@@ -86,7 +88,7 @@ TABS = [
         UNMATCHED,
         "Not matched",
         "Open tickets with no account behind them: they keep nobody out. Find the member, or ask who it is.",
-        "An account is matched to every open ticket.",
+        "An account is matched to each of the {open} open tickets.",
         lambda officer, day: Q(member__isnull=True),
         key="u",
     ),
@@ -94,7 +96,7 @@ TABS = [
         "waiting",
         "Waiting for the person",
         "Asked who they are, or sent a link to confirm their address, and not answered yet.",
-        "We wait for nobody's answer.",
+        "None of the {open} open tickets waits for the person.",
         lambda officer, day: WAITING_FOR_THE_PERSON,
         key="6",
     ),
@@ -102,7 +104,7 @@ TABS = [
         "second-person",
         "Waiting for a second person",
         "An outcome that would let somebody in again is proposed: a colleague approves it or sends it back.",
-        "No proposed outcome waits.",
+        "None of the {open} open tickets has a proposed outcome that waits.",
         lambda officer, day: Q(pk__in=Proposal.objects.waiting().values("ticket")),
         key="7",
     ),
@@ -110,14 +112,14 @@ TABS = [
         FAILED,
         "Letters that failed",
         "Open or decided, with a letter that could not be sent: what depends on it does not happen.",
-        "Every letter has left, or is on its way.",
+        "None of the {letters} letters written so far has failed; {unsent} of them are not sent yet.",
         key="8",
     ),
     Tab(
         "set-aside",
         "Set aside",
-        "Taken in while too many like them came. They keep people out like any other, but nobody was written to.",
-        "Nothing is set aside.",
+        "Taken in while too many like them came. They count like any other: a matched member stays out. Nobody was written to.",
+        "None of the {open} open tickets is set aside.",
         lambda officer, day: Q(is_set_aside=True),
         key="9",
     ),
@@ -125,7 +127,7 @@ TABS = [
         CLOSED,
         "Closed",
         "Decided, the latest first.",
-        "No ticket was closed yet.",
+        "None of the {tickets} tickets is closed yet.",
         key="0",
     ),
 ]
@@ -161,6 +163,23 @@ def counts(officer: User) -> dict[str, int]:
     )
     failed = Letter.objects.failed().values("ticket").distinct().count()
     return {tab.name: found[tab.name.replace("-", "_")] for tab in _COUNTED} | {FAILED: failed}
+
+
+def nothing_in(tab: Tab) -> str:
+    """Why a whole tab is empty, in a sentence that counts the tickets it speaks of."""
+    tickets = Ticket.objects.worked()
+    total, open_now = tickets.count(), tickets.open().count()
+    if not total:
+        return "No objection has been received yet."
+    if tab.name in (CLOSED, FAILED):
+        letters = Letter.objects.all()
+        return tab.empty.format(
+            tickets=f"{total:,}",
+            letters=f"{letters.count():,}",
+            unsent=f"{letters.waiting().count():,}",
+        )
+    sentence = tab.empty if open_now else NO_TICKET_IS_OPEN
+    return sentence.format(tickets=f"{total:,}", open=f"{open_now:,}")
 
 
 def marked(tickets: QuerySet[Any]) -> QuerySet[Any]:

@@ -152,7 +152,7 @@ def begin_review(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         will=[
             "The ticket is in review; identity can not be asked for any more.",
             f"{'It stays with its officer' if moves.officer_of(ticket) else 'You have it from now on'}.",
-            "The person stays out of the purposes named, and nothing is sent.",
+            f"{moves.effect_in_words(ticket)} Nothing is sent.",
         ],
     )
 
@@ -206,7 +206,7 @@ def ask_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         name="ask_identity",
         button="Ask for identity",
         will=[
-            "The person is asked who they are, and stays out of the purposes named.",
+            f"The person is asked who they are. {moves.effect_in_words(ticket)}",
             f"{_effect_of_asking(ticket)} It counts from the day the letter is sent.",
             f"Without an answer the ticket can be closed {deadlines.IDENTITY_WAIT_DAYS} days later, by two people.",
         ],
@@ -384,6 +384,8 @@ def correct_receipt(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         row, incidents = services.correct_receipt(ticket=ticket, actor=staff(request), **said)
         tasks.hint()
         clock = f"{ticket} is due on {row.due_on}." if row.is_open else "Its clock stays as it was."
+        if ticket.member_id is None:
+            return f"{clock} No account is matched, so no run was looked through."
         return f"{clock} {incidents_in_words(len(incidents))}"
 
     def shows(known: dict[str, Any]) -> dict[str, Any]:
@@ -669,7 +671,7 @@ def close_abuse(request: HttpRequest, ticket: Ticket) -> HttpResponse:
         button="Propose the closing",
         will=[
             "A colleague reviews it. Nobody is written to, and what was written is erased later as everywhere.",
-            "Whoever it names stays out of these purposes: nobody is let in again without a letter.",
+            f"{moves.effect_in_words(ticket)} Nobody is let in again without a letter.",
         ],
     )
 

@@ -251,7 +251,7 @@ ACTS = {
     ),
     "uphold": Act(
         title="Uphold tickets for every purpose they name",
-        lead="An upheld objection keeps the person out for good. It cannot be taken back here,"
+        lead="An upheld objection keeps the matched member out for good. It cannot be taken back here,"
         " and the person is written to.",
         button="Uphold them",
         done="Upheld",
@@ -263,7 +263,7 @@ ACTS = {
     ),
     "release": Act(
         title="Release tickets that were set aside",
-        lead="They came while too many like them came in, and keep people out like any other."
+        lead="They came while too many like them came in, and count like any other: a matched member stays out."
         " Once released they get the letter that was held back.",
         button="Release them",
         done="Released",
@@ -276,7 +276,7 @@ ACTS = {
     "close-abuse": Act(
         title="Close tickets as abuse",
         lead="They were set aside, and nobody asks for them. A colleague reviews it; nobody is written to, and"
-        " whoever they name stays out.",
+        " the members they are matched to stay out.",
         button="Propose the closing",
         done="Closing proposed",
         does=_propose_abuse,
@@ -288,7 +288,7 @@ ACTS = {
     ),
     "approve-abuse": Act(
         title="Approve that tickets are closed as abuse",
-        lead="Nobody is written to, and whoever they name stays out. It cannot be taken back.",
+        lead="Nobody is written to, and the members they are matched to stay out. It cannot be taken back.",
         button="Approve the closing",
         done="Closed as abuse",
         does=_approve_abuse,

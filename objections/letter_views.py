@@ -22,7 +22,7 @@ from objections.errors import AlreadySettled
 from objections.forms import ReviewForm
 from objections.letter_forms import LetterTemplateForm
 from objections.letter_texts import Text
-from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange
+from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange, Ticket
 from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import StaleEdit
@@ -376,12 +376,23 @@ def letters_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Letters",
         lines,
-        "Every letter is on its way.",
+        _letters_in_words(),
         [
             ("Outbox", outbox),
             (LIST, reverse("admin:objections_lettertemplate_changelist")),
             ("Figures", reverse("admin:objections_figures")),
         ],
+    )
+
+
+def _letters_in_words() -> str:
+    """Said when no letter failed and none waits for the post."""
+    count = Letter.objects.count()
+    if not count:
+        return "No letter has been written yet."
+    waiting = Letter.objects.waiting().count()
+    return (
+        f"None of the {count:,} letters written so far has failed; {waiting:,} wait to be mailed."
     )
 
 
@@ -433,7 +444,7 @@ def incidents_panel(request: HttpRequest) -> start_page.Panel:
             )
             for row in latest[:SHOWN]
         ],
-        "No run was frozen with somebody whose objection had reached us before.",
+        _no_incident_in_words(),
         [("Incidents", reverse("admin:objections_incident_changelist"))],
     )
 
@@ -451,5 +462,22 @@ def without_digest_panel(request: HttpRequest) -> start_page.Panel:
             )
             for officer in digest.without_digest()
         ],
-        "Every privacy officer has an e-mail address.",
+        _all_mailed_in_words(),
     )
+
+
+def _no_incident_in_words() -> str:
+    count = Ticket.objects.worked().count()
+    return (
+        f"No incident is recorded for any of the {count:,} tickets."
+        if count
+        else "No objection has been received yet."
+    )
+
+
+def _all_mailed_in_words() -> str:
+    """Said when no officer is without an address."""
+    count = digest.officers().count()
+    if not count:
+        return "Nobody has the role of privacy officer yet."
+    return f"An e-mail address is kept with each of the {count} privacy officers."

@@ -68,6 +68,13 @@ def work_of(person: User) -> str:
     return f"{tickets} {'is' if is_one else 'are'} in Unassigned: the account works no tickets any more."
 
 
+def effect_in_words(ticket: Ticket) -> str:
+    """Whom an open ticket keeps out, in a sentence for officers."""
+    if ticket.member_id is None:
+        return "No account is matched: it keeps nobody out yet."
+    return "The member stays out of the purposes named."
+
+
 def locked(ticket: Ticket, version: int | None = None) -> Ticket:
     """The ticket as it is now, locked; needs an open entry. Raises StaleEdit unless it is at the version its reader saw."""
     row: Ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)

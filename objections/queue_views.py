@@ -11,7 +11,16 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from objections.admin_filters import FAILED, MINE, TABS, UNMATCHED, Tab, counts, purposes_of
+from objections.admin_filters import (
+    FAILED,
+    MINE,
+    TABS,
+    UNMATCHED,
+    Tab,
+    counts,
+    nothing_in,
+    purposes_of,
+)
 from objections.due import answered_in_time, due
 from objections.models import Proposal, Ticket
 from objections.moves import day_of, officer_in_words, officer_of, today
@@ -162,7 +171,7 @@ def queue_panel(request: HttpRequest) -> start_page.Panel:
             )
             for tab in shown
         ],
-        "No objection is open: everybody who wrote has an outcome.",
+        nothing_in(TABS[0]),
         links,
     )
 
@@ -174,9 +183,17 @@ def own_tickets_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Your next tickets",
         [_line(ticket, day) for ticket in mine[:SHOWN]],
-        "No ticket is yours. The unassigned ones are waiting for somebody.",
+        _none_is_yours() if not mine.exists() else "",
         [("Yours", url_of(MINE)), ("Unassigned", url_of("unassigned"))],
     )
+
+
+def _none_is_yours() -> str:
+    is_open = Ticket.objects.open()
+    count, unassigned = is_open.count(), is_open.unassigned().count()
+    if not count:
+        return nothing_in(TABS[0])
+    return f"None of the {count:,} open tickets is yours; {unassigned:,} of them are unassigned."
 
 
 def _line(ticket: Ticket, day: Any) -> start_page.Line:

@@ -481,7 +481,7 @@ def attempts_panel(request: HttpRequest) -> start_page.Panel:
             )
             for attempt in failing.order_by("-last_at")[:10]
         ],
-        "No freeze of yours is failing.",
+        _no_attempt_in_words(staff(request)),
     )
 
 
@@ -499,7 +499,7 @@ def findings_panel(request: HttpRequest) -> start_page.Panel:
             )
             for row in findings[:10]
         ],
-        "No finding: every manifest that was checked agrees, and runs were trained on what was frozen.",
+        _no_finding_in_words(),
     )
 
 
@@ -518,3 +518,23 @@ def manifests_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Manifests", lines if agrees + waiting + differs else [], "No manifest is frozen yet."
     )
+
+
+def _no_finding_in_words() -> str:
+    """Said when there is no finding: of how many manifests and completed runs that is so."""
+    manifests = Manifest.objects.with_agreement()
+    frozen, agree = manifests.count(), manifests.filter(agrees=True, differs=False).count()
+    if not frozen:
+        return "No manifest is frozen yet."
+    completed = Run.objects.filter(state=RunState.COMPLETED).count()
+    return (
+        f"No finding is recorded. {agree:,} of {frozen:,} manifests are verified, and {completed:,} runs"
+        " are completed."
+    )
+
+
+def _no_attempt_in_words(owner: User) -> str:
+    waiting = Run.objects.owned_by(owner).requested().count()
+    if not waiting:
+        return "None of your runs waits for its freeze."
+    return f"No freeze of your {waiting} waiting run{'' if waiting == 1 else 's'} has failed."

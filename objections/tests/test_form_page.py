@@ -592,7 +592,7 @@ def test_without_a_receipt_the_page_says_where_the_reference_is(client, cookie):
     answer = client.get(FILED)
 
     assert answer.status_code == 200
-    assert "The reference stands in the e-mail that we send you." in words(answer)
+    assert "The reference stands in every e-mail of ours about it." in words(answer)
 
 
 def test_the_receipt_is_for_this_browser_and_soon_over(client):

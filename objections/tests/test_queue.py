@@ -1,6 +1,7 @@
 """The queue: what is due and in which words, who sees it, finding people's tickets, acts on many at once."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from html import unescape
 from typing import Any
@@ -380,15 +381,69 @@ def test_test_accounts_are_not_in_the_queue(officer: User, client_of: Any) -> No
     page = client.get(QUEUE)
     found = client.get(QUEUE, {"q": row.reference})
 
-    assert unescape(page.text).count("No objection is open") == 1
+    assert unescape(page.text).count("No objection has been received yet.") == 1
     assert list(found.context["cl"].result_list) == []
 
 
 @pytest.mark.parametrize("tab", TABS, ids=lambda tab: tab.name)
-def test_an_empty_part_says_so_kindly(tab: Any, officer: User, client_of: Any) -> None:
-    page = client_of(officer).get(QUEUE, {"queue": tab.name})
+def test_an_empty_part_says_of_how_many_tickets_that_is_so(
+    tab: Any, officer: User, client_of: Any
+) -> None:
+    client = client_of(officer)
+    without_any = said_of(client.get(QUEUE, {"queue": tab.name}))
+    factories.add_members(2)
+    closed = factories.uphold(factories.objection("acc-0", country="DE"), officer)
+    all_closed = said_of(client.get(QUEUE, {"queue": tab.name}))
+    one = factories.objection("acc-1", country="DE")
+    services.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+    filtered = said_of(client.get(QUEUE, {"queue": tab.name, "country": "NO"}))
+    whole = client.get(QUEUE, {"queue": tab.name})
 
-    assert tab.empty in unescape(page.text)
+    assert without_any == "No objection has been received yet."
+    if tab.name == "failed-letters":
+        assert all_closed.startswith(f"None of the {closed.letters.count()} letters")
+    elif tab.name != "closed":
+        assert all_closed == "No ticket is open: all 1 are closed."
+    if whole.context["cl"].result_count:
+        assert filtered == "None of the 1 tickets of this part matches the filters. Show all of it"
+    else:
+        # With or without filters: it is the whole part that is empty.
+        assert filtered == said_of(whole)
+        assert re.search(r"[0-9]", filtered)
+
+
+def said_of(page: Any) -> str:
+    """What the list says in place of its rows."""
+    found = re.search(r'<p class="empty nothing">(.*?)</p>', page.text, re.DOTALL)
+    return unescape(re.sub(r"<[^>]+>", "", found.group(1))).strip() if found else ""
+
+
+def test_a_filter_without_hits_does_not_say_that_no_ticket_is_open(
+    officer: User, client_of: Any
+) -> None:
+    for _ in range(3):
+        factories.objection(country="DE")
+
+    found = said_of(client_of(officer).get(QUEUE, {"country": "NO"}))
+
+    assert found == "None of the 3 tickets of this part matches the filters. Show all of it"
+
+
+@pytest.mark.parametrize("more", [{"queue": "open"}, {"queue": "mine"}, {"country": "NO"}])
+def test_a_closed_ticket_that_is_searched_from_another_part_is_said_to_be_there(
+    more: dict[str, str], officer: User, client_of: Any
+) -> None:
+    closed = factories.uphold(factories.objection(country="DE"), officer)
+    client = client_of(officer)
+
+    found = client.get(QUEUE, {"q": closed.reference, **more})
+
+    assert "but 1 among all tickets has. Show it" in said_of(found)
+    there = re.search(r'href="(\?q=[^"]+)">Show it', found.text)
+    assert there
+    assert list(client.get(QUEUE + there.group(1)).context["cl"].result_list) == [closed]
+    unknown = said_of(client.get(QUEUE, {"q": "OBJ-2026-999999", **more}))
+    assert unknown.startswith("No ticket has this reference: all 1, open and closed, were searched")
 
 
 def test_looking_at_the_queue_is_recorded(officer: User, client_of: Any) -> None:

@@ -93,7 +93,10 @@ def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: A
                 "Findings",
             ],
         ),
-        ("engineer", ["Your runs", "Freezes that failed so far", "Findings"]),
+        (
+            "engineer",
+            ["Incidents of your runs", "Your runs", "Freezes that failed so far", "Findings"],
+        ),
         (
             "auditor",
             [
