@@ -54,6 +54,7 @@ ROLES: dict[str, list[str]] = {
         "training_runs.change_run",
         "training_runs.start_run",
         "training_runs.explain_run",
+        "training_runs.view_own_incident",
         "training_runs.download_manifest",
     ],
     AUDITOR: [

@@ -83,6 +83,7 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
             admin_views.member_list,
             "training_runs_run_members",
         ),
+        ("<int:number>/incidents/", admin_views.incidents_of_run, "training_runs_run_incidents"),
         ("<int:number>/explain/", admin_views.explain, "training_runs_run_explain"),
     ]
 

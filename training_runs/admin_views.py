@@ -24,7 +24,7 @@ from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.errors import PortalError, StaleEdit
 from portal.forms import ConfirmForm
-from training_runs import member_lists, services, tasks
+from training_runs import incidents, member_lists, services, tasks
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.errors import StartRefused
@@ -375,6 +375,24 @@ def member_list(request: HttpRequest, number: int, form: str) -> HttpResponse:
     )
 
 
+@require_GET
+@permission_required("training_runs.view_run", raise_exception=True)
+def incidents_of_run(request: HttpRequest, number: int) -> HttpResponse:
+    """The incidents of a run: for its owner, and for the people who see those of every run."""
+    run = _run(number)
+    if not incidents.may_read(request.user, run):
+        raise PermissionDenied
+    record_read(staff(request), "incident.listed", run.reference, purpose="admin")
+    return page(
+        request,
+        "admin/training_runs/run/incidents.html",
+        title=f"Incidents of {run.reference}",
+        run=run,
+        incidents=incidents.of(run),
+        back=url_of(run),
+    )
+
+
 # --- The run's page -----------------------------------------------------------------------------
 
 MEMBER_LISTS = [
@@ -397,6 +415,8 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         "attempt": FreezeAttempt.objects.filter(run=run).first(),
         "findings": list(run.findings.all()),
         "children": list(run.children.all()),
+        "may_read_incidents": incidents.may_read(user, run),
+        "incident_count": incidents.of(run).count() if incidents.may_read(user, run) else None,
         "explain_form": ExplainForm(by_number=may_name_numbers(user))
         if may_explain(user, run)
         else None,
@@ -464,6 +484,29 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
         ],
         "You have registered no run yet.",
         [("Register a run", reverse("admin:training_runs_run_add")), ("All runs", changelist)],
+    )
+
+
+@start_page.panel(incidents.OWN, order=19)
+def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
+    found = incidents.of_runs_of(staff(request))
+    by_run = dict(found.order_by().values_list("run").annotate(Count("pk")))
+    runs = Run.objects.owned_by(staff(request)).filter(reference__in=by_run).order_by("-pk")
+    frozen = Manifest.objects.filter(run__owner=staff(request)).count()
+    return start_page.Panel(
+        "Incidents of your runs",
+        [
+            start_page.Line(
+                f"{run.reference}: {by_run[run.reference]} incident{'' if by_run[run.reference] == 1 else 's'}",
+                reverse("admin:training_runs_run_incidents", args=[run.pk]),
+                "it used data of a member whose objection had reached us before",
+                "danger",
+            )
+            for run in runs[:10]
+        ],
+        f"No incident is recorded for your {frozen} frozen run{'' if frozen == 1 else 's'}."
+        if frozen
+        else "You have no frozen run yet.",
     )
 
 

@@ -48,6 +48,7 @@ class Run(Tracked):
         permissions = [
             ("start_run", "Can start, complete and cancel a run"),
             ("explain_run", "Can ask why a member is in or out of a run"),
+            ("view_own_incident", "Can see the incidents of own runs"),
         ]
         constraints = [
             models.CheckConstraint(

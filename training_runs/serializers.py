@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from consent.choices import DataCategory, Purpose, Rule
 from portal.endpoints import Input, PageQuery, Several, Text, Word
-from training_runs import services
+from training_runs import incidents, services
 from training_runs.choices import Agreement, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.models import Manifest, Run
@@ -145,6 +145,17 @@ class RunOutput(serializers.Serializer[Run]):
     trained_digest = serializers.CharField()
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
+    incidents = serializers.SerializerMethodField(
+        help_text="How many incidents are recorded for the run: a member's objection had reached us before the"
+        " freeze, and the manifest includes the member. null for people who may not know it."
+    )
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_incidents(self, run: Run) -> int | None:
+        if not incidents.may_read(self.context["user"], run):
+            return None
+        known = getattr(run, "incident_count", None)
+        return incidents.of(run).count() if known is None else known
 
     # A run without one has no such attribute; a reader should see null.
     @extend_schema_field(AttemptOutput(allow_null=True))

@@ -23,7 +23,7 @@ from portal.api import Access
 from portal.endpoints import Endpoint, Pages, caller, read
 from portal.errors import NotFound
 from portal.schema import EndpointSchema, page_of
-from training_runs import archives, member_lists, services, withdrawn
+from training_runs import archives, incidents, member_lists, services, withdrawn
 from training_runs.models import Run
 from training_runs.serializers import (
     CancellationInput,
@@ -64,9 +64,8 @@ class StandingView(Endpoint):
 
 def runs() -> QuerySet[Run]:
     """Runs with all that an answer shows."""
-    return Run.objects.select_related("parent", "owner", "attempt", "manifest").prefetch_related(
-        "manifest__verifications"
-    )
+    found = Run.objects.select_related("parent", "owner", "attempt", "manifest")
+    return incidents.counted(found.prefetch_related("manifest__verifications"))
 
 
 def run_by(reference: str) -> Run:
@@ -84,11 +83,11 @@ def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
     return run
 
 
-def answer(run: Run, status: int = 200) -> Response:
+def answer(request: Request, run: Run, status: int = 200) -> Response:
     """The run as it is now."""
     run = run_by(run.reference)
     return Response(
-        RunOutput(run).data,
+        RunOutput(run, context={"user": request.user}).data,
         status=status,
         headers={"Location": reverse("api:run-detail", args=[run.reference])}
         if status > 200
@@ -110,7 +109,9 @@ class RunsView(Endpoint):
         chosen = {name: asked[name] for name in ("state", "purpose") if name in asked}
         pages = Pages()
         rows = pages.paginate_queryset(runs().filter(**chosen), request, view=self) or []
-        return pages.get_paginated_response([RunOutput(run).data for run in rows])
+        return pages.get_paginated_response(
+            [RunOutput(run, context={"user": request.user}).data for run in rows]
+        )
 
     @extend_schema(
         operation_id="register_run",
@@ -120,7 +121,7 @@ class RunsView(Endpoint):
     def post(self, request: Request) -> Response:
         """Register a run; the same tracker_run_id again gives the same run (200)."""
         run, is_new = services.register(**read(RunInput, request.data), owner=caller(request))
-        return answer(run, 201 if is_new else 200)
+        return answer(request, run, 201 if is_new else 200)
 
 
 class RunView(Endpoint):
@@ -130,7 +131,7 @@ class RunView(Endpoint):
     @extend_schema(operation_id="read_run", responses=RunOutput)
     def get(self, request: Request, reference: str) -> Response:
         """A run and, once frozen, its manifest in short."""
-        return answer(run_by(reference))
+        return answer(request, run_by(reference))
 
 
 class PreviewView(Endpoint):
@@ -152,7 +153,7 @@ class StartView(Endpoint):
         """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
         run = services.start(run=own_run(request, reference), actor=caller(request))
         hints.after_commit(freeze_run, run.pk)
-        return answer(run, 202)
+        return answer(request, run, 202)
 
 
 class CompleteView(Endpoint):
@@ -168,7 +169,8 @@ class CompleteView(Endpoint):
         """
         sent = read(CompletionInput, request.data)
         return answer(
-            services.complete(run=own_run(request, reference), **sent, actor=caller(request))
+            request,
+            services.complete(run=own_run(request, reference), **sent, actor=caller(request)),
         )
 
 
@@ -181,7 +183,7 @@ class CancelView(Endpoint):
         """End a run that will not be trained; this cannot be undone."""
         sent = read(CancellationInput, request.data)
         return answer(
-            services.cancel(run=own_run(request, reference), **sent, actor=caller(request))
+            request, services.cancel(run=own_run(request, reference), **sent, actor=caller(request))
         )
 
 

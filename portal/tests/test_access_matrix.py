@@ -216,6 +216,7 @@ ADMIN_MODELS = {
             "rename": both("E"),
             "verify": both("O"),
             "withdrawn": {"GET": "OECA"},
+            "incidents": {"GET": "OEA"},
             "explain": {"POST": "OEA"},
             "members": {"GET": "E"},
             "export": {"GET": "OECA"},

@@ -211,6 +211,7 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("training_runs_run_change", [run]),
             ("training_runs_run_change", [world.requested.pk]),
             ("training_runs_run_withdrawn", [run]),
+            ("training_runs_run_incidents", [run]),
             ("training_runs_run_start", [world.registered.pk]),
             ("training_runs_run_cancel", [world.registered.pk]),
             ("training_runs_run_rename", [world.registered.pk]),
