@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 
 from portal import roles
-from portal.append_only import FUNCTION_SQL, guard_sql, guarded_models, unguard_sql
+from portal.append_only import function_sql, guard_sql, guarded_models, unguard_sql
 
 pytest_plugins = ["tools.browsing"]
 
@@ -57,10 +57,14 @@ def _empty_database(case: TransactionTestCase) -> None:
             for table in tables:
                 cursor.execute(f'DELETE FROM "{table}"')
         cursor.execute("INSERT INTO portal_ledgerhead (id, size, frontier) VALUES (1, 0, '')")
-        cursor.execute("INSERT INTO consent_census (id, total, complete) VALUES (1, 0, 0)")
-        if connection.vendor == "postgresql":
-            cursor.execute(FUNCTION_SQL)
+        cursor.execute(
+            "INSERT INTO consent_census (id, total, complete, erasures, live_references)"
+            " VALUES (1, 0, 0, 0, 0)"
+        )
         for table, guard in guards:
+            if connection.vendor == "postgresql":
+                for statement in function_sql(guard):
+                    cursor.execute(statement)
             for statement in guard_sql(connection.vendor, table, guard):
                 cursor.execute(statement)
     with connection.cursor() as cursor:

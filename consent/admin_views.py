@@ -21,6 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from consent import countries, rules, sent_back, services
 from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
+from consent.lookup import look_up
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
 from portal import drafts, start_page
@@ -37,11 +38,16 @@ NO_RULE = "no rule, so excluded"
 @permission_required(["consent.view_member", "consent.view_accountreference"], raise_exception=True)
 @sensitive_post_parameters("account_ref")
 def look_up_member(request: HttpRequest) -> HttpResponse:
-    """From the product's key to the member's page; opening that page is what leaves a record."""
+    """From the product's key to the member's page. The look is on record before it is answered."""
     form = LookUpForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            member = services.member_by_reference(form.cleaned_data["account_ref"])
+            member = look_up(
+                form.cleaned_data["account_ref"],
+                reader=staff(request),
+                kind="member.read",
+                purpose="look-up",
+            )
             return HttpResponseRedirect(reverse("admin:consent_member_change", args=[member.pk]))
     return page(
         request,
@@ -49,7 +55,7 @@ def look_up_member(request: HttpRequest) -> HttpResponse:
         title="Look a member up",
         form=form,
         button="Look up",
-        lead="Opening a member's page is recorded under your name.",
+        lead="This search is recorded under your name, also when it finds no member.",
         back=reverse("admin:consent_member_changelist"),
         back_title="Members",
     )

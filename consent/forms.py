@@ -43,7 +43,7 @@ class LookUpForm(forms.Form):
     """Posted, never in a URL: a reference is personal data."""
 
     account_ref = forms.CharField(
-        max_length=100,
+        max_length=1_000,
         strip=False,
         label="Account reference",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),

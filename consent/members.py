@@ -3,21 +3,23 @@
 import datetime as dt
 import hmac
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Max
+from django.db.models import F, Max
 
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
+from consent.references import key_of
 from portal import drafts, ledger
 from portal.bulk import Rows, among, insert_rows, update_rows
 from portal.errors import LedgerError
 
 _OPEN = Status.OPEN.value  # looked up once: an enum's value takes longer than the comparison
+_STRICTNESS = [_OPEN, Status.UNKNOWN.value, Status.CLOSED.value, Status.ERASED.value]
 
 
 class Facts(NamedTuple):
@@ -36,6 +38,22 @@ class Facts(NamedTuple):
         """Enough to be let in (`MemberQuerySet.complete` asks the database the same)."""
         return self.status == _OPEN and self.adult_on is not None and self.country != UNKNOWN
 
+    def stricter(self, other: "Facts") -> "Facts":
+        """What keeps out whom either of the two keeps out. The order of the two does not matter.
+
+        Closed beats unknown, and unknown beats open; no age or the later date of majority; two countries are an
+        unknown one.
+        """
+        if self == other:
+            return self
+        is_one_country = self.country == other.country
+        return Facts(
+            self.country if is_one_country else UNKNOWN,
+            min(self.country_given, other.country_given) if is_one_country else "",
+            max(self.adult_on, other.adult_on) if self.adult_on and other.adult_on else None,
+            max(self.status, other.status, key=_STRICTNESS.index),
+        )
+
 
 class Known(NamedTuple):
     """A member as the database has it."""
@@ -43,12 +61,16 @@ class Known(NamedTuple):
     number: int
     facts: Facts
     reference_seal: str
+    account_ref: str = ""
+    is_confirmed: bool = True
+    """Whether a file of the product has named the account."""
 
 
 class Sealed(NamedTuple):
-    """A reference with the salt and seal that will be stored beside it."""
+    """A reference with its key, and the salt and seal that will be stored beside it."""
 
     account_ref: str
+    key: str
     salt: str
     seal: str
 
@@ -59,8 +81,8 @@ CANARY_ACTOR = "system:canaries"
 
 
 def is_test_account(account_ref: str) -> bool:
-    """Whether it is a canary's: nobody but the portal decides, imports or erases those."""
-    return account_ref.startswith(CANARY_PREFIX)
+    """Whether it is a canary's, in any spelling: nobody but the portal decides, imports or erases those."""
+    return key_of(account_ref).startswith(CANARY_PREFIX)
 
 
 def seal(salt: str, account_ref: str) -> str:
@@ -68,12 +90,13 @@ def seal(salt: str, account_ref: str) -> str:
     return hmac.digest(bytes.fromhex(salt), account_ref.encode(), "sha256").hex()
 
 
-def seal_all(account_refs: Sequence[str]) -> list[Sealed]:
+def seal_all(account_refs: Sequence[str], keys: Sequence[str]) -> list[Sealed]:
     """A new salt and its seal for each reference. Needs no database: it can be done ahead."""
     random = os.urandom(16 * len(account_refs)).hex()
     salts = [random[start : start + 32] for start in range(0, len(random), 32)]
     return [
-        Sealed(ref, salt, seal(salt, ref)) for ref, salt in zip(account_refs, salts, strict=True)
+        Sealed(ref, key, salt, seal(salt, ref))
+        for ref, key, salt in zip(account_refs, keys, salts, strict=True)
     ]
 
 
@@ -84,79 +107,130 @@ def keyed_hash(use: str, data: bytes) -> str:
 
 
 def suppression_hash(account_ref: str) -> str:
-    """What an erased account leaves behind."""
-    return keyed_hash("suppression", account_ref.encode())
+    """What an erased account leaves behind: it is the same for every spelling."""
+    return keyed_hash("suppression", key_of(account_ref).encode())
 
 
 def suppressed(account_refs: Iterable[str]) -> set[str]:
-    """Those of the references that belong to erased accounts."""
+    """Those of the references, in any spelling, that belong to erased accounts."""
     if not Suppression.objects.exists():
         return set()
-    hashes = {suppression_hash(ref): ref for ref in account_refs}
+    hashes = {ref: suppression_hash(ref) for ref in account_refs}
     if not hashes:
         return set()
-    where, parameters = among("account_hash", list(hashes))
+    where, parameters = among("account_hash", list(set(hashes.values())))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT account_hash FROM {Suppression._meta.db_table} WHERE {where}", parameters
         )
-        return {hashes[value] for (value,) in cursor.fetchall()}
+        found = {value for (value,) in cursor.fetchall()}
+    return {ref for ref, value in hashes.items() if value in found}
 
 
-def known(account_refs: Collection[str]) -> dict[str, Known]:
-    """The members of these references; those nobody has told us about are missing."""
-    if not account_refs:
+class Referred(NamedTuple):
+    """A member's number behind a reference."""
+
+    number: int
+    is_confirmed: bool
+    """Whether a file of the product has named the account."""
+
+
+def referred(account_refs: Iterable[str]) -> dict[str, Referred]:
+    """The members of references in any spelling; those nobody has told us about are missing.
+
+    Whoever answers a person or a program asks `consent.lookup`, which leaves a record.
+    """
+    keys = {ref: key_of(ref) for ref in account_refs}
+    if not keys:
         return {}
-    # Two questions, not a join: it would read all members for the sake of a few thousand.
-    where, parameters = among("account_ref", list(account_refs))
+    where, parameters = among("account_key", list(set(keys.values())))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT account_ref, member_id FROM {AccountReference._meta.db_table} WHERE {where}",
+            "SELECT account_key, member_id, is_confirmed"
+            f" FROM {AccountReference._meta.db_table} WHERE {where}",
             parameters,
         )
-        numbers = dict(cursor.fetchall())
-        if not numbers:
+        found = {key: Referred(number, bool(sure)) for key, number, sure in cursor.fetchall()}
+    return {ref: found[key] for ref, key in keys.items() if key in found}
+
+
+def known(account_refs: Iterable[str]) -> dict[str, Known]:
+    """`referred`, with all that is known of each member."""
+    keys = {ref: key_of(ref) for ref in account_refs}
+    if not keys:
+        return {}
+    # Two questions, not a join: it would read all members for the sake of a few thousand.
+    where, parameters = among("account_key", list(set(keys.values())))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT member_id, account_key, account_ref, is_confirmed"
+            f" FROM {AccountReference._meta.db_table} WHERE {where}",
+            parameters,
+        )
+        references = {number: rest for number, *rest in cursor.fetchall()}
+        if not references:
             return {}
-        where, parameters = among("id", list(numbers.values()))
+        where, parameters = among("id", list(references))
         cursor.execute(
             f"SELECT id, reference_seal, {', '.join(Facts._fields)}"
             f" FROM {Member._meta.db_table} WHERE {where}",
             parameters,
         )
-        stored = {
-            number: Known(number, _facts(*facts), seal)
-            for number, seal, *facts in cursor.fetchall()
-        }
-    return {ref: stored[number] for ref, number in numbers.items()}
+        stored = {}
+        for number, seal, *facts in cursor.fetchall():
+            key, account_ref, is_confirmed = references[number]
+            stored[key] = Known(number, _facts(*facts), seal, account_ref, bool(is_confirmed))
+    return {ref: stored[key] for ref, key in keys.items() if key in stored}
 
 
-def create(members: Sequence[tuple[str, Facts]]) -> list[int]:
+def reference_of(member: Member) -> AccountReference | None:
+    """The member's reference; None for an erased one."""
+    return AccountReference.objects.filter(member=member).first()
+
+
+def create(members: Sequence[tuple[str, Facts]], *, is_confirmed: bool = True) -> list[int]:
     """Create members for references that have none; returns their numbers in the same order.
 
-    Needs an open ledger entry: its lock is what keeps the numbers dense.
+    Needs an open ledger entry: its lock is what keeps the numbers dense. `is_confirmed` is False for accounts that no
+    file of the product has named.
     """
-    sealed = seal_all([ref for ref, _ in members])
-    return create_sealed(sealed, [facts for _, facts in members])
+    references = [ref for ref, _ in members]
+    sealed = seal_all(references, list(map(key_of, references)))
+    return create_sealed(sealed, [facts for _, facts in members], is_confirmed=is_confirmed)
 
 
-def create_sealed(sealed: Sequence[Sealed], facts: Sequence[Facts]) -> list[int]:
+def create_sealed(
+    sealed: Sequence[Sealed], facts: Sequence[Facts], *, is_confirmed: bool = True
+) -> list[int]:
     """`create` for references that were sealed ahead."""
     if not sealed:
         return []
     opened = ledger.current()
     first = (Member.objects.aggregate(last=Max("id"))["last"] or 0) + 1
     numbers = range(first, first + len(sealed))
-    references, salts, seals = zip(*sealed, strict=True)
+    references, keys, salts, seals = zip(*sealed, strict=True)
     rows = _rows(numbers, facts, seals)
     insert_rows(Member, rows)
     insert_rows(
         AccountReference,
-        Rows({"member_id": numbers, "account_ref": references, "salt": salts}),
+        Rows(
+            {
+                "member_id": numbers,
+                "account_ref": references,
+                "account_key": keys,
+                "salt": salts,
+            }
+        ),
+        is_confirmed=is_confirmed,
     )
     _add_history(opened, rows, "+")
-    _count(len(sealed), sum(fact.complete for fact in facts))
+    _count(
+        total=len(sealed),
+        complete=sum(fact.complete for fact in facts),
+        live_references=len(sealed),
+    )
     for meet in _creations:
-        meet(references, numbers)
+        meet(keys, numbers)
     return list(numbers)
 
 
@@ -166,7 +240,7 @@ _creations: list[Callable[[Sequence[str], Sequence[int]], None]] = []
 def on_creation(meet: Callable[[Sequence[str], Sequence[int]], None]) -> None:
     """Apps above may have heard of an account before we knew it: they are told its number in the same entry.
 
-    They are called with references and numbers, thousands in one call, and must cost an import next to nothing.
+    They are called with keys and numbers, thousands in one call, and must cost an import next to nothing.
     """
     _creations.append(meet)
 
@@ -184,23 +258,45 @@ def change(changes: Sequence[tuple[Member, Facts]]) -> None:
             setattr(member, name, value)
 
 
-def change_known(changes: Sequence[tuple[Known, Facts]]) -> None:
-    """`change` without building a model for each member."""
+def change_known(
+    changes: Sequence[tuple[Known, Facts]], spelt: Mapping[int, Sealed] | None = None
+) -> None:
+    """`change` without building a model for each member.
+
+    `spelt` has, by member number, the reference as the product's file spells it, for members that no file has named
+    before: it is sealed in this entry, and is the member's from now on.
+    """
     if not changes:
         return
-    opened = ledger.current()
+    opened, spelt = ledger.current(), spelt or {}
     for before, _ in changes:
         if before.facts.status == Status.ERASED.value:
             raise LedgerError(f"member {before.number} is erased and stays as it is.")
     rows = _rows(
         [before.number for before, _ in changes],
         [after for _, after in changes],
-        [before.reference_seal for before, _ in changes],
+        [
+            spelt[before.number].seal if before.number in spelt else before.reference_seal
+            for before, _ in changes
+        ],
     )
     # The tracked queryset refuses bulk updates; here the history is written beside it.
     update_rows(Member, rows)
+    if spelt:
+        references, _, salts, _ = zip(*spelt.values(), strict=True)
+        update_rows(
+            AccountReference,
+            Rows(
+                {
+                    "member_id": list(spelt),
+                    "account_ref": references,
+                    "salt": salts,
+                    "is_confirmed": [True] * len(spelt),
+                }
+            ),
+        )
     _add_history(opened, rows, "~")
-    _count(0, sum(after.complete - before.facts.complete for before, after in changes))
+    _count(complete=sum(after.complete - before.facts.complete for before, after in changes))
 
 
 _erasures: list[Callable[[Member], None]] = []
@@ -216,10 +312,64 @@ def erase(member: Member, account_ref: str) -> None:
     for erase_more in _erasures:
         erase_more(member)
     drafts.forget(f"member:{member.pk}")
-    drafts.forget_account(account_ref)
+    reference = reference_of(member)
+    for spelling in {
+        account_ref,
+        key_of(account_ref),
+        *([reference.account_ref] if reference else []),
+    }:
+        drafts.forget_account(spelling)
     change([(member, facts_of(member)._replace(status=Status.ERASED.value))])
     Suppression(member=member, account_hash=suppression_hash(account_ref)).save()
+    # Last: the guard lets the reference of an erased member go, and takes it off the census.
     AccountReference.objects.filter(member=member).delete()
+    _count(erasures=1)
+
+
+_MAX_TOLD = 20
+
+
+def missing_references(census: Census, *, members: int, erased: int) -> str:
+    """Why the census says that a reference is missing or there is one too many; empty when all is well.
+
+    The guard of the table takes off what goes, by whatever hand. A member whose reference went would be a new one,
+    and in, with the next import.
+    """
+    if erased != census.erasures:
+        return f"{erased} members are erased, the census counted {census.erasures} erasures."
+    if members - erased != census.live_references:
+        return (
+            f"{members - erased} members are not erased, the census counts"
+            f" {census.live_references} account references: one went without an erasure, or came without"
+            " its member. Do not import; restore the table from a backup (docs/verification-failed.md)."
+        )
+    return ""
+
+
+def lost_references() -> Iterator[str]:
+    """Members without their reference, references without their member, and what of an erased one is left.
+
+    Reads all keys of both tables, as sets: a join may be planned row by row where the database has no figures yet.
+    """
+    live = Member.objects.exclude(status=Status.ERASED).order_by().values_list("pk")
+    held = AccountReference.objects.order_by().values_list("pk")
+    for (number,) in sorted(live.difference(held)[:_MAX_TOLD]):
+        yield f"Member {number} has no account reference, and was not erased."
+    for (number,) in sorted(held.difference(live)[:_MAX_TOLD]):
+        yield f"There is an account reference of member {number}, who is erased or was never there."
+
+
+def lost_reference() -> str:
+    """A sentence where references are not as many as the census says; empty when all is well."""
+    census = Census.objects.get(pk=1)
+    found = missing_references(
+        census,
+        members=Member.objects.order_by().count(),
+        erased=Member.objects.erased().order_by().count(),
+    )
+    if not found and AccountReference.objects.count() == census.live_references:
+        return ""
+    return next(lost_references(), found or "There are other account references than were counted.")
 
 
 def facts_of(member: Member) -> Facts:
@@ -252,8 +402,6 @@ def _add_history(opened: ledger.OpenEntry, rows: Rows, kind: str) -> None:
     opened.touch(history)
 
 
-def _count(total: int, complete: int) -> None:
-    census = Census.objects.get(pk=1)
-    census.total += total
-    census.complete += complete
-    census.save()
+def _count(**more: int) -> None:
+    """Add to the census. The database adds: the guard of the references counts in the same row."""
+    Census.objects.filter(pk=1).update(**{name: F(name) + number for name, number in more.items()})

@@ -9,7 +9,9 @@ from django.db.models import Q
 
 from consent.choices import Channel, Choice, Purpose, Rule, Status, Verdict
 from consent.countries import CANARIES, NAMES, UNKNOWN
+from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
+from consent.references import MAX_LENGTH
 from portal.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
@@ -81,20 +83,41 @@ class Member(Tracked):
 
 
 class AccountReference(models.Model):
-    """The product's key for a member: personal data, untracked, deleted by erasure."""
+    """The product's key for a member: personal data, untracked, deleted by erasure and by nothing else.
+
+    The key is what is looked up; the text beside it is what the product's file says, to the byte, and is sealed.
+    """
+
+    guard = UNTIL_ERASED
 
     # No constraint in the database, for the import's sake (see `LedgerHistory.entry`): a member is never
     # deleted, and only `consent.members` writes references, together with their members.
     member = models.OneToOneField(
         Member, models.PROTECT, primary_key=True, related_name="reference", db_constraint=False
     )
-    account_ref = models.CharField(max_length=100)
+    account_ref = models.CharField(
+        max_length=MAX_LENGTH,
+        help_text="As the product's file spells it; the key until a file has confirmed the account.",
+    )
+    account_key = models.CharField(
+        max_length=MAX_LENGTH, help_text="The canonical key (`consent.references.key_of`)."
+    )
     salt = models.CharField(max_length=32, help_text="128 random bits, hexadecimal.")
+    is_confirmed = models.BooleanField(
+        default=False, help_text="Whether a file of the product has named the account."
+    )
 
     class Meta:
         constraints = [
             # Not `unique=True`: that adds a second index for LIKE, which nobody asks.
-            models.UniqueConstraint(fields=["account_ref"], name="account_ref_of_one_member"),
+            models.UniqueConstraint(fields=["account_key"], name="account_key_of_one_member"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["member"],
+                name="reference_of_no_file",
+                condition=Q(is_confirmed=False),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -114,11 +137,15 @@ class Suppression(Sealed):
 
 
 class Census(models.Model):
-    """How many members there are, counted as they are written: the freeze must arrive at the same numbers."""
+    """How many members and references there are, counted as they are written: a freeze must arrive at the same."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     total = models.PositiveIntegerField(default=0)
     complete = models.PositiveIntegerField(default=0)
+    erasures = models.PositiveIntegerField(default=0)
+    live_references = models.IntegerField(
+        default=0, help_text="Added to as they are written; the table's guard takes off what goes."
+    )
 
     class Meta:
         verbose_name_plural = "census"
@@ -231,6 +258,10 @@ class Decision(Sealed):
     )
     body_digest = models.CharField(
         max_length=64, help_text="HMAC-SHA-256 of what was sent, to recognise a replay."
+    )
+    account_known = models.BooleanField(
+        null=True,
+        help_text="Whether a file of the product had named the account when this was recorded.",
     )
 
     class Meta:

@@ -10,14 +10,32 @@ from consent import countries, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
 from consent.member_links import MemberLink
 from consent.models import Notice, RegionRule
+from consent.references import MAX_LENGTH, key_of
 from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
 SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
 
 
+class Reference(Text):
+    """A reference in any spelling: only its key is measured."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators.append(self._measure)
+
+    def _measure(self, account_ref: str) -> None:
+        key = key_of(account_ref)
+        if not key and not self.allow_blank:
+            self.fail("blank")
+        if len(key) > MAX_LENGTH:
+            raise serializers.ValidationError(
+                f"At most {MAX_LENGTH} characters.", code="max_length"
+            )
+
+
 class AccountInput(Input):
-    account_ref = Text(max_length=100)
+    account_ref = Reference(help_text="The product's key of the account, in any spelling.")
 
 
 class AnyMoment(Moment):
@@ -34,7 +52,10 @@ class AnyMoment(Moment):
 
 
 class DecisionInput(Input):
-    account_ref = Text(max_length=100, help_text="The product's key of the account.")
+    account_ref = Reference(
+        help_text="The product's key of the account, at most 100 characters. Blanks at the ends, blanks in a row,"
+        " invisible characters and Unicode forms do not count; case does."
+    )
     purpose = Word(choices=Purpose.choices)
     choice = Word(choices=Choice.choices)
     channel = Word(choices=SENT_CHANNELS)
@@ -60,6 +81,10 @@ class DecisionOutput(serializers.Serializer[services.Recorded]):
     in_force = serializers.BooleanField(
         help_text="Whether the member's choice is now the one that this decision made. False: a later decision"
         " counts, or it was kept as evidence only."
+    )
+    account_known = serializers.BooleanField(
+        help_text="Whether a file of the product had named the account by then. False: the decision holds once one"
+        " does; the reference may be mistyped."
     )
 
 

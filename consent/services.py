@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from consent import members, rules
+from consent import lookup, members, rules
 from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
 from consent.counting import Counted, Receipt, counted
 from consent.countries import with_followers
@@ -24,7 +24,6 @@ from consent.errors import (
     VersionReused,
 )
 from consent.models import (
-    AccountReference,
     Consent,
     Decision,
     Member,
@@ -32,6 +31,7 @@ from consent.models import (
     RegionRule,
     Review,
 )
+from consent.references import MAX_LENGTH, has_controls, key_of
 from portal import canonical, ledger
 from portal.errors import InvalidInput, NotFound, PortalError
 
@@ -63,6 +63,8 @@ class DecisionInput:
     """`Sec-GPC` of the request that carried it: kept beside the message, no part of it."""
 
     def __post_init__(self) -> None:
+        # From here on it is the key: what is sent again in another spelling is a replay.
+        object.__setattr__(self, "account_ref", key_of(self.account_ref))
         check_account_ref(self.account_ref)
         if not self.source_id or not self.source_id.isprintable() or len(self.source_id) > 100:
             raise InvalidInput("1 to 100 printable characters.", field="source_id")
@@ -90,15 +92,9 @@ class DecisionInput:
             raise InvalidInput("A privacy signal can only deny.", field="choice")
 
     def _repeats_reference(self) -> bool:
-        """Whether an erasure would leave the reference behind, in the source id.
-
-        A short one is in there by chance, and so is any in what we number ourselves for staff.
-        """
-        return (
-            self.channel != Channel.STAFF
-            and len(self.account_ref) >= 8
-            and self.account_ref.casefold() in self.source_id.casefold()
-        )
+        """Whether an erasure would leave the reference behind, in the source id."""
+        # A number of ours for staff holds one by chance.
+        return self.channel != Channel.STAFF and repeats(self.account_ref, self.source_id)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -137,6 +133,8 @@ class Recorded:
     is_replay: bool
     in_force: bool
     """Whether the member's choice for the purpose is now the one that this decision made."""
+    account_known: bool = True
+    """Whether a file of the product had named the account by then. Where not, the reference may be mistyped."""
 
 
 def record_decision(
@@ -183,10 +181,10 @@ def record_decisions(
                     new.setdefault(item.key, item)
             if new:
                 check()
-            numbers, refused = _numbers_of({item.account_ref for item in new.values()}, actor)
+            found, refused = _numbers_of({item.account_ref for item in new.values()}, actor)
             kept = [item for item in new.values() if item.account_ref not in refused]
             if kept:
-                written, chosen = _write_decisions(kept, numbers, opened)
+                written, chosen = _write_decisions(kept, found, opened)
             else:
                 opened.abandon()
     chosen = _chosen({row.member_id for row in known.values()}) | chosen
@@ -202,6 +200,7 @@ def record_decisions(
             row.entry_id,
             row.entry.recorded_at if item.key in known else opened.recorded_at,
             is_replay=new.get(item.key) is not item,
+            account_known=row.account_known is not False,
             in_force=not row.evidence_only
             and chosen.get((row.member_id, row.purpose)) == Counted(row.choice, row.counts_at),
         )
@@ -213,12 +212,12 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
     """Staff record *deny* on a member's behalf. There is no way for staff to record *allow*."""
     if not reason.strip():
         raise InvalidInput("Say how the member told us.", field="reason")
-    reference = AccountReference.objects.filter(member=member).first()
+    reference = members.reference_of(member)
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
     return record_decision(
         DecisionInput(
-            account_ref=reference.account_ref,
+            account_ref=reference.account_key,
             purpose=purpose,
             choice=Choice.DENY,
             channel=Channel.STAFF,
@@ -231,25 +230,35 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
 
 
 def check_account_ref(account_ref: str) -> None:
-    """Raises InvalidInput unless it is 1 to 100 printable characters without space at either end."""
-    if (
-        not 1 <= len(account_ref) <= 100
-        or not account_ref.isprintable()
-        or account_ref != account_ref.strip()
-    ):
+    """Raises InvalidInput unless its key has 1 to 100 characters, none of them a control character.
+
+    No other spelling is refused: an opt-out that is refused is lost.
+    """
+    key = key_of(account_ref)
+    if not 1 <= len(key) <= MAX_LENGTH or has_controls(key):
         raise InvalidInput(
-            "1 to 100 printable characters, no space at either end.", field="account_ref"
+            f"1 to {MAX_LENGTH} characters, without control characters.", field="account_ref"
         )
 
 
+def repeats(account_ref: str, text: str) -> bool:
+    """Whether a text that is kept for good holds the reference, in any spelling.
+
+    A short one is in there by chance.
+    """
+    key = key_of(account_ref).casefold()
+    return len(key) >= 8 and key in key_of(text).casefold()
+
+
 def member_by_reference(account_ref: str) -> Member:
-    """Raises NotFound; the message does not repeat the reference."""
-    reference = (
-        AccountReference.objects.filter(account_ref=account_ref).select_related("member").first()
-    )
-    if reference is None:
+    """The member of a reference in any spelling, for an act on that member. Raises NotFound.
+
+    It leaves no record: doors ask `consent.lookup`. The message does not repeat the reference.
+    """
+    found = members.referred([account_ref]).get(account_ref)
+    if found is None:
         raise NotFound("No member has this account_ref.")
-    return reference.member
+    return Member.objects.get(pk=found.number)
 
 
 def _reused(item: DecisionInput) -> SourceIdReused:
@@ -283,29 +292,28 @@ def _chosen(numbers: Collection[int]) -> dict[Place, Counted]:
 
 
 def _numbers_of(
-    account_refs: set[str], actor: ledger.Actor
-) -> tuple[dict[str, int], dict[str, PortalError]]:
-    """The members' numbers, creating those not known yet; and why a reference is refused."""
+    keys: set[str], actor: ledger.Actor
+) -> tuple[dict[str, members.Referred], dict[str, PortalError]]:
+    """The members behind the keys, creating those not known yet; and why a key is refused."""
     refused: dict[str, PortalError] = {
-        ref: _not_yours()
-        for ref in account_refs
-        if members.is_test_account(ref) and actor != members.CANARY_ACTOR
+        key: _not_yours()
+        for key in keys
+        if members.is_test_account(key) and actor != members.CANARY_ACTOR
     }
-    numbers = dict(
-        AccountReference.objects.filter(account_ref__in=account_refs - refused.keys()).values_list(
-            "account_ref", "member_id"
-        )
-    )
-    missing = account_refs - refused.keys() - numbers.keys()
-    for ref in members.suppressed(missing):
-        refused[ref] = AccountErased(
+    found = members.referred(keys - refused.keys())
+    missing = keys - refused.keys() - found.keys()
+    for key in members.suppressed(missing):
+        refused[key] = AccountErased(
             "The account was erased; it stays out and nothing is kept of it."
         )
     unknown = sorted(missing - refused.keys())
     if unknown:
-        created = members.create([(ref, members.Facts()) for ref in unknown])
-        numbers |= dict(zip(unknown, created, strict=True))
-    return numbers, refused
+        created = members.create([(key, members.Facts()) for key in unknown], is_confirmed=False)
+        found |= {
+            key: members.Referred(number, is_confirmed=False)
+            for key, number in zip(unknown, created, strict=True)
+        }
+    return found, refused
 
 
 def _not_yours() -> InvalidInput:
@@ -316,7 +324,7 @@ def _not_yours() -> InvalidInput:
 
 
 def _write_decisions(
-    kept: Sequence[DecisionInput], numbers: dict[str, int], opened: ledger.OpenEntry
+    kept: Sequence[DecisionInput], found: dict[str, members.Referred], opened: ledger.OpenEntry
 ) -> tuple[dict[tuple[str, str], Decision], dict[Place, Counted]]:
     """Append the decisions and move the projection on.
 
@@ -326,7 +334,7 @@ def _write_decisions(
     counts_at = {item.key: counted(item.choice, item.decided_at, received).at for item in kept}
     rows = {
         item.key: Decision(
-            member_id=numbers[item.account_ref],
+            member_id=found[item.account_ref].number,
             purpose=item.purpose,
             choice=item.choice,
             channel=item.channel,
@@ -337,11 +345,12 @@ def _write_decisions(
             privacy_signal=item.signal_received,
             evidence_only=item.evidence_only,
             body_digest=item.digest,
+            account_known=found[item.account_ref].is_confirmed,
         )
         for item in kept
     }
     ledger.add(rows.values())
-    current = _chosen(set(numbers.values()))
+    current = _chosen({one.number for one in found.values()})
     moved = {}
     for row in rows.values():
         place, said = (row.member_id, row.purpose), Counted(row.choice, row.counts_at)
@@ -371,9 +380,14 @@ def _write_decisions(
 
 
 def erase_member(*, account_ref: str, actor: ledger.Actor, reason: str) -> Member:
-    """Erase a member's identity: out for good, by GDPR Art. 17. Cannot be undone."""
+    """Erase a member's identity: out for good, by GDPR Art. 17. Cannot be undone.
+
+    Raises NotFound; a person who asked has that on record.
+    """
     if members.is_test_account(account_ref) and actor != members.CANARY_ACTOR:
         raise _not_yours()
+    if isinstance(actor, User):
+        lookup.look_up(account_ref, reader=actor, kind="member.read", purpose="erasure")
     with ledger.entry("member.erased", actor=actor, reason=reason) as opened:
         member = member_by_reference(account_ref)
         members.erase(member, account_ref)

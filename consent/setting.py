@@ -8,10 +8,10 @@ from django.core import signing
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from consent import rules, services
+from consent import members, rules, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule
 from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
-from consent.models import AccountReference, Consent, Decision, Member, Notice
+from consent.models import Consent, Decision, Member, Notice
 from portal.errors import InvalidInput
 
 ACTOR = "system:setting-page"
@@ -136,12 +136,12 @@ def switch(
     """
     if form.member != member.pk:
         raise WrittenForAnother("The page was shown to another member.")
-    reference = AccountReference.objects.filter(member=member).first()
+    reference = members.reference_of(member)
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
     notice = setting_of(member).notice
     sent = services.DecisionInput(
-        account_ref=reference.account_ref,
+        account_ref=reference.account_key,
         purpose=PURPOSE,
         choice=choice,
         channel=Channel.SETTING_PAGE,

@@ -6,7 +6,8 @@ from django.db.models import Count
 
 from consent import members
 from consent.counting import Counted, Receipt, counted
-from consent.models import AccountReference, Census, Consent, Decision, Member
+from consent.models import AccountReference, Census, Consent, Decision, Member, Suppression
+from consent.references import key_of
 from portal import ledger
 
 
@@ -44,20 +45,38 @@ def census_is_a_count() -> Iterator[str]:
             f"The census says {census.total} members, {census.complete} complete;"
             f" there are {counted}, {complete} complete."
         )
+    references, erased = AccountReference.objects.count(), Member.objects.erased().count()
+    if (census.live_references, census.erasures) != (references, erased):
+        yield (
+            f"The census says {census.live_references} account references, {census.erasures}"
+            f" erasures; there are {references} and {erased}."
+        )
 
 
 def references_are_sealed() -> Iterator[str]:
-    """Nobody can swap two accounts: each reference belongs to the member that sealed it."""
+    """Opens every seal: nobody can swap two accounts, for each reference belongs to the member that sealed it."""
     rows = AccountReference.objects.order_by("pk").values_list(
-        "member_id", "account_ref", "salt", "member__reference_seal"
+        "member_id", "account_ref", "account_key", "salt", "member__reference_seal"
     )
-    for number, account_ref, salt, seal in rows.iterator(10_000):
+    for number, account_ref, key, salt, seal in rows.iterator(10_000):
         if members.seal(salt, account_ref) != seal:
             yield f"The account reference of member {number} is not the one that was sealed."
+        elif key_of(account_ref) != key:
+            yield f"The account reference of member {number} is kept under a key that is not its own."
+
+
+def erased_are_suppressed() -> Iterator[str]:
+    """Every erased account is kept out of later imports."""
+    erased = Member.objects.erased().order_by().values_list("pk")
+    suppressed = Suppression.objects.order_by().values_list("member_id")
+    for (number,) in sorted(erased.difference(suppressed)[:20]):
+        yield f"Member {number} is erased, and nothing keeps the account out of the next import."
 
 
 CHECKS = {
     "choices are the fold of decisions": consent_is_its_decisions,
     "the census is a count": census_is_a_count,
     "account references are the sealed ones": references_are_sealed,
+    "every member has a reference or was erased": members.lost_references,
+    "erased accounts are suppressed": erased_are_suppressed,
 }

@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from consent import member_links, services
 from consent.errors import AlreadyReviewed, MemberPagesOff
+from consent.lookup import look_up
 from consent.models import Member, Notice, RegionRule
 from consent.privacy_signals import privacy_signal
 from consent.serializers import (
@@ -29,7 +30,6 @@ from consent.serializers import (
     SettingLinkOutput,
     decision,
 )
-from portal.access import record_read
 from portal.api import Access, flat_errors, problem, refusal
 from portal.endpoints import (
     Endpoint,
@@ -41,23 +41,30 @@ from portal.endpoints import (
     read,
     read_json,
 )
-from portal.errors import NotFound, PortalError
+from portal.errors import PortalError
 from portal.schema import EndpointSchema, page_of
 
 MOST_LINES = 10_000
 
 
-def asked_member(request: Request, kind: str, *, purpose: str = "") -> Member:
-    """The member whose reference was sent. Raises NotFound; the read is recorded even then."""
-    account_ref = read(AccountInput, request.data)["account_ref"]
-    try:
-        member = services.member_by_reference(account_ref)
-    except NotFound:
-        # That nobody has the reference is an answer about somebody.
-        record_read(caller(request), kind, "member:unknown", purpose=purpose)
-        raise
-    record_read(caller(request), kind, f"member:{member.pk}", purpose=purpose)
-    return member
+def asked_member(
+    request: Request,
+    kind: str,
+    *,
+    account_ref: str | None = None,
+    purpose: str = "",
+    but_test_accounts: bool = False,
+) -> Member:
+    """The member whose reference was sent (as the body, unless given), once that is on record. Raises NotFound."""
+    if account_ref is None:
+        account_ref = read(AccountInput, request.data)["account_ref"]
+    return look_up(
+        account_ref,
+        reader=caller(request),
+        kind=kind,
+        purpose=purpose,
+        but_test_accounts=but_test_accounts,
+    )
 
 
 class DecisionsView(Endpoint):
@@ -79,6 +86,10 @@ class DecisionsView(Endpoint):
         """Record what a member decided. The same message again gets the first answer (200).
 
         A message is its body: whether `Sec-GPC` comes with it makes no other message.
+
+        `account_known` is false where no file of yours has named the account yet: the decision is kept and holds from
+        the file that names it on. Look whether the reference is whole (a leading zero lost keeps out the wrong
+        account). Any spelling of a reference is taken; its blanks and invisible characters do not count, case does.
         """
         recorded = services.record_decision(
             decision(read(DecisionInput, request.data), signal=privacy_signal(request.headers)),
@@ -106,7 +117,7 @@ class BulkDecisionsView(Endpoint):
         """Record up to 10,000 decisions, one JSON object a line; a bad line does not stop the others.
 
         Each line is what one decision takes. The answer has a line for each:
-        `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at", "in_force"}` or
+        `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at", "in_force", "account_known"}` or
         `{"line", "status": "refused", "code", "detail", "errors"}`.
         """
         lines = request.data

@@ -93,7 +93,6 @@ from objections.ticket_page import (
 )
 from portal.access import record_read
 from portal.admin_site import VersionedForm, staff
-from portal.errors import NotFound
 from portal.forms import ConfirmForm
 
 # --- Who works it -------------------------------------------------------------------------------
@@ -276,12 +275,7 @@ def go_on_without_identity(request: HttpRequest, ticket: Ticket) -> HttpResponse
 @act
 def match(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
-        try:
-            _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
-        except NotFound:
-            # That nobody has the reference is an answer about somebody.
-            record_read(staff(request), "member.read", "member:unknown", purpose=ticket.reference)
-            raise
+        _, incidents = services.match(ticket=ticket, actor=staff(request), **said)
         return f"{ticket} is matched. {incidents_in_words(len(incidents))}"
 
     return act_page(

@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from consent import countries, members
 from consent.choices import Purpose, Status
-from consent.models import AccountReference, Member
+from consent.models import Member
+from consent.references import MAX_LENGTH, key_of, without_controls
 from objections import deadlines, letters, quarantine, uploads
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
 from objections.errors import ForbiddenMove, FormUsed, TicketIdReused
@@ -51,7 +52,7 @@ class Filing:
     postal_address: str = ""
     statement: str = ""
     account_ref: str = ""
-    """The account the person says is theirs; whether it is known is not told."""
+    """The account the person says is theirs, in any spelling: its key is kept. Whether it is known is not told."""
     member: Member | None = None
     """The member, where the product vouches for who files."""
     received_at: dt.datetime | None = None
@@ -76,9 +77,7 @@ class Filing:
             "email": words.clean(self.email, longest=254, field="email", lines=False).lower(),
             "postal_address": words.clean(self.postal_address, longest=500, field="postal_address"),
             "statement": words.clean(self.statement, longest=LONGEST_STATEMENT, field="statement"),
-            "account_ref": words.clean(
-                self.account_ref, longest=100, field="account_ref", lines=False
-            ),
+            "account_ref": _key_named(self.account_ref),
         }
         for name, text in cleaned.items():
             object.__setattr__(self, name, text)
@@ -123,6 +122,18 @@ class Filing:
             "files": [sha256(upload.data).hexdigest() for upload in self.files],
         }
         return members.keyed_hash("ticket", canonical.dumps(facts))
+
+
+def _key_named(account_ref: str) -> str:
+    """The key of the account that a person named. Control characters are removed, not refused."""
+    key = key_of(without_controls(account_ref))
+    if len(key) > MAX_LENGTH:
+        raise InvalidInput(
+            f"At most {MAX_LENGTH} characters; these are {len(key):,}.",
+            field="account_ref",
+            code="too_long",
+        )
+    return key
 
 
 def check_received_at(moment: dt.datetime) -> None:
@@ -304,12 +315,11 @@ def _member_named(account_ref: str) -> Member | None:
     """Whoever names an account keeps it out from now on, whether it is theirs or not: out is the safe side."""
     if not account_ref or members.is_test_account(account_ref):
         return None
-    found = AccountReference.objects.filter(account_ref=account_ref).select_related("member")
-    reference = found.first()
-    return reference.member if reference else None
+    found = members.referred([account_ref]).get(account_ref)
+    return Member.objects.get(pk=found.number) if found else None
 
 
-def restrict_new_members(account_refs: Sequence[str], numbers: Sequence[int]) -> None:
+def restrict_new_members(keys: Sequence[str], numbers: Sequence[int]) -> None:
     """Members who named their account before we knew it are out from the entry that creates them.
 
     Needs that entry open. No run can have used them before, so there is no incident to look for.
@@ -318,17 +328,17 @@ def restrict_new_members(account_refs: Sequence[str], numbers: Sequence[int]) ->
     # Nearly always there is none, and an import of millions asks no more than this.
     if not unmatched.filter(requester__account_named__gt="").exists():
         return
-    number_of = dict(zip(account_refs, numbers, strict=True))
-    where, parameters = among("account_named", list(account_refs))
+    number_of = dict(zip(keys, numbers, strict=True))
+    where, parameters = among("account_named", list(keys))
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT ticket_id FROM {Requester._meta.db_table} WHERE {where}", parameters
         )
         named = [ticket for (ticket,) in cursor.fetchall()]
     for row in unmatched.filter(pk__in=named).select_related("requester").order_by("pk"):
-        reference = row.requester.account_named
-        if not members.is_test_account(reference):
-            give_member(row, Member.objects.get(pk=number_of[reference]))
+        key = row.requester.account_named
+        if not members.is_test_account(key):
+            give_member(row, Member.objects.get(pk=number_of[key]))
 
 
 def give_member(ticket: Ticket, member: Member) -> None:

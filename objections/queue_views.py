@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from consent.references import key_of
 from objections.admin_filters import (
     FAILED,
     MINE,
@@ -86,8 +87,8 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
         one
         for rows in (
             worked.filter(requester__email=person.lower()),
-            worked.filter(requester__account_named=person),
-            worked.filter(member__reference__account_ref=person),
+            worked.filter(requester__account_named=key_of(person)),
+            worked.filter(member__reference__account_key=key_of(person)),
         )
         for one in rows.values_list("pk", "linked_to")[: MOST_FOUND + 1]
     ]

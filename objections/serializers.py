@@ -6,6 +6,9 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from consent.choices import Purpose
+from consent.references import key_of
+from consent.serializers import Reference
+from consent.services import repeats
 from objections.choices import DUPLICATE, ENDINGS, Effect, Kind, State
 from objections.progress import Progress, PurposeProgress
 from portal.endpoints import Flag, Input, Moment, Several, Text, Word
@@ -28,10 +31,9 @@ class ObjectionInput(Input):
     is_authenticated = Flag(
         help_text="You vouch that the member of `account_ref` was logged in while filing it."
     )
-    account_ref = Text(
+    account_ref = Reference(
         required=False,
         allow_blank=True,
-        max_length=100,
         help_text="Your key of the account. Of somebody who was not logged in: the account that was named; "
         "whether we know it is not told.",
     )
@@ -57,12 +59,11 @@ class ObjectionInput(Input):
 
     def validate(self, sent: dict[str, Any]) -> dict[str, Any]:
         account_ref = sent.get("account_ref", "")
-        if sent["is_authenticated"] and not account_ref:
+        if sent["is_authenticated"] and not key_of(account_ref):
             raise serializers.ValidationError(
                 {"account_ref": ["Say whose login you vouch for."]}, code="required"
             )
-        # As with decisions: a reference shorter than this is in other words by chance.
-        if len(account_ref) >= 8 and account_ref.casefold() in sent["source_id"].casefold():
+        if repeats(account_ref, sent["source_id"]):
             raise serializers.ValidationError(
                 {"source_id": ["It repeats the account_ref, and is kept for good."]}, code="invalid"
             )

@@ -12,8 +12,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from consent import countries, members
-from consent import services as consent
-from consent.choices import Purpose
+from consent.choices import Purpose, Status
+from consent.lookup import look_up
 from consent.models import Member
 from objections import deadlines, intake, letters, quarantine, required_words, uploads
 from objections.choices import (
@@ -45,7 +45,7 @@ from objections.moves import (
     write_note,
 )
 from portal import ledger
-from portal.errors import InvalidInput
+from portal.errors import InvalidInput, NotFound
 from portal.models import Entry
 from portal.references import next_reference
 
@@ -224,8 +224,14 @@ def confirm_address(*, ticket: Ticket, reason: str, version: int, actor: User) -
 def match(
     *, ticket: Ticket, account_ref: str, reason: str, version: int, actor: User
 ) -> tuple[Ticket, list[Incident]]:
-    """Find the member behind a ticket that named none: out from now on, and runs since receipt are incidents."""
+    """Find the member behind a ticket that named none: out from now on, and runs since receipt are incidents.
+
+    Raises NotFound; the look is on record, also then.
+    """
     must_say("reason", reason, "Say how you know it is theirs: the ledger keeps it, so no names.")
+    if members.is_test_account(account_ref):
+        raise InvalidInput("That is one of the portal's own test accounts.", field="account_ref")
+    member = look_up(account_ref, reader=actor, kind="member.read", purpose=ticket.reference)
     with recorded("objection.matched", ticket, actor, reason=reason):
         row = locked(ticket, version)
         if row.member_id is not None:
@@ -234,11 +240,10 @@ def match(
                 " in once more with the right account and the same receipt: it restricts and finds incidents as"
                 " this one did."
             )
-        if members.is_test_account(account_ref):
-            raise InvalidInput(
-                "That is one of the portal's own test accounts.", field="account_ref"
-            )
-        intake.give_member(row, consent.member_by_reference(account_ref))
+        still = Member.objects.exclude(status=Status.ERASED).filter(pk=member.pk).first()
+        if still is None:
+            raise NotFound("The account was erased meanwhile.")
+        intake.give_member(row, still)
     row.refresh_from_db()
     return row, look_for_incidents(row)
 

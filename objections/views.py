@@ -10,10 +10,9 @@ from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent import members
-from consent import services as consent
 from consent.models import Member
 from consent.serializers import AccountInput
+from consent.views import asked_member
 from objections import intake, progress, tasks
 from objections.choices import Channel
 from objections.models import Ticket
@@ -32,15 +31,11 @@ def shown() -> TicketQuerySet:
     return Ticket.objects.worked().filter(mine).prefetch_related("objections", "letters")
 
 
-def known_member(request: Request, account_ref: str) -> Member:
-    """Raises NotFound, on record: that nobody has a reference is an answer about somebody. Test accounts are nobody."""
-    try:
-        if members.is_test_account(account_ref):
-            raise NotFound("No member has this account_ref.")
-        return consent.member_by_reference(account_ref)
-    except NotFound:
-        record_read(caller(request), "member.objections", "member:unknown")
-        raise
+def known_member(request: Request, account_ref: str | None = None) -> Member:
+    """The member, once the look is on record. Raises NotFound. Test accounts are nobody."""
+    return asked_member(
+        request, "member.objections", account_ref=account_ref, but_test_accounts=True
+    )
 
 
 class ObjectionsView(Endpoint):
@@ -110,8 +105,7 @@ class MemberObjectionsView(Endpoint):
         POST, because the reference is personal data: addresses end in logs and histories.
         """
         read(PageQuery, request.query_params)
-        member = known_member(request, read(AccountInput, request.data)["account_ref"])
-        record_read(caller(request), "member.objections", f"member:{member.pk}")
+        member = known_member(request)
         pages = Pages()
         rows = pages.paginate_queryset(shown().filter(member=member), request, view=self) or []
         return pages.get_paginated_response(

@@ -9,6 +9,7 @@
 | SECRET_KEY, SUPPRESSION_KEY | none in production | Django's key; the key of the suppression list's HMAC |
 | ALLOWED_HOSTS | localhost names in development | comma separated |
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
+| IMPORT_MAX_NEW_SHARE | 0.2 | an import of members stops where a larger share of its accounts is new |
 | MAX_BODY_BYTES | 5 MiB | larger request bodies are refused |
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
@@ -213,6 +214,9 @@ FORMAT_MODULE_PATH = "portal.formats"
 
 # --- Members, decisions -------------------------------------------------------------------------
 GPC_IMPLIES_DENY = env.bool("GPC_IMPLIES_DENY", False)
+IMPORT_MAX_NEW_SHARE = env.float("IMPORT_MAX_NEW_SHARE", 0.2)
+if not 0 <= IMPORT_MAX_NEW_SHARE <= 1:
+    raise ImproperlyConfigured("IMPORT_MAX_NEW_SHARE is a share from 0 to 1, like 0.2.")
 
 # --- Member pages, objections, letters ----------------------------------------------------------
 MEMBER_PAGES = env.bool("MEMBER_PAGES", True)

@@ -13,6 +13,7 @@ from consent import services as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
+from consent.references import key_of
 from objections import closing, intake, letters, mailing, retention
 from objections import services as objections
 from objections.choices import Outcome
@@ -166,7 +167,8 @@ def objection(
     if account_ref and not is_vouched:
         more["account_ref"] = account_ref
     elif account_ref:
-        reference = AccountReference.objects.select_related("member").get(account_ref=account_ref)
+        found = AccountReference.objects.select_related("member")
+        reference = found.get(account_key=key_of(account_ref))
         more = {"channel": "product", "member": reference.member, **more}
     return intake.receive(
         intake.Filing(

@@ -309,16 +309,15 @@ def request_verification(manifest: Manifest, actor: User) -> None:
 @permission_required(["training_runs.view_run", "training_runs.explain_run"], raise_exception=True)
 @sensitive_post_parameters("who")
 def explain(request: HttpRequest, number: int) -> HttpResponse:
-    """Why a member is in or out of the run, as sentences. The reading is recorded first."""
+    """Why a member is in or out of the run, as sentences. The look is recorded first, also when it finds no member."""
     run = _run(number)
     if not may_explain(request.user, run):
         raise PermissionDenied
     form = ExplainForm(request.POST, by_number=may_name_numbers(request.user))
     context: dict[str, Any] = {}
     if form.is_valid():
-        member = form.cleaned_data["member"]
-        record_read(staff(request), "run.explained", f"member:{member.pk}", purpose=run.reference)
         with refusal_shown_in(form):
+            member = form.find(reader=staff(request), purpose=run.reference)
             context["answer"] = services.explain(run, member).sentences
     return page(
         request,

@@ -15,6 +15,7 @@ from pyroaring import BitMap
 
 from consent import countries, rules
 from consent.choices import Rule
+from consent.members import missing_references
 from consent.models import Census, Consent, Member
 from objections.models import Objection
 from training_runs.country_sets import Kept
@@ -226,6 +227,8 @@ def decide(
         raise FreezeRefused(
             f"{highest - len(incomplete)} records look complete, the census says {census.complete}."
         )
+    if lost := missing_references(census, members=highest, erased=len(excluded["erased"])):
+        raise FreezeRefused(lost)
     if parent_included is not None:
         excluded[NOT_IN_PARENT.code] = everybody - parent_included
     out = BitMap.union(BitMap(), *excluded.values())

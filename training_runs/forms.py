@@ -3,12 +3,12 @@
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 
 from consent.choices import DataCategory, Purpose
+from consent.lookup import look_up, look_up_number
 from consent.models import Member
-from consent.services import member_by_reference
 from portal.admin_site import VersionedForm
-from portal.errors import NotFound
 from training_runs.models import Run
 
 
@@ -63,7 +63,7 @@ class ExplainForm(forms.Form):
     """
 
     who = forms.CharField(
-        max_length=100,
+        max_length=1_000,
         strip=False,
         label="Account reference",
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
@@ -79,21 +79,11 @@ class ExplainForm(forms.Form):
                 "who"
             ].help_text = "A number of ours is written with a hash: #12. Anything else is the product's reference."
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or {}
-        who = cleaned.get("who", "")
+    def find(self, *, reader: User, purpose: str) -> Member:
+        """The member who was asked for, once that is on record. Raises NotFound, also on record."""
+        who = self.cleaned_data["who"]
         if self.by_number and who.startswith("#") and who[1:].isdecimal() and len(who) < 11:
-            cleaned["member"] = Member.objects.filter(pk=int(who[1:])).first()
-        elif who:
-            try:
-                cleaned["member"] = member_by_reference(who)
-            except NotFound:
-                cleaned["member"] = None
-        if who and cleaned["member"] is None:
-            self.add_error(
-                "who",
-                "No member has this number or reference."
-                if self.by_number
-                else "No member has this reference.",
+            return look_up_number(
+                int(who[1:]), reader=reader, kind="run.explained", purpose=purpose
             )
-        return cleaned
+        return look_up(who, reader=reader, kind="run.explained", purpose=purpose)

@@ -214,7 +214,7 @@ def test_a_bulk_asks_the_database_as_often_for_many_as_for_one(
         ({"source_id": "x" * 101}, "source_id"),
         ({"source_id": "x\x00"}, "source_id"),
         ({"account_ref": ""}, "account_ref"),
-        ({"account_ref": " a"}, "account_ref"),
+        ({"account_ref": " \u200b\xa0"}, "account_ref"),
         ({"account_ref": "a\x00b"}, "account_ref"),
         ({"account_ref": "x" * 101}, "account_ref"),
         ({"channel": "signal", "choice": "allow"}, "choice"),

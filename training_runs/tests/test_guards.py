@@ -14,6 +14,7 @@ from consent.choices import Status
 from consent.models import Census, Decision, Member
 from portal.append_only import guard_sql, guarded_models, unguard_sql
 from tools import factories
+from tools.outside import behind_the_back
 from training_runs import archives, eligibility, packing, services
 from training_runs.errors import (
     FreezeRefused,
@@ -226,6 +227,20 @@ def test_a_manifest_is_not_usable_before_it_is_verified(requested):
 
     with pytest.raises(ManifestNotReady):
         services.usable_manifest(requested)
+
+
+def test_a_reference_that_went_without_an_erasure_stops_the_freeze(requested):
+    """The next import would make a new member of the account, who is in."""
+    behind_the_back(
+        "consent_accountreference",
+        "DELETE FROM consent_accountreference WHERE member_id ="
+        " (SELECT min(member_id) FROM consent_accountreference)",
+    )
+
+    with pytest.raises(FreezeRefused, match="one went without an erasure"):
+        services.freeze(requested.pk)
+
+    _assert_waiting(requested, "freeze_refused")
 
 
 @pytest.mark.parametrize(

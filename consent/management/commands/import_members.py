@@ -51,6 +51,10 @@ class Command(BaseCommand):
             "--rejects", type=Path, metavar="FILE",
             help="where lines that were left out are listed (default: beside the file)",
         )  # fmt: skip
+        parser.add_argument(
+            "--expect-new", type=int, metavar="N",
+            help="as many accounts may be new, whatever their references look like",
+        )  # fmt: skip
 
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
@@ -58,6 +62,8 @@ class Command(BaseCommand):
             raise CommandError("--batch-size is at least 1.")
         if options["rows"] is not None and options["rows"] < 0:
             raise CommandError("--rows is at least 0.")
+        if options["expect_new"] is not None and options["expect_new"] < 0:
+            raise CommandError("--expect-new is at least 0.")
         listed = options["rejects"] or path.parent / f"{path.name or 'members'}.rejects.csv"
         if _is_same(listed, path):
             raise CommandError("--rejects names the file of members itself: name another one.")
@@ -77,6 +83,7 @@ class Command(BaseCommand):
                     sha256=options["sha256"] or "",
                     rows=options["rows"],
                     dry_run=options["dry_run"],
+                    expect_new=options["expect_new"],
                     on_reject=rejects.add,
                     on_progress=show,
                 )
@@ -113,6 +120,7 @@ def _words(summary: importing.Summary, *, is_dry: bool) -> str:
         words.append(f"Out until more is known (country, age or status): {summary.incomplete:,}")
     if summary.ignored_columns:
         words.append(f"Columns not read: {len(summary.ignored_columns)}")
+    words += summary.warnings
     return "\n".join(words)
 
 
