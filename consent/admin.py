@@ -19,7 +19,7 @@ from portal.admin_site import (
     site,
 )
 from portal.list_exports import ExportedList
-from portal.list_filters import BoxFilter
+from portal.list_filters import BoxFilter, OptionFilter
 
 
 class CountryFilter(BoxFilter):
@@ -48,6 +48,21 @@ class CountryFilter(BoxFilter):
         return rows.filter(country=option)
 
 
+class NamedFilter(OptionFilter):
+    """Accounts that only a decision or an objection has named, and those of the product's files."""
+
+    title = "account"
+    parameter_name = "named"
+    NO = "no"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.NO, "no file has named it"), ("yes", "named by a file")]
+
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        lookup = "reference" if rows.model is Member else "member__reference"
+        return rows.filter(**{f"{lookup}__is_confirmed": option != self.NO})
+
+
 @admin.register(Member, site=site)
 class MemberAdmin(ExportedList, HistoryModelAdmin):
     """Facts and standing. There is no search box: what is typed into one ends up in the address."""
@@ -58,12 +73,22 @@ class MemberAdmin(ExportedList, HistoryModelAdmin):
         "country": "country",
         "adult_on": "adult_on",
         "status": "status",
+        "named_by_a_file": "reference__is_confirmed",
     }
 
     read_on_record = True
-    list_display = ["id", "country_name", "adult_on", "status"]
-    list_filter = ["status", CountryFilter]
-    fields = ["id", "country_name", "country_given", "adult_on", "status", "reference_seal"]
+    list_display = ["id", "country_name", "adult_on", "status", "named_by"]
+    list_select_related = ["reference"]
+    list_filter = ["status", NamedFilter, CountryFilter]
+    fields = [
+        "id",
+        "named_by",
+        "country_name",
+        "country_given",
+        "adult_on",
+        "status",
+        "reference_seal",
+    ]
     change_form_template = "admin/consent/member/change_form.html"
     change_list_template = "admin/consent/member/change_list.html"
     pages = [
@@ -89,6 +114,15 @@ class MemberAdmin(ExportedList, HistoryModelAdmin):
             fields.insert(1, "account_ref")
         return fields
 
+    @admin.display(description="account")
+    def named_by(self, member: Member) -> SafeString | str:
+        reference = getattr(member, "reference", None)
+        if reference is None:
+            return "erased"
+        if reference.is_confirmed:
+            return "named by a file"
+        return badge("no file has named it", "warning")
+
     @admin.display(description="account reference")
     def account_ref(self, member: Member) -> str:
         reference = getattr(member, "reference", None)
@@ -103,7 +137,7 @@ class DecisionAdmin(ExportedList, MemberNumberSearchAdmin, SealedModelAdmin):
         **{
             name: name
             for name in ["purpose", "choice", "channel", "decided_at", "counts_at",
-                         "notice_version", "privacy_signal", "evidence_only"]
+                         "notice_version", "privacy_signal", "evidence_only", "account_known"]
         },
     }  # fmt: skip
     read_on_record = True
@@ -117,10 +151,10 @@ class DecisionAdmin(ExportedList, MemberNumberSearchAdmin, SealedModelAdmin):
         "counts_at",
         "evidence_only",
     ]
-    list_filter = ["purpose", "choice", "channel", "decided_at"]
+    list_filter = ["purpose", "choice", "channel", NamedFilter, "decided_at"]
     fields = [
         "member", "purpose", "choice", "channel", "decided_at", "counts_at", "notice_version",
-        "privacy_signal", "evidence_only", "body_digest",
+        "privacy_signal", "evidence_only", "account_known", "body_digest",
     ]  # fmt: skip
 
     @admin.display(description="entry", ordering="entry_id")
@@ -138,7 +172,7 @@ class ConsentAdmin(MemberNumberSearchAdmin):
 
     read_on_record = True
     list_display = ["member_id", "purpose", "choice", "decided_at", "notice_version"]
-    list_filter = ["purpose", "choice"]
+    list_filter = ["purpose", "choice", NamedFilter]
     # By the key: no index leads from the time of a choice to its row.
     ordering = ["-id"]
     fields = ["member", "purpose", "choice", "decided_at", "notice_version"]

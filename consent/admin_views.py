@@ -22,7 +22,7 @@ from consent import countries, rules, sent_back, services
 from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.lookup import look_up
-from consent.models import Decision, Member, Notice, RegionRule
+from consent.models import AccountReference, Consent, Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
 from portal import drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
@@ -398,6 +398,32 @@ def _waiting(request: HttpRequest, rows: ProposalQuerySet, name: str) -> list[st
         )
         for row in found[:10]
     ]
+
+
+@start_page.panel("consent.add_decision", order=29)
+def unnamed_accounts_panel(request: HttpRequest) -> start_page.Panel:
+    """Accounts of which only a decision or an objection has told: the reference may be mistyped."""
+    accounts = AccountReference.objects.filter(is_confirmed=False).count()
+    choices = Consent.objects.filter(member__reference__is_confirmed=False).count()
+    found = [
+        (f"Accounts: {accounts:,}", "admin:consent_member_changelist", accounts),
+        (f"Choices of these: {choices:,}", "admin:consent_consent_changelist", choices),
+    ]
+    return start_page.Panel(
+        "Accounts that no file has named",
+        [
+            start_page.Line(
+                text,
+                f"{reverse(address)}?named=no",
+                "The real account stays in where the reference was mistyped.",
+                "warning",
+            )
+            for text, address, count in found
+            if count
+        ],
+        "A file of the product has named every account that is known.",
+        [("Members", reverse("admin:consent_member_changelist"))],
+    )
 
 
 @start_page.panel("consent.add_decision", order=30)

@@ -10,8 +10,9 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from consent.choices import Purpose
+from consent.models import Member
 from objections.choices import ENDINGS, OPEN_STATES
-from objections.models import Letter, Objection, Proposal, Ticket
+from objections.models import Letter, Objection, Proposal, Requester, Ticket
 from objections.moves import today
 from objections.querysets import WAITING_FOR_THE_PERSON, overdue, paused, without_officer
 from portal.admin_site import staff
@@ -245,3 +246,24 @@ class PurposeFilter(OptionFilter):
     def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
         named = Objection.objects.filter(ticket=OuterRef("pk"), purpose=option)
         return rows.filter(Exists(named))
+
+
+class NamedFilter(OptionFilter):
+    """Tickets about an account that no file of the product has named: its reference may be mistyped."""
+
+    title = "account"
+    parameter_name = "named"
+    NO = "no"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.NO, "no file has named it")]
+
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        return rows.filter(of_no_file())
+
+
+def of_no_file() -> Q:
+    """Tickets that name an account we do not know, or one that only a decision has told us of."""
+    named = Requester.objects.filter(account_named__gt="", ticket__member=None)
+    heard_of = Member.objects.filter(reference__is_confirmed=False)
+    return Q(pk__in=named.values("ticket")) | Q(member__in=heard_of.values("pk"))

@@ -15,11 +15,14 @@ from consent.references import key_of
 from objections.admin_filters import (
     FAILED,
     MINE,
+    OPEN,
     TABS,
     UNMATCHED,
+    NamedFilter,
     Tab,
     counts,
     nothing_in,
+    of_no_file,
     purposes_of,
 )
 from objections.due import answered_in_time, due
@@ -164,14 +167,25 @@ def queue_panel(request: HttpRequest) -> start_page.Panel:
     if works:
         links.append(("Key in an objection", reverse("admin:objections_ticket_add")))
     links.append(("Figures", reverse("admin:objections_figures")))
+    lines = [
+        start_page.Line(
+            f"{tab.title}: {found[tab.name]:,}", url_of(tab), tone=_TONES.get(tab.name, "")
+        )
+        for tab in shown
+    ]
+    unnamed = Ticket.objects.open().filter(of_no_file()).count()
+    if unnamed:
+        lines.append(
+            start_page.Line(
+                f"About an account that no file has named: {unnamed:,}",
+                f"{url_of(OPEN)}&{NamedFilter.parameter_name}={NamedFilter.NO}",
+                "The reference may be mistyped.",
+                "warning",
+            )
+        )
     return start_page.Panel(
         "Objections",
-        [
-            start_page.Line(
-                f"{tab.title}: {found[tab.name]:,}", url_of(tab), tone=_TONES.get(tab.name, "")
-            )
-            for tab in shown
-        ],
+        lines,
         nothing_in(TABS[0]),
         links,
     )

@@ -343,8 +343,10 @@ def test_erasing_somebody_unknown_is_on_record(officer):
 ALLOWED = {
     "consent/members.py", "consent/lookup.py", "consent/services.py", "consent/importing.py",
     "consent/models.py", "consent/verification.py", "objections/intake.py", "objections/queue_views.py",
+    # Counts those that no file has named.
+    "consent/admin_views.py",
     # By the member's number, for lists of a run's members and for who was granted the name.
-    "training_runs/services.py", "training_runs/views.py",
+    "training_runs/member_lists.py", "training_runs/withdrawn.py",
 }  # fmt: skip
 
 
@@ -462,3 +464,39 @@ def test_the_answer_says_that_no_file_has_named_the_account(client_of, product):
     ]
     known = Decision.objects.order_by("pk").values_list("account_known", flat=True)
     assert list(known) == [False, True]
+
+
+def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, officer, product):
+    add_member("007")
+    decide("007", "deny", actor=product)
+    decide("7", "deny", actor=product)
+    objection("8", is_vouched=False)
+    objection("007", is_vouched=False)
+    objection("", is_vouched=False)
+    browser = client_of(officer)
+
+    start = browser.get(reverse("admin:index")).text
+    assert "Accounts: 1<" in start
+    assert "Choices of these: 1<" in start
+    assert "About an account that no file has named: 1<" in start
+    for model in ("consent_member", "consent_consent", "consent_decision"):
+        for option, number in (("no", 2), ("yes", 1)):
+            rows = browser.get(reverse(f"admin:{model}_changelist"), {"named": option})
+            found = rows.context["cl"].result_list
+            assert [getattr(row, "member_id", row.pk) for row in found] == [number]
+    tickets = browser.get(reverse("admin:objections_ticket_changelist"), {"named": "no"})
+    assert [row.requester.account_named for row in tickets.context["cl"].result_list] == ["8"]
+    exported = browser.get(
+        reverse("admin:consent_member_export", args=["csv"]), {"named": "no"}
+    ).getvalue()
+    assert exported.decode("utf-8-sig").splitlines() == [
+        "member,country,adult_on,status,named_by_a_file", "2,,,unknown,no",
+    ]  # fmt: skip
+
+    with importing.ledger.entry("test", actor="test"):
+        found = members.known(["7"])["7"]
+        sealed = members.seal_all(["7"], ["7"])[0]
+        members.change_known([(found, found.facts)], {found.number: sealed})
+    assert (
+        "A file of the product has named every account" in browser.get(reverse("admin:index")).text
+    )
