@@ -1,17 +1,20 @@
 """What every test may ask for: a database that can be emptied, people, their clients, a real worker."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
+from django.utils import timezone
 
-from portal import roles
+from portal import clock, roles
 from portal.append_only import function_sql, guard_sql, guarded_models, unguard_sql
 
 pytest_plugins = ["tools.browsing"]
@@ -79,6 +82,27 @@ TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[attr-def
 def _cheap_passwords() -> None:
     """A slow hash protects people; nobody here needs it."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def _travelled_clock() -> Iterator[None]:
+    """A test that travels takes the database with it, also on the way back: its clock cannot follow time_machine."""
+    has_travelled = False
+
+    def played() -> dt.datetime | None:
+        nonlocal has_travelled
+        has_travelled = has_travelled or time_machine.escape_hatch.is_travelling()
+        return timezone.now() if has_travelled else None
+
+    with clock.played_by(played):
+        yield
+
+
+@pytest.fixture
+def databases_own_clock(_travelled_clock: None) -> Iterator[None]:
+    """Only this process's clock travels; the database keeps its own, as another machine would."""
+    with clock.played_by(lambda: None):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from django.contrib.admin.views.main import PAGE_VAR
 from django.contrib.auth.decorators import permission_required
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from auditing import dossiers, states
 from auditing.forms import MEMBER, NOTICES, RULES, TICKET, FindForm, StateForm
+from portal import clock
 from portal.access import record_read
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.models import Entry
@@ -49,7 +49,7 @@ def member_dossier(request: HttpRequest, number: int) -> HttpResponse:
     here = whole_number(request, PAGE_VAR)
     first = max(0, here - 1) * RUNS_A_PAGE
     found = dossiers.member_dossier(
-        member, today=timezone.now().date(), first=first, most=RUNS_A_PAGE, only_in=only_in
+        member, today=clock.today(), first=first, most=RUNS_A_PAGE, only_in=only_in
     )
     pages = Paginator(range(found.chosen), RUNS_A_PAGE)
     return page(
@@ -133,7 +133,7 @@ def state(request: HttpRequest) -> HttpResponse:
 
 def _state_of(request: HttpRequest, typed: dict[str, Any], entry: Entry) -> states.State:
     on = typed["day"] or entry.recorded_at.astimezone(dt.UTC).date()
-    today = timezone.now().date()
+    today = clock.today()
     if typed["what"] == RULES:
         return states.rules_then(typed["purpose"], entry, on, today)
     if typed["what"] == NOTICES:

@@ -6,12 +6,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from auditing import proof_views
 from auditing.models import Reveal
+from portal import clock
 from portal.admin_site import ReadOnlyModelAdmin, SealedModelAdmin, badge, site, staff
 from portal.choices import DeliveryChannel
 from portal.models import Checkpoint, LedgerCheck, ReadBatch
@@ -91,7 +91,7 @@ class RevealAdmin(SealedModelAdmin):
 
         @admin.display(description="who it is")
         def to_look(reveal: Reveal) -> SafeString | str:
-            if reveal.auditor_id != reader.pk or reveal.until <= timezone.now():
+            if reveal.auditor_id != reader.pk or reveal.until <= clock.now():
                 return ""
             address = reverse("admin:auditing_reveal_look", args=[reveal.pk])
             return format_html('<a href="{}">Look (recorded)</a>', address)
@@ -108,4 +108,4 @@ class RevealAdmin(SealedModelAdmin):
 
     @admin.display(description="state")
     def standing(self, reveal: Reveal) -> SafeString:
-        return badge("over") if reveal.until <= timezone.now() else badge("can be seen", "warning")
+        return badge("over") if reveal.until <= clock.now() else badge("can be seen", "warning")

@@ -4,12 +4,11 @@ import datetime as dt
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from auditing.models import Reveal
 from consent.models import Member
 from objections.models import Ticket
-from portal import ledger
+from portal import clock, ledger
 from portal.access import record_read
 from portal.errors import InvalidInput, NotFound, RuleViolation
 
@@ -57,7 +56,7 @@ def look(reveal: Reveal, reader: User) -> Identity:
     """Who it is. The look is recorded first. Raises RevealOver, ReadNotRecorded."""
     if reveal.auditor_id != reader.pk:
         raise RevealOver("This was granted to somebody else.")
-    if reveal.until <= timezone.now():
+    if reveal.until <= clock.now():
         raise RevealOver(f"It ended at {reveal.until:%Y-%m-%d %H:%M} UTC: ask an officer again.")
     record_read(reader, "member.revealed", reveal.subject, purpose=reveal.entry.reason)
     row = _row_behind(reveal.subject)

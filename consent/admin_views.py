@@ -13,7 +13,6 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.text import capfirst
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
@@ -24,7 +23,7 @@ from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, Revi
 from consent.lookup import look_up
 from consent.models import AccountReference, Consent, Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
-from portal import drafts, start_page
+from portal import clock, drafts, start_page
 from portal.admin_site import page, refusal_shown_in, staff
 from portal.parameters import takes
 
@@ -318,7 +317,7 @@ _TONES = {Rule.DEFAULT_ON: "good", Rule.OPT_IN: "warning", Rule.EXCLUDED: "dange
 @permission_required("consent.view_regionrule", raise_exception=True)
 def rules_today(request: HttpRequest) -> HttpResponse:
     """For each purpose the countries by the rule that holds today, and where notices reach."""
-    today = timezone.now().date()
+    today = clock.today()
     return page(
         request,
         "admin/consent/regionrule/today.html",

@@ -5,12 +5,12 @@ import re
 from typing import Any
 
 from django import forms
-from django.utils import timezone
 from django.utils.text import capfirst
 
 from consent import countries
 from consent.choices import PURPOSES, Control, DataCategory, Purpose, Rule, Verdict
 from consent.models import Notice
+from portal import clock
 
 
 class DateInput(forms.DateInput):
@@ -84,7 +84,7 @@ class ReviewForm(forms.Form):
 
 
 def today() -> dt.date:
-    return timezone.now().date()
+    return clock.today()
 
 
 class RegionRuleForm(forms.Form):

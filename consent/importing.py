@@ -27,7 +27,7 @@ from consent.member_files import ImportStopped, MemberFile, Reject, Wrong
 from consent.members import Facts, Known, Sealed
 from consent.models import AccountReference, Member
 from consent.references import MAX_LENGTH, is_fit_for_a_file, key_of
-from portal import bulk, ledger
+from portal import bulk, clock, ledger
 
 BATCH_SIZE = 20_000
 """Lines in one ledger entry: its lock keeps decisions waiting for half a second."""
@@ -615,7 +615,7 @@ class _Days:
         self.column = column
         self.is_birth = column == "birth_date"
         # Somewhere it is tomorrow already.
-        youngest = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+        youngest = clock.today() + dt.timedelta(days=1)
         bounds = EARLIEST_BIRTH, youngest
         self.earliest, self.latest = bounds if self.is_birth else map(majority, bounds)
 

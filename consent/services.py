@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.utils import timezone
 
 from consent import lookup, members, rules
 from consent.choices import PURPOSES, Channel, Choice, Control, DataCategory, Purpose, Rule, Verdict
@@ -32,8 +31,8 @@ from consent.models import (
     Review,
 )
 from consent.references import MAX_LENGTH, has_controls, key_of
-from portal import canonical, ledger
-from portal.errors import InvalidInput, NotFound, PortalError
+from portal import canonical, clock, ledger
+from portal.errors import ClocksDisagree, InvalidInput, NotFound, PortalError
 
 VERSION = re.compile(r"[\w.-]{1,40}\Z", re.ASCII)
 Place = tuple[int, str]
@@ -146,8 +145,8 @@ def record_decision(
 ) -> Recorded:
     """Record a member's choice. Sending the same message twice changes nothing.
 
-    `check` is called under the ledger's lock before anything new is written, and may raise. Raises SourceIdReused
-    or AccountErased.
+    `check` is called under the ledger's lock before anything new is written, and may raise. Raises SourceIdReused,
+    AccountErased, or for an *allow* ClocksDisagree.
     """
     (answer,) = record_decisions([sent], actor=actor, reason=reason, check=check)
     if isinstance(answer, PortalError):
@@ -168,7 +167,7 @@ def record_decisions(
     """
     known = _recorded_before(sent)
     new: dict[tuple[str, str], DecisionInput] = {}
-    refused: dict[str, PortalError] = {}
+    refused: dict[tuple[str, str], PortalError] = {}
     written: dict[tuple[str, str], Decision] = {}
     chosen: dict[Place, Counted] = {}
     if any(item.key not in known for item in sent):
@@ -181,8 +180,18 @@ def record_decisions(
                     new.setdefault(item.key, item)
             if new:
                 check()
-            found, refused = _numbers_of({item.account_ref for item in new.values()}, actor)
-            kept = [item for item in new.values() if item.account_ref not in refused]
+            if opened.clocks_disagree:
+                refused = {
+                    key: _clocks_disagree()
+                    for key, item in new.items()
+                    if item.choice != Choice.DENY
+                }
+            asked = [item for key, item in new.items() if key not in refused]
+            found, unknown = _numbers_of({item.account_ref for item in asked}, actor)
+            kept = [item for item in asked if item.account_ref not in unknown]
+            refused |= {
+                item.key: unknown[item.account_ref] for item in asked if item.account_ref in unknown
+            }
             if kept:
                 written, chosen = _write_decisions(kept, found, opened)
             else:
@@ -194,7 +203,7 @@ def record_decisions(
         if (new[item.key].digest if row is None else row.body_digest) != item.digest:
             return _reused(item)
         if row is None:
-            return refused[item.account_ref]
+            return refused[item.key]
         return Recorded(
             item.source_id,
             row.entry_id,
@@ -221,7 +230,7 @@ def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -
             purpose=purpose,
             choice=Choice.DENY,
             channel=Channel.STAFF,
-            source_id=f"{actor.pk}-{member.pk}-{timezone.now():%Y%m%dT%H%M%S%f}",
+            source_id=f"{actor.pk}-{member.pk}-{clock.now():%Y%m%dT%H%M%S%f}",
             decided_at=None,
         ),
         actor=actor,
@@ -314,6 +323,12 @@ def _numbers_of(
             for key, number in zip(unknown, created, strict=True)
         }
     return found, refused
+
+
+def _clocks_disagree() -> ClocksDisagree:
+    return ClocksDisagree(
+        "Our clocks disagree, so nothing is switched on until they are right. Opt-outs are taken."
+    )
 
 
 def _not_yours() -> InvalidInput:

@@ -5,13 +5,13 @@ import uuid
 from dataclasses import dataclass, replace
 
 from django.core import signing
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from consent import members, rules, services
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule
 from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
 from consent.models import Consent, Decision, Member, Notice
+from portal import clock
 from portal.errors import InvalidInput
 
 ACTOR = "system:setting-page"
@@ -77,7 +77,7 @@ class Setting:
 
 def setting_of(member: Member) -> Setting:
     """The member's setting, with the rule and the notices of the member's country."""
-    today = timezone.now().date()
+    today = clock.today()
     rule = rules.rules_in_force(PURPOSE, today).get(member.country)
     notices = [
         row

@@ -7,6 +7,8 @@ from unittest import mock
 
 from django.utils import timezone
 
+from portal.clock import played_by
+
 TICK = dt.timedelta(milliseconds=1)
 
 
@@ -31,8 +33,8 @@ class PlayedClock:
 def played(clock: PlayedClock) -> Iterator[None]:
     """The portal in this process lives by that clock while the block runs.
 
-    The services ask `timezone.now()`; they take no time from their callers, and should not. So the demo sets the
-    clock, as a test would, and everything that is written in the block says the played time.
+    The services ask the clocks of the database and of this process; they take no time from their callers, and should
+    not. So the demo sets both, as a test would, and everything that is written in the block says the played time.
     """
-    with mock.patch.object(timezone, "now", clock.now):
+    with mock.patch.object(timezone, "now", clock.now), played_by(clock.now):
         yield

@@ -92,8 +92,6 @@ class Filing:
             raise InvalidInput("At most 64 printable characters.", field="source_id")
         if len(self.files) > uploads.MOST_FILES:
             raise InvalidInput(f"At most {uploads.MOST_FILES} files.", field="attachments")
-        if self.received_at is not None:
-            check_received_at(self.received_at)
 
     @property
     def is_authenticated(self) -> bool:
@@ -137,6 +135,7 @@ def _key_named(account_ref: str) -> str:
 
 
 def check_received_at(moment: dt.datetime) -> None:
+    """For what staff type, where a mistake is shown to who can mend it. Raises InvalidInput."""
     if moment > timezone.now() + CLOCK_SKEW:
         raise InvalidInput("In the future.", field="received_at", code="in_the_future")
     if moment < EARLIEST:
@@ -240,7 +239,9 @@ def _record(filing: Filing, digest: str, opened: ledger.OpenEntry, stored: Store
     if vouched and not country:
         # Only for who is known to be the member: dates and letters would tell a stranger where somebody lives.
         country = vouched.country
-    received_at = min(filing.received_at or now, now)
+    # An objection is not refused for its time: nothing reached us later than now, or before there was a GDPR.
+    given = filing.received_at
+    received_at = min(given, now) if given and given >= EARLIEST else now
     regime = deadlines.regime_for(country, filing.region)
     clock = deadlines.start(received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE)
     ticket = Ticket(
@@ -421,7 +422,7 @@ def attach(
         media_type=upload.media_type,
         size=len(upload.data),
         key=key,
-        added_at=timezone.now(),
+        added_at=ledger.current().recorded_at,
         added_by=added_by,
         waits_until=waits_until,
     )

@@ -29,7 +29,10 @@ def key_in(request: HttpRequest) -> HttpResponse:
     is_preview = "preview" in request.POST
     if form.is_valid() and not is_preview:
         with refusal_shown_in(form):
-            ticket = intake.receive(form.filing(), actor=staff(request))
+            filing = form.filing()
+            if filing.received_at is not None:
+                intake.check_received_at(filing.received_at)
+            ticket = intake.receive(filing, actor=staff(request))
             drafts.done(form)
             tasks.hint()
             count = ticket.incidents.count()

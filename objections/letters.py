@@ -13,7 +13,6 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.db.models import Q
 from django.urls import reverse
-from django.utils import timezone
 
 from consent import members
 from consent.choices import Purpose
@@ -340,7 +339,7 @@ def _put(
         delivery=delivery_of(requester),
         also=list(also),
         promised_on=promised_on,
-        queued_at=timezone.now(),
+        queued_at=ledger.current().recorded_at,
     )
     letter.save()
     LetterText.objects.create(

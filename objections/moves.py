@@ -106,7 +106,7 @@ def move(ticket: Ticket, state: State) -> None:
         raise ForbiddenMove(sentence)
     ticket.state = state
     if not NEXT_STATES[state]:
-        ticket.closed_at = timezone.now()
+        ticket.closed_at = ledger.current().recorded_at
 
 
 def join_groups(ticket: Ticket, other: Ticket) -> bool:
@@ -148,7 +148,7 @@ def write_note(ticket: Ticket, kind: NoteKind, text: str, actor: ledger.Actor) -
             text=text,
             entry_id=ledger.current().sequence,
             author_name=ledger.name_of(actor),
-            written_at=timezone.now(),
+            written_at=ledger.current().recorded_at,
         )
 
 

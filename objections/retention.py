@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
-from django.utils import timezone
 
 from consent.models import Member
 from objections import deadlines, quarantine, two_person, uploads
@@ -25,7 +24,7 @@ from objections.models import (
 )
 from objections.moves import day_of, locked, recorded, today, waiting_proposal
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
-from portal import drafts, ledger
+from portal import clock, drafts, ledger
 from portal.errors import InvalidInput, PortalError
 from portal.models import Entry
 
@@ -202,7 +201,7 @@ def erase_expired() -> int:
 
     It counts from the answer: while one is owed, its words are needed. Closed as abuse, from the closing.
     """
-    before = timezone.now() - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    before = clock.now() - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
     # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
     expired = Ticket.objects.closed().filter(
         Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
@@ -221,7 +220,7 @@ def let_files_go(now: dt.datetime | None = None) -> int:
 
     What an outcome rests on is evidence: such files are kept, and wait on while an outcome waits for a second person.
     """
-    over = Attachment.objects.filter(waits_until__lte=now or timezone.now())
+    over = Attachment.objects.filter(waits_until__lte=now or clock.now())
     tickets = Ticket.objects.filter(pk__in=over.values("ticket")).order_by("pk")
     count = 0
     for ticket in list(tickets):

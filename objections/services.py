@@ -9,7 +9,6 @@ from collections.abc import Collection
 
 from django.contrib.auth.models import User
 from django.db.models import F, Q
-from django.utils import timezone
 
 from consent import countries, members
 from consent.choices import Purpose, Status
@@ -44,6 +43,7 @@ from objections.moves import (
     today,
     write_note,
 )
+from portal import clock as portal_clock
 from portal import ledger
 from portal.errors import InvalidInput, NotFound
 from portal.models import Entry
@@ -399,7 +399,7 @@ def look_again_for_incidents(now: dt.datetime | None = None) -> int:
 
     A run that was being frozen meanwhile had its manifest recorded later; and a look may have failed.
     """
-    since = (now or timezone.now()) - dt.timedelta(days=30)
+    since = (now or portal_clock.now()) - dt.timedelta(days=30)
     lately = Entry.objects.filter(kind__in=_MAY_BE_LATE, recorded_at__gt=since)
     matched = lately.filter(kind="objection.matched")
     late = Ticket.objects.filter(

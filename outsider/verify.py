@@ -586,10 +586,24 @@ RUN = "training_runs.historicalrun"
 MANIFEST = "training_runs.manifest"
 VERIFICATION = "training_runs.verification"
 READ_BATCH = "portal.readbatch"
+CLOCK_STEP = "portal.clockstep"
+BACKWARDS = "it was recorded before the entry above it, and no clock step is sealed in it"
+MARKED = "9999"
+"""Stands for the time of a first line that is marked as a clock step: no time before it is later."""
 WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH}
 """Tables whose rows say what else is in the export."""
 
 Row = Dict[str, Any]
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+def _time(text: Any) -> str:
+    """A time in the one form it has in an entry."""
+    if not isinstance(text, str) or not TIME.fullmatch(text):
+        raise ValueError("a time is not written as 2026-11-22T02:55:51.423229Z")
+    return text
 
 
 UNKNOWN = 0
@@ -607,6 +621,10 @@ class Piece(NamedTuple):
     """Place of the line, name of the table, row."""
     keys: list[tuple[int, str, Key]]
     """Place of the line, `checkpoint.key_added` or `checkpoint.key_retired`, and which key."""
+    days: dict[int, str]
+    """Place of the line that freezes a manifest, and the day (UTC) it was recorded on."""
+    times: tuple[str, str]
+    """When the first and the last of the entries were recorded."""
 
 
 def rows_of(entry: Row, name: str) -> list[Row]:
@@ -624,18 +642,25 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
         file.seek(begin)
         lines, bad_end = lines_in(file.read(size))
     leaves = b"".join([sha256(b"\x00" + line).digest() for line in lines])
-    piece = Piece(leaves, array("Q"), [], [], [])
+    piece = Piece(leaves, array("Q"), [], [], [], {}, ("", ""))
+    first, last = "", ""
     for number, line in enumerate(lines):
         try:
             entry = canonical(line)
             _look_at(entry, number, piece)
+            at = _time(entry["recorded_at"])
             piece.sequences.append(entry["sequence"])
+            if MANIFEST in entry["rows"]:
+                piece.days[number] = at[:10]
+            if at < last and CLOCK_STEP not in entry["rows"]:
+                piece.problems.append((number, BACKWARDS))
+            first, last = first or (at if CLOCK_STEP not in entry["rows"] else MARKED), at
         except ValueError as error:
             piece.problems.append((number, str(error)))
             piece.sequences.append(UNKNOWN)
     if bad_end:
         piece.problems.append((len(lines) - 1, bad_end))
-    return piece
+    return piece._replace(times=(first, last))
 
 
 def _look_at(entry: Any, number: int, piece: Piece) -> None:
@@ -682,6 +707,8 @@ class Ledger(NamedTuple):
     """Entry, name of the table, row: of the tables the other checks need."""
     keys: list[tuple[int, str, Key]]
     """Entry, kind, key: which keys were made known and retired."""
+    days: dict[int, str]
+    """Entry that froze a manifest, and the day (UTC) it was recorded on."""
 
     def of(self, name: str) -> list[tuple[int, Row]]:
         return [(entry, row) for entry, table, row in self.rows if table == name]
@@ -692,8 +719,14 @@ def read_ledger(path: Path, report: Report) -> Ledger:
     leaves: list[bytes] = []
     rows: list[tuple[int, str, Row]] = []
     keys: list[tuple[int, str, Key]] = []
-    done = 0
+    days: dict[int, str] = {}
+    done, last = 0, ""
     for piece in _checked_pieces(path):
+        first, until = piece.times
+        if first and first < last:
+            report.wrong(f"{path.name}, line {done + 1}: {BACKWARDS}.")
+        last = until or last
+        days.update({done + number + 1: day for number, day in piece.days.items()})
         for number, what in piece.problems:
             report.wrong(f"{path.name}, line {done + number + 1}: {what}.")
         _check_sequences(piece, done, path.name, report)
@@ -705,7 +738,7 @@ def read_ledger(path: Path, report: Report) -> Ledger:
     report.say(
         f"{path.name}: {done} entries were read; the root over them is {tree.root(done).hex()}."
     )
-    return Ledger(tree, rows, keys)
+    return Ledger(tree, rows, keys, days)
 
 
 def _checked_pieces(path: Path) -> Iterator[Piece]:
@@ -1207,6 +1240,10 @@ def _check_archive(export: Export, manifest: Frozen) -> Archive:
             raise Wrong(f"{what}: its {name} is not the one that entry {manifest.entry} seals.")
     if number_of(archive.sets["included"]) != row.get("included"):
         raise Wrong(f"{what}: entry {manifest.entry} counts {row.get('included')} included.")
+    if header["as_of"] > export.ledger.days[manifest.entry]:
+        raise Wrong(
+            f"{what} is as of {header['as_of']}, a day that had not come when entry {manifest.entry} froze it."
+        )
     if export.ledger.tree.root(row["cut"]).hex() != row.get("ledger_root"):
         raise Wrong(f"{what}: entries 1 to {row['cut']} do not have its ledger_root.")
     return archive
@@ -1278,16 +1315,6 @@ class Proposal(NamedTuple):
 
     entry: int
     row: Row
-
-
-TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
-
-
-def _time(text: Any) -> str:
-    """A time in the one form it has in an entry."""
-    if not isinstance(text, str) or not TIME.fullmatch(text):
-        raise ValueError("a time is not written as 2026-11-22T02:55:51.423229Z")
-    return text
 
 
 class History:

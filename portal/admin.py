@@ -1,5 +1,6 @@
 """Ledger, reads, people and tokens in the admin. `site` is what the URLs mount."""
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin, messages
@@ -17,6 +18,7 @@ from portal.admin_site import (
     ExactSearchAdmin,
     PortalModelAdmin,
     ReadOnlyModelAdmin,
+    SealedModelAdmin,
     badge,
     site,
     staff,
@@ -24,7 +26,14 @@ from portal.admin_site import (
 from portal.list_exports import ExportedList
 from portal.list_filters import OptionFilter
 from portal.list_forms import EntryForm, FormFilter
-from portal.models import AccessRecord, Checkpoint, Entry, ServiceToken
+from portal.models import (
+    AccessRecord,
+    Checkpoint,
+    ClockSettlement,
+    ClockStep,
+    Entry,
+    ServiceToken,
+)
 from portal.roles import ROLES
 
 __all__ = ["site"]
@@ -37,6 +46,7 @@ site.pages += [
 # What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
 ENTRY_KINDS = [
     "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired",
+    "clock.settled",
     "consent.decision", "consent.decisions", "ledger.differs", "ledger.verified",
     "letter.cancelled", "letter.failed", "letter.repeated", "letter.requeued", "letter.returned",
     "letter.sent", "letter.template_changed", "letter.text_proposed", "letter.text_returned", "manifest.differs", "manifest.verified",
@@ -266,6 +276,43 @@ class GroupAdmin(ReadOnlyModelAdmin, DjangoGroupAdmin):
 
     def may(self, group: Group) -> str:
         return "\n".join(ROLES.get(group.name, [])) or "nothing"
+
+
+# --- Clocks -------------------------------------------------------------------------------------
+
+
+@admin.register(ClockStep, site=site)
+class ClockStepAdmin(SealedModelAdmin):
+    """Entries that were written while a clock was wrong."""
+
+    list_display = ["entry_id", "written_at", "previous_at", "server_at"]
+    list_select_related = ["entry"]
+    fields = ["previous_at", "server_at"]
+
+    @admin.display(description="written at, by the database")
+    def written_at(self, step: ClockStep) -> dt.datetime:
+        return step.entry.recorded_at
+
+    @admin.display(description="entry", ordering="entry_id")
+    def entry_id(self, step: ClockStep) -> int:
+        return step.entry_id
+
+
+@admin.register(ClockSettlement, site=site)
+class ClockSettlementAdmin(SealedModelAdmin):
+    """Administrators settle; the list says who did, when and why."""
+
+    list_display = ["entry_id", "recorded_by", "recorded_at", "recorded_for"]
+    list_select_related = ["entry"]
+    fields = ["stepped_in", "server_at"]
+    add_page = staticmethod(admin_views.settle_clocks)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("portal.settle_clocks")
+
+    @admin.display(description="entry", ordering="entry_id")
+    def entry_id(self, row: ClockSettlement) -> int:
+        return row.entry_id
 
 
 # --- Tokens -------------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from portal import drafts, ledger, start_page, tokens
+from portal import clock, drafts, ledger, start_page, tokens
 from portal.admin_site import page, refusal_shown_in, staff
-from portal.forms import ConfirmForm, IssueTokenForm
+from portal.forms import ConfirmForm, IssueTokenForm, SettleClocksForm
 from portal.models import Entry, ServiceToken
 
 EXPIRES_SOON_DAYS = 14
@@ -71,6 +71,42 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
     )
 
 
+@require_http_methods(["GET", "POST"])
+@permission_required("portal.settle_clocks", raise_exception=True)
+def settle_clocks(request: HttpRequest) -> HttpResponse:
+    form = SettleClocksForm(request.POST or None)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            ledger.settle_clocks(actor=staff(request), **form.cleaned_data)
+            messages.success(request, "The clocks are settled: everything is written again.")
+            return HttpResponseRedirect(reverse("admin:portal_clockstep_changelist"))
+    return page(
+        request,
+        "admin/act.html",
+        title="Settle the clocks",
+        form=form,
+        button="Settle them",
+        lead=f"{clocks_in_words()} Set the clocks right first: this act is refused while they are more than"
+        f" {clock.MAX_APART.seconds} seconds apart.",
+        back=reverse("admin:portal_clockstep_changelist"),
+        back_title="Clock steps",
+    )
+
+
+def clocks_in_words() -> str:
+    """What the clocks say now, and what that keeps waiting."""
+    found, head = clock.read(), ledger.read_head()
+    here = found.here or found.at
+    words = f"The database's clock says {found.at:%Y-%m-%d %H:%M:%S} UTC, this server's {here:%Y-%m-%d %H:%M:%S}."
+    if ledger.clocks_agree():
+        return f"{words} Nothing waits for them."
+    since = f" A step is unsettled since entry {head.stepped_in}." if head.stepped_in else ""
+    return (
+        f"{words}{since} Opt-outs, objections and erasures are taken; starts, freezes, letters and everything that lets"
+        " somebody in wait."
+    )
+
+
 # --- Start page ---------------------------------------------------------------------------------
 
 
@@ -91,6 +127,19 @@ def ledger_panel(request: HttpRequest) -> start_page.Panel:
             )
         )
     return start_page.Panel("Ledger", lines if head.size else [], "Nothing is recorded yet.")
+
+
+@start_page.panel("portal.settle_clocks", order=5)
+def clocks_panel(request: HttpRequest) -> start_page.Panel:
+    lines = []
+    if not ledger.clocks_agree():
+        address = reverse("admin:portal_clocksettlement_add")
+        lines = [start_page.Line("The clocks disagree", address, clocks_in_words(), "danger")]
+    return start_page.Panel(
+        "Clocks",
+        lines,
+        "The clocks of the database and this server agree, and no step is unsettled.",
+    )
 
 
 @start_page.panel("portal.view_servicetoken", order=60)

@@ -17,6 +17,7 @@ def _keep_django_logging(**kwargs: object) -> None:
 
 @worker_init.connect
 def _refuse_to_work_unguarded(**kwargs: object) -> None:
-    from portal.checks import require_triggers  # the app registry is ready only now
+    from portal import checks  # the app registry is ready only now
 
-    require_triggers()
+    checks.require_triggers()
+    checks.compare_clocks()

@@ -13,9 +13,8 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
-from portal import ledger, reads
+from portal import clock, ledger, reads
 from portal.errors import BadNote, LedgerRewritten, NoSigningKey, ProofNotPossible
 from portal.files import locked, write_whole
 from portal.merkle import Frontier, leaf_hash, node_hash
@@ -191,7 +190,7 @@ def _sign_ledger(keys: Sequence[Signer]) -> Checkpoint:
         root=head.root,
         frontier=frontier.to_text(),
         note=note,
-        signed_at=timezone.now(),
+        signed_at=clock.now(),
     )
     with transaction.atomic():
         checkpoint.save()

@@ -6,14 +6,17 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import checks
 from django.db import connections
 
-from portal import sender
+from portal import clock, sender
 from portal.append_only import missing_guards
 from portal.errors import GuardsMissing, NotStartable
+
+logger = structlog.get_logger(__name__)
 
 
 @checks.register(checks.Tags.database)
@@ -53,6 +56,30 @@ def no_superusers(
             for name in names.values_list("username", flat=True)[:20]
         ]
     return found
+
+
+@checks.register(checks.Tags.database)
+def clocks_agree(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """The database's clock and this process's are not further apart than the ledger allows."""
+    found = clock.read() if "default" in (databases or []) else None
+    if found is None or found.agrees:
+        return []
+    return [
+        checks.Warning(
+            f"The clocks of the database and of this machine are {found.apart.total_seconds():.0f} seconds apart.",
+            hint="Set them right (NTP): until then only opt-outs, objections and erasures are taken.",
+            id="portal.W001",
+        )
+    ]
+
+
+def compare_clocks() -> None:
+    """Say so where the clocks disagree; the process starts all the same, because opt-outs must be taken."""
+    found = clock.read()
+    if not found.agrees:
+        logger.error("clocks disagree", seconds_apart=round(found.apart.total_seconds()))
 
 
 def require_triggers() -> None:

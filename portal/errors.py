@@ -78,6 +78,13 @@ class MustWait(PortalError):
         return self.seconds
 
 
+class ClocksDisagree(PortalError):
+    """The database's clock stepped, or is not the web server's: what lets somebody in waits until both are right."""
+
+    code = "clocks_disagree"
+    status = 503
+
+
 class TooManyRows(PortalError):
     """More than a file takes."""
 

@@ -23,5 +23,13 @@ class IssueTokenForm(forms.Form):
     )
 
 
+class SettleClocksForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Which clock was wrong, and what was done about it. The ledger keeps this for good.",
+    )
+
+
 class ConfirmForm(forms.Form):
     """Nothing to fill in: the POST itself is the word."""

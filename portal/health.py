@@ -2,8 +2,8 @@
 signed in or has a token with the scope `health:read`: others learn only whether it is ready.
 
 `unavailable` (503) when the database or its guards are not in order: nothing may be decided then.
-`degraded` (200) when the broker is away, a disk is nearly full, or work waits too long: everything is still recorded,
-and the sweeper freezes without a broker, so taking the portal out of service would make it worse.
+`degraded` (200) when the broker is away, the clocks disagree, a disk is nearly full, or work waits too long: opt-outs
+are recorded all the same, and the sweeper freezes without a broker, so taking the portal out of service would make it worse.
 """
 
 import datetime as dt
@@ -13,13 +13,12 @@ import structlog
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 from kombu.exceptions import OperationalError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from portal import space
+from portal import clock, ledger, space
 from portal.append_only import missing_guards
 from portal.celery import app
 from portal.tokens import ServiceTokenAuthentication
@@ -58,6 +57,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         )
     checks["broker"] = _broker()
     checks["free_space"], free = _space()
+    checks["clocks"] = _clocks() if ready else UNKNOWN
     ages: dict[str, int | None] = {}
     for name, (age, limit) in _ages.items():
         checks[name], ages[name] = _age(age, limit) if ready else (UNKNOWN, None)
@@ -102,6 +102,17 @@ def _guards() -> str:
     return FAILING if missing else OK
 
 
+def _clocks() -> str:
+    """Failing while the database's clock and this process's disagree, or a step of one is not settled yet."""
+    try:
+        agree = ledger.clocks_agree()
+    except DatabaseError:
+        return UNKNOWN
+    if not agree:
+        logger.error("clocks disagree")
+    return OK if agree else FAILING
+
+
 def _broker() -> str:
     try:
         with app.connection_for_write(transport_options=_BROKER_PATIENCE) as broker:
@@ -127,7 +138,7 @@ def _space() -> tuple[str, dict[str, int | None]]:
 
 def _age(age: Age, limit: dt.timedelta) -> tuple[str, int | None]:
     try:
-        found = age(timezone.now())
+        found = age(clock.now())
     except DatabaseError:
         return UNKNOWN, None
     if found is None:

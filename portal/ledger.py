@@ -17,8 +17,8 @@ from django.apps import apps
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from portal import canonical
-from portal.errors import LedgerError, NoOpenEntry
+from portal import canonical, clock
+from portal.errors import ClocksDisagree, InvalidInput, LedgerError, NoOpenEntry
 from portal.merkle import Frontier, leaf_hash
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Actor = Union["User", str]
 
 # Not part of the leaf: the entry is the row's address; simple-history's user repeats the entry's actor.
 UNSEALED = frozenset({"entry_id", "history_user_id"})
+CLOCK_SETTLED = "clock.settled"
 
 
 @dataclass
@@ -50,6 +51,8 @@ class OpenEntry:
     """The latest `recorded_at` up to this entry: its own, unless a clock stepped back before it."""
     touched: set[type[models.Model]] = field(default_factory=set)
     abandoned: bool = False
+    clocks_disagree: bool = False
+    """Nothing may be written that lets somebody in: the clocks disagree, or an earlier step is not settled yet."""
 
     def abandon(self) -> None:
         """Nothing needed to be written after all: no entry is made."""
@@ -81,15 +84,34 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
 
     `kind` is a stable dotted code (`consent.decision`), `subject` a public reference, `reason` words
     without personal data. Entries do not nest.
+
+    Its time is the database's. Where that is more than `clock.MAX_BACK` before the last entry's, or more than
+    `clock.MAX_APART` from this process's, only the kinds in `clock.WRITTEN_ANYWAY` are written, with a `ClockStep`;
+    the others raise ClocksDisagree, until an administrator has settled it.
     """
-    from portal.models import Entry, LedgerHead  # the models are built on this module
+    from portal.models import ClockStep, Entry, LedgerHead  # the models are built on this module
 
     if _open.get() is not None:
         raise LedgerError("An entry is one act: entries do not nest.")
     with transaction.atomic():
-        head = LedgerHead.objects.select_for_update().get(pk=1)
-        # Taken under the lock: times never run against the sequence by more than a clock step.
-        recorded_at = timezone.now()
+        asked = timezone.now()
+        # One statement locks the head and reads the clock. PostgreSQL reads it again where it waited for another entry.
+        head = (
+            LedgerHead.objects.annotate(database_at=clock.DatabaseNow())
+            .select_for_update()
+            .get(pk=1)
+        )
+        reading = clock.reading(head.database_at, asked)
+        is_stepped = not reading.agrees or (
+            head.last_at is not None and reading.at < head.last_at - clock.MAX_BACK
+        )
+        recorded_at = reading.at if is_stepped else max(reading.at, head.last_at or reading.at)
+        clocks_disagree = reading.here is not None and (is_stepped or head.stepped_in is not None)
+        if clocks_disagree and kind not in clock.WRITTEN_ANYWAY:
+            raise ClocksDisagree(
+                "The clocks of the database and the web server disagree, or one stepped back. Opt-outs, objections"
+                " and erasures are taken; everything else waits until an administrator has settled the clocks."
+            )
         opened = OpenEntry(
             sequence=head.size + 1,
             kind=kind,
@@ -99,10 +121,13 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
             reason=reason,
             recorded_at=recorded_at,
             latest_at=max(recorded_at, head.latest_at or recorded_at),
+            clocks_disagree=clocks_disagree,
         )
         reset = _open.set(opened)
         try:
             yield opened
+            if is_stepped and not opened.abandoned:
+                ClockStep(previous_at=head.last_at, server_at=reading.here).save()
         finally:
             _open.reset(reset)
         if opened.abandoned:
@@ -125,7 +150,43 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         frontier.append(leaf)
         head.size, head.frontier = frontier.size, frontier.to_text()
         head.last_at, head.latest_at = opened.recorded_at, opened.latest_at
+        if kind == CLOCK_SETTLED:
+            head.stepped_in = None
+        elif is_stepped and reading.here is not None and head.stepped_in is None:
+            head.stepped_in = opened.sequence
         head.save()
+
+
+def clocks_agree() -> bool:
+    """Whether an entry that lets somebody in could be written now. In one statement, without the lock."""
+    from portal.models import LedgerHead
+
+    asked = timezone.now()
+    head = LedgerHead.objects.annotate(database_at=clock.DatabaseNow()).get(pk=1)
+    reading = clock.reading(head.database_at, asked)
+    is_back = head.last_at is not None and reading.at < head.last_at - clock.MAX_BACK
+    return reading.here is None or (reading.agrees and not is_back and head.stepped_in is None)
+
+
+def settle_clocks(*, actor: Actor, reason: str) -> None:
+    """An administrator has seen to the clocks: from here on everything is written again.
+
+    Raises ClocksDisagree while the database's clock and this process's are still apart.
+    """
+    from portal.models import ClockSettlement, LedgerHead
+
+    if not reason.strip():
+        raise InvalidInput("Say what was wrong, and what was done about it.", field="reason")
+    with entry(CLOCK_SETTLED, actor=actor, reason=reason) as opened:
+        found = clock.read()
+        if not found.agrees:
+            raise ClocksDisagree(
+                f"The clocks are still {found.apart.total_seconds():.0f} seconds apart: set them right first."
+            )
+        ClockSettlement(
+            stepped_in=LedgerHead.objects.get(pk=1).stepped_in, server_at=found.here
+        ).save()
+        opened.subject = "clocks"
 
 
 def add(rows: Iterable["Sealed"]) -> None:
@@ -146,6 +207,8 @@ class Head:
 
     size: int
     root: str
+    stepped_in: int | None = None
+    """The first entry with a clock step that is not settled."""
 
 
 def read_head() -> Head:
@@ -153,7 +216,8 @@ def read_head() -> Head:
     from portal.models import LedgerHead
 
     row = LedgerHead.objects.get(pk=1)
-    return Head(row.size, Frontier.from_text(row.size, row.frontier).root().hex())
+    root = Frontier.from_text(row.size, row.frontier).root().hex()
+    return Head(row.size, root, row.stepped_in)
 
 
 def behind_the_latest() -> dict[int, "dt.datetime"]:

@@ -55,6 +55,9 @@ class LedgerHead(models.Model):
         null=True,
         help_text="The latest recorded_at of all: another one only if a clock stepped back.",
     )
+    stepped_in = models.PositiveBigIntegerField(
+        null=True, help_text="The first entry with a clock step that is not settled yet."
+    )
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="one_ledger_head")]
@@ -231,6 +234,39 @@ class LedgerTile(AppendOnly):
 
     def __str__(self) -> str:
         return f"tile {self.number}"
+
+
+class ClockStep(Sealed):
+    """Marks an entry that was written while a clock was wrong: the database's stepped back, or was not the server's."""
+
+    previous_at = models.DateTimeField(null=True, help_text="The entry before was recorded at.")
+    server_at = models.DateTimeField(
+        null=True, help_text="The web server's or worker's clock at the same moment."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"clock step in entry {self.entry_id}"
+
+
+class ClockSettlement(Sealed):
+    """An administrator's word that the clocks are right again."""
+
+    stepped_in = models.PositiveBigIntegerField(
+        null=True, help_text="The first entry with a clock step that this settles."
+    )
+    server_at = models.DateTimeField(
+        null=True, help_text="The web server's clock; the entry has the database's."
+    )
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("settle_clocks", "Can say that the clocks are right again")]
+
+    def __str__(self) -> str:
+        return f"clocks settled in entry {self.entry_id}"
 
 
 class LedgerCheck(Sealed):

@@ -70,6 +70,8 @@ ROLES: dict[str, list[str]] = {
         "portal.view_checkpoint",
         "portal.view_ledgercheck",
         "portal.view_readbatch",
+        "portal.view_clockstep",
+        "portal.view_clocksettlement",
         "auditing.view_reveal",
         "training_runs.view_finding",
         "training_runs.view_canary",
@@ -86,6 +88,9 @@ ROLES: dict[str, list[str]] = {
         "portal.view_servicetoken",
         "portal.add_servicetoken",
         "portal.delete_servicetoken",
+        "portal.view_clockstep",
+        "portal.view_clocksettlement",
+        "portal.settle_clocks",
     ],
     # The product's own service: it tells us what members decide and shows them where they stand.
     PRODUCT: ["consent.record_decision", "consent.view_standing", "objections.file_ticket"],

@@ -15,7 +15,7 @@ from django.db.models import Max, Min, Q
 
 from portal.ledger import read_head, sealed_models, snapshot
 from portal.merkle import Frontier
-from portal.models import Checkpoint, Entry, LedgerHead, Tracked
+from portal.models import Checkpoint, ClockSettlement, ClockStep, Entry, LedgerHead, Tracked
 from portal.recomputing import PIECE, Piece, pieces
 
 MOST_PROBLEMS = 20
@@ -112,14 +112,24 @@ def _other_root(size: int) -> str:
 
 
 def _times_of_the_head() -> Iterator[str]:
+    """Times run with the numbers but where a clock step is sealed; the head says what the entries say."""
     head = LedgerHead.objects.get(pk=1)
-    last = Entry.objects.filter(sequence=head.size).values_list("recorded_at", flat=True).first()
-    latest = Entry.objects.filter(sequence__lte=head.size).aggregate(at=Max("recorded_at"))["at"]
+    marked = set(ClockStep.objects.values_list("entry_id", flat=True))
+    last = latest = None
+    rows = Entry.objects.filter(sequence__lte=head.size).order_by("sequence")
+    for sequence, at in rows.values_list("sequence", "recorded_at").iterator(10_000):
+        if last is not None and at < last and sequence not in marked:
+            yield f"Entry {sequence} is recorded before entry {sequence - 1}, and no clock step is sealed in it."
+        last, latest = at, max(at, latest or at)
     if (head.last_at, head.latest_at) != (last, latest):
         yield (
             f"The head says that the last entry is of {head.last_at} and the latest of {head.latest_at};"
             f" they are of {last} and {latest}."
         )
+    settled = ClockSettlement.objects.aggregate(last=Max("entry_id"))["last"] or 0
+    steps = ClockStep.objects.filter(entry_id__gt=settled, server_at__isnull=False)
+    if head.stepped_in != steps.aggregate(first=Min("entry_id"))["first"]:
+        yield f"The head says that clocks are unsettled since entry {head.stepped_in}; the entries do not."
 
 
 def _rows_of_no_entry(size: int) -> Iterator[str]:

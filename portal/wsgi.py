@@ -12,3 +12,4 @@ from portal import checks, limits  # noqa: E402
 limits.for_web()
 checks.require_senders()
 checks.require_triggers()
+checks.compare_clocks()

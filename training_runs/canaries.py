@@ -6,8 +6,6 @@ An exclusion that silently returned too little would let its canary in, and the 
 import datetime as dt
 from collections.abc import Mapping
 
-from django.utils import timezone
-
 from consent import countries, members
 from consent import services as consent
 from consent.choices import PURPOSES, Channel, Choice, Control, Status
@@ -86,7 +84,7 @@ def _deny(member: Member) -> None:
                     choice=Choice.DENY,
                     channel=Channel.STAFF,
                     source_id=f"{members.CANARY_PREFIX}{purpose}",
-                    decided_at=timezone.now(),
+                    decided_at=None,
                 ),
                 actor=ACTOR,
             )

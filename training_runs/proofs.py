@@ -5,9 +5,8 @@ from functools import lru_cache
 
 import structlog
 from django.conf import settings
-from django.utils import timezone
 
-from portal import checkpoints
+from portal import checkpoints, clock
 from portal.errors import LedgerRewritten, PortalError, ProofNotPossible
 from portal.merkle_proofs import inclusion_text, root_of_inclusion
 from portal.models import Checkpoint
@@ -88,7 +87,7 @@ def _sign_tree(manifest: Manifest, sealed: str, keys: Sequence[Signer]) -> None:
         leaves=tree.size,
         root=root.hex(),
         note=sign(TreeHead(origin_of(run), tree.size, root).text, keys),
-        signed_at=timezone.now(),
+        signed_at=clock.now(),
     ).save()
 
 

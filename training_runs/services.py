@@ -19,7 +19,7 @@ from pyroaring import BitMap
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, DataCategory, Purpose, Rule
 from consent.models import Member
 from objections.exposure import Use
-from portal import leases, ledger
+from portal import clock, leases, ledger
 from portal.errors import InvalidInput, PortalError, StaleEdit
 from portal.models import Entry
 from portal.references import next_reference
@@ -37,6 +37,7 @@ from training_runs.eligibility import (
 from training_runs.errors import (
     DigestMismatch,
     ForbiddenMove,
+    FreezeRefused,
     ManifestBlocked,
     ManifestDamaged,
     ManifestNotReady,
@@ -95,11 +96,10 @@ def register(
         if known is not None:
             opened.abandon()
         else:
-            now = timezone.now()
             run = Run(
-                reference=next_reference("TR", now.year, Run),
+                reference=next_reference("TR", opened.recorded_at.year, Run),
                 tracker_run_id=tracker_run_id,
-                registered_at=now,
+                registered_at=opened.recorded_at,
                 **facts,
             )
             run.save()
@@ -126,7 +126,7 @@ def rename(*, run: Run, title: str, version: int, actor: User) -> Run:
 def preview(run: Run) -> Answer:
     """How many would be in and out if the run were frozen now; nothing is written."""
     with ledger.snapshot():
-        question = ask(run.purpose, timezone.now().date(), run.data_categories)
+        question = ask(run.purpose, clock.today(), run.data_categories)
         return decide(question, _parent_included(run))
 
 
@@ -148,9 +148,8 @@ def start(*, run: Run, actor: User) -> Run:
                 f"{settings.MAX_WAITING_RUNS} runs of {run.owner} wait for their manifests already:"
                 " start this one when one of them is frozen."
             )
-        now = timezone.now()
-        run.requested_at = now
-        run.as_of = now.date()
+        run.requested_at = opened.recorded_at
+        run.as_of = opened.recorded_at.astimezone(dt.UTC).date()
         _move(run, RunState.REQUESTED)
     return run
 
@@ -278,6 +277,7 @@ def freeze(run_id: int) -> Manifest | None:
             )
             if run is None:
                 return Manifest.objects.filter(run_id=run_id).first()
+            _check_day(run, clock.today())
             question = ask(run.purpose, run.as_of, run.data_categories)
             kept = country_sets.load(question.excluded)
             answer = decide(question, _parent_included(run), kept)
@@ -300,7 +300,7 @@ def freeze(run_id: int) -> Manifest | None:
 
 def _move_day(run_id: int) -> None:
     """A run that waited past midnight is frozen under the rules of the day it is frozen on."""
-    today = timezone.now().date()
+    today = clock.today()
     late = Run.objects.requested().filter(pk=run_id, as_of__lt=today)
     if not late.exists():
         return
@@ -312,6 +312,15 @@ def _move_day(run_id: int) -> None:
         run.as_of = today
         run.save()
         opened.subject = run.reference
+
+
+def _check_day(run: Run, today: dt.date) -> None:
+    """Raises FreezeRefused for a day that has not come: who is 17 today would be in, and rules that do not hold yet."""
+    if run.as_of is None or run.as_of > today:
+        raise FreezeRefused(
+            f"{run.reference} is as of {run.as_of}, and by the database's clock it is {today}: it waits for that day,"
+            " or is cancelled."
+        )
 
 
 def _is_waiting(run_id: int) -> bool:
@@ -365,6 +374,7 @@ def _record_manifest(
             # Somebody was faster, or it was cancelled.
             opened.abandon()
             return Manifest.objects.filter(run_id=run_id).first()
+        _check_day(run, opened.recorded_at.astimezone(dt.UTC).date())
         manifest = Manifest(
             run=run,
             cut=header["cut"],
@@ -665,7 +675,7 @@ def explain(run: Run, member: Member) -> Explanation:
     """
     manifest = Manifest.objects.filter(run=run).first()
     frozen = None if manifest is None else reasons_in(manifest, member.pk)
-    now = reasons_now(ask(run.purpose, timezone.now().date(), run.data_categories), member.pk)
+    now = reasons_now(ask(run.purpose, clock.today(), run.data_categories), member.pk)
     parent = _parent_manifest(run)
     if parent is not None and not _includes(parent, member.pk):
         now.append("not_in_parent")
@@ -749,7 +759,7 @@ class Standing:
 
 def standing(member: Member) -> list[Standing]:
     """For every purpose: the choice, the rule in the member's country, in or out and why."""
-    today = timezone.now().date()
+    today = clock.today()
     chosen = {row.purpose: row.choice for row in member.consents.all()}
     answers = []
     for purpose in Purpose.values:
@@ -785,7 +795,7 @@ def withdrawn_since(manifest: Manifest) -> Withdrawn:
     """Those of the included who would be out now, by reason."""
     run = manifest.run
     with ledger.snapshot() as head:
-        now = decide(ask(run.purpose, timezone.now().date(), run.data_categories))
+        now = decide(ask(run.purpose, clock.today(), run.data_categories))
     included = load(manifest).included
     return Withdrawn(
         now.question,

@@ -237,8 +237,6 @@ BROKEN = [
     ({"statement": None}, "statement", "null"),
     ({"received_at": "yesterday"}, "received_at", "invalid"),
     ({"received_at": "2026-03-04T10:00:00"}, "received_at", "invalid"),
-    ({"received_at": "9999-12-31T23:59:59Z"}, "received_at", "in_the_future"),
-    ({"received_at": "2018-05-24T23:59:59Z"}, "received_at", "too_long_ago"),
     ({"source_id": ""}, "source_id", "blank"),
     ({"source_id": " "}, "source_id", "invalid"),
     ({"source_id": "evt-1\n"}, "source_id", "invalid"),

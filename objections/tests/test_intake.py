@@ -35,6 +35,25 @@ def file(**facts) -> Ticket:
 
 
 @pytest.mark.parametrize(
+    "received_at",
+    [
+        timezone.now() + dt.timedelta(days=9000),
+        dt.datetime(2018, 5, 24, tzinfo=dt.UTC),
+        dt.datetime(1970, 1, 1, tzinfo=dt.UTC),
+    ],
+    ids=["the future", "before the GDPR", "no clock set"],
+)
+@pytest.mark.django_db
+def test_an_objection_is_not_refused_for_the_time_that_a_sender_gives(received_at):
+    factories.add_member("acc-0")
+
+    ticket = file(account_ref="acc-0", channel="product", received_at=received_at)
+
+    assert ticket.received_at == ticket.recorded_at
+    assert [one.effect for one in ticket.objections.all()] == ["restricting"]
+
+
+@pytest.mark.parametrize(
     ("facts", "field"),
     [
         ({"purposes": []}, "purposes"),
@@ -47,8 +66,6 @@ def file(**facts) -> Ticket:
         ({"statement": "w" * 20_001}, "statement"),
         ({"name": "n" * 201}, "name"),
         ({"source_id": "s" * 65}, "source_id"),
-        ({"received_at": timezone.now() + dt.timedelta(hours=1)}, "received_at"),
-        ({"received_at": dt.datetime(2018, 5, 24, tzinfo=dt.UTC)}, "received_at"),
     ],
 )
 @pytest.mark.django_db

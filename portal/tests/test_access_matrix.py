@@ -231,6 +231,8 @@ ADMIN_MODELS = {
     "portal.checkpoint": Model("A"),
     "portal.ledgercheck": Model("A"),
     "portal.readbatch": Model("A"),
+    "portal.clockstep": Model("AD"),
+    "portal.clocksettlement": Model("AD", add="D"),
     # An officer grants it, and the auditor it was granted to looks.
     "auditing.reveal": Model("OA", add="O", pages={"look": {"GET": "A"}}),
     "portal.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),

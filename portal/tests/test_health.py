@@ -20,6 +20,7 @@ ALL_WELL = {
     "guards": "ok",
     "broker": "ok",
     "free_space": "ok",
+    "clocks": "ok",
     "oldest_requested_run": "ok",
     "oldest_unsent_letter": "ok",
     "oldest_unsigned_entry": "ok",
