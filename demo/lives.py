@@ -147,7 +147,9 @@ def ordinary(desk: Desk, who: Who, filed: dt.datetime, officer: User) -> Life:
     shortest, longest = (2, 10) if who.region == "CA" else (3, 18)
     wait += chance.uniform(shortest, longest)
     yield desk.at_work(filed, wait)
-    if set(purposes) & _WEIGHED and chance.random() < 0.4:
+    # California weighs no opt-out.
+    is_weighed = who.region != "CA" and bool(set(purposes) & _WEIGHED)
+    if is_weighed and chance.random() < 0.4:
         proposal = desk.refuse(ticket, officer)
         yield desk.at_work(filed, wait + chance.uniform(0.5, 3))
         desk.review(proposal, desk.colleague_of(officer))
