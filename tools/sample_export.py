@@ -196,15 +196,20 @@ def write(files: dict[str, bytes], directory: Path) -> None:
 # --- Entries -----------------------------------------------------------------------------------------
 
 
-def entry_line(sequence: int, kind: str, table: str, **columns: Any) -> bytes:
+AFTER_ALL = "2126-11-25T12:00:00.000000Z"
+"""Later than every entry of the database: times run with the numbers."""
+
+
+def entry_line(
+    sequence: int, kind: str, table: str, *, at: str = AFTER_ALL, **columns: Any
+) -> bytes:
     """An entry that wrote one row."""
     return canonical.dumps(
         {
             "actor": {"id": None, "name": "system:signer"},
             "kind": kind,
             "reason": "",
-            # After every entry of the database: times run with the numbers.
-            "recorded_at": "2126-11-25T12:00:00.000000Z",
+            "recorded_at": at,
             "rows": {table: {"columns": sorted(columns), "values": [[columns[c] for c in sorted(columns)]]}},
             "sequence": sequence,
             "subject": "",

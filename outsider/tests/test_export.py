@@ -332,7 +332,8 @@ def test_what_the_fold_cannot_read_is_a_problem_and_no_traceback(made, tmp_path,
     row = {"country": "US", "adult_on": "2000-01-01", "status": "open", **facts}
     row = {name: value for name, value in row.items() if value is not None}
     lines = list(made.sample.lines)
-    lines[50] = entry_line(51, "test.members", "consent.historicalmember", **row)
+    at = json.loads(lines[50])["recorded_at"]
+    lines[50] = entry_line(51, "test.members", "consent.historicalmember", at=at, **row)
     write(with_true_roots(replace(made.sample, lines=lines)).files(), tmp_path / "export")
 
     assert any("cannot be" in problem or "do not agree" in problem or "header says" in problem

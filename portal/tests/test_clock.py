@@ -18,6 +18,7 @@ from consent.services import DecisionInput
 from outsider import verify
 from portal import checks, clock, ledger, verification
 from portal.admin import ENTRY_KINDS
+from portal.append_only import unguard_sql
 from portal.errors import ClocksDisagree
 from portal.models import ClockSettlement, ClockStep, Entry, LedgerHead
 from tools import factories, sample_export
@@ -305,14 +306,7 @@ def test_an_entry_dated_backwards_without_a_mark_is_found():
     factories.add_member("acc-0")
     decide("deny")
     with connection.cursor() as cursor:
-        for statement in (
-            ["DROP TRIGGER portal_entry_no_update"]
-            if connection.vendor == "sqlite"
-            else [
-                "ALTER TABLE portal_entry DISABLE TRIGGER USER",
-                "ALTER TABLE portal_entry DISABLE TRIGGER ALL",
-            ]
-        ):
+        for statement in unguard_sql(connection.vendor, "portal_entry", Entry.guard):
             cursor.execute(statement)
         cursor.execute(
             "UPDATE portal_entry SET recorded_at = %s WHERE sequence = 2",
