@@ -15,7 +15,7 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
 from portal import clock, roles
-from portal.append_only import function_sql, guard_sql, guarded_models, unguard_sql
+from tools import guards
 
 pytest_plugins = ["tools.browsing"]
 
@@ -38,21 +38,33 @@ def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> No
         )
 
 
+_of_migrations: list[guards.Made] = []
+"""The guards that stood when the migrations had run."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    with django_db_blocker.unblock():
+        _of_migrations[:] = guards.read()
+
+
+@pytest.fixture
+def guards_of_migrations(db: Any) -> list[guards.Made]:
+    return list(_of_migrations)
+
+
 def _empty_database(case: TransactionTestCase) -> None:
-    """Django's flush is refused by the guards, as it should be: lift them, empty, put them back.
+    """Django's flush is refused by the guards, as it should be: lift them, empty, put the migrations' own back.
 
     In one transaction: on SQLite a hundred single ones would wait for the disk a hundred times.
     """
-    guards = guarded_models().items()
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             # Inside a transaction it would have no effect.
             cursor.execute("PRAGMA foreign_keys=OFF")
     with transaction.atomic(), connection.cursor() as cursor:
         tables = [t for t in connection.introspection.table_names(cursor) if t not in _KEPT]
-        for table, guard in guards:
-            for statement in unguard_sql(connection.vendor, table, guard):
-                cursor.execute(statement)
+        guards.lift()
         if connection.vendor == "postgresql":
             names = ", ".join(f'"{table}"' for table in tables)
             cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
@@ -64,12 +76,7 @@ def _empty_database(case: TransactionTestCase) -> None:
             "INSERT INTO consent_census (id, total, complete, erasures, live_references)"
             " VALUES (1, 0, 0, 0, 0)"
         )
-        for table, guard in guards:
-            if connection.vendor == "postgresql":
-                for statement in function_sql(guard):
-                    cursor.execute(statement)
-            for statement in guard_sql(connection.vendor, table, guard):
-                cursor.execute(statement)
+        guards.put_back(_of_migrations)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA foreign_keys=ON")

@@ -15,11 +15,11 @@ from consent import services as consent
 from objections import letter_texts
 from portal import celery, checkpoints, ledger
 from portal.access import record_read
-from portal.append_only import guarded_models, missing_guards, trigger_name
+from portal.append_only import guard_sql, guarded_models, missing_guards, trigger_name
 from portal.checks import require_triggers
 from portal.errors import GuardsMissing
 from portal.models import LedgerTile
-from tools import factories
+from tools import factories, guards
 from training_runs import services as runs
 from training_runs.errors import DigestMismatch
 
@@ -104,6 +104,16 @@ def test_no_statement_changes_or_removes_a_row(table, rows_everywhere):
             f"INSERT INTO {table} SELECT * FROM {table} WHERE true"
             f" ON CONFLICT ({key}) DO UPDATE SET {key} = EXCLUDED.{key}",
         )
+
+
+def test_the_migrations_make_exactly_the_guards_that_the_models_declare(guards_of_migrations):
+    guards.lift()
+    with connection.cursor() as cursor:
+        for table, guard in guarded_models().items():
+            for statement in guard_sql(connection.vendor, table, guard):
+                cursor.execute(statement)
+
+    assert guards_of_migrations == guards.read()
 
 
 # --- A guard that is gone -----------------------------------------------------------------------

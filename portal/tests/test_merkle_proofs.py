@@ -63,6 +63,10 @@ def test_a_path_leads_from_its_leaf_to_the_root_and_from_no_other(size, data):
         assert root_of_inclusion(leaves[index], other, size, path) != root
     assert root_of_inclusion(leaf_hash(b"another"), index, size, path) != root
     assert root_of_inclusion(leaves[index], index, size, [*path, root]) != root
+    # A path of another length is no path: what it leads to is no root of a tree of this size.
+    for length in range(len(path)):
+        assert root_of_inclusion(leaves[index], index, size, path[:length]) is None
+    assert root_of_inclusion(leaves[index], index, size, [*path, leaves[0]]) is None
 
 
 @given(st.integers(0, 200), st.integers(0, 200), st.data())
@@ -75,6 +79,9 @@ def test_a_later_tree_is_shown_to_continue_an_earlier_one_and_no_other(one, othe
     path = consistency(old, new, hash_over)
 
     assert is_consistent(old, old_root, new, new_root, path)
+    assert not is_consistent(old, old_root, new, new_root, [*path, new_root])
+    for length in range(len(path)):
+        assert not is_consistent(old, old_root, new, new_root, path[:length])
     if old:
         assert not is_consistent(old, leaf_hash(b"x"), new, new_root, path)
         changed = list(leaves)

@@ -211,6 +211,18 @@ def test_a_run_that_waited_past_midnight_is_frozen_under_the_rules_of_the_day(
     assert services.verify(manifest).agreement == "agrees"
 
 
+def test_the_header_names_notices_in_the_order_of_their_versions(officer, second_officer, engineer):
+    factories.allow(officer, second_officer)
+    factories.add_members(1)
+    for version in ("2026-c", "2026-a", "2026-b"):
+        factories.publish(officer, second_officer, version=version)
+
+    manifest = factories.freeze(engineer)
+
+    assert manifest.header["notices"] == ["2026-a", "2026-b", "2026-c"]
+    assert manifest.header["region_rules"] == sorted(manifest.header["region_rules"])
+
+
 def test_who_joined_after_the_cut_was_not_known_then(world, engineer):
     factories.add_members(1)
     run = factories.freeze(engineer).run

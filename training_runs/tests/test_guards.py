@@ -22,6 +22,7 @@ from training_runs.errors import (
     ManifestDamaged,
     ManifestNotReady,
     ParentNotUsable,
+    StartRefused,
 )
 from training_runs.models import Canary, Finding, FreezeAttempt, Manifest, Run
 
@@ -318,6 +319,24 @@ def test_a_child_needs_a_verified_parent(requested, engineer):
     child = factories.register(engineer, parent=requested)
 
     with pytest.raises(ParentNotUsable):
+        services.start(run=child, actor=engineer)
+
+
+def test_a_child_of_a_parent_with_nobody_in_it_gets_nobody(requested, engineer, product):
+    for number in range(20):
+        factories.decide(f"acc-{number}", "deny", actor=product)
+    parent = services.freeze(requested.pk)
+    services.verify(parent)
+    assert len(services.load(parent).included) == 0
+    # They come back, and others come: none of them was in the parent.
+    factories.add_members(3, prefix="late")
+    factories.decide("acc-0", "allow", actor=product)
+    child = factories.register(engineer, parent=requested)
+
+    answer = services.preview(child)
+
+    assert list(answer.included) == []
+    with pytest.raises(StartRefused, match="Nobody is eligible"):
         services.start(run=child, actor=engineer)
 
 
