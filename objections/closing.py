@@ -76,6 +76,7 @@ def decide(
         required_words.check("ground", ground)
         required_words.check("balancing", balancing)
         required_words.check("reasons", reasons)
+        required_words.check_apart({"ground": ground, "balancing": balancing, "reasons": reasons})
     state = state_after(outcomes)
     kind = "objection.decided" if state == State.UPHELD else "objection.proposed"
     with recorded(kind, ticket, actor) as opened:

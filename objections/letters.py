@@ -26,8 +26,10 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    State,
     Verdict,
 )
+from objections.clocks import clock_after_identity
 from objections.deadlines import IDENTITY_WAIT_DAYS
 from objections.errors import LinkExpired, WordsErased
 from objections.letter_texts import Text
@@ -161,7 +163,8 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
         "due_on": due_on
         if today() <= ticket.due_on
         else f"{due_on} (that date has passed; we apologise for the delay)",
-        "answer_by": in_words(today() + dt.timedelta(days=IDENTITY_WAIT_DAYS)),
+        # The last day before silence may close the ticket.
+        "answer_by": in_words(today() + dt.timedelta(days=IDENTITY_WAIT_DAYS - 1)),
         "refuse_by": in_words(ticket.refuse_by),
         "controller": settings.CONTROLLER_NAME,
         "contact": settings.CONTROLLER_CONTACT,
@@ -237,8 +240,13 @@ def outcome_values(
 
 def _timeliness(ticket: Ticket, *, is_yes: bool) -> str:
     """By when the answer was due, and an apology once that day is over. A no has a date of its own (Art. 12(4))."""
-    due = ticket.due_on if is_yes else ticket.refuse_by
-    assert due
+    if ticket.state == State.IDENTITY_CHECK and ticket.identity_asked_on:
+        # A preview: the clock stands still until the act, which moves the dates as here.
+        clock = clock_after_identity(ticket, today())
+        due = clock.base_due if is_yes else clock.refuse_by
+    else:
+        assert ticket.due_on and ticket.refuse_by
+        due = ticket.due_on if is_yes else ticket.refuse_by
     sentence = f"This answer was due by {letter_texts.date_in_words(due)}."
     if today() > due:
         sentence += " It is late, and we apologise for the delay."

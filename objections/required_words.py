@@ -7,7 +7,9 @@ from typing import Final
 from portal.errors import InvalidInput
 
 MIN_LETTERS: Final = 40
-"""Letters, as Unicode counts them. Fewer name no ground and weigh nothing."""
+"""Letters, as Unicode counts them, beside what the form itself says. Fewer name no ground and weigh nothing."""
+MIN_DIFFERENT: Final = 8
+"""Different letters: one key held down writes no reason."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,34 @@ FIELDS: Final[dict[str, Asked]] = {
 
 
 def check(name: str, text: str) -> None:
-    """Raise InvalidInput unless the text has MIN_LETTERS letters and is not what the form itself says."""
+    """Raise InvalidInput unless the text has MIN_LETTERS letters, without the sentences of the forms themselves."""
     letters = _letters(text)
     asked = FIELDS[name]
     field = asked.field or name
-    if len(letters) < MIN_LETTERS:
+    is_long = len(letters) >= MIN_LETTERS
+    for said in _SAID_BY_FORMS:
+        letters = letters.replace(said, "")
+    if len(letters) >= MIN_LETTERS and len(set(letters)) >= MIN_DIFFERENT:
+        return
+    if is_long:
         raise InvalidInput(
-            f"{asked.why} Write at least {MIN_LETTERS} letters; this has {len(letters)}.",
+            f"{asked.why} Write at least {MIN_LETTERS} letters in words of your own, beside what the form asks.",
             field=field,
         )
-    if letters in _SAID_BY_FORMS:
-        raise InvalidInput(
-            f"{asked.why} This repeats what the form asks: write it in words of your own.",
-            field=field,
-        )
+    raise InvalidInput(
+        f"{asked.why} Write at least {MIN_LETTERS} letters; this has {len(letters)}.", field=field
+    )
+
+
+def check_apart(texts: dict[str, str]) -> None:
+    """Raise InvalidInput where two fields, by their names, say the same: each answers a question of its own."""
+    seen: dict[str, str] = {}
+    for name, text in texts.items():
+        other = seen.setdefault(_letters(text), name)
+        if other != name:
+            raise InvalidInput(
+                f"{FIELDS[name].why} This repeats the field “{FIELDS[other].label}”.", field=name
+            )
 
 
 def _letters(text: str) -> str:
@@ -97,12 +113,12 @@ def _letters(text: str) -> str:
     return "".join(char for char in plain if char.isalpha())
 
 
-def _sentences() -> frozenset[str]:
+def _sentences() -> list[str]:
     said = set()
     for asked in FIELDS.values():
-        parts = [asked.label, asked.help_text, asked.why]
-        said.update([*parts, *asked.help_text.split(". "), " ".join(parts[:2])])
-    return frozenset(map(_letters, said))
+        said.update([asked.label, asked.help_text, asked.why, *asked.help_text.split(". ")])
+    # A short label is a word that people use in a reason. The longest first: it may hold others.
+    return sorted((one for one in map(_letters, said) if len(one) >= 15), key=len, reverse=True)
 
 
 _SAID_BY_FORMS: Final = _sentences()

@@ -251,6 +251,35 @@ def test_what_the_form_asks_is_no_reason(field, member, officer):
             assert refusal.value.field == field
 
 
+def test_a_refusal_says_three_things(member, officer):
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
+    same = {**WEIGHED, "reasons": f"{WEIGHED['ground'].upper()}!"}
+
+    with pytest.raises(InvalidInput, match="repeats the field “The compelling ground”") as refusal:
+        decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **same)
+
+    assert refusal.value.field == "reasons"
+
+
+def test_a_person_who_did_not_answer_is_not_told_that_we_are_late(member, officer, second_officer):
+    with time_machine.travel("2026-03-05T12:00Z", tick=False):
+        ticket = factories.objection("acc-0", is_vouched=False)
+        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        factories.send_letters(ticket)
+
+    with time_machine.travel("2026-04-10T12:00Z", tick=False):
+        ticket.refresh_from_db()
+        outcomes = {AI: Outcome.UNIDENTIFIED}
+        (previewed,) = closing.outcome_letters([ticket], State.CLOSED_UNIDENTIFIED, outcomes, {})
+        proposal = closing.propose_unidentified(
+            ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
+        )
+        factories.send_letters(factories.approve(proposal, second_officer))
+
+    assert previewed.values["timeliness"] == "This answer was due by 11 May 2026."
+    assert "This answer was due by 11 May 2026. Why" in " ".join(mail.outbox[-1].body.split())
+
+
 def test_a_californian_is_not_refused_by_weighing(member, officer):
     ticket = factories.objection("acc-0", purposes=[SAFETY, PERSONAL], country="US", region="CA")
     factories.reviewed(ticket, officer)
@@ -305,7 +334,7 @@ def test_an_identity_request_names_the_day_by_which_to_answer(member, officer):
         services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
 
-    assert "Please answer by 4 April 2026." in " ".join(mail.outbox[-1].body.split())
+    assert "Please answer by 3 April 2026." in " ".join(mail.outbox[-1].body.split())
 
 
 @pytest.mark.parametrize("field", factories.IDENTITY)
