@@ -382,7 +382,7 @@ def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
     apps = ("portal", "consent", "objections", "training_runs", "auditing")
     code = "\n".join(map(code_of, apps))
     entries = set(re.findall(r'ledger\.entry\(\s*"([a-z_.]+)"', code))
-    entries |= set(re.findall(r'(?:kind|_REQUESTED) = .*?"([a-z]+\.[a-z]+)"', code))
+    entries |= set(re.findall(r'(?:kind|_REQUESTED|_SETTLED) = .*?"([a-z]+\.[a-z_]+)"', code))
     entries |= {checkpoints.KEY_ADDED, checkpoints.KEY_RETIRED}
     entries |= set(re.findall(r'else "([a-z]+\.[a-z]+)"\n', code))
     entries |= {f"{what}.{word}" for what in ("rule", "notice") for word in Verdict.values}
