@@ -159,8 +159,8 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
 # --- Files ----------------------------------------------------------------------------------------
 
 FILES_WAIT: Final = (
-    "The files that came with it wait apart until you confirm. Unless you do, we delete them after {day}. What you"
-    " asked for counts all the same."
+    "The files that came with it wait apart until you confirm. We delete them after {day}, unless you confirm or we"
+    " need them to decide on what you asked for. It counts all the same."
 )
 FILES_REFUSED: Final = (
     "We could not take the files that came with it. What you asked for counts without them. To send them, write to"

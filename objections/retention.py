@@ -7,7 +7,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from consent.models import Member
 from objections import deadlines, quarantine, two_person, uploads
@@ -217,6 +217,7 @@ def erase_expired() -> int:
 
 def let_files_go(now: dt.datetime | None = None) -> int:
     """Delete the files whose time in quarantine is over: nobody confirmed the address. Returns of how many tickets.
+    One that fails keeps no other waiting.
 
     What an outcome rests on is evidence: such files are kept, and wait on while an outcome waits for a second person.
     """
@@ -224,27 +225,32 @@ def let_files_go(now: dt.datetime | None = None) -> int:
     tickets = Ticket.objects.filter(pk__in=over.values("ticket")).order_by("pk")
     count = 0
     for ticket in list(tickets):
-        with ledger.entry(
-            "objection.files_gone", actor=RETENTION, subject=ticket.reference
-        ) as opened:
-            row = locked(ticket)
-            # Asked again under the lock: the address may have been confirmed meanwhile.
-            files = over.filter(ticket=ticket)
-            keys = list(files.values_list("key", flat=True))
-            is_decided = row.closed_at is not None and not row.is_closed_as_abuse
-            if not keys or waiting_proposal(row) is not None:
-                opened.abandon()
-                continue
-            opened.reason = f"{len(keys)} file{'' if len(keys) == 1 else 's'}"
-            if is_decided:
-                opened.kind = "objection.files_kept"
-                opened.reason += ", on the ticket when it was decided"
-                quarantine.keep(row)
-                continue
-            files.delete()
-            count += 1
-            transaction.on_commit(partial(_remove, keys), robust=True)
+        try:
+            count += _let_files_of_go(ticket, over.filter(ticket=ticket))
+        except PortalError as error:
+            logger.error("files not let go", ticket=ticket.reference, error=error.code)
     return count
+
+
+def _let_files_of_go(ticket: Ticket, files: QuerySet[Attachment]) -> bool:
+    """Delete these files, or keep them when the ticket was decided meanwhile; returns whether they went."""
+    with ledger.entry("objection.files_gone", actor=RETENTION, subject=ticket.reference) as opened:
+        row = locked(ticket)
+        # Asked again under the lock: the address may have been confirmed meanwhile.
+        keys = list(files.values_list("key", flat=True))
+        is_decided = row.closed_at is not None and not row.is_closed_as_abuse
+        if not keys or waiting_proposal(row) is not None:
+            opened.abandon()
+            return False
+        opened.reason = f"{len(keys)} file{'' if len(keys) == 1 else 's'}"
+        if is_decided:
+            opened.kind = "objection.files_kept"
+            opened.reason += ", on the ticket when it was decided"
+            quarantine.keep(row)
+            return False
+        files.delete()
+        transaction.on_commit(partial(_remove, keys), robust=True)
+    return True
 
 
 def sweep_files() -> int:

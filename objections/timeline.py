@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from objections.models import Letter, Note, Ticket
+from objections.retention import RETENTION
 from portal import words
 from portal.models import Entry
 
@@ -54,6 +55,9 @@ IN_WORDS = {
 }
 
 
+_KEPT_BY_RETENTION = "Files kept: the ticket was decided before their time was over"
+
+
 @dataclass(frozen=True)
 class Said:
     """Staff's words, written with an act."""
@@ -82,6 +86,12 @@ class Line:
     letters: list[int]
 
 
+def _in_words(entry: Entry) -> str:
+    if entry.kind == "objection.files_kept" and entry.actor_name == RETENTION:
+        return _KEPT_BY_RETENTION
+    return IN_WORDS.get(entry.kind, entry.kind)
+
+
 def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
     """Every act on the ticket, the latest first; staff's words only for who may read them."""
     letters = defaultdict(list)
@@ -100,7 +110,7 @@ def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
             number=entry.sequence,
             at=entry.recorded_at,
             who=entry.actor_name,
-            what=IN_WORDS.get(entry.kind, entry.kind),
+            what=_in_words(entry),
             reason=entry.reason,
             with_ticket="" if entry.subject == ticket.reference else entry.subject,
             notes=notes[entry.sequence],

@@ -29,6 +29,7 @@ WRITTEN_ANYWAY = frozenset(
         "objection.attached", "objection.assigned", "objection.receipt_corrected",
         "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
         "letter.returned", "user.superuser_refused", "objection.words_erased",
+        "objection.files_gone",
         # What stops a use, or lets nobody in by itself.
         "run.cancelled", "manifest.differs", "ledger.differs", "rule.proposed", "rule.rejected",
         "notice.proposed", "notice.rejected", "objection.returned",

@@ -28,7 +28,9 @@ from objections import (
     tasks,
     uploads,
 )
+from objections.errors import ForbiddenMove
 from objections.models import Attachment, Objection, Requester, Ticket
+from objections.timeline import timeline_of
 from portal.models import AccessRecord, Entry
 from tools import factories
 
@@ -98,7 +100,8 @@ def test_a_file_of_a_stranger_waits_apart_and_page_and_mail_say_until_when(setti
     assert in_words in words(answer)
     assert "wait apart until you confirm" in words(answer)
     letter = re.sub(r"\s+", " ", ticket.letters.get().text.body)
-    assert f"Unless you do, we delete them after {in_words}." in letter
+    assert f"We delete them after {in_words}, unless you confirm or we need them" in letter
+    assert f"{in_words} , unless you confirm it or we need them" in words(answer)
 
 
 def test_without_files_nothing_is_said_of_files():
@@ -246,6 +249,38 @@ def test_files_of_what_is_closed_as_abuse_go(officer, second_officer):
         tasks.sweep_files()
 
     assert (waiting_files(), kept_files()) == ([], [])
+
+
+def test_one_ticket_whose_files_cannot_go_keeps_no_other_waiting(settings, monkeypatch):
+    for _ in range(3):
+        send(files=[text_file()])
+    second = Ticket.objects.order_by("pk")[1]
+    lock = retention.locked
+
+    def refusing(ticket, version=None):
+        if ticket == second:
+            raise ForbiddenMove("Not this one.")
+        return lock(ticket, version)
+
+    monkeypatch.setattr(retention, "locked", refusing)
+    with after(days=settings.CONFIRMATION_DAYS + 1, hours=1):
+        assert retention.let_files_go() == 2
+
+    assert [file.ticket for file in Attachment.objects.all()] == [second]
+
+
+def test_files_that_retention_keeps_are_not_said_to_be_kept_by_an_officer(officer, second_officer):
+    send(files=[text_file()])
+    ticket = Ticket.objects.get()
+    factories.withdraw(ticket, officer, second_officer)
+    # Files that came with a ticket whose address was never confirmed.
+    Attachment.objects.update(waits_until=timezone.now())
+
+    retention.let_files_go()
+
+    said = [line.what for line in timeline_of(ticket, with_words=False)]
+    assert "Files kept: the ticket was decided before their time was over" in said
+    assert "Files kept by an officer" not in said
 
 
 # --- Limits -------------------------------------------------------------------------------------

@@ -344,7 +344,6 @@ WAIT = [
     "objection.country_corrected",
     "objection.decided",
     "objection.extension_asked",
-    "objection.files_gone",
     "objection.files_kept",
     "objection.identity_answered",
     "objection.identity_asked",
