@@ -9,7 +9,7 @@ from django.db import models
 from django.urls import reverse
 
 from consent import countries, rules
-from consent.choices import Purpose
+from consent.choices import Choice, Purpose
 from consent.counting import Counted
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.rules import Book
@@ -127,15 +127,17 @@ def _choices(number: int, upto: int) -> Compared:
     rows = list(
         Decision.objects.filter(member=number, evidence_only=False)
         .order_by("entry_id", "pk")
-        .values_list("purpose", "choice", "counts_at", "entry_id", "entry__recorded_at")
+        .values_list(
+            "purpose", "choice", "counts_at", "decided_at", "entry_id", "entry__recorded_at"
+        )
     )
 
     def choice(purpose: str, entries: int | None) -> Value:
         chosen = None
-        for of_purpose, word, at, entry, received_at in rows:
+        for of_purpose, word, at, sent, entry, received_at in rows:
             if of_purpose != purpose or (entries is not None and entry > entries):
                 continue
-            said = Counted(word, at)
+            said = Counted(word, at, is_ahead=word == Choice.ALLOW and sent > at)
             if said.takes_over_from(chosen, received_at=received_at):
                 chosen = said
         if chosen is None:

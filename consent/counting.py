@@ -8,7 +8,10 @@ received before it:
 
 - a *deny* may count up to the latest time any entry has so far: a clock that stepped back makes no *deny* older;
 - a *deny* with a time before EARLIEST counts at its receipt, because the sender's clock was not set;
-- an *allow* that counts later than the receipt of a *deny* gives way to it: the clock stepped back between the two.
+- an *allow* that counts later than the receipt of a *deny* gives way to it: the clock stepped back between the two;
+- an *allow* from a clock ahead of ours gives way to every *deny* that is received after it: which of the two was
+  decided first cannot be known;
+- a *deny* whose time is whole seconds counts as the last decision of its second: many senders cut the rest off.
 
 `training_runs.folding` and `outsider/verify.py` compute the same in code of their own; docs/proof-format.md says it
 for others.
@@ -39,6 +42,8 @@ class Counted:
 
     choice: str
     at: dt.datetime
+    is_ahead: bool = False
+    """Whether it is an *allow* that was sent with a later time than its receipt."""
 
     def takes_over_from(self, before: "Counted | None", *, received_at: dt.datetime) -> bool:
         """Whether this choice, received last and then, is in force from now on instead of the one before."""
@@ -46,14 +51,19 @@ class Counted:
             return True
         if self.choice != Choice.DENY:
             return False
-        is_allowed = before.choice != Choice.DENY
-        return is_allowed and (self.at == before.at or before.at > received_at)
+        if before.choice == Choice.DENY:
+            return False
+        is_later = self.at == before.at or (
+            not self.at.microsecond and self.at == before.at.replace(microsecond=0)
+        )
+        return is_later or before.is_ahead or before.at > received_at
 
 
 def counted(choice: str, decided_at: dt.datetime | None, received: Receipt) -> Counted:
     """A decision as it counts. `decided_at` is as sent; None stands for the moment of receipt."""
     if choice != Choice.DENY:
-        return Counted(choice, min(decided_at or received.at, received.at))
+        sent = decided_at or received.at
+        return Counted(choice, min(sent, received.at), is_ahead=sent > received.at)
     if decided_at is None or decided_at < EARLIEST:
         return Counted(choice, received.latest)
     return Counted(choice, min(decided_at, received.latest))

@@ -283,6 +283,9 @@ class Consent(models.Model):
     choice = models.CharField(max_length=5, choices=Choice)
     decided_at = models.DateTimeField(help_text="When it counts as decided.")
     notice_version = models.CharField(max_length=40, blank=True)
+    is_ahead = models.BooleanField(
+        default=False, help_text="An allow that was sent with a later time than its receipt."
+    )
 
     objects = ConsentQuerySet.as_manager()
 

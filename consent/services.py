@@ -211,7 +211,7 @@ def record_decisions(
             is_replay=new.get(item.key) is not item,
             account_known=row.account_known is not False,
             in_force=not row.evidence_only
-            and chosen.get((row.member_id, row.purpose)) == Counted(row.choice, row.counts_at),
+            and chosen.get((row.member_id, row.purpose)) == _said(row),
         )
 
     return [answer(item) for item in sent]
@@ -295,7 +295,7 @@ def _chosen(numbers: Collection[int]) -> dict[Place, Counted]:
     if not numbers:
         return {}
     return {
-        (row.member_id, row.purpose): Counted(row.choice, row.decided_at)
+        (row.member_id, row.purpose): Counted(row.choice, row.decided_at, row.is_ahead)
         for row in Consent.objects.filter(member__in=numbers)
     }
 
@@ -338,6 +338,12 @@ def _not_yours() -> InvalidInput:
     )
 
 
+def _said(row: Decision) -> Counted:
+    """A recorded decision as it counts: an *allow* counts earlier than it was sent only if it was sent ahead."""
+    is_ahead = row.choice == Choice.ALLOW and row.decided_at > row.counts_at
+    return Counted(row.choice, row.counts_at, is_ahead)
+
+
 def _write_decisions(
     kept: Sequence[DecisionInput], found: dict[str, members.Referred], opened: ledger.OpenEntry
 ) -> tuple[dict[tuple[str, str], Decision], dict[Place, Counted]]:
@@ -368,7 +374,7 @@ def _write_decisions(
     current = _chosen({one.number for one in found.values()})
     moved = {}
     for row in rows.values():
-        place, said = (row.member_id, row.purpose), Counted(row.choice, row.counts_at)
+        place, said = (row.member_id, row.purpose), _said(row)
         if row.evidence_only or not said.takes_over_from(
             current.get(place), received_at=received.at
         ):
@@ -380,12 +386,13 @@ def _write_decisions(
             choice=row.choice,
             decided_at=row.counts_at,
             notice_version=row.notice_version,
+            is_ahead=said.is_ahead,
         )
     Consent.objects.bulk_create(
         moved.values(),
         update_conflicts=True,
         unique_fields=["member", "purpose"],
-        update_fields=["choice", "decided_at", "notice_version"],
+        update_fields=["choice", "decided_at", "notice_version", "is_ahead"],
         batch_size=2000,
     )
     return rows, current

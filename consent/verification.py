@@ -27,10 +27,10 @@ def consent_is_its_decisions() -> Iterator[str]:
             folded.get((number, purpose)), received_at=received_at
         ):
             folded[number, purpose] = said
-    for number, purpose, choice, at in Consent.objects.values_list(
-        "member_id", "purpose", "choice", "decided_at"
+    for number, purpose, *choice in Consent.objects.values_list(
+        "member_id", "purpose", "choice", "decided_at", "is_ahead"
     ).iterator(10_000):
-        if folded.pop((number, purpose), None) != Counted(choice, at):
+        if folded.pop((number, purpose), None) != Counted(*choice):
             yield f"The choice of member {number} for {purpose} is not what the decisions say."
     for number, purpose in folded:
         yield f"The choice of member {number} for {purpose} is missing."

@@ -1332,6 +1332,8 @@ class History:
         self.runs: dict[int, Row] = {}
         self.latest = ""
         """The latest `recorded_at` of the entries so far."""
+        self.ahead: set[tuple[str, int]] = set()
+        """Where the choice is an *allow* that was sent with a later time than its receipt."""
 
     def add(self, entry: Row) -> None:
         self.latest = max(self.latest, _time(entry["recorded_at"]))
@@ -1361,7 +1363,12 @@ class History:
         known_at, known = self.choices.get(place, ("", ""))
         if choice == "deny":
             at = min(sent, self.latest) if sent >= "2000" else self.latest
-            wins = at >= known_at or (known == "allow" and known_at > received)
+            # Whole seconds are the last moment of their second.
+            until = at[:20] + "999999Z" if at.endswith(".000000Z") else at
+            wins = at >= known_at or (
+                known == "allow"
+                and (until >= known_at or known_at > received or place in self.ahead)
+            )
         else:
             at = min(sent, received)
             wins = at > known_at
@@ -1371,6 +1378,9 @@ class History:
             )
         if wins and not row.get("evidence_only"):
             self.choices[place] = (at, choice)
+            self.ahead.discard(place)
+            if choice == "allow" and sent > received:
+                self.ahead.add(place)
 
     def _add_review(self, sequence: int, row: Row) -> None:
         if row["verdict"] != "approved":

@@ -189,9 +189,11 @@ def _choices(
     """Each member's choice and when: the last in time, and among equally late ones a *deny*.
 
     Received in the order of the entries. No decision is later than its receipt; a *deny* is not made earlier by
-    a clock that stepped back, nor by one that was never set; an *allow* from after a *deny* was received is none.
+    a clock that stepped back, nor by one that was never set; an *allow* from after a *deny* was received is none, and
+    one from a clock ahead of ours is none either once a *deny* follows. Whole seconds are a *deny*'s last moment.
     """
     chosen: dict[int, tuple[str, dt.datetime]] = {}
+    ahead: set[int] = set()
     rows = Decision.objects.filter(
         purpose=purpose, evidence_only=False, entry_id__gte=1, entry_id__lte=cut
     ).order_by("entry_id", "id")
@@ -203,12 +205,17 @@ def _choices(
             bound = latest.get(entry, received)
             at = bound if sent.year < 2000 or sent > bound else sent
             wins = known is None or at >= known[1]
-            wins = wins or (known is not None and known[0] != choice and known[1] > received)
+            if known is not None and known[0] != choice:
+                same_second = at.microsecond == 0 and known[1] - at < dt.timedelta(seconds=1)
+                wins = wins or same_second or number in ahead or known[1] > received
         else:
             at = min(sent, received)
             wins = known is None or at > known[1]
         if wins:
             chosen[number] = (choice, at)
+            ahead.discard(number)
+            if choice != Choice.DENY and sent > received:
+                ahead.add(number)
     return chosen
 
 

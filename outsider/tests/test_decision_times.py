@@ -62,6 +62,8 @@ def three_ways():
 CASES = {
     "a clock ahead": [("allow", 0, 4), ("deny", 1, 1)],
     "a clock far ahead": [("allow", 0, 90_000), ("deny", 1, 1)],
+    "a clock ahead, and a no from before its receipt": [("allow", 60, 120), ("deny", 60, 30)],
+    "a clock ahead, and an older no much later": [("allow", 0, 60), ("deny", 90_000, -60)],
     "a tie": [("allow", 0, 0), ("deny", 1, 0)],
     "both ahead": [("allow", 0, 60), ("deny", 1, 60)],
     "no clock set": [("allow", 0, 0), ("deny", 1, "1970-01-01T00:00:00+00:00")],
@@ -98,6 +100,29 @@ def test_a_no_received_last_is_in_force(decisions):
     assert kept[1][0] == "deny"
     is_last_a_deny = decisions[-1][0] == "deny"
     assert answers[-1].in_force is is_last_a_deny
+    assert list(consent_is_its_decisions()) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("allowed", "denied", "expected"),
+    [
+        # The product cuts a time to whole seconds; the page that allowed did not.
+        ("12:00:00.400000", "12:00:00", "deny"),
+        ("12:00:00.999999", "12:00:00", "deny"),
+        ("12:00:01.000000", "12:00:00", "allow"),
+        ("12:00:00.400000", "12:00:00.300000", "allow"),
+    ],
+)
+def test_a_no_in_whole_seconds_is_the_last_word_of_its_second(allowed, denied, expected):
+    def on_the_day(time):
+        return dt.datetime.fromisoformat(f"2026-03-01T{time}+00:00")
+
+    receive("allow", at=on_the_day(allowed), sent=None)
+    answer = receive("deny", at=NOON + HOUR, sent=on_the_day(denied))
+
+    assert answer.in_force is (expected == "deny")
+    assert [way[1][0] for way in three_ways()] == [expected] * 3
     assert list(consent_is_its_decisions()) == []
 
 
@@ -186,6 +211,8 @@ class SkewedClocksTest(TestCase):
             )
             for choice, _, sent in mine[place + 1 :]:
                 if choice == "deny":
+                    # Nor was that allow sent by a clock ahead of ours.
+                    assert (mine[place][2] or mine[place][1]) <= mine[place][1]
                     assert sent is not None
                     assert sent.year >= 2000
                     assert sent < kept[number][1]
