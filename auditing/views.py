@@ -139,7 +139,7 @@ class LedgerView(Endpoint):
         """The canonical bytes of the entries, a line each: `ledger.ndjson` of an export, or a part of it.
 
         Numbers and codes, no identities. A long part is made by a worker (202); a download that was cut goes on with
-        `Range`.
+        `Range`. Codes of what goes wrong with a long part: those of `download_members_csv`.
         """
         asked = read(LedgerQuery, request.query_params)
         newest = checkpoints.latest().size
@@ -160,7 +160,7 @@ class ReadsView(Endpoint):
     def get(self, request: Request) -> Any:
         """The canonical bytes of the records of reads, a line each: `reads.ndjson` of an export, or a part of it.
 
-        A long part is made by a worker (202).
+        A long part is made by a worker (202). Codes of what goes wrong with it: those of `download_members_csv`.
         """
         asked = read(ReadsQuery, request.query_params)
         record_read(caller(request), "export.reads", "reads")

@@ -90,7 +90,7 @@ def page_of(row: MadeFile) -> str:
 
 
 def sent_to_page(kind: str, parameters: Mapping[str, Any], user: User) -> HttpResponse:
-    """Ask for the file and lead to its page. Raises FileNotMade, FileQuota."""
+    """Ask for the file and lead to its page. Raises FileNotMade, FileRefused, FileQuota."""
     return HttpResponseRedirect(page_of(asked(kind, parameters, user)))
 
 

@@ -14,9 +14,11 @@ import os
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
+from http import HTTPStatus
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,12 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, IntegrityError, transaction
-from django.db.models import F, Min, Sum
+from django.db.models import F, Min, QuerySet, Sum
 from django.utils import timezone
 
 from portal import canonical, files, space
 from portal.choices import FileState
-from portal.errors import NotFound, PortalError
+from portal.errors import RETRY_SECONDS, NotFound, PortalError
 from portal.models import MadeFile
 
 logger = structlog.get_logger(__name__)
@@ -42,16 +44,40 @@ FIRST_WAIT = timedelta(seconds=20)
 """Before a file that could not be made is tried again; doubled each time."""
 TOLD = timedelta(seconds=60)
 """How long a failure is told to those who ask; whoever asks later asks for a new attempt."""
+_TRIES = 3
+"""How often a request asks when others ask for the same file at the same moment."""
 KEPT = timedelta(days=7)
 """How long the row of a file that ended or failed is kept, for its page to say so."""
 
 
 class FileNotMade(PortalError):
-    """The file could not be made; `code` says why."""
+    """The file could not be made: the portal failed, and after `seconds` a new attempt may help (503)."""
+
+    code = "file_not_made"
+    status = 503
+
+    def __init__(self, message: str, *, seconds: int = RETRY_SECONDS) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+    @property
+    def retry_after(self) -> int:
+        return self.seconds
+
+
+class FileRefused(PortalError):
+    """A rule says that there is no such file; `code` is the rule's (409)."""
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class FilesUnavailable(PortalError):
+    """The disk of the portal's files is full or does not answer (503)."""
+
+    code = "files_unavailable"
+    status = 503
 
 
 class FileQuota(PortalError):
@@ -78,6 +104,8 @@ class Maker(ABC):
     """A kind of file: who may have it, how it is written, and what its answer says."""
 
     kind: str
+    is_in_quota = True
+    """Whether its files count as room taken. What answers small is kept without: a quota must not stop it."""
     lasts = True
     """Whether the same parameters always mean the same content. If not, only a file that is still waiting is shared."""
 
@@ -140,42 +168,56 @@ def question_of(kind: str, parameters: Mapping[str, Any]) -> str:
 def ask(kind: str, parameters: Mapping[str, Any], *, owner: User) -> MadeFile:
     """The file, or its place in the queue. Asking again gives the same one while it lives.
 
-    The caller has asked who may have it. Raises FileNotMade for a minute after it failed, FileQuota.
+    The caller has asked who may have it. For a minute after it failed, raises FileNotMade or
+    FileRefused. Raises FileQuota.
     """
-    maker = maker_of(kind)
-    question = question_of(kind, parameters)
+    for _ in range(_TRIES):
+        if known := _known(kind, parameters):
+            return known
+        _room(owner)
+        # Another request may be faster, and its file made or ended by now: then it is asked again.
+        with suppress(IntegrityError), transaction.atomic():
+            return MadeFile.objects.create(
+                kind=kind,
+                parameters=dict(parameters),
+                question=question_of(kind, parameters),
+                owner=owner,
+            )
+    raise FileNotMade("Others ask for the same file at this moment. Ask again.")
+
+
+def _known(kind: str, parameters: Mapping[str, Any]) -> MadeFile | None:
+    """The file that is waiting or made. Raises FileNotMade, FileRefused."""
     now = timezone.now()
-    for row in MadeFile.objects.filter(question=question).exclude(state=FileState.ENDED):
+    rows = MadeFile.objects.filter(question=question_of(kind, parameters))
+    for row in rows.exclude(state=FileState.ENDED):
         if row.state == FileState.WAITING:
             return row
         if row.state == FileState.FAILED and row.changed_at > now - TOLD:
-            raise FileNotMade(row.error, code=row.error_code)
-        if row.state == FileState.READY and maker.lasts and is_there(row):
+            if row.error_code == FileNotMade.code:
+                left = row.changed_at + TOLD - now
+                raise FileNotMade(row.error, seconds=max(1, ceil(left.total_seconds())))
+            raise FileRefused(row.error, code=row.error_code)
+        if row.state == FileState.READY and maker_of(kind).lasts and is_there(row):
             return row
-    _check_room(owner)
-    try:
-        with transaction.atomic():
-            return MadeFile.objects.create(
-                kind=kind, parameters=dict(parameters), question=question, owner=owner
-            )
-    except IntegrityError:
-        # Another request was faster; it may even be made by now.
-        return (
-            MadeFile.objects.filter(question=question).exclude(state=FileState.ENDED).latest("pk")
-        )
+    return None
 
 
 def keep(
     kind: str, parameters: Mapping[str, Any], data: bytes, *, owner: User, lasting: timedelta
 ) -> MadeFile:
-    """Keep content that was made in the request, for `lasting` from now on. Raises FileQuota, OSError."""
+    """Keep short content that was made in the request, for `lasting` from now on.
+
+    No quota stops it, but archives keep their room on the disk. Raises FilesUnavailable.
+    """
     question = question_of(kind, parameters)
     ends_at = timezone.now() + lasting
     known = MadeFile.objects.filter(question=question, state=FileState.READY).first()
-    if known is not None and is_there(known):
+    with _disk():
+        is_known = known is not None and is_there(known)
+    if known is not None and is_known:
         MadeFile.objects.filter(pk=known.pk).update(ends_at=ends_at)
         return known
-    _check_room(owner)
     row = MadeFile(
         kind=kind,
         parameters=dict(parameters),
@@ -187,7 +229,9 @@ def keep(
         written=len(data),
         ends_at=ends_at,
     )
-    files.write_whole(path_of(row), data)
+    with _disk():
+        _check_disk(path_of(row), len(data))
+        files.write_whole(path_of(row), data)
     row.save()
     return row
 
@@ -198,6 +242,24 @@ def by_key(key: str) -> MadeFile:
     if row is None:
         raise NotFound("There is no such file. It may have ended: ask for it again.")
     return row
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Answer 503 where the disk is full or does not answer. The error's own words name paths."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("disk of files unavailable", errno=errno.errorcode.get(error.errno or 0))
+        raise FilesUnavailable(
+            "The disk of the portal's files is full or does not answer. Try again later."
+        ) from error
+
+
+def _check_disk(path: Path, wanted: int = 0) -> None:
+    """Archives come first: a file that can be made again leaves them their room. Raises OSError."""
+    if space.room(path).is_short(wanted):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def is_there(row: MadeFile) -> bool:
@@ -211,15 +273,18 @@ def is_there(row: MadeFile) -> bool:
 
 
 def opened(row: MadeFile) -> io.BufferedReader:
-    """The file, checked as a whole against its digest. One that is damaged ends. Raises FileGone."""
-    try:
-        if not is_there(row):
-            raise FileNotFoundError
-        file = path_of(row).open("rb")
-    except FileNotFoundError:
-        raise FileGone("The file has ended: ask for it again.") from None
-    if files.digest_of(file) != row.digest:
-        file.close()
+    """The file, checked as a whole against its digest. One that is damaged ends. Raises FileGone, FilesUnavailable."""
+    with _disk(), ExitStack() as stack:
+        try:
+            if not is_there(row):
+                raise FileNotFoundError
+            file = stack.enter_context(path_of(row).open("rb"))
+        except FileNotFoundError:
+            raise FileGone("The file has ended: ask for it again.") from None
+        is_whole = files.digest_of(file) == row.digest
+        if is_whole:
+            stack.pop_all()
+    if not is_whole:
         logger.error("made file damaged", kind=row.kind, key=row.key)
         end(MadeFile.objects.filter(pk=row.pk))
         raise FileGone("The stored file was damaged and is deleted: ask for it again.")
@@ -238,13 +303,13 @@ def _end() -> Any:
 # --- Room ---------------------------------------------------------------------------------------
 
 
+def _in_quota(**narrowed: Any) -> QuerySet[MadeFile]:
+    without = [maker.kind for maker in _makers.values() if not maker.is_in_quota]
+    return MadeFile.objects.filter(state=FileState.READY, **narrowed).exclude(kind__in=without)
+
+
 def _stored(**narrowed: Any) -> int:
-    rows = MadeFile.objects.filter(state=FileState.READY, **narrowed)
-    return rows.aggregate(bytes=Sum("size"))["bytes"] or 0
-
-
-def _check_room(owner: User) -> None:
-    _room(owner)
+    return _in_quota(**narrowed).aggregate(bytes=Sum("size"))["bytes"] or 0
 
 
 def _room(owner: Any) -> int:
@@ -259,8 +324,7 @@ def _room(owner: Any) -> int:
 
 
 def _next_end(**narrowed: Any) -> str:
-    rows = MadeFile.objects.filter(state=FileState.READY, **narrowed)
-    first = rows.aggregate(first=Min("ends_at"))["first"]
+    first = _in_quota(**narrowed).aggregate(first=Min("ends_at"))["first"]
     return f"The first of them ends at {first:%Y-%m-%d %H:%M} UTC." if first else ""
 
 
@@ -328,7 +392,7 @@ class Writing(io.RawIOBase):
         self.size = 0
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path = path
-        self._check_disk()
+        _check_disk(path)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(descriptor, "wb", buffering=2**20)
 
@@ -356,13 +420,8 @@ class Writing(io.RawIOBase):
 
     def _renew(self) -> None:
         self._renewed = time.monotonic()
-        self._check_disk()
+        _check_disk(self._path)
         _change(self._row, not_before=timezone.now() + LEASE, written=self.size)
-
-    def _check_disk(self) -> None:
-        """Archives come first: a file that can be made again leaves them their room. Raises OSError."""
-        if space.room(self._path).is_short():
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def settle(self) -> None:
         """Everything is on the disk."""
@@ -391,9 +450,7 @@ def make(row_id: int) -> bool:
     row = MadeFile.objects.select_related("owner").get(pk=row_id)
     try:
         if row.attempts > MAX_ATTEMPTS:
-            raise FileNotMade(
-                "The process that made it ended again and again.", code="file_not_made"
-            )
+            raise FileNotMade("The process that made it ended again and again.")
         _make(row)
     except _LeaseLost:
         return False
@@ -447,11 +504,16 @@ def _change(row: MadeFile, **values: Any) -> None:
 
 
 def _note_failure(row: MadeFile, error: Exception) -> None:
-    may_pass = isinstance(error, OSError | DatabaseError) and row.attempts < MAX_ATTEMPTS
-    code = getattr(error, "code", None)
-    code = code if isinstance(code, str) else type(error).__name__
-    text = str(error) if isinstance(error, PortalError) else f"It could not be made ({code})."
-    logger.error("file not made", kind=row.kind, key=row.key, error_code=code)
+    code, text = FileNotMade.code, "The portal failed while it made the file."
+    is_for_now = isinstance(error, OSError | DatabaseError)
+    if isinstance(error, PortalError):
+        text = str(error)
+        is_for_now = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+        code = code if is_for_now else error.code
+    may_pass = is_for_now and row.attempts < MAX_ATTEMPTS
+    logger.error(
+        "file not made", kind=row.kind, key=row.key, error_code=code, error=type(error).__name__
+    )
     with suppress(_LeaseLost, DatabaseError):
         _change(
             row,
@@ -501,8 +563,11 @@ def end(rows: Any) -> None:
 
 
 def start_over(rows: Any) -> None:
-    """Have waiting files be made from the beginning, also those that a process is writing now."""
-    rows.filter(state=FileState.WAITING).update(claim="", not_before=timezone.now())
+    """Have waiting files be made from the beginning, also those that a process is writing now.
+
+    What was begun does not count as an attempt: it did not fail.
+    """
+    rows.filter(state=FileState.WAITING).update(claim="", attempts=0, not_before=timezone.now())
 
 
 def remove_ended() -> int:

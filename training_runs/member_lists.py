@@ -153,10 +153,11 @@ class MemberList(made_files.Maker):
         if manifest.digest != parameters["manifest"]:
             raise ManifestDamaged("The manifest is not the one that was asked for.")
         included = services.load(manifest).included
-        since = services.withdrawn_since(manifest)
         check = Check(included)
         _, write = FORMS[parameters["form"]]
         write(check.passing(account_refs(included, page=PAGE)), to)
+        # Afterwards: that a reference is missing is told as a fault of the list.
+        since = services.withdrawn_since(manifest)
         return {
             "rows": check.rows,
             "included": len(included),

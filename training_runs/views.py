@@ -337,6 +337,11 @@ class MembersCsvView(_MembersView):
         (MADE_FILE_HOURS), and deleted when one of its accounts is erased; asking again makes it again. References are
         exactly what the product sent: a list for programs, which a spreadsheet may take for formulas. Refused for a
         cancelled run (409).
+
+        Codes of what goes wrong: `list_differs` (409), the list would not be what was frozen; `files_quota` (409), your
+        files take all their room until one ends; `file_gone` (410), the file ended in between, ask again;
+        `file_not_made` (503) and `files_unavailable` (503), the portal failed or its disk is full, ask again after
+        `Retry-After` seconds.
         """
         return self._list(request, reference, "csv")
 
@@ -350,7 +355,8 @@ class MembersParquetView(_MembersView):
     def get(self, request: Request, reference: str) -> Any:
         """The included, as Parquet: member_number (uint32), account_ref (string), neither null, in order of the number.
 
-        A worker makes the file once, as it does the CSV. Refused for a cancelled run (409).
+        A worker makes the file once, as it does the CSV. Refused for a cancelled run (409). Codes of what goes wrong:
+        those of the CSV.
         """
         return self._list(request, reference, "parquet")
 
@@ -366,7 +372,8 @@ class WithdrawnView(Endpoint):
         """Who of the included would be out of a run frozen now. References, and no reasons: these are the members' own.
 
         The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
-        answer has ended (410), begin again.
+        answer has ended (410, `file_gone`), begin again. `files_unavailable` (503): the disk that keeps an answer of
+        several pages is full; ask again after `Retry-After` seconds.
         """
         run = own_run(request, reference)
         asked = read(WithdrawnQuery, request.query_params)

@@ -24,6 +24,8 @@ from training_runs import manifest_file, services
 from training_runs.models import Manifest
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,10})")
+_MAX_NUMBER = 2**32 - 1
+"""The largest member number that a set can hold."""
 _KEPT = timedelta(hours=6)
 """How long somebody has to read the pages of one answer."""
 
@@ -70,6 +72,7 @@ class WithdrawnSet(made_files.Maker):
     """The kept set, in Roaring's portable format. Read by pages only, never downloaded."""
 
     kind = "withdrawn-set"
+    is_in_quota = False
 
     def write(self, parameters: Mapping[str, Any], to: io.RawIOBase) -> dict[str, Any]:
         raise NotImplementedError("A request keeps it; no worker makes it.")
@@ -91,7 +94,7 @@ class WithdrawnSet(made_files.Maker):
 
 
 def first(manifest: Manifest, user: User, page_size: int) -> Answer:
-    """The answer as of now, kept for its later pages if there are any. Raises FileQuota, OSError."""
+    """The answer as of now, kept for its later pages if there are any. Raises FilesUnavailable."""
     since = services.withdrawn_since(manifest)
     members = since.withdrawn
     if len(members) <= page_size:
@@ -108,8 +111,10 @@ def first(manifest: Manifest, user: User, page_size: int) -> Answer:
 
 
 def at_cursor(manifest: Manifest, cursor: str) -> Answer:
-    """The answer that a page's cursor belongs to. Raises InvalidInput, FileGone."""
+    """The answer that a page's cursor belongs to. Raises InvalidInput, FileGone, FilesUnavailable."""
     read = _CURSOR.fullmatch(cursor)
+    if read and int(read[3]) > _MAX_NUMBER:
+        read = None
     row = read and MadeFile.objects.filter(key=read[1], kind=WithdrawnSet.kind).first()
     if not read or (row and row.parameters["manifest"] != manifest.digest):
         raise InvalidInput("Take `next` as it is, or begin without a cursor.", field="cursor")

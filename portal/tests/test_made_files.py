@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from portal import made_files, serving, tasks
 from portal.choices import FileState
-from portal.errors import PortalError
-from portal.made_files import FileGone, FileNotMade, FileQuota
+from portal.errors import PortalError, ReadNotRecorded
+from portal.made_files import FileGone, FileNotMade, FileQuota, FileRefused, FilesUnavailable
 from portal.models import MadeFile
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -212,10 +212,10 @@ def test_a_refusal_is_told_and_after_a_minute_a_new_attempt_is_made(ask, maker):
     row = ask()
     assert made_files.make_due() == {"made": 0, "failed": 1}
 
-    with pytest.raises(FileNotMade, match="There is no such content") as told:
+    with pytest.raises(FileRefused, match="There is no such content") as told:
         ask()
 
-    assert told.value.code == "no_such_content"
+    assert (told.value.code, told.value.status) == ("no_such_content", 409)
     assert stored() == []
     MadeFile.objects.update(changed_at=timezone.now() - made_files.TOLD)
     maker.between = lambda number: None
@@ -233,11 +233,60 @@ def test_what_may_pass_is_tried_again_later(ask, maker, error):
     assert not made_files.make(row.pk)
 
     row = again(row)
-    assert (row.state, row.error_code) == (FileState.WAITING, type(error).__name__)
+    assert (row.state, row.error_code) == (FileState.WAITING, "file_not_made")
     assert row.not_before > timezone.now()
     # The error's own words may say what was being written.
     assert str(error) not in row.error
     assert stored() == []
+
+
+@pytest.mark.parametrize("state", [FileState.FAILED, FileState.ENDED])
+def test_a_request_that_another_overtook_looks_again(ask, maker, engineer, monkeypatch, state):
+    known, others = made_files._known, []
+
+    def overtaken(kind, parameters):
+        """Another request's row comes after this one looked, and does not wait any more when it looks again."""
+        found = known(kind, parameters) if not others else None
+        if not others:
+            question = made_files.question_of(kind, parameters)
+            others.append(
+                MadeFile.objects.create(
+                    kind=kind, parameters=parameters, question=question, owner=engineer
+                )
+            )
+            return found
+        MadeFile.objects.filter(pk=others[0].pk).update(state=state, error_code="file_not_made")
+        return known(kind, parameters)
+
+    monkeypatch.setattr(made_files, "_known", overtaken)
+
+    if state == FileState.FAILED:
+        with pytest.raises(FileNotMade):
+            ask()
+    else:
+        assert (ask().state, MadeFile.objects.count()) == (FileState.WAITING, 2)
+
+
+def test_a_refusal_for_a_while_is_tried_again(ask, maker):
+    def wait(number):
+        raise ReadNotRecorded("Not now.")
+
+    maker.between = wait
+    row = ask()
+    assert not made_files.make(row.pk)
+
+    assert (again(row).state, again(row).error_code) == (FileState.WAITING, "file_not_made")
+
+
+def test_starting_over_is_no_failed_attempt(ask, maker):
+    row = ask()
+    maker.between = lambda number: made_files.start_over(MadeFile.objects.all())
+    for _ in range(made_files.MAX_ATTEMPTS + 1):
+        assert not made_files.make(row.pk)
+    maker.between = lambda number: None
+
+    assert made_files.make(row.pk)
+    assert again(row).state == FileState.READY
 
 
 def test_one_that_fails_keeps_no_other_waiting(ask, maker):
@@ -249,7 +298,12 @@ def test_one_that_fails_keeps_no_other_waiting(ask, maker):
     broken, whole = ask(lines=5), ask(lines=2)
 
     assert made_files.make_due() == {"made": 1, "failed": 1}
-    assert again(broken).error_code == "ZeroDivisionError"
+    assert again(broken).error_code == "file_not_made"
+    with pytest.raises(FileNotMade) as told:
+        ask(lines=5)
+    assert (told.value.code, told.value.status) == ("file_not_made", 503)
+    assert 0 < told.value.retry_after <= made_files.TOLD.total_seconds()
+    assert "Zero" not in str(told.value)
     assert again(whole).state == FileState.READY
 
 
@@ -358,8 +412,51 @@ def test_files_leave_archives_their_room_on_the_disk(ask, settings, monkeypatch)
 
     assert not made_files.make(row.pk)
 
-    assert (again(row).state, again(row).error_code) == (FileState.WAITING, "OSError")
+    assert (again(row).state, again(row).error_code) == (FileState.WAITING, "file_not_made")
     assert stored() == []
+
+
+def test_what_a_request_keeps_has_no_quota_and_takes_none(ask, maker, settings, engineer):
+    settings.MADE_FILE_BYTES_PER_USER = 6
+    maker.is_in_quota = False
+
+    def keep(data):
+        return made_files.keep(
+            maker.kind, {"bytes": len(data)}, data, owner=engineer, lasting=timedelta(hours=1)
+        )
+
+    assert made_files.opened(keep(b"0123456789")).read() == b"0123456789"
+
+    keep(b"01234567890")
+    maker.is_in_quota = True
+    with pytest.raises(FileQuota):
+        ask()
+    maker.is_in_quota = False
+    assert made_files.make(ask().pk)
+
+
+def test_what_a_request_keeps_leaves_archives_their_room(maker, settings, engineer):
+    settings.MIN_FREE_BYTES = 2**62
+
+    with pytest.raises(FilesUnavailable) as told:
+        made_files.keep(maker.kind, {}, b"0", owner=engineer, lasting=timedelta(hours=1))
+
+    assert (told.value.code, told.value.status) == ("files_unavailable", 503)
+    assert (stored(), MadeFile.objects.count()) == ([], 0)
+
+
+def test_a_disk_that_does_not_answer_is_503_and_names_no_path(ask, monkeypatch):
+    row = ask()
+    made_files.make_due()
+    path = made_files.path_of(again(row))
+    path.unlink()
+    path.mkdir()
+    monkeypatch.setattr(made_files, "is_there", lambda row: True)
+
+    with pytest.raises(FilesUnavailable) as told:
+        made_files.opened(again(row))
+
+    assert str(path) not in str(told.value)
 
 
 # --- Giving out ---------------------------------------------------------------------------------

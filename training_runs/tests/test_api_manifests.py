@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from hashlib import sha256
 
 import pyarrow.parquet as pq
@@ -245,6 +246,49 @@ def test_an_answer_that_has_ended_is_said_to_be_gone_and_never_read_as_another(a
 
     answer = api.get(following)
     assert (answer.status_code, answer.json()["code"]) == (410, "file_gone")
+
+
+@pytest.mark.parametrize("number", [2**32, 9_999_999_999])
+def test_a_cursor_with_a_number_that_no_member_can_have_is_refused(api, manifest, number):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    following = api.get(f"/api/v1/runs/{manifest.run.reference}/withdrawn?page_size=1").json()[
+        "next"
+    ]
+
+    made_up = re.sub(r"-\d+&", f"-{number}&", following)
+    largest = re.sub(r"-\d+&", f"-{2**32 - 1}&", following)
+
+    assert api.get(made_up).status_code == 400
+    assert api.get(largest).json()["results"] == []
+
+
+def test_who_withdrew_is_told_whatever_room_files_have(api, manifest, settings):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    settings.MADE_FILE_BYTES_PER_USER = settings.MADE_FILE_BYTES = 0
+
+    first = api.get(f"/api/v1/runs/{manifest.run.reference}/withdrawn?page_size=1").json()
+    second = api.get(first["next"]).json()
+
+    assert [row["account_ref"] for page in (first, second) for row in page["results"]] == [
+        "acc-1",
+        "acc-3",
+    ]
+
+
+def test_a_full_disk_asks_the_caller_to_come_back(api, manifest, settings):
+    factories.decide("acc-1", "deny", actor="test")
+    factories.decide("acc-3", "deny", actor="test")
+    settings.MIN_FREE_BYTES = 2**62
+    path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
+
+    answer = api.get(f"{path}?page_size=1")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "files_unavailable")
+    assert int(answer["Retry-After"]) > 0
+    # What fits on one page needs no disk.
+    assert api.get(path).json()["withdrawn"] == 2
 
 
 def test_a_cursor_of_another_run_is_refused(api, manifest, engineer):
