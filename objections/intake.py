@@ -157,10 +157,12 @@ def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
     digest = filing.digest
     if known := _filed_before(filing, digest):
         return known, False
-    # On disk before the ledger's lock is taken: nobody waits for a slow disk. Where the commit fails they stay there:
-    # it may have succeeded all the same. `retention.sweep_files` takes what no ticket has.
+    # On disk before the ledger's lock is taken: nobody waits for a slow disk.
     stored = _store(filing)
-    with ledger.entry("objection.received", actor=actor) as opened:
+    with (
+        uploads.removed_on_failure(stored) as committing,
+        ledger.entry("objection.received", actor=actor) as opened,
+    ):
         known = _filed_before(filing, digest)
         if known is None:
             # Asked again under the lock: others filed meanwhile.
@@ -169,6 +171,7 @@ def receive_once(filing: Filing, *, actor: ledger.Actor) -> tuple[Ticket, bool]:
         else:
             opened.abandon()
             taken = []
+        committing()
     for upload in stored:
         if upload not in taken:
             uploads.remove(upload[1])
@@ -191,18 +194,13 @@ def _store(filing: Filing) -> Stored:
     if not _has_room_for(filing):
         logger.warning("files not taken", error="limit")
         return []
-    stored: list[tuple[uploads.Upload, str]] = []
     try:
-        for upload in filing.files:
-            stored.append((upload, uploads.store(upload, is_waiting=filing.files_wait)))
+        return uploads.store_all(filing.files, is_waiting=filing.files_wait)
     except OSError as error:
-        for _, key in stored:
-            uploads.remove(key)
         if filing.channel not in UNPROVEN:
             raise
         logger.error("files not taken", error=type(error).__name__)
         return []
-    return stored
 
 
 def _has_room_for(filing: Filing) -> bool:

@@ -98,14 +98,19 @@ def attach(*, ticket: Ticket, files: Collection[uploads.Upload], actor: User) ->
     """Keep checked files with the ticket."""
     if not files:
         raise InvalidInput("Choose a file.", field="attachments")
-    stored = [(upload, uploads.store(upload)) for upload in files]
-    with recorded("objection.attached", ticket, actor):
+    stored = uploads.store_all(files)
+    with (
+        uploads.removed_on_failure(stored) as committing,
+        recorded("objection.attached", ticket, actor),
+    ):
         row = locked(ticket)
         check_not_erased(row)
         row.save()
-        return [
+        attached = [
             intake.attach(row, upload, key, added_by=actor.get_username()) for upload, key in stored
         ]
+        committing()
+    return attached
 
 
 def keep_files(*, ticket: Ticket, version: int, actor: User) -> Ticket:

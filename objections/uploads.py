@@ -11,8 +11,8 @@ import os
 import re
 import secrets
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -301,6 +301,39 @@ def remove(key: str) -> None:
     """Remove the stored file; one that is gone already is no error. Raises NotFound for what is no key."""
     for is_waiting in (True, False):
         _path_of(key, is_waiting=is_waiting).unlink(missing_ok=True)
+
+
+def store_all(files: Iterable[Upload], *, is_waiting: bool = False) -> list[tuple[Upload, str]]:
+    """Store files; returns each with its key. All of them or none: raises OSError."""
+    stored: list[tuple[Upload, str]] = []
+    with removed_on_failure(stored):
+        for upload in files:
+            stored.append((upload, store(upload, is_waiting=is_waiting)))
+    return stored
+
+
+@contextmanager
+def removed_on_failure(
+    stored: Sequence[tuple[Upload, str]],
+) -> Iterator[Callable[[], None]]:
+    """Remove files that were just stored when the block fails: no row has them, so no limit would count them.
+
+    What the block is given says that its rows are about to be committed. A commit that fails may have succeeded all
+    the same, so from then on the files stay; `retention.sweep_files` takes what no ticket has.
+    """
+    is_committing = False
+
+    def committing() -> None:
+        nonlocal is_committing
+        is_committing = True
+
+    try:
+        yield committing
+    except BaseException:
+        if not is_committing:
+            for _, key in stored:
+                remove(key)
+        raise
 
 
 def stored_before(age: dt.timedelta) -> Iterator[str]:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent import member_links
+from consent import services as consent
 from consent.models import Member
 from objections import (
     closing,
@@ -31,6 +32,7 @@ from objections import (
 from objections.errors import ForbiddenMove
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.timeline import timeline_of
+from portal.errors import PortalError
 from portal.models import AccessRecord, Entry
 from tools import factories
 
@@ -417,6 +419,38 @@ def test_one_page_sent_twelve_times_is_one_objection_with_one_file():
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.status_code for answer in others} == {422}
     assert len(waiting_files()) == Ticket.objects.count() == 1
+
+
+def test_a_page_that_another_request_used_meanwhile_leaves_no_files(monkeypatch):
+    """Each request stores its file before it waits for the ledger, and finds there that the page was used."""
+    once = stamp()
+    fsync, is_racing = uploads.os.fsync, False
+
+    def overtaken(descriptor):
+        nonlocal is_racing
+        if not is_racing:
+            is_racing = True
+            send(stamp=once, files=[text_file(name="first.txt")])
+        return fsync(descriptor)
+
+    monkeypatch.setattr(uploads.os, "fsync", overtaken)
+
+    answer = send(stamp=once, files=[text_file(name="late.txt"), text_file(name="later.txt")])
+
+    assert answer.status_code == 422
+    (kept,) = Attachment.objects.all()
+    assert waiting_files() == [kept.key]
+
+
+def test_a_staff_members_files_do_not_stay_when_the_ticket_takes_none(officer):
+    factories.add_members(1)
+    ticket = factories.objection("acc-0")
+    consent.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
+
+    with pytest.raises(PortalError):
+        services.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")] * 2, actor=officer)
+
+    assert kept_files() == []
 
 
 # --- Where they are -----------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import InterfaceError, OperationalError, connection, connections, transaction
 from django.test import Client
 from django.urls import reverse
@@ -107,12 +108,18 @@ def test_an_opt_out_behind_a_held_lock_is_told_to_come_back_and_is_then_taken(
     assert Decision.objects.count() == 1
 
 
-def test_an_objection_behind_a_held_lock_is_told_to_come_back(web_limits):
+def test_an_objection_behind_a_held_lock_is_told_to_come_back_and_leaves_no_file(
+    web_limits, settings
+):
+    proof = SimpleUploadedFile("proof.txt", b"words")
     with another_holds_the_head():
-        held = Client().post(reverse("objection"), typed(statement="Not my photographs."))
+        held = Client().post(
+            reverse("objection"), typed(statement="Not my photographs.", attachments=[proof])
+        )
 
     assert (held.status_code, held["Retry-After"]) == (503, "5")
     assert "Not my photographs." in held.text
+    assert [path for path in settings.QUARANTINE_DIR.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.skipif(
