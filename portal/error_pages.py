@@ -24,7 +24,9 @@ from django.utils.html import escape
 from django.utils.translation import gettext_lazy
 
 from portal import api
-from portal.errors import RETRY_SECONDS
+from portal.errors import RETRY_SECONDS, PortalError
+
+logger = structlog.get_logger(__name__)
 
 ADMIN = "/admin/"
 NEVER_CERTAIN = "Look whether your last act was recorded before you repeat it."
@@ -56,6 +58,10 @@ FOR_STAFF: Mapping[int, Words] = {
         "This address does not take that",
         "The page is opened in another way: by its link, or by the button of the page before it."
         " Nothing was recorded.",
+    ),
+    409: Words(
+        "This cannot be done now",
+        "It does not fit what is recorded by now. Open the page again, and look before you repeat it.",
     ),
     410: Words("This is not here any more", "The link is too old, or what it led to was removed."),
     413: Words(
@@ -92,6 +98,10 @@ FOR_MEMBERS: Mapping[int, Words] = {
     405: Words(
         gettext_lazy("This page is opened in another way"),
         gettext_lazy("Open it by its link. Nothing was recorded."),
+    ),
+    409: Words(
+        gettext_lazy("This cannot be done now"),
+        gettext_lazy("Something has changed since this page was opened. Please open it again."),
     ),
     410: Words(gettext_lazy("This is not here any more"), gettext_lazy("The link is too old.")),
     413: Words(
@@ -186,6 +196,16 @@ def unavailable(request: HttpRequest, error: BaseException | None) -> HttpRespon
         return api.unavailable_problem(error)
     api.log_unavailable(error)
     return show(request, 503, headers={"Retry-After": str(RETRY_SECONDS)})
+
+
+def refused(request: HttpRequest, error: PortalError) -> HttpResponse:
+    """A refusal that no page caught, by its own status. Staff read its sentence; members, words in their language."""
+    if api.in_api(request):
+        return api.problem_response(error, {})
+    logger.warning("refused", error_code=error.code, status=error.status)
+    headers = {"Retry-After": str(error.retry_after)} if error.retry_after else {}
+    sentence = str(error) if is_for_staff(request) else ""
+    return show(request, error.status, sentence, headers=headers)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

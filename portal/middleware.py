@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 
 from portal import api, error_pages, health
+from portal.errors import PortalError
 
 logger = structlog.get_logger(__name__)
 Next = Callable[[HttpRequest], HttpResponseBase]
@@ -74,8 +75,11 @@ class NoStoreMiddleware:
         return response
 
 
-class UnavailableMiddleware:
-    """Answers 503 with `Retry-After` where the database is away, or another holds what a page waits for."""
+class RefusalMiddleware:
+    """Gives the page of its status to what the portal refuses and no page tells in words of its own.
+
+    503 with `Retry-After` where the database is away, or another holds what a page waits for.
+    """
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -84,6 +88,8 @@ class UnavailableMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, PortalError):
+            return error_pages.refused(request, error)
         return error_pages.unavailable(request, error) if api.is_unavailable(error) else None
 
 

@@ -146,7 +146,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "portal.middleware.UnavailableMiddleware",
+    "portal.middleware.RefusalMiddleware",
 ]
 
 ROOT_URLCONF = "portal.urls"

@@ -3,17 +3,21 @@
 import datetime as dt
 import itertools
 import json
+import re
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
+from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from consent import member_links
 from consent import services as consent
 from consent.choices import Purpose, Verdict
-from consent.models import Consent
+from consent.models import Consent, Member
 from consent.services import DecisionInput
 from outsider import verify
 from portal import checks, clock, ledger, verification
@@ -268,6 +272,32 @@ def test_after_a_step_the_denies_of_a_bulk_are_taken_and_its_allows_wait(
     ]  # fmt: skip
     assert (one.status_code, one.json()["code"]) == (503, "clocks_disagree")
     assert int(one["Retry-After"]) > 0
+
+
+@pytest.mark.django_db
+def test_an_allow_on_a_members_page_is_told_to_come_back_and_a_deny_is_taken(
+    database_clock, officer, second_officer
+):
+    factories.open_world(officer, second_officer)
+    browser = Client()
+    member = Member.objects.get(pk=factories.add_member("acc-0"))
+    browser.get(member_links.link_for(member).url.removeprefix(settings.PUBLIC_URL))
+    page = reverse("setting")
+
+    def press(choice):
+        form_id = re.search(r'name="form_id" value="([^"]+)"', browser.get(page).text)[1]
+        return browser.post(page, {"choice": choice, "form_id": form_id})
+
+    press("deny")
+    database_clock(-DAYS)
+    allow = press("allow")
+    deny = press("deny")
+
+    assert (allow.status_code, allow["Retry-After"]) == (503, "5")
+    assert "We cannot do this at the moment" in allow.text
+    assert "clock" not in allow.text
+    assert deny.status_code == 302
+    assert Consent.objects.get().choice == "deny"
 
 
 @pytest.mark.django_db

@@ -5,10 +5,13 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from portal import error_pages
+from portal.errors import ClocksDisagree, MustWait, NotFound, PortalError, RuleViolation
+from portal.middleware import RefusalMiddleware
 from tools import factories
 
 
@@ -95,6 +98,28 @@ def test_an_error_of_a_member_is_a_page_with_the_form_and_an_address_to_write_to
     assert is_a_member_page(answer)
     assert f'href="{reverse("objection")}"' in said(answer)
     assert "objektion" not in said(answer)
+
+
+SENTENCE = "What the tables say is something else."
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "waits"),
+    [(RuleViolation(SENTENCE), 409, None), (NotFound(SENTENCE), 404, None), (ClocksDisagree(SENTENCE), 503, "5"),
+     (MustWait(7), 429, "7")],
+)  # fmt: skip
+def test_a_refusal_that_no_page_caught_has_its_own_status(
+    refusal: PortalError, status: int, waits: str | None
+) -> None:
+    middleware = RefusalMiddleware(lambda request: HttpResponse())
+
+    for path in ("/objection/", "/admin/", "/api/v1/nothing"):
+        answer = middleware.process_exception(RequestFactory().get(path), refusal)
+
+        assert answer is not None
+        assert (answer.status_code, answer.get("Retry-After")) == (status, waits)
+        # A member reads their own language's words, never the code's sentence.
+        assert (str(refusal) in said(answer)) is (path != "/objection/")
 
 
 @pytest.mark.django_db
