@@ -75,19 +75,43 @@ def misconfigured() -> str:
 
 
 def misplaced() -> str:
-    """The sentence that says why this web server cannot tell senders apart; empty where it can."""
-    if not settings.PROXY_HOPS and _listens_on_unix_sockets_only():
+    """The sentence that says why this web server cannot tell senders apart; empty where it can.
+
+    In development a person reaches a server on loopback from the same machine; in production a proxy does.
+    """
+    if settings.PROXY_HOPS:
+        return ""
+    listens = _addresses()
+    if not listens:
+        return ""
+    if listens == {UNIX}:
         return (
             "The web server listens on a unix socket, so something stands in front of it, and PROXY_HOPS is 0:"
             " no request would have an address. Set BEHIND_TLS_PROXY=true, or PROXY_HOPS to the number of your own"
             " proxies that append to X-Forwarded-For."
         )
+    if not settings.DEVELOPMENT and all(at == UNIX or _is_loopback(at) for at in listens):
+        return (
+            "The web server listens on loopback only, so something stands in front of it, and PROXY_HOPS is 0:"
+            " every request would come from 127.0.0.1, and five wrong passwords would delay everybody."
+            " Set BEHIND_TLS_PROXY=true, or PROXY_HOPS to the number of your own proxies that append to"
+            " X-Forwarded-For."
+        )
     return ""
 
 
-def _listens_on_unix_sockets_only() -> bool:
-    """Whether this process listens, and on unix sockets only. Where there is no /proc, it is not known: False."""
-    families = set()
+UNIX = "unix"
+"""Stands for the address of a unix socket."""
+
+
+def _is_loopback(address: str) -> bool:
+    found = ip_address(address)
+    return (getattr(found, "ipv4_mapped", None) or found).is_loopback
+
+
+def _addresses() -> set[str]:
+    """The addresses on which this process listens. Where there is no /proc, they are not known: none."""
+    addresses = set()
     for descriptor in Path("/proc/self/fd").glob("*"):
         number = int(descriptor.name)
         # The descriptor that lists this directory is among them, and closed by now.
@@ -96,5 +120,6 @@ def _listens_on_unix_sockets_only() -> bool:
                 continue
             with socket.socket(fileno=os.dup(number)) as one:
                 if one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    families.add(one.family)
-    return families == {socket.AF_UNIX}
+                    is_unix = one.family == socket.AF_UNIX
+                    addresses.add(UNIX if is_unix else one.getsockname()[0])
+    return addresses

@@ -76,15 +76,31 @@ def test_a_proxy_that_tells_no_senders_does_not_pass_the_checks(
 
 START = """
 import socket, sys
-listener = socket.socket(socket.AF_UNIX if sys.argv[1] == "unix" else socket.AF_INET)
-listener.bind(sys.argv[2] if sys.argv[1] == "unix" else ("127.0.0.1", 0))
+kind = {"unix": socket.AF_UNIX, "::1": socket.AF_INET6}.get(sys.argv[1], socket.AF_INET)
+listener = socket.socket(kind)
+listener.bind(sys.argv[2] if sys.argv[1] == "unix" else (sys.argv[1], 0))
 listener.listen()
 import django
 django.setup()
 from portal import checks
-checks.require_triggers = lambda: None  # the database is not what this is about
+# The database is not what this is about.
+checks.require_triggers = checks.compare_clocks = lambda: None
 import portal.wsgi
 """
+
+
+PRODUCTION = {
+    "PORTAL_ENV": "production",
+    **dict.fromkeys(("SECRET_KEY", "SUPPRESSION_KEY"), "x" * 80),
+    "ALLOWED_HOSTS": "portal.example",
+    "PUBLIC_URL": "https://portal.example",
+    "CONTROLLER_NAME": "Example",
+    "CONTROLLER_CONTACT": "privacy@portal.example",
+    "EMAIL_URL": "smtp+tls://mail.portal.example:587",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "CHECKPOINT_KEY_FILE": "/nowhere/checkpoint.key",
+    "DATABASE_URL": "postgres://portal@127.0.0.1/portal",
+}
 
 
 @pytest.mark.parametrize(
@@ -94,9 +110,14 @@ import portal.wsgi
         ("unix", {"PROXY_HOPS": "1"}, True),
         ("unix", {"BEHIND_TLS_PROXY": "true"}, True),
         ("unix", {"BEHIND_TLS_PROXY": "true", "PROXY_HOPS": "0"}, False),
-        ("port", {}, True),
-        ("port", {"BEHIND_TLS_PROXY": "true", "PROXY_HOPS": "0"}, False),
-        ("port", {"PROXY_HOPS": "-1"}, False),
+        ("127.0.0.1", {}, True),
+        ("127.0.0.1", {"BEHIND_TLS_PROXY": "true", "PROXY_HOPS": "0"}, False),
+        ("127.0.0.1", {"PROXY_HOPS": "-1"}, False),
+        # In production something reaches a server on loopback for others: all would be one sender.
+        ("127.0.0.1", PRODUCTION, False),
+        ("127.0.0.1", {**PRODUCTION, "PROXY_HOPS": "1"}, True),
+        ("::1", PRODUCTION, False),
+        ("0.0.0.0", PRODUCTION, True),
     ],
 )
 def test_a_web_server_that_cannot_know_its_senders_does_not_start(
