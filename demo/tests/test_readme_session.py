@@ -105,6 +105,7 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
     ]
     (frozen,) = [answer for answer in answers if "ledger_root" in answer]
     assert f"{frozen['digest']}  {data_dir}/{reference}.manifest" in told.stdout
+    assert "The list: 200" in told.stdout
     assert len(re.findall(r"^\d+,two-\d+$", told.stdout, re.MULTILINE)) == 1
     assert not re.findall(r"^\d+,one-\d+$", told.stdout, re.MULTILINE)
     (since,) = [answer for answer in answers if "withdrawn" in answer]
@@ -118,3 +119,12 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
 
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert audited.stdout.count("Nothing is wrong.") == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 409, 410, 500, 503])
+def test_the_session_waits_for_no_list_that_is_refused(status):
+    asking = re.search(r"^list\(\) .*\n.*\n", commands_of("session", {}), re.MULTILINE)
+
+    told = paste(f"trainer() {{ printf {status}; }}; api= run=\n{asking[0]}")
+
+    assert told.stdout == f"The list: {status}\n"
