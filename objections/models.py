@@ -311,6 +311,7 @@ class Incident(Sealed):
         constraints = [
             models.UniqueConstraint(fields=["ticket", "run"], name="incident_recorded_once"),
         ]
+        indexes = [models.Index(fields=["run"], name="incident_by_run")]
 
     def __str__(self) -> str:
         return f"{self.ticket}: in {self.run} after it had reached us"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
 
 from objections.models import Incident
@@ -28,9 +28,12 @@ def of_runs_of(owner: Any) -> QuerySet[Incident]:
     return Incident.objects.filter(run__in=references).order_by("-pk")
 
 
-def counted(runs: QuerySet[Run]) -> QuerySet[Run]:
-    """Runs with `incident_count`."""
+def counted(runs: QuerySet[Run], user: Any) -> QuerySet[Run]:
+    """Runs with `incident_count`; null, and not counted, for a run whose incidents the user may not know."""
     found = Incident.objects.filter(run=OuterRef("reference")).order_by().values("run")
-    return runs.annotate(
-        incident_count=Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)
-    )
+    count = Coalesce(Subquery(found.annotate(n=Count("pk")).values("n")), 0)
+    if user.has_perm(ALL):
+        return runs.annotate(incident_count=count)
+    if user.has_perm(OWN):
+        return runs.annotate(incident_count=Case(When(owner=user.pk, then=count), default=None))
+    return runs

@@ -63,9 +63,9 @@ class StandingView(Endpoint):
 
 
 def runs() -> QuerySet[Run]:
-    """Runs with all that an answer shows."""
+    """Runs with all that an answer shows but the number of incidents."""
     found = Run.objects.select_related("parent", "owner", "attempt", "manifest")
-    return incidents.counted(found.prefetch_related("manifest__verifications"))
+    return found.prefetch_related("manifest__verifications")
 
 
 def run_by(reference: str) -> Run:
@@ -108,7 +108,8 @@ class RunsView(Endpoint):
         asked = read(RunQuery, request.query_params)
         chosen = {name: asked[name] for name in ("state", "purpose") if name in asked}
         pages = Pages()
-        rows = pages.paginate_queryset(runs().filter(**chosen), request, view=self) or []
+        found = incidents.counted(runs().filter(**chosen), request.user)
+        rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(
             [RunOutput(run, context={"user": request.user}).data for run in rows]
         )

@@ -4,7 +4,9 @@ import datetime as dt
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from objections.models import Incident, Ticket
@@ -91,6 +93,30 @@ def test_the_api_tells_their_number_to_the_owner_and_null_to_a_colleague(
     assert told(engineer) == (1, None)
     assert told(second_engineer) == (None, 1)
     assert told(officer) == (1, 1)
+
+
+def test_incidents_are_counted_only_for_an_answer_that_tells_their_number(
+    engineer: User, second_engineer: User, officer: User, second_officer: User, client_of: Any
+) -> None:
+    factories.open_world(officer, second_officer)
+    factories.add_members(2)
+    run = factories.freeze(engineer).run
+    stranger = User.objects.create_user("vera")
+    stranger.user_permissions.add(Permission.objects.get(codename="view_run"))
+
+    def counts(user: User, path: str) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            assert client_of(user).get(path).status_code == 200
+        return sum("objections_incident" in query["sql"] for query in asked.captured_queries)
+
+    assert (
+        counts(engineer, "/api/v1/runs") == counts(engineer, f"/api/v1/runs/{run.reference}") == 1
+    )
+    assert (
+        counts(stranger, "/api/v1/runs") == counts(stranger, f"/api/v1/runs/{run.reference}") == 0
+    )
+    assert counts(second_engineer, f"/api/v1/runs/{run.reference}") == 0
+    assert counts(engineer, f"/api/v1/runs/{run.reference}/preview") == 0
 
 
 def test_without_an_incident_the_owner_reads_of_how_many_runs_that_is_so(
