@@ -10,6 +10,7 @@ from django.utils import timezone
 from auditing import replaying
 from portal import checkpoints, ledger
 from portal.models import LedgerCheck
+from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,8 +29,23 @@ def lines(auditor, client_of):
     return read
 
 
-def test_before_anything_was_checked_every_line_warns(lines):
-    assert [tone for _, tone in lines()] == ["warning", "good", "warning", "warning"]
+def test_before_anything_was_checked_no_line_is_good(lines):
+    assert [tone for _, tone in lines()] == ["warning", "", "warning", "warning"]
+
+
+def test_without_a_manifest_none_is_said_to_be_verified(lines):
+    assert ("No manifest is frozen yet, so none is verified.", "") in lines()
+
+
+def test_of_manifests_that_nobody_checked_it_is_said_how_many_there_are(
+    lines, officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_members(2)
+    for verified in (True, False):
+        factories.freeze(engineer, verified=verified)
+
+    assert ("Verified against history: 1 of 2 manifests.", "warning") in lines()
 
 
 def test_the_newest_checkpoint_that_is_held_outside_is_named(lines):

@@ -18,7 +18,6 @@ from tools import factories
 pytestmark = pytest.mark.django_db
 
 QUEUE = "/admin/objections/ticket/"
-WORDS = {"ground": "A" * 60, "balancing": "B" * 60, "reasons": "C" * 60}
 
 
 @pytest.fixture
@@ -49,7 +48,7 @@ def _decided(account: str, outcome: str, officer: User, second_officer: User) ->
         outcomes={"safety": outcome},
         version=ticket.version or 0,
         actor=officer,
-        **WORDS,
+        **factories.REFUSAL,
     )
     return _approve(ticket, second_officer)
 
