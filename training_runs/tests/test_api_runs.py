@@ -388,6 +388,28 @@ def test_a_member_is_explained_as_frozen_and_as_now(api, engineer, world):
     assert Decision.objects.exclude(source_id__startswith="canary").count() == 2
 
 
+def test_what_asks_an_archive_about_one_member_reads_none_as_a_whole(
+    api, engineer, world, monkeypatch
+):
+    factories.decide("acc-0", "deny", actor="test")
+    manifest = factories.freeze(engineer)
+    child = factories.freeze(engineer, parent=manifest.run)
+    path = f"runs/{child.run.reference}/explanation"
+
+    def as_a_whole(digest):
+        raise AssertionError("An archive was read as a whole to ask about one member.")
+
+    monkeypatch.setattr(archives, "load", as_a_whole)
+    left_out, included = (
+        post(api, path, {"account_ref": account}).json() for account in ("acc-0", "acc-1")
+    )
+
+    assert (left_out["frozen"]["is_in"], included["frozen"]["is_in"]) == (False, True)
+    assert (left_out["now"]["is_in"], included["now"]["is_in"]) == (False, True)
+    used = services.runs_including(world[1], ["generative-ai"])
+    assert [one.pk for one in used] == [child.pk, manifest.pk]
+
+
 def test_a_member_who_joined_after_the_cut_was_unknown_to_the_manifest(api, engineer, world):
     manifest = factories.freeze(engineer)
     factories.add_member("late")
