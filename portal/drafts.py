@@ -8,6 +8,7 @@ with what it is about (`forget`), and after `DRAFT_DAYS`.
 
 import datetime as dt
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -19,7 +20,9 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, connection, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
@@ -165,12 +168,21 @@ def forget(subject: str) -> None:
 
 
 def forget_account(account_ref: str) -> None:
-    """Drafts that name the account go: it is being erased, and they may be about nobody we know yet."""
-    named = [
+    """Drafts that name the account go: it is being erased, and they may be about nobody we know yet.
+
+    The words and the names of files are looked into. The database finds the few: this is called under the ledger's lock.
+    """
+    # SQLite keeps the JSON as Python writes it, PostgreSQL writes other letters than ASCII as they are.
+    in_json = json.dumps(account_ref, ensure_ascii=connection.vendor == "sqlite")[1:-1]
+    found = Draft.objects.annotate(text=Cast("fields", TextField())).filter(text__contains=in_json)
+    # SQLite's LIKE takes another case for the same.
+    named = {
         draft.pk
-        for draft in Draft.objects.only("pk", "fields").iterator()
+        for draft in found.only("pk", "fields").iterator()
         if any(account_ref in value for values in draft.fields.values() for value in values)
-    ]
+    }
+    files = DraftFile.objects.filter(name__contains=account_ref).values_list("draft_id", "name")
+    named.update(draft for draft, name in files if account_ref in name)
     Draft.objects.filter(pk__in=named).delete()
 
 

@@ -8,6 +8,7 @@ import time_machine
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
+from django.db.models import signals
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -290,6 +291,47 @@ def test_drafts_go_with_the_tickets_words_and_with_the_members_erasure(
     Client().post(page_of(ticket, "withdraw"), {"evidence": SECRET, "draft_of": token})
 
     assert [draft.subject for draft in Draft.objects.all()] == [stays.reference]
+
+
+@pytest.mark.parametrize(
+    "reference", ["acc-1", "Zoë \U0001f600", "50%_off", 'a"b\\c', "O'Hara", "a/b\x7f"]
+)
+def test_an_erasure_finds_the_drafts_that_name_the_account_and_reads_no_other(
+    officer: User, reference: str
+) -> None:
+    def draft(number: int, words: str, file: str = "") -> Draft:
+        row: Draft = Draft.objects.create(
+            officer=officer,
+            address=f"/{number}/",
+            fields={"account_ref": [words]},
+            saved_at=timezone.now(),
+        )
+        if file:
+            DraftFile.objects.create(draft=row, field="attachments", name=file, data=b"x")
+        return row
+
+    for number in range(4):
+        draft(number, "another", "another.txt")
+    draft(10, f"about {reference}.")
+    draft(11, "nothing", f"{reference}.txt")
+    # SQLite compares letters of ASCII without their case.
+    draft(12, reference.swapcase())
+    read: list[str] = []
+
+    def note(sender: Any, instance: Draft, **_: Any) -> None:
+        read.append(instance.address)
+
+    signals.post_init.connect(note, sender=Draft)
+    try:
+        drafts.forget_account(reference)
+    finally:
+        signals.post_init.disconnect(note, sender=Draft)
+
+    assert "/10/" in read
+    assert not {f"/{number}/" for number in range(4)} & set(read)
+    assert set(Draft.objects.values_list("address", flat=True)) == {
+        "/0/", "/1/", "/2/", "/3/", "/12/",
+    }  # fmt: skip
 
 
 def test_drafts_go_after_thirty_days(officer: User, client_of: Any, settings: Any) -> None:
