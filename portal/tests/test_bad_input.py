@@ -1,6 +1,8 @@
 """What cannot be understood gets a clear error, never a 500, and leaves nothing behind."""
 
+import base64
 import json
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
@@ -199,3 +201,58 @@ def test_a_rule_that_cannot_be_is_not_found(client_of, officer, id):
     )
 
     assert answer.status_code == 404
+
+
+# --- Cursors ------------------------------------------------------------------------------------
+
+
+def _cursor(words):
+    return base64.b64encode(words.encode()).decode()
+
+
+HAND_MADE = [
+    "",
+    "x",
+    "é",
+    "=" * 100,
+    _cursor("p=9" + "9" * 17),
+    _cursor("p=9223372036854775808"),
+    _cursor("p=" + "9" * 100),
+    _cursor("p=-1"),
+    _cursor("p=1.5"),
+    _cursor("p=2026-01-01"),
+    _cursor("p=\u0663"),
+    _cursor("p=\u0000"),
+    _cursor("o=99999999999999999999&p=1"),
+    _cursor("o=-1&p=1"),
+    _cursor("r=1&p=0"),
+    _cursor("r=x&o=x&p=1"),
+    base64.b64encode(b"p=\xff").decode(),
+]
+
+
+@pytest.mark.parametrize(
+    ("person", "path", "body"),
+    [
+        ("engineer", "runs", None),
+        ("auditor", "audit/checkpoints", None),
+        ("officer", "region-rules", None),
+        ("officer", "notices", None),
+        ("product", "members/objections", {"account_ref": "acc-0"}),
+    ],
+)
+def test_a_cursor_that_a_caller_made_up_gets_an_answer(request, client_of, person, path, body):
+    factories.add_member("acc-0")
+    client = client_of(request.getfixturevalue(person))
+    found = {}
+    for cursor in HAND_MADE:
+        address = f"/api/v1/{path}?{urlencode({'cursor': cursor})}"
+        answer = (
+            client.post(address, body, content_type="application/json")
+            if body
+            else client.get(address)
+        )
+        found[cursor] = answer.status_code
+
+    assert set(found.values()) <= {200, 400, 404}, found
+    assert found[HAND_MADE[1]] == 404
