@@ -552,7 +552,7 @@ def manifests_panel(request: HttpRequest) -> start_page.Panel:
     agrees = manifests.filter(differs=False, agrees=True).count()
     waiting = manifests.filter(differs=False, agrees=False).count()
     link = reverse("admin:training_runs_manifest_changelist")
-    lines = [start_page.Line(f"{agrees} verified", link, tone="good")]
+    lines = [start_page.Line(f"{agrees} verified", link, tone="good" if agrees else "")]
     if waiting:
         lines.append(start_page.Line(f"{waiting} waiting for verification", link, tone="warning"))
     if differs:

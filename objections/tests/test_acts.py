@@ -89,6 +89,21 @@ def test_a_review_begins_under_the_name_of_who_begins_it(client: Client, officer
     assert (ticket.state, ticket.assignee) == (State.IN_REVIEW, officer)
 
 
+@pytest.mark.parametrize("account", ["", "acc-0"])
+def test_an_act_says_who_stays_out_as_it_is(client: Client, account: str) -> None:
+    factories.add_members(1)
+    ticket = factories.objection(account, **({} if account else {"channel": "email"}))
+    sentences = [
+        "No account is matched: it keeps nobody out yet.",
+        "The member stays out of the purposes named.",
+    ]
+
+    for name in ("begin_review", "ask_identity"):
+        text = shown(client.get(url(name, ticket)))
+
+        assert [one in text for one in sentences] == [not account, bool(account)]
+
+
 def test_what_a_flood_set_aside_is_released_and_answered(client: Client) -> None:
     ticket = factories.objection(looks_automatic=True)
 
