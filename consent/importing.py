@@ -140,6 +140,8 @@ def import_members(
     `on_progress` hears the counts so far and an estimate of all lines after each batch. Raises ImportStopped.
     """
     summary = Summary()
+    # Asked here: the thread that reads ahead has no connection of its own, and must open none.
+    today = clock.today()
 
     def write(batch: _Batch) -> None:
         plan = writer.write(batch)
@@ -164,7 +166,7 @@ def import_members(
             try:
                 with member_files.opened(path, batch_size, sha256=sha256, rows=rows) as file:
                     summary.ignored_columns = file.ignored_columns
-                    for batch in _ahead(_understood(file)):
+                    for batch in _ahead(_understood(file, today)):
                         once, again = batch.split(survey.repeated)
                         kept.add(again)
                         write(once)
@@ -544,10 +546,13 @@ class _Readings(dict[str, Any]):
         return meaning
 
 
-def _understood(file: MemberFile) -> Iterator[_Batch]:
-    """Chunks as batches: every line checked, every reference sealed."""
+def _understood(file: MemberFile, today: dt.date) -> Iterator[_Batch]:
+    """Chunks as batches: every line checked, every reference sealed.
+
+    Runs in the second thread, so it asks the database nothing.
+    """
     country_of = _Readings(_country)
-    day_of = _Readings(_Days(file.day_column))
+    day_of = _Readings(_Days(file.day_column, today))
     status_of = _Readings(_status)
     make = tuple.__new__  # a third of the time of Facts(...)
     for chunk in file.chunks:
@@ -611,11 +616,11 @@ def _status(given: str) -> str:
 class _Days:
     """Reads a day of the column as the date of majority; empty is unknown. The birth date is not kept."""
 
-    def __init__(self, column: str) -> None:
+    def __init__(self, column: str, today: dt.date) -> None:
         self.column = column
         self.is_birth = column == "birth_date"
         # Somewhere it is tomorrow already.
-        youngest = clock.today() + dt.timedelta(days=1)
+        youngest = today + dt.timedelta(days=1)
         bounds = EARLIEST_BIRTH, youngest
         self.earliest, self.latest = bounds if self.is_birth else map(majority, bounds)
 

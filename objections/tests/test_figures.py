@@ -331,7 +331,7 @@ def test_every_table_is_given_out_as_a_file(page, name):
     ticket = factories.objection(country="SE")
 
     answer = page(export=name)
-    lines = b"".join(answer.streaming_content).decode("utf-8-sig").splitlines()
+    lines = answer.content.decode("utf-8-sig").splitlines()
     (table,) = [
         one
         for one in figures.tables(Period.until(figures_today()), figures_today())
