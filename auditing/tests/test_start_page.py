@@ -86,3 +86,48 @@ def test_a_problem_is_said_first_and_loudly(lines, auditor):
     (text, tone), *_ = lines()
 
     assert (text, tone) == ("THE LEDGER DOES NOT VERIFY: 1 problems.", "danger")
+
+
+SENTENCES = {
+    "Letters": (
+        "No letter has been written yet.",
+        "None of the 1 letters written so far has failed; 1 wait to be mailed.",
+    ),
+    "Latest incidents": (
+        "No objection has been received yet.",
+        "No incident is recorded for any of the 1 tickets.",
+    ),
+    "Findings": (
+        "No manifest is frozen yet.",
+        "No finding is recorded. 0 of 1 manifests are verified, and 0 runs are completed.",
+    ),
+    "Daily digest of the objection desk": (
+        "An e-mail address is kept with each of the 2 privacy officers.",
+        "An e-mail address is kept with each of the 2 privacy officers.",
+    ),
+    "Freezes that failed so far": (
+        "None of your runs waits for its freeze.",
+        "None of your runs waits for its freeze.",
+    ),
+}
+
+
+def test_an_empty_panel_says_of_how_many_that_is_so(
+    officer, second_officer, engineer, administrator, client_of
+):
+    def said():
+        """The sentence of each panel about what it has none of, of the three roles together."""
+        return {
+            panel.title: panel.empty
+            for person in (administrator, engineer, officer)
+            for panel in client_of(person).get("/admin/").context["panels"]
+        }
+
+    before = said()
+    factories.open_world(officer, second_officer)
+    factories.add_members(2)
+    factories.objection(channel="email")
+    factories.freeze(engineer, verified=False)
+    after = said()
+
+    assert {title: (before[title], after[title]) for title in SENTENCES} == SENTENCES
