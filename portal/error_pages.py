@@ -33,6 +33,9 @@ NEVER_CERTAIN = "Look whether your last act was recorded before you repeat it."
 """After a failure the portal does not know how far a request came, so it does not claim that nothing was kept."""
 
 
+_TOO_OLD = "The form you sent is too old"
+
+
 @dataclass(frozen=True)
 class Words:
     """What a page says: its heading, and what a person can do now."""
@@ -141,11 +144,13 @@ def show(
     *,
     headers: Mapping[str, str] | None = None,
     name: str = "",
+    title: str = "",
     can_repeat: bool = False,
 ) -> HttpResponse:
     """The error as a page for the person who asked, or as the API's problem with the code `name`.
 
     `sentence` takes the place of the status's own words where more is known; it must not repeat what was typed.
+    `title` likewise takes the place of the status's heading.
     `can_repeat` offers to open the page again.
     """
     if api.in_api(request):
@@ -156,7 +161,7 @@ def show(
     if words is None:
         words = Words(HTTPStatus(status).phrase, "")
     context = {
-        "title": words.title,
+        "title": title or words.title,
         "lead": sentence or words.lead,
         "status": status,
         "request_id": structlog.contextvars.get_contextvars().get("request_id", ""),
@@ -242,6 +247,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
                 403,
                 "Somebody signed in anew since this page was opened, so nothing was recorded. What you typed is"
                 " kept: open the page again, and it is filled in.",
+                title=_TOO_OLD,
                 can_repeat=True,
             )
         return show(
@@ -249,6 +255,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             403,
             "The page you sent was too old, or your browser refuses the portal's cookies. Nothing was recorded."
             " Open the page again and send it once more; allow cookies for this site if it happens again.",
+            title=_TOO_OLD,
             can_repeat=True,
         )
     return HttpResponse(
