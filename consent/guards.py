@@ -1,5 +1,7 @@
 """The guard of account references: one goes inside its member's erasure only, and each that goes is counted.
 
+One that a file of the product has named stays as that file spells it.
+
 Without the reference the next ordinary import would take the account for a new one, and let in a member on *deny*.
 """
 
@@ -10,9 +12,13 @@ _ERASED = (
     "EXISTS (SELECT 1 FROM consent_member m JOIN consent_suppression s ON s.member_id = m.id"
     " WHERE m.id = OLD.member_id AND m.status = 'erased')"
 )
-# The key finds the member: renamed, it would make a stranger of the account. What else is changed by hand fails its
-# seal in the nightly check.
-_MOVED = "NEW.member_id <> OLD.member_id OR NEW.account_key <> OLD.account_key"
+# The key finds the member: renamed, it would make a stranger of the account. The text is what lists of accounts give
+# out; a file may replace it once, when it names an account that only decisions have named.
+_MOVED = (
+    "NEW.member_id <> OLD.member_id OR NEW.account_key <> OLD.account_key"
+    " OR (OLD.is_confirmed AND (NEW.account_ref <> OLD.account_ref OR NEW.salt <> OLD.salt"
+    " OR NOT NEW.is_confirmed))"
+)
 _COUNT_GONE = "UPDATE consent_census SET live_references = live_references - 1"
 
 

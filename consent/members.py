@@ -90,6 +90,19 @@ def seal(salt: str, account_ref: str) -> str:
     return hmac.digest(bytes.fromhex(salt), account_ref.encode(), "sha256").hex()
 
 
+def fault_of_reference(number: int, account_ref: str, key: str, salt: str, sealed: str) -> str:
+    """What is wrong with the stored reference of a member whose row sealed `sealed`; empty where it is theirs."""
+    try:
+        is_sealed = hmac.compare_digest(seal(salt, account_ref), sealed)
+    except ValueError:  # the salt is no hexadecimal
+        is_sealed = False
+    if not is_sealed:
+        return f"The account reference of member {number} is not the one that was sealed."
+    if key_of(account_ref) != key:
+        return f"The account reference of member {number} is kept under a key that is not its own."
+    return ""
+
+
 def seal_all(account_refs: Sequence[str], keys: Sequence[str]) -> list[Sealed]:
     """A new salt and its seal for each reference. Needs no database: it can be done ahead."""
     random = os.urandom(16 * len(account_refs)).hex()

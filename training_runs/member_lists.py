@@ -19,6 +19,7 @@ from django.db import transaction
 from django.urls import reverse
 from pyroaring import BitMap
 
+from consent import members
 from consent.choices import Status
 from consent.models import AccountReference, Member
 from portal import made_files
@@ -46,15 +47,27 @@ class ListDiffers(PortalError):
 
 
 def account_refs(included: BitMap, *, page: int) -> Iterator[Page]:
-    """Pages of (member number, account_ref) in order of the number; erased members have none left."""
+    """Pages of (member number, account_ref) in order of the number; erased members have none left.
+
+    Every seal is opened: a reference that was changed after its entry is given out to nobody. Raises ListDiffers.
+    """
     numbers = iter(included)
     while chunk := list(islice(numbers, page)):
         rows = AccountReference.objects.filter(member__gte=chunk[0], member__lte=chunk[-1])
         if chunk[-1] - chunk[0] > 3 * len(chunk):
             rows = rows.filter(member__in=chunk)
         wanted = set(chunk)
-        found = rows.order_by("member_id").values_list("member_id", "account_ref")
-        yield [row for row in found if row[0] in wanted]
+        # Reference and seal in one statement: an import that confirms an account changes both.
+        found = rows.order_by("member_id").values_list(
+            "member_id", "account_ref", "account_key", "salt", "member__reference_seal"
+        )
+        yield [_unsealed(*row) for row in found if row[0] in wanted]
+
+
+def _unsealed(number: int, account_ref: str, *sealed: str) -> tuple[int, str]:
+    if fault := members.fault_of_reference(number, account_ref, *sealed):
+        raise ListDiffers(fault)
+    return number, account_ref
 
 
 class Check:

@@ -375,6 +375,9 @@ def test_references_are_resolved_by_the_service_that_records_and_nowhere_else():
         "DELETE FROM consent_accountreference WHERE member_id = 1",
         "UPDATE consent_accountreference SET account_key = 'x' WHERE member_id = 1",
         "UPDATE consent_accountreference SET member_id = 99 WHERE member_id = 1",
+        "UPDATE consent_accountreference SET account_ref = 'acc-9' WHERE member_id = 1",
+        "UPDATE consent_accountreference SET salt = '00' WHERE member_id = 1",
+        "UPDATE consent_accountreference SET is_confirmed = (1 = 0) WHERE member_id = 1",
     ],
 )
 def test_a_reference_goes_inside_an_erasure_only(statement):

@@ -189,6 +189,32 @@ def test_a_reference_deleted_by_hand_gives_an_error_and_no_file(api, world, engi
     assert list((made_files.settings.MADE_FILE_DIR).rglob("*")) == []
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("account_ref = 'victim'", "is not the one that was sealed"),
+        ("salt = 'no hexadecimal'", "is not the one that was sealed"),
+        ("account_key = 'acc-9'", "under a key that is not its own"),
+    ],
+)
+def test_a_reference_changed_by_hand_is_given_out_to_nobody(
+    api, world, engineer, form, change, said
+):
+    factories.add_members(4)
+    manifest = factories.freeze(engineer)
+    behind_the_back(
+        "consent_accountreference",
+        f"UPDATE consent_accountreference SET {change} WHERE account_ref = 'acc-2'",
+    )
+
+    answer = factories.download(api, address(manifest, form))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "list_differs")
+    assert said in answer.json()["detail"]
+    assert list((made_files.settings.MADE_FILE_DIR).rglob("*")) == []
+
+
 def test_a_pager_that_loses_members_is_noticed(api, world, engineer, monkeypatch):
     factories.add_members(4)
     manifest = factories.freeze(engineer)
