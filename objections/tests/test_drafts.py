@@ -414,3 +414,17 @@ def test_every_form_that_proposes_or_takes_in_keeps_its_words(
 
     assert refused.status_code == 200
     assert client.get(address).context["form"].initial[field] == SECRET
+
+
+def test_a_short_reference_is_named_as_a_word_only(officer: User) -> None:
+    for number, words in enumerate(["7", "account 7.", "due on 27 March 2027", "A-77"]):
+        Draft.objects.create(
+            officer=officer,
+            address=f"/{number}/",
+            fields={"text": [words]},
+            saved_at=timezone.now(),
+        )
+
+    drafts.forget_account("7")
+
+    assert set(Draft.objects.values_list("address", flat=True)) == {"/2/", "/3/"}
