@@ -138,7 +138,8 @@ def test_the_page_afterwards_says_reference_purposes_and_by_when(client):
         "Unless we write to you about another day, you have our answer by Tuesday 7 April 2026"
         in said
     )
-    assert "an e-mail with a link" in said
+    assert "As a rule you get an e-mail with a link within the hour." in said
+    assert "the e-mail comes later" in said
     assert "nora@example.org" not in answer.text
 
 
@@ -315,7 +316,10 @@ def test_a_member_from_the_product_files_without_naming_an_account(member):
     assert (ticket.member, ticket.is_authenticated) == (member, True)
     assert ticket.requester.account_named == ""
     assert [letter.kind for letter in ticket.letters.all()] == [LetterKind.ACKNOWLEDGEMENT]
-    assert "You need not do anything with it." in words(answer)
+    assert (
+        "As a rule you get an e-mail within the hour that says what we received. You need not do anything with it."
+        in words(answer)
+    )
     assert "Your account is on no list of accounts whose data new training may use for:" in words(
         answer
     )
