@@ -261,6 +261,20 @@ def test_an_archive_that_cannot_be_read_is_said_and_nothing_is_made_up(
 
     assert [line.then for line in page.context["dossier"].runs] == [None]
     assert "The archives of 1 run cannot be read" in page.text
+    narrowed = client_of(auditor).get(dossier_of(1), {"runs": "in"}).text
+    assert "Of 1 frozen runs, 1 cannot be read; the member was in none of the others." in narrowed
+
+
+def test_that_a_member_was_in_no_run_is_said_of_so_many_runs(
+    open_world: None, engineer: User, auditor: User, client_of: Any
+) -> None:
+    factories.freeze(engineer)
+    factories.freeze(engineer)
+    late = factories.add_member("late")
+
+    page = client_of(auditor).get(dossier_of(late), {"runs": "in"})
+
+    assert "The member was in none of the 2 frozen runs." in page.text
 
 
 def test_the_look_is_on_record_before_anything_is_read(

@@ -269,6 +269,19 @@ def test_an_earlier_receipt_is_shown_with_what_it_changes_and_then_recorded(
     )
 
 
+def test_an_earlier_receipt_of_a_ticket_without_an_account_claims_no_search(
+    client: Client,
+) -> None:
+    ticket = factories.objection(received_at=dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC))
+    said = {"received_at": "2026-01-31T10:00", "reason": "the postmark"}
+
+    answer = client.post(
+        url("correct_receipt", ticket), {"version": ticket.version, **said}, follow=True
+    )
+
+    assert "No account is matched, so no run was looked through." in shown(answer)
+
+
 def test_a_receipt_is_read_in_the_zone_of_who_answers(client: Client) -> None:
     ticket = factories.objection(received_at=dt.datetime(2026, 7, 5, 12, tzinfo=dt.UTC))
 
@@ -419,6 +432,9 @@ def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: 
     response = post(client, "review", ticket, verdict="approved", reason="mine")
 
     assert "You proposed it yourself: a colleague reviews it." in page.text
+    waiting = shown(client.get(change(ticket)))
+    assert "No account is matched: it keeps nobody out yet." in waiting
+    assert "stays out" not in waiting
     assert 'value="approved"' not in page.text
     assert "Whoever proposed it may not approve it" in response.text
     assert ticket.state == State.IN_REVIEW
