@@ -21,6 +21,7 @@ import re
 import struct
 import sys
 from array import array
+from bisect import bisect_left
 from concurrent.futures import ProcessPoolExecutor
 from functools import lru_cache
 from hashlib import sha256, sha512
@@ -590,7 +591,21 @@ CLOCK_STEP = "portal.clockstep"
 BACKWARDS = "it was recorded before the entry above it, and no clock step is sealed in it"
 MARKED = "9999"
 """Stands for the time of a first line that is marked as a clock step: no time before it is later."""
-WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH}
+CLOCK_SETTLEMENT = "portal.clocksettlement"
+WRITTEN_ANYWAY = {
+    "consent.decision", "consent.decisions", "member.erased", "objection.received",
+    "objection.confirmed", "objection.matched", "objection.linked", "objection.noted",
+    "objection.attached", "objection.assigned", "objection.receipt_corrected",
+    "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
+    "letter.returned", "user.superuser_refused", "objection.words_erased",
+    "objection.files_gone",
+    "run.cancelled", "manifest.differs", "ledger.differs", "rule.proposed", "rule.rejected",
+    "notice.proposed", "notice.rejected", "objection.returned",
+    "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
+    "token.revoked", "user.changed", "clock.settled",
+}  # fmt: skip
+"""Kinds of entries that may follow a clock step before it is settled; a decision among them may not be an *allow*."""
+WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT}
 """Tables whose rows say what else is in the export."""
 
 Row = Dict[str, Any]
@@ -625,6 +640,8 @@ class Piece(NamedTuple):
     """Place of the line that freezes a manifest, and the day (UTC) it was recorded on."""
     times: tuple[str, str]
     """When the first and the last of the entries were recorded."""
+    waits: array[int]
+    """Places of lines that may not follow a clock step before it is settled."""
 
 
 def rows_of(entry: Row, name: str) -> list[Row]:
@@ -642,7 +659,7 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
         file.seek(begin)
         lines, bad_end = lines_in(file.read(size))
     leaves = b"".join([sha256(b"\x00" + line).digest() for line in lines])
-    piece = Piece(leaves, array("Q"), [], [], [], {}, ("", ""))
+    piece = Piece(leaves, array("Q"), [], [], [], {}, ("", ""), array("Q"))
     first, last = "", ""
     for number, line in enumerate(lines):
         try:
@@ -679,7 +696,13 @@ def _look_at(entry: Any, number: int, piece: Piece) -> None:
             found = rows_of(entry, name)
             if any(type(row.get("id")) is not int for row in found):
                 raise ValueError(f"a row of {name} has no id")
+            if name == CLOCK_STEP:
+                found = [{**row, "recorded_at": _time(entry["recorded_at"])} for row in found]
             piece.rows.extend((number, name, row) for row in found)
+    if entry["kind"] not in WRITTEN_ANYWAY or any(
+        row.get("choice") != "deny" for row in rows_of(entry, "consent.decision")
+    ):
+        piece.waits.append(number)
     if entry["kind"] in ("checkpoint.key_added", "checkpoint.key_retired"):
         try:
             # Behind the key stands why a person did it.
@@ -721,6 +744,7 @@ def read_ledger(path: Path, report: Report) -> Ledger:
     keys: list[tuple[int, str, Key]] = []
     days: dict[int, str] = {}
     done, last = 0, ""
+    waits: list[int] = []
     for piece in _checked_pieces(path):
         first, until = piece.times
         if first and first < last:
@@ -732,13 +756,39 @@ def read_ledger(path: Path, report: Report) -> Ledger:
         _check_sequences(piece, done, path.name, report)
         rows.extend((done + number + 1, name, row) for number, name, row in piece.rows)
         keys.extend((done + number + 1, kind, key) for number, kind, key in piece.keys)
+        waits.extend(done + number + 1 for number in piece.waits)
         leaves.append(piece.leaves)
         done += len(piece.sequences)
     tree = Tree(b"".join(leaves))
     report.say(
         f"{path.name}: {done} entries were read; the root over them is {tree.root(done).hex()}."
     )
+    _check_clocks(rows, waits, report)
     return Ledger(tree, rows, keys, days)
+
+
+def _check_clocks(rows: list[tuple[int, str, Row]], waits: list[int], report: Report) -> None:
+    """Tell each clock step, and find what was written before it was settled and had to wait."""
+    since = 0
+    spans: list[tuple[int, int]] = []
+    for entry, name, row in rows:
+        if name == CLOCK_STEP:
+            report.note(
+                f"Entry {entry} marks a clock step: recorded at {row['recorded_at']}, the entry before at"
+                f" {row.get('previous_at')}, the server's clock said {row.get('server_at')}."
+            )
+            # Without the server's clock the time was played, and no clock can disagree.
+            since = since or (entry if row.get("server_at") else 0)
+        elif name == CLOCK_SETTLEMENT and since:
+            spans.append((since, entry))
+            since = 0
+    if since:
+        spans.append((since, waits[-1] + 1 if waits else since))
+    for begin, end in spans:
+        for entry in waits[bisect_left(waits, begin) : bisect_left(waits, end)]:
+            report.wrong(
+                f"Entry {entry} had to wait: the clock step of entry {begin} was not settled by then."
+            )
 
 
 def _checked_pieces(path: Path) -> Iterator[Piece]:
