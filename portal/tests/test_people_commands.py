@@ -7,7 +7,7 @@ from django.contrib.auth.management.commands import changepassword
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.urls import reverse
+from django.urls import resolve, reverse
 
 from portal import checks
 from portal.models import Entry
@@ -167,3 +167,5 @@ def test_the_check_passes_where_there_are_no_tables_yet(monkeypatch):
 @pytest.mark.parametrize("path", ["/admin/r/1/1/", "/admin/r/4/2/", "/admin/r/1/x/"])
 def test_there_is_no_shortcut_to_rows(path, administrator, client_of):
     assert client_of(administrator).get(path).status_code == 404
+    # A shortcut answers 404 too, for rows whose model names no page.
+    assert resolve(path).url_name != "view_on_site"
