@@ -18,7 +18,7 @@ from portal.access import record_read
 from portal.append_only import guard_sql, guarded_models, missing_guards, trigger_name
 from portal.checks import require_triggers
 from portal.errors import GuardsMissing
-from portal.models import LedgerTile
+from portal.models import ClockSettlement, ClockStep, LedgerTile
 from tools import factories, guards
 from training_runs import services as runs
 from training_runs.errors import DigestMismatch
@@ -53,6 +53,10 @@ def rows_everywhere(officer, second_officer, engineer, product, auditor) -> None
             pass
     checkpoints.sign_now()
     replaying.check_tonight(seconds=0)
+    with ledger.entry("consent.decision", actor="test"):
+        ClockStep(server_at=manifest.frozen_at).save()
+    with ledger.entry("clock.settled", actor="test"):
+        ClockSettlement().save()
 
 
 def _rows(table: str) -> list[tuple]:
