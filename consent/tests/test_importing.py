@@ -476,7 +476,8 @@ def test_what_was_imported_before_the_damage_stays_and_the_file_can_go_on(tmp_pa
     assert code == 1
     assert imported in (30_000, 40_000, 50_000)
     assert f"The first {imported:,} lines are imported and nothing after them" in words
-    assert Entry.objects.count() == imported / 10_000
+    # One entry more where two accounts share a hash of the first look, and so are written last.
+    assert Entry.objects.count() - imported // 10_000 in (0, 1)
 
     path.write_bytes(gzip.compress(whole) if name.endswith("gz") else whole)
     # More than a fifth of the accounts are new, as in no ordinary file.
