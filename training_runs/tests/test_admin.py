@@ -376,8 +376,9 @@ def test_the_owner_of_a_run_asks_by_reference_and_not_by_number(
         "Account reference or member number",
     ]
     assert ["#12" in field.help_text for field in offered] == [False, True]
-    assert answer.context["form"].errors["who"] == ["No member has this reference."]
-    assert not AccessRecord.objects.filter(kind="run.explained").exists()
+    assert [*answer.context["form"].errors.values()] == [["No member has this account_ref."]]
+    (look,) = AccessRecord.objects.filter(kind="run.explained")
+    assert look.subject == "member:unknown"
 
 
 @pytest.mark.parametrize(
@@ -402,21 +403,35 @@ def test_engineers_ask_about_members_in_their_own_runs_only(
     assert AccessRecord.objects.filter(kind="run.explained").exists() == (status == 200)
 
 
-@pytest.mark.parametrize("who", ["nobody", "#999", "#0", "#99999999999999", "", "\x00"])
-def test_nobody_found_is_said_and_nothing_recorded(
-    who: str, frozen: Run, officer: User, client_of: Any
+@pytest.mark.parametrize(
+    ("who", "looks"),
+    [
+        ("nobody", ["member:unknown"]),
+        ("#999", ["member:unknown"]),
+        ("#0", ["member:unknown"]),
+        ("#99999999999999", ["member:unknown"]),
+        # Nothing was asked.
+        ("", []),
+        ("\x00", []),
+    ],
+)
+def test_a_look_that_finds_no_member_is_said_and_recorded(
+    who: str, looks: list[str], frozen: Run, officer: User, client_of: Any
 ) -> None:
     response = client_of(officer).post(_page("explain", frozen), {"who": who})
 
     assert response.status_code == 200
     assert response.context["form"].errors
-    assert not AccessRecord.objects.filter(kind="run.explained").exists()
+    records = AccessRecord.objects.filter(kind="run.explained")
+    assert list(records.values_list("subject", flat=True)) == looks
 
 
 def test_a_reference_in_the_address_is_not_read(
     frozen: Run, engineer: User, client_of: Any
 ) -> None:
-    assert client_of(engineer).get(_page("explain", frozen), {"who": "acc-1"}).status_code == 405
+    assert client_of(engineer).get(_page("explain", frozen), {"who": "acc-1"}).status_code == 400
+    assert client_of(engineer).get(_page("explain", frozen)).status_code == 405
+    assert not AccessRecord.objects.filter(kind="run.explained").exists()
 
 
 # --- Numbers and lists --------------------------------------------------------------------------
