@@ -315,7 +315,7 @@ CELERY_BEAT_SCHEDULE = {
     "freezes": _every("training_runs.tasks.sweep_freezes", SWEEP_SECONDS),
     "verifications": _every("training_runs.tasks.sweep_verifications", SWEEP_SECONDS),
     "long files": _every("portal.tasks.make_files", SWEEP_SECONDS),
-    "ended files": _daily("portal.tasks.remove_files", hour="*", minute="20", within=3600),
+    "ended files": _daily("portal.tasks.remove_files", hour="*", minute="20", within=1800),
     "letters": _every("objections.tasks.send_letters", SWEEP_SECONDS),
     "checkpoints": _every("portal.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
     "checkpoints by mail": _daily("portal.tasks.mail_checkpoint", hour="6", minute="15"),
