@@ -51,12 +51,16 @@ def test_row_changed_behind_the_portal_is_found(ledger_with_history, table, sql)
     assert verify_ledger().problems
 
 
+@pytest.mark.django_db(transaction=True)
 def test_swapped_account_references_are_found(ledger_with_history):
     one, other = AccountReference.objects.order_by("pk")[:2]
-    one_ref, other_ref = one.account_ref, other.account_ref
-    AccountReference.objects.filter(pk=one.pk).update(account_ref="elsewhere")
-    AccountReference.objects.filter(pk=other.pk).update(account_ref=one_ref)
-    AccountReference.objects.filter(pk=one.pk).update(account_ref=other_ref)
+    table = AccountReference._meta.db_table
+    behind_the_back(
+        table,
+        f"UPDATE {table} SET account_ref = CASE member_id"
+        f" WHEN {one.pk} THEN '{other.account_ref}' ELSE '{one.account_ref}' END"
+        f" WHERE member_id IN ({one.pk}, {other.pk})",
+    )
 
     assert verify_ledger().problems == [
         f"The account reference of member {number} is not the one that was sealed."
