@@ -70,7 +70,7 @@ def test_from_the_start_page_to_a_persons_answer(
     # The start page says what was checked, and has the checkpoint to keep.
     page = visitor.open("admin:index")
     expect(page.get_by_text("Ledger recomputed, complete to entry")).to_be_visible()
-    expect(page.get_by_text("Verified against history: all 1 manifests.")).to_be_visible()
+    expect(page.get_by_text("Verified against history: 1 of 1 manifests.")).to_be_visible()
     expect(page.get_by_text("No checkpoint is held outside")).to_be_visible()
     faults["start"] = visitor.faults_here()
     kept = tmp_path / "kept.checkpoint"
