@@ -27,7 +27,7 @@ from objections.letter_texts import built_in
 from objections.models import Incident, Ticket
 from portal import checkpoints, ledger, made_files, tokens
 from portal.access import record_read
-from portal.models import Checkpoint, MadeFile
+from portal.models import Checkpoint, ClockSettlement, ClockStep, MadeFile
 from tools import factories
 from training_runs import member_lists, services
 from training_runs.errors import DigestMismatch
@@ -310,6 +310,10 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     checkpoints.sign_now()
     made_files.ask("member-list", member_lists.parameters_of(manifest, "csv"), owner=engineer)
     made_files.make_due()
+    with ledger.entry("consent.decision", actor="test"):
+        ClockStep(server_at=manifest.frozen_at).save()
+    with ledger.entry("clock.settled", actor="test"):
+        ClockSettlement().save()
     return manifest.run
 
 

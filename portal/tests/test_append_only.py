@@ -159,7 +159,11 @@ def test_the_system_check_names_a_missing_guard(a_guard_gone):
     assert a_guard_gone in str(found.value)
 
 
-def test_neither_the_web_server_nor_the_worker_starts_unguarded(a_guard_gone):
+def test_neither_the_web_server_nor_the_worker_starts_unguarded(a_guard_gone, monkeypatch):
+    # The web server's limits are set before the guards are looked for, and must not outlive this test.
+    monkeypatch.setitem(
+        connection.settings_dict, "OPTIONS", dict(connection.settings_dict["OPTIONS"])
+    )
     sys.modules.pop("portal.wsgi", None)
 
     with pytest.raises(GuardsMissing):
