@@ -1,4 +1,4 @@
-"""The ledger as files that anybody can check without us (docs/proof-format.md, "An export")."""
+"""The ledger as files that anybody can check without us (docs/reference/proof-format.md, "An export")."""
 
 import shutil
 import tempfile

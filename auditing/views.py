@@ -1,4 +1,4 @@
-"""The auditors' API: checkpoints, proofs and the ledger itself, to be checked without us (docs/proof-format.md)."""
+"""The auditors' API: checkpoints, proofs and the ledger itself, to be checked without us (docs/reference/proof-format.md)."""
 
 from typing import Any
 

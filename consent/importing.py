@@ -187,7 +187,7 @@ def import_members(
 def check_references() -> None:
     """Raises ImportStopped where a member has lost the reference: the file would make a new member of the account."""
     if lost := members.lost_reference():
-        raise ImportStopped(f"{lost} See docs/verification-failed.md.")
+        raise ImportStopped(f"{lost} See docs/how-to/verification-failed.md.")
 
 
 @contextmanager

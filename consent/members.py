@@ -354,7 +354,7 @@ def missing_references(census: Census, *, members: int, erased: int) -> str:
         return (
             f"{members - erased} members are not erased, the census counts"
             f" {census.live_references} account references: one went without an erasure, or came without"
-            " its member. Do not import; restore the table from a backup (docs/verification-failed.md)."
+            " its member. Do not import; restore the table from a backup (docs/how-to/verification-failed.md)."
         )
     return ""
 

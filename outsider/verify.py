@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Check what the portal claims about its training runs, without trusting the portal.
 
-One file, nothing but Python 3.8 or newer, written from docs/proof-format.md. `python3 verify.py --help` says what
+One file, nothing but Python 3.8 or newer, written from docs/reference/proof-format.md. `python3 verify.py --help` says what
 it can check, outsider/README.md what to do with the answers.
 
 It ends with 0 if all is well, with 1 if something is wrong (a sentence each), and with 2 if there was nothing
@@ -453,7 +453,7 @@ class Report:
             self.problems.append(sentence)
 
 
-# --- Canonical JSON: RFC 8785, within the bounds of docs/ledger.md ----------------------------------
+# --- Canonical JSON: RFC 8785, within the bounds of docs/reference/ledger.md ----------------------------------
 
 
 def _whole(text: str) -> int:
@@ -996,7 +996,7 @@ def _is_batch(row: Row) -> bool:
     return all(type(number) is int and number > 0 for number in numbers)
 
 
-# --- Manifests: docs/manifest-format.md ---------------------------------------------------------------
+# --- Manifests: docs/reference/manifest-format.md ---------------------------------------------------------------
 # A set of numbers is one whole number whose bit n says whether n is in it: | is the union, & what both have.
 
 MAGIC = b"training-manifest/1\n"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keep the portal's last checkpoint, and demand that each next one continues it.
 
-One file, nothing but Python 3.8 or newer, written from docs/proof-format.md. Run it every hour on a machine that
+One file, nothing but Python 3.8 or newer, written from docs/reference/proof-format.md. Run it every hour on a machine that
 the portal's operators do not control: what it keeps is what nobody can take back. outsider/README.md says how.
 
 It ends with 0 if all is well, with 1 if something is wrong, and with 2 if there was nothing it could check.

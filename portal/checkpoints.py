@@ -1,4 +1,4 @@
-"""Checkpoints: the ledger's size and root, signed for people outside (docs/proof-format.md).
+"""Checkpoints: the ledger's size and root, signed for people outside (docs/reference/proof-format.md).
 
 The signer takes nothing at its word: it reads every row written since the last checkpoint anew, computes leaves and
 root, and signs only what continues the checkpoint before. Which one that was it remembers outside the database, and it
@@ -271,7 +271,7 @@ def _remembered(keys: Iterable[Signer]) -> TreeHead | None:
     if not Checkpoint.objects.filter(size=signed.size, note=note).exists():
         raise LedgerRewritten(
             f"The signer remembers a checkpoint of size {signed.size} that is not in the database:"
-            " a backup was restored, or history was changed (docs/verification-failed.md)."
+            " a backup was restored, or history was changed (docs/how-to/verification-failed.md)."
         )
     return signed
 

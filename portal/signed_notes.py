@@ -1,4 +1,4 @@
-"""Keys, signed notes and checkpoints (C2SP signed-note and tlog-checkpoint) as docs/proof-format.md has them.
+"""Keys, signed notes and checkpoints (C2SP signed-note and tlog-checkpoint) as docs/reference/proof-format.md has them.
 
 Pure: nothing here reads a row, a file or a setting.
 """

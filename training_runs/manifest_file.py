@@ -1,4 +1,4 @@
-"""The manifest's archive: a line naming the format, a canonical header, then the sets (docs/manifest-format.md).
+"""The manifest's archive: a line naming the format, a canonical header, then the sets (docs/reference/manifest-format.md).
 
 Same content, same bytes. Everything needed to read and check it travels inside.
 """

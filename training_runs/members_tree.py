@@ -1,7 +1,7 @@
 """A Merkle tree over everybody in a manifest, so that one answer can be proved without the list.
 
 Half a byte a member says in, or the first reason to be out; a leaf has 128 members, and every leaf is there
-(docs/proof-format.md). A proof of "is" and of "is not" is the same thing: the leaf and its path.
+(docs/reference/proof-format.md). A proof of "is" and of "is not" is the same thing: the leaf and its path.
 """
 
 from collections.abc import Sequence

@@ -258,7 +258,7 @@ class ArchiveView(Endpoint):
         },
     )
     def get(self, request: Request, reference: str) -> Any:
-        """The archive (docs/manifest-format.md): numbers and codes, no account_ref. Supports Range.
+        """The archive (docs/reference/manifest-format.md): numbers and codes, no account_ref. Supports Range.
 
         Refused (409) while the manifest is not verified, for good when it does not verify, and for a
         cancelled run.

@@ -1,4 +1,4 @@
-"""Is docs/ledger.md enough? The root recomputed from that page alone, with SQL and the standard library."""
+"""Is docs/reference/ledger.md enough? The root recomputed from that page alone, with SQL and the standard library."""
 
 import datetime as dt
 import json
@@ -13,7 +13,7 @@ from django.db import connection
 from portal import ledger
 from tools import factories
 
-PAGE = (Path(settings.BASE_DIR) / "docs/ledger.md").read_text()
+PAGE = (Path(settings.BASE_DIR) / "docs/reference/ledger.md").read_text()
 TABLES = dict(re.findall(r"^\| `([a-z_]+\.[a-z]+)` \| `([a-z_]+)` \|$", PAGE, re.MULTILINE))
 
 # What PostgreSQL's driver gives as Python objects, SQLite's gives as text and numbers.

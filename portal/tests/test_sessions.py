@@ -1,4 +1,4 @@
-"""A visit of staff: how long it lasts, and what its cookies allow (THREAT_MODEL.md promises 8 hours)."""
+"""A visit of staff: how long it lasts, and what its cookies allow (docs/explanation/threat-model.md promises 8 hours)."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""Is docs/manifest-format.md enough? A reader made from that page alone, with nothing but the standard library.
+"""Is docs/reference/manifest-format.md enough? A reader made from that page alone, with nothing but the standard library.
 
 `read` and `written` import nothing of the portal and no Roaring library; the page is what they know.
 """
@@ -17,7 +17,7 @@ from tools import factories
 from training_runs import archives, manifest_file
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
 
-PAGE = (Path(settings.BASE_DIR) / "docs/manifest-format.md").read_text()
+PAGE = (Path(settings.BASE_DIR) / "docs/reference/manifest-format.md").read_text()
 CODES = [exclusion.code for exclusion in [*EXCLUSIONS, NOT_IN_PARENT]]
 
 # --- A reader -----------------------------------------------------------------------------------

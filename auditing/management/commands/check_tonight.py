@@ -21,4 +21,6 @@ class Command(BaseCommand):
         check = replaying.check_tonight(seconds=options["seconds"])
         self.stdout.write(f"{check.size} entries and {check.rows} rows recomputed.")
         if check.problems:
-            raise CommandError("The ledger does not verify: see docs/verification-failed.md.")
+            raise CommandError(
+                "The ledger does not verify: see docs/how-to/verification-failed.md."
+            )

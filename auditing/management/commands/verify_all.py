@@ -43,4 +43,4 @@ class Command(BaseCommand):
         for problem in [*report.problems, *done.problems]:
             self.stderr.write(self.style.ERROR(problem))
         if report.problems or done.problems:
-            raise CommandError("Something does not verify: see docs/verification-failed.md.")
+            raise CommandError("Something does not verify: see docs/how-to/verification-failed.md.")
