@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check trial schema bench alter clean
+.PHONY: help demo run test check trial schema docs bench alter clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,8 @@ run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000)
 test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
 	@.ci/test
 
-check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment settings, API description
+# mkdocs runs without --quiet: with it the warnings are not counted, and nothing would fail.
+check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment settings, API description, documents
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
@@ -41,13 +42,17 @@ check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment setti
 	PORTAL_ENV=production ALLOWED_HOSTS=portal.example $(THROWAWAY) $$manage check --deploy --fail-level WARNING; \
 	$$manage spectacular --validate --fail-on-warn --file "$$PORTAL_DATA_DIR/openapi.yaml"; \
 	diff --unified docs/openapi.yaml "$$PORTAL_DATA_DIR/openapi.yaml" \
-		|| { echo "docs/openapi.yaml is not what the code says: run make schema."; exit 1; }
+		|| { echo "docs/openapi.yaml is not what the code says: run make schema."; exit 1; }; \
+	$(BIN)/mkdocs build --site-dir "$$PORTAL_DATA_DIR/site"
 
 trial: $(VENV)/.stamp-run  ## Try the production recipe: PostgreSQL, Redis, nginx, gunicorn, workers, in three minutes
 	@env -u PORTAL_ENV deploy/trial.sh
 
 schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+docs: $(VENV)/.stamp-dev  ## Build the documents as pages: var/site/index.html
+	$(BIN)/mkdocs build
 
 bench: $(VENV)/.stamp-dev  ## Measure freeze, import, queue and ledger against bare work, on PostgreSQL
 	@$(BIN)/python -m tools.bench
