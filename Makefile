@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check trial schema docs bench alter clean
+.PHONY: help demo run test check trial schema docs bench alter lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,7 @@ check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment setti
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.locks
 	@set -e; export PORTAL_DATA_DIR=$$(mktemp -d); trap 'rm -rf "$$PORTAL_DATA_DIR"' EXIT; \
 	unset DATABASE_URL; manage="$(BIN)/python manage.py"; set -x; \
 	$$manage makemigrations --check; \
@@ -60,22 +61,35 @@ bench: $(VENV)/.stamp-dev  ## Measure freeze, import, queue and ledger against b
 alter: $(VENV)/.stamp-dev  ## Alter an export in 10,000 ways, forge 1,000 proofs, and show what is noticed
 	@$(BIN)/python -m tools.campaign
 
+# For every Python from 3.11 on and every platform: what only some of them need has a marker, and the hashes are those
+# of all files of a release. pip-compile would leave out what the Python that it runs on does not need (async-timeout
+# before 3.11.3, which is Debian 12's). What is locked stays until a requirement or UPGRADE asks for something else.
+LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url $(UPGRADE)
+
+lock: $(VENV)/.stamp-dev  ## Write requirements*.lock from requirements*.txt (UPGRADE=--upgrade: the newest that fits)
+	$(LOCK) --output-file requirements.lock requirements.txt
+	$(LOCK) --constraints requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+
 clean:  ## Remove what make and the tests made: .venv, var and the caches
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- Installing, once per change of the lists ----------------------------------------------------
+# --- Installing, once per change of the locks ----------------------------------------------------
+
+# Files that are not the ones the lock was made from are refused.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
 	@$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.stamp-run: requirements.txt | $(BIN)/python
+$(VENV)/.stamp-run: requirements.lock | $(BIN)/python
 	@echo "Installing what the portal runs on into $(VENV); this takes a minute or two."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(INSTALL) -r requirements.lock
 	@touch $@
 
-$(VENV)/.stamp-dev: requirements.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/.stamp-dev: requirements.lock requirements-dev.lock | $(BIN)/python
 	@echo "Installing what developers need into $(VENV); this takes a few minutes."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.lock
 	@touch $@ $(VENV)/.stamp-run
