@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
-from portal import clock, roles
+from portal import clock, directories, roles
 from tools import guards
 
 pytest_plugins = ["tools.browsing"]
@@ -89,6 +89,12 @@ TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[attr-def
 def _cheap_passwords() -> None:
     """A slow hash protects people; nobody here needs it."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _directories() -> None:
+    """As at the start of every process."""
+    directories.make()
 
 
 @pytest.fixture(autouse=True)

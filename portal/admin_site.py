@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
@@ -57,6 +58,10 @@ class PortalAdminSite(admin.AdminSite):
         super().__init__(*args, **kwargs)
         self.pages: list[tuple[str, Callable[..., HttpResponseBase], str]] = []
         """(route, view, name) of pages that are about no single model. Each asks for its permission itself."""
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """With the version, which the footer shows to signed-in staff."""
+        return {**super().each_context(request), "version": settings.VERSION}
 
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -16,8 +16,10 @@ def _keep_django_logging(**kwargs: object) -> None:
 
 
 @worker_init.connect
-def _refuse_to_work_unguarded(**kwargs: object) -> None:
-    from portal import checks  # the app registry is ready only now
+def _begin(**kwargs: object) -> None:
+    from portal import checks, directories  # the app registry is ready only now
 
+    directories.make()
+    # Refuses to work unguarded.
     checks.require_triggers()
     checks.compare_clocks()

@@ -63,7 +63,13 @@ def readyz(request: HttpRequest) -> HttpResponse:
         checks[name], ages[name] = _age(age, limit) if ready else (UNKNOWN, None)
     status = "unavailable" if not ready else OK if set(checks.values()) == {OK} else "degraded"
     return JsonResponse(
-        {"status": status, "checks": checks, "age_seconds": ages, "free": free},
+        {
+            "status": status,
+            "version": settings.VERSION,
+            "checks": checks,
+            "age_seconds": ages,
+            "free": free,
+        },
         status=200 if ready else 503,
         headers={"Cache-Control": "no-store"},
     )

@@ -4,6 +4,7 @@
 |---|---|---|
 | PORTAL_ENV | production | `production` or `development`; only the latter has default secrets |
 | PORTAL_DATA_DIR | ./var | manifests, the SQLite file, the embedded broker's socket |
+| STATIC_DIR | static in the data directory | where `collectstatic` puts the pages' files, and the web server reads them |
 | DATABASE_URL | SQLite in the data directory | `postgres://…` for anything but a trial |
 | REDIS_URL | embedded Valkey's socket in the data directory | the Celery broker |
 | SECRET_KEY, SUPPRESSION_KEY | none in production | Django's key; the key of the suppression list's HMAC |
@@ -45,7 +46,6 @@
 """
 
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -55,12 +55,13 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
-from portal import logs
+from portal import __version__, logs
 
 env = environ.Env()
 
 LOGGING = logs.LOGGING
 
+VERSION = __version__
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 PORTAL_ENV = env.str("PORTAL_ENV", "production")
@@ -376,7 +377,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.str("STATIC_DIR", str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Without a collected copy (a trial, a test) files are served from where they are.
 WHITENOISE_USE_FINDERS = True
@@ -430,12 +431,3 @@ SPECTACULAR_SETTINGS = {
 SIMPLE_HISTORY_REVERT_DISABLED = True
 # History is read by row or by entry; an index over its dates would only slow imports.
 SIMPLE_HISTORY_DATE_INDEX = False
-
-# An installation starts with one command: the directories for its data come with it.
-for _directory in (DATA_DIR, STATIC_ROOT, BROKER_SOCKET.parent):
-    _directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-# One that came from elsewhere may be open to all users of the machine.
-_file = Path(str(_database["NAME"]))
-if _database["ENGINE"] == "django.db.backends.sqlite3" and _file.is_file():
-    with suppress(PermissionError):
-        _file.chmod(0o600)

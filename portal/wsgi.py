@@ -2,7 +2,12 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from portal import directories
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+# The middleware looks for its directory of static files.
+directories.make()
 
 application = get_wsgi_application()
 

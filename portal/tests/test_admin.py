@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from consent.choices import Verdict
-from portal import access, checkpoints, ledger, roles, tokens
+from portal import __version__, access, checkpoints, ledger, roles, tokens
 from portal.admin import ENTRY_KINDS, READ_KINDS
 from portal.admin_site import CappedPaginator, PortalModelAdmin, site
 from portal.list_exports import ExportedList
@@ -129,6 +129,19 @@ def test_the_start_page_shows_what_waits_for_the_role(
     response = client_of(person).get(reverse("admin:index"))
 
     assert [panel.title for panel in response.context["panels"]] == titles
+
+
+def test_the_footer_shows_the_version_to_signed_in_staff_only(
+    stranger: User, client: Client, client_of: Any
+) -> None:
+    version = f"Version {__version__}."
+
+    signed_in = client_of(stranger).get("/admin/")
+    signing_in = client.get("/admin/login/")
+
+    assert (signed_in.status_code, signing_in.status_code) == (200, 200)
+    assert version in signed_in.content.decode()
+    assert __version__ not in signing_in.content.decode()
 
 
 def test_somebody_without_a_role_is_told_so(stranger: User, client_of: Any) -> None:

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from objections.apps import MAX_UNSENT
-from portal import embedded, tokens
+from portal import __version__, embedded, tokens
 from portal.append_only import unguard_sql
 from tools import factories
 from training_runs import services
@@ -54,6 +54,7 @@ def test_everything_is_there(client, broker):
     assert told.pop("free")["bytes"] > 0
     assert told == {
         "status": "ok",
+        "version": __version__,
         "checks": ALL_WELL,
         "age_seconds": {name: None for name in ALL_WELL if name.startswith("oldest_")},
     }
@@ -185,8 +186,9 @@ def test_who_is_signed_in_or_watches_sees_the_details(production, client_of, cli
         )
         return client.get("/readyz", headers={"Authorization": f"Bearer {plain}"}).json().keys()
 
-    assert "checks" in client_of(engineer).get("/readyz").json()
-    assert "checks" in seen_with("health:read")
+    details = {"status", "version", "checks", "age_seconds", "free"}
+    assert client_of(engineer).get("/readyz").json().keys() == details
+    assert seen_with("health:read") == details
     assert seen_with("runs:read") == {"status"}
 
 

@@ -32,8 +32,6 @@ def open_to_others(directory):
 
 
 WRITES = """
-import django
-django.setup()
 from django.db import connection, transaction
 from pathlib import Path
 from portal.files import locked, write_whole
@@ -53,7 +51,7 @@ with locked(settings.DATA_DIR / "keys" / "lock"):
 
 def test_what_a_process_writes_is_for_its_user_only(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", WRITES], cwd=HOME, env=environment(tmp_path / "new" / "data"),
+        [sys.executable, "manage.py", "shell", "--no-imports", "--command", WRITES], cwd=HOME, env=environment(tmp_path / "new" / "data"),
         capture_output=True, text=True, check=True, umask=0o022,
     )  # fmt: skip
 
@@ -68,11 +66,43 @@ def test_a_database_file_that_others_can_read_is_closed(tmp_path):
     file.chmod(0o644)
 
     subprocess.run(
-        [sys.executable, "-c", "import django; django.setup()"],
-        cwd=HOME, env=environment(tmp_path), check=True,
+        [sys.executable, "manage.py", "check"], cwd=HOME, env=environment(tmp_path), check=True
     )  # fmt: skip
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_importing_the_settings_makes_no_directories(tmp_path):
+    program = """
+import django
+django.setup()
+from django.conf import settings
+print(settings.DATA_DIR)
+"""
+    data_dir = tmp_path / "fresh" / "data"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=HOME, env=environment(data_dir),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert done.stdout == f"{data_dir}\n"
+    assert not (tmp_path / "fresh").exists()
+
+
+@pytest.mark.parametrize("start", [["manage.py", "check"], ["-c", "import portal.wsgi"]])
+def test_what_starts_makes_the_directories_for_its_user_only(start, tmp_path):
+    data_dir = tmp_path / "fresh" / "data"
+
+    done = subprocess.run(
+        [sys.executable, *start], cwd=HOME, env=environment(data_dir),
+        capture_output=True, text=True, check=True, umask=0o022,
+    )  # fmt: skip
+
+    # WhiteNoise warns of static files that it cannot find.
+    assert "No directory" not in done.stderr
+    assert {path.name for path in data_dir.iterdir() if path.is_dir()} == {"run", "static"}
+    assert open_to_others(data_dir) == []
 
 
 @pytest.mark.slow
