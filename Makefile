@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 HOST   ?= 127.0.0.1
 PORT   ?= 8000
 
-# A trial on this machine. For anything else set PORTAL_ENV=production and its secrets (README).
+# A trial on this machine. For anything else set PORTAL_ENV=production and its secrets (docs/how-to/operator/production.md).
 export PORTAL_ENV ?= development
 
 # Secrets that only serve to look at the settings of a production.
@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check trial schema docs bench alter lock clean
+.PHONY: help demo run test check trial schema states pictures docs bench alter lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,12 @@ trial: $(VENV)/.stamp-run  ## Try the production recipe: PostgreSQL, Redis, ngin
 
 schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+states: $(VENV)/.stamp-dev  ## Draw docs/reference/states.md from the code
+	$(BIN)/python -m tools.states
+
+pictures: $(VENV)/.stamp-dev  ## Take the README's pictures with Chromium, of a demo of its own: docs/pictures
+	@$(BIN)/python -m tools.pictures
 
 docs: $(VENV)/.stamp-dev  ## Build the documents as pages: var/site/index.html
 	$(BIN)/mkdocs build

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The production recipe of the README, tried from nothing, in a directory of its own: `make trial`, or
+# The production recipe (docs/how-to/operator/production.md), tried from nothing, in a directory of its own: `make trial`, or
 #
 #     deploy/trial.sh [--keep]
 #
@@ -147,7 +147,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=portal.example -adde
     echo "}"
 } >"$home/web/nginx.conf"
 
-# --- Installing: the lines of the README ------------------------------------------------------------
+# --- Installing: the lines of the recipe ------------------------------------------------------------
 
 say "Installing: migrate, collectstatic, the first people, the key of the checkpoints."
 {

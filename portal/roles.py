@@ -1,4 +1,4 @@
-"""The roles, as groups with permissions. The table in the README is this table.
+"""The roles, as groups with permissions. docs/reference/roles.md says what they mean.
 
 Groups are synchronised after every `migrate`, because a permission exists only once its model's
 migration has run. A permission that is not named here is nobody's.

@@ -280,7 +280,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 # Queues apart: a mail server that says nothing, a heap of manifests to verify or a long file keeps no freeze waiting.
-# Each has its workers (README, `portal.supervisor.WORKERS`); a worker that names no queue takes them all.
+# Each has its workers (deploy/worker, `portal.supervisor.WORKERS`); a worker that names no queue takes them all.
 CELERY_TASK_QUEUES = [
     Queue(name) for name in ("freezes", "verifications", "letters", "files", "housekeeping")
 ]

@@ -1,6 +1,5 @@
 """People in front of a real browser, and what is wrong with a page they look at: for tests."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+from tools.chromium import CHROMIUM, FLAGS
 
 in_a_browser = [
     pytest.mark.browser,
@@ -24,11 +23,6 @@ in_a_browser = [
     ),
 ]
 """The marks of a module whose tests drive a browser."""
-
-FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 
 # Reported by the page itself, so that a breach is seen whatever the browser logs.
 REPORT_BREACHES = """

@@ -31,7 +31,7 @@ from objections.models import Letter, LetterTemplate, Ticket
 from portal import tokens
 from portal.admin_site import PortalModelAdmin
 from portal.models import Entry
-from tools import factories
+from tools import factories, pictures
 from tools.browsing import Visitor, in_a_browser
 from training_runs import services
 from training_runs.models import Manifest, Run
@@ -586,3 +586,20 @@ def test_an_auditor_reads_a_run_its_history_and_the_entry_behind_it(
     expect(page.get_by_role("heading", name="run.frozen")).to_be_visible()
     expect(page.get_by_role("heading", name="Manifest: 1 row added")).to_be_visible()
     assert Entry.objects.filter(actor=auditor).count() == 0
+
+
+@pytest.mark.parametrize("picture", ["ticket", "run"])
+def test_the_pages_on_the_readmes_pictures_have_what_the_captions_name(
+    picture, visit, world, desk, officer, engineer
+):
+    named = pictures.captions()[picture]
+    opened = {
+        "ticket": lambda: visit(officer).open("admin:objections_ticket_change", desk.in_review.pk),
+        "run": lambda: visit(engineer).open(
+            "admin:training_runs_run_change", world.manifest.run_id
+        ),
+    }
+
+    page = opened[picture]()
+
+    assert [name for name in named if not pictures.part_of(page, name).is_visible()] == []

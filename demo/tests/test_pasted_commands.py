@@ -1,4 +1,6 @@
-"""The README's first API session, pasted as it stands: only the port and the places of files are the test's own."""
+"""The tutorial's commands and the auditor's, pasted as they stand: only the port and the places of files are the test's
+own.
+"""
 
 import json
 import os
@@ -18,12 +20,15 @@ from portal import children
 PATIENCE = 240
 
 
-def commands_of(block, places):
-    """The commands in one of the README's two blocks of bash, with the test's own places."""
-    session, audit = re.findall(
-        r"^```bash\n(.*?)^```", (stage.ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
-    )
-    commands = {"session": session, "audit": audit}[block]
+TUTORIAL, AUDITOR = "tutorial/first-manifest.md", "how-to/auditor.md"
+MEMBERS = 1200
+"""More than the number from which on an import stops when too many accounts are new, as after the whole demo."""
+
+
+def commands_of(page, places):
+    """The commands in the blocks of bash of a page, one behind the other, with the test's own places."""
+    text = (stage.ROOT / "docs" / page).read_text()
+    commands = "".join(re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
     for theirs, ours in places.items():
         assert theirs in commands
         commands = commands.replace(theirs, ours)
@@ -43,7 +48,7 @@ def served(tmp_path):
     data_dir = tmp_path / "demo"
     environment = os.environ | {"DEMO_DATA_DIR": str(data_dir)}
     subprocess.run(
-        [sys.executable, "-m", "demo", "--members", "500"],
+        [sys.executable, "-m", "demo", "--members", str(MEMBERS)],
         env=environment, cwd=stage.ROOT, capture_output=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -76,12 +81,12 @@ def wait_for(url, server):
 @pytest.mark.skipif(
     "DATABASE_URL" in os.environ, reason="the demo is on SQLite: told there already"
 )
-def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
+def test_the_tutorial_and_the_audit_work_when_they_are_pasted(served):
     address, data_dir = served
 
     told = paste(
         commands_of(
-            "session",
+            TUTORIAL,
             {
                 "http://127.0.0.1:8000": address,
                 "$PWD/var/demo": str(data_dir),
@@ -112,10 +117,13 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
     assert since["withdrawn"] == 1
     assert [set(row) for row in since["results"]] == [{"member_number", "account_ref"}]
     assert f"The manifest of {reference} verifies." in told.stdout
+    number = next(answer["member_number"] for answer in answers if "run" in answer)
+    assert f"Proved: member {number} is out of {reference}: opted_out (" in told.stdout
+    assert told.stdout.endswith("\nNothing is wrong.\n")
 
     # What the demo exported, checked as an auditor would, elsewhere.
     places = {"var/elsewhere": str(data_dir / "elsewhere"), "../demo": str(data_dir)}
-    audited = paste(commands_of("audit", places))
+    audited = paste(commands_of(AUDITOR, places))
 
     assert audited.returncode == 0, audited.stdout + audited.stderr
     assert audited.stdout.count("Nothing is wrong.") == 2
@@ -123,7 +131,7 @@ def test_the_first_session_of_the_readme_works_when_it_is_pasted(served):
 
 @pytest.mark.parametrize("status", [401, 403, 409, 410, 500, 503])
 def test_the_session_waits_for_no_list_that_is_refused(status):
-    asking = re.search(r"^list\(\) .*\n.*\n", commands_of("session", {}), re.MULTILINE)
+    asking = re.search(r"^list\(\) .*\n.*\n", commands_of(TUTORIAL, {}), re.MULTILINE)
 
     told = paste(f"trainer() {{ printf {status}; }}; api= run=\n{asking[0]}")
 
