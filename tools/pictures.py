@@ -37,14 +37,16 @@ WIDTH = 1280
 
 def captions() -> dict[str, list[str]]:
     """Which parts of its page each picture's caption in the README names, by the picture's name."""
-    found = re.findall(
-        r"^!\[[^\]]+\]\(docs/pictures/([\w-]+)\.png\)\n\n\*(.+?)\*$",
-        (ROOT / "README.md").read_text(),
-        re.DOTALL | re.MULTILINE,
-    )
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith("| ")
+    ]
+    (at,) = [at for at, row in enumerate(rows) if "(docs/pictures/" in row[0]]
+    names = [re.sub(r".*\(docs/pictures/([\w-]+)\.png\)", r"\1", cell) for cell in rows[at]]
     return {
-        name: [" ".join(part.split()) for part in re.findall(r"__(.+?)__", caption, re.DOTALL)]
-        for name, caption in found
+        name: re.findall(r"\*(.+?)\*", caption)
+        for name, caption in zip(names, rows[at + 1], strict=True)
     }
 
 
