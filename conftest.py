@@ -14,7 +14,9 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
-from portal import clock, directories, roles
+from common.identity import roles
+from ledger import clock
+from portal import directories
 from tools import guards
 
 pytest_plugins = ["tools.browsing"]
@@ -71,7 +73,7 @@ def _empty_database(case: TransactionTestCase) -> None:
         else:
             for table in tables:
                 cursor.execute(f'DELETE FROM "{table}"')
-        cursor.execute("INSERT INTO portal_ledgerhead (id, size, frontier) VALUES (1, 0, '')")
+        cursor.execute("INSERT INTO ledger_ledgerhead (id, size, frontier) VALUES (1, 0, '')")
         cursor.execute(
             "INSERT INTO consent_census (id, total, complete, erasures, live_references)"
             " VALUES (1, 0, 0, 0, 0)"

@@ -5,7 +5,7 @@ from auditing import (
     proof_admin,  # noqa: F401  registering is the effect
     proof_views,
 )
-from portal.admin_site import site
+from common.staff.site import site
 
 site.pages += [
     ("audit/dossiers/", admin_views.find_dossier, "auditing_dossiers"),

@@ -12,11 +12,11 @@ from django.views.decorators.http import require_GET
 
 from auditing import dossiers, states
 from auditing.forms import MEMBER, NOTICES, RULES, TICKET, FindForm, StateForm
-from portal import clock
-from portal.access import record_read
-from portal.admin_site import page, refusal_shown_in, staff
-from portal.models import Entry
-from portal.parameters import one_of, takes, whole_number
+from common.staff.parameters import one_of, takes, whole_number
+from common.staff.site import page, refusal_shown_in, staff
+from ledger import clock
+from ledger.models import Entry
+from ledger.reads.recording import record_read
 from training_runs.admin_views import shares_of_manifest
 from training_runs.choices import Agreement, RunState
 

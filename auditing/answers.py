@@ -25,8 +25,8 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from portal import checkpoints
-from training_runs import proofs, services
+from ledger.checkpoints import signing
+from training_runs import explaining, proofs
 from training_runs.eligibility import BY_CODE
 from training_runs.models import Manifest
 
@@ -64,7 +64,7 @@ class Answer:
 def answer(manifest: Manifest, number: int) -> Answer:
     """What the manifest says of the member, with its proof. Raises ProofNotPossible, ManifestDamaged."""
     proof = proofs.prove_member(manifest, number)
-    reasons = services.reasons_in(manifest, number)
+    reasons = explaining.reasons_in(manifest, number)
     return Answer(
         run=manifest.run.reference,
         purpose=manifest.run.get_purpose_display(),
@@ -132,10 +132,10 @@ def _story(said: Answer) -> list[object]:
     ]
     for sentence, ground in said.reasons:
         story.append(words(f"Why: {sentence} ({ground})."))
-    gone = checkpoints.retired()
+    gone = signing.retired()
     keys = "\n".join(
         f"{verifier.text}{'  (signs no more)' if verifier.text in gone else ''}"
-        for verifier in checkpoints.verifiers()
+        for verifier in signing.verifiers()
     )
     facts = [
         ("Training run", said.run),

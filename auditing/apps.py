@@ -8,7 +8,8 @@ class AuditingConfig(AppConfig):
     def ready(self) -> None:
         from auditing.audit_files import LedgerFile, ReadsFile
         from auditing.subjects import SUBJECTS
-        from portal import made_files, subjects
+        from common.files import made_files
+        from common.staff import subjects
 
         for subject in SUBJECTS:
             subjects.register(subject)

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 
 from auditing import exporting
-from portal import made_files
-from portal.access import record_read
-from portal.models import MadeFile
+from common.files import made_files
+from common.models import MadeFile
+from ledger.reads.recording import record_read
 
 
 class _Lines(made_files.Maker):
@@ -48,7 +48,7 @@ class _Lines(made_files.Maker):
 
 class LedgerFile(_Lines):
     kind = "ledger"
-    permission = "portal.view_checkpoint"
+    permission = "ledger.view_checkpoint"
 
     def lines(self, after: int, upto: int) -> Iterator[bytes]:
         return exporting.ledger_lines(after, upto)
@@ -62,7 +62,7 @@ class LedgerFile(_Lines):
 
 class ReadsFile(_Lines):
     kind = "reads"
-    permission = "portal.view_accessrecord"
+    permission = "ledger.view_accessrecord"
 
     def lines(self, after: int, upto: int) -> Iterator[bytes]:
         return exporting.read_lines(after, upto)

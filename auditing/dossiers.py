@@ -15,9 +15,9 @@ from consent import countries
 from consent.choices import Channel, Choice, Purpose, Status
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.rules import Book
+from ledger.models import AccessRecord, Checkpoint, Entry
 from objections.choices import Effect, Outcome
 from objections.models import Incident, Objection
-from portal.models import AccessRecord, Checkpoint, Entry
 from training_runs import roaring_lookup
 from training_runs.choices import RunState
 from training_runs.eligibility import BY_CODE, NOT_IN_PARENT, UNKNOWN_AT_CUT, ask, reasons_of

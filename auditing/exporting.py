@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from portal import canonical, checkpoints, reads
-from portal.errors import InvalidInput
-from portal.models import Checkpoint
-from portal.recomputing import recomputed_in_pieces
+from ledger import canonical
+from ledger.checkpoints import signing
+from ledger.errors import InvalidInput
+from ledger.models import Checkpoint
+from ledger.reads import batches
+from ledger.recomputing.leaves import recomputed_in_pieces
 from training_runs import archives
 from training_runs.models import Manifest
 
@@ -36,12 +38,12 @@ def checkpoint_lines(upto: int) -> Iterator[bytes]:
 
 def read_lines(after: int, upto: int) -> Iterator[bytes]:
     """The records of reads from the number `after` (exclusive) to `upto`."""
-    for data in reads.records(after + 1, upto):
+    for data in batches.records(after + 1, upto):
         yield data + b"\n"
 
 
 def key_lines(upto: int) -> Iterator[bytes]:
-    for verifier in checkpoints.verifiers(upto):
+    for verifier in signing.verifiers(upto):
         yield f"{verifier.text}\n".encode()
 
 
@@ -61,7 +63,7 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
     """
     if directory.exists():
         raise InvalidInput(f"{directory} exists already: name a new directory.", field="directory")
-    size = checkpoints.latest().size
+    size = signing.latest().size
     directory.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", suffix=".part", dir=directory.parent))
     (part / MANIFESTS).mkdir()
@@ -69,7 +71,7 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
         _write(part / LEDGER, ledger_lines(0, size), progress)
         # The clock may sign while this is written: what is above belongs to the next export.
         _write(part / CHECKPOINTS, checkpoint_lines(size))
-        _write(part / READS, read_lines(0, reads.settled()))
+        _write(part / READS, read_lines(0, batches.settled()))
         _write(part / KEYS, key_lines(size))
         manifests = Manifest.objects.filter(entry_id__lte=size).select_related("run", "checkpoint")
         for manifest in manifests:

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
+from common.staff import subjects
 from consent.choices import Purpose
 from consent.forms import DateInput
-from portal import subjects
 
 
 class FindForm(forms.Form):

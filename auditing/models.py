@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from portal.models import Sealed
+from ledger.models import Sealed
 
 
 class Reveal(Sealed):

@@ -11,10 +11,10 @@ from django.utils.safestring import SafeString
 
 from auditing import proof_views
 from auditing.models import Reveal
-from portal import clock
-from portal.admin_site import ReadOnlyModelAdmin, SealedModelAdmin, badge, site, staff
-from portal.choices import DeliveryChannel
-from portal.models import Checkpoint, LedgerCheck, ReadBatch
+from common.staff.site import ReadOnlyModelAdmin, SealedModelAdmin, badge, site, staff
+from ledger import clock
+from ledger.choices import DeliveryChannel
+from ledger.models import Checkpoint, LedgerCheck, ReadBatch
 
 
 @admin.register(Checkpoint, site=site)

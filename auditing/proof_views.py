@@ -17,15 +17,18 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods
 
 from auditing import answers, services
+from common import drafts
+from common.files.serving import kept_by_browser
+from common.identity import roles
+from common.staff import start_page
+from common.staff.parameters import takes, unreadable
+from common.staff.site import page, refusal_shown_in, staff
 from consent.models import Member
-from portal import checkpoints, drafts, roles, start_page
-from portal.access import record_read
-from portal.admin_site import page, refusal_shown_in, staff
-from portal.choices import DeliveryChannel
-from portal.models import Checkpoint, CheckpointDelivery, LedgerCheck, LedgerHead
-from portal.parameters import takes, unreadable
-from portal.serving import kept_by_browser
-from training_runs import services as runs
+from ledger.checkpoints import signing
+from ledger.choices import DeliveryChannel
+from ledger.models import Checkpoint, CheckpointDelivery, LedgerCheck, LedgerHead
+from ledger.reads.recording import record_read
+from training_runs import verifying
 from training_runs.models import Manifest, Run, Verification
 
 
@@ -37,20 +40,20 @@ def download(name: str, data: bytes, media_type: str) -> HttpResponse:
 
 
 @require_GET
-@permission_required("portal.view_checkpoint", raise_exception=True)
+@permission_required("ledger.view_checkpoint", raise_exception=True)
 def download_checkpoint(request: HttpRequest, size: int) -> HttpResponse:
     """The signed note, to be kept."""
-    checkpoint = checkpoints.of_size(size)
+    checkpoint = signing.of_size(size)
     record_read(staff(request), "checkpoint.read", f"checkpoint:{size}", purpose="admin")
-    checkpoints.delivered(checkpoint, DeliveryChannel.DOWNLOAD, staff(request).get_username())
+    signing.delivered(checkpoint, DeliveryChannel.DOWNLOAD, staff(request).get_username())
     return download(f"{size}.checkpoint", checkpoint.note.encode(), "text/plain; charset=utf-8")
 
 
 @require_GET
-@permission_required("portal.view_checkpoint", raise_exception=True)
+@permission_required("ledger.view_checkpoint", raise_exception=True)
 def prove_entry(request: HttpRequest, sequence: int) -> HttpResponse:
     """That the entry is below the newest checkpoint."""
-    proof = checkpoints.prove_entry(sequence, checkpoints.latest())
+    proof = signing.prove_entry(sequence, signing.latest())
     record_read(staff(request), "entry.proved", f"entry:{sequence}", purpose="admin")
     return download(f"entry-{sequence}.tlog-proof", proof.encode(), "text/plain; charset=utf-8")
 
@@ -84,7 +87,7 @@ def answer_person(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             run = form.cleaned_data["run"]
-            manifest = runs.usable_manifest(run)
+            manifest = verifying.usable_manifest(run)
             said = f"{run.reference}: {form.cleaned_data['purpose']}"
             record_read(staff(request), "answer.given", f"member:{number}", purpose=said)
             answer = answers.answer(manifest, number)
@@ -183,7 +186,7 @@ LATE = dt.timedelta(hours=36)
 """The ledger is recomputed every night."""
 
 
-@start_page.panel("portal.view_checkpoint", order=4)
+@start_page.panel("ledger.view_checkpoint", order=4)
 def proof_panel(request: HttpRequest) -> start_page.Panel:
     """What was checked last, and what is held outside."""
     lines = [_ledger_line(), _manifests_line(), _checkpoint_line(), _outside_line()]
@@ -192,8 +195,8 @@ def proof_panel(request: HttpRequest) -> start_page.Panel:
         lines=lines,
         empty="Nothing was checked yet.",
         links=[
-            ("All checkpoints", reverse("admin:portal_checkpoint_changelist")),
-            ("All checks", reverse("admin:portal_ledgercheck_changelist")),
+            ("All checkpoints", reverse("admin:ledger_checkpoint_changelist")),
+            ("All checks", reverse("admin:ledger_ledgercheck_changelist")),
         ],
     )
 
@@ -205,7 +208,7 @@ def _ledger_line() -> start_page.Line:
             "The ledger has not been recomputed yet: it is every night, or by manage.py verify_all.",
             tone="warning",
         )
-    url = reverse("admin:portal_ledgercheck_change", args=[check.pk])
+    url = reverse("admin:ledger_ledgercheck_change", args=[check.pk])
     is_late = timezone.now() - check.entry.recorded_at > LATE
     when = f"{check.entry.recorded_at:%Y-%m-%d %H:%M} UTC"
     if check.problems:

@@ -19,12 +19,13 @@ import structlog
 from django.core.management import call_command
 from django.db import connection, connections, models
 
-from portal import ledger, replica
-from portal.errors import InvalidInput, PortalError
-from portal.ledger import sealed_models
-from portal.models import Entry, LedgerCheck
-from portal.verification import Report, verify_ledger
-from training_runs import folding, services
+from auditing import replica
+from ledger import entries
+from ledger.errors import InvalidInput, Refusal
+from ledger.models import Entry, LedgerCheck
+from ledger.recomputing.verification import Report, verify_ledger
+from ledger.sealing import sealed_models
+from training_runs import folding, verifying
 from training_runs.choices import Agreement
 from training_runs.models import Manifest, Run
 
@@ -77,7 +78,7 @@ def replay_all(
 def _agrees(manifest: Manifest, engine: str, found: Replayed) -> bool:
     try:
         derived = sha256(folding.derive(manifest)).hexdigest()
-    except PortalError as error:
+    except Refusal as error:
         found.problems.append(f"{manifest.run.reference} on {engine}: {error}")
         return False
     if derived != manifest.digest:
@@ -149,7 +150,7 @@ def check_tonight(*, seconds: float = 3_600) -> LedgerCheck:
     for manifest in _longest_ago():
         if time.monotonic() - started > seconds:
             break
-        verification = services.verify(manifest, actor=CHECKER)
+        verification = verifying.verify(manifest, actor=CHECKER)
         if verification.agreement != Agreement.AGREES:
             logger.error("manifest differs", run=manifest.run.reference)
     return check
@@ -158,7 +159,7 @@ def check_tonight(*, seconds: float = 3_600) -> LedgerCheck:
 def record_check(report: Report, seconds: float) -> LedgerCheck:
     """Keep what a recomputation of the ledger found."""
     kind = "ledger.differs" if report.problems else "ledger.verified"
-    with ledger.entry(kind, actor=CHECKER, subject=f"entry:{report.size}"):
+    with entries.entry(kind, actor=CHECKER, subject=f"entry:{report.size}"):
         check = LedgerCheck(
             size=report.size,
             root=report.root,

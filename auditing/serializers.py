@@ -2,8 +2,8 @@
 
 from rest_framework import serializers
 
-from portal.endpoints import Input
-from portal.models import Checkpoint
+from common.api.endpoints import Input
+from ledger.models import Checkpoint
 
 _LARGEST = 2**53 - 1
 

@@ -7,10 +7,10 @@ from django.contrib.auth.models import User
 
 from auditing.models import Reveal
 from consent.models import Member
+from ledger import clock, entries
+from ledger.errors import InvalidInput, NotFound, RuleViolation
+from ledger.reads.recording import record_read
 from objections.models import Ticket
-from portal import clock, ledger
-from portal.access import record_read
-from portal.errors import InvalidInput, NotFound, RuleViolation
 
 LONGEST_HOURS = 72
 
@@ -31,7 +31,7 @@ class Identity:
 
 def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) -> Reveal:
     """Let an auditor see who is behind a member number or a ticket. Raises InvalidInput, naming the field."""
-    if not auditor.is_active or not auditor.has_perm("portal.view_checkpoint"):
+    if not auditor.is_active or not auditor.has_perm("ledger.view_checkpoint"):
         raise InvalidInput("Choose an active auditor.", field="auditor")
     if auditor.pk == actor.pk:
         raise InvalidInput("Nobody grants it to themselves.", field="auditor")
@@ -41,7 +41,7 @@ def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) 
         raise InvalidInput(f"From 1 to {LONGEST_HOURS} hours.", field="hours")
     subject = subject.strip()
     _row_behind(subject)
-    with ledger.entry("reveal.granted", actor=actor, subject=subject, reason=reason) as opened:
+    with entries.entry("reveal.granted", actor=actor, subject=subject, reason=reason) as opened:
         reveal = Reveal(
             auditor=auditor,
             subject=subject,

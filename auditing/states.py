@@ -8,17 +8,17 @@ from typing import Any
 from django.db import models
 from django.urls import reverse
 
+from common.staff.changes import Line, Teller, Value, in_words
+from common.staff.list_forms import end_of
 from consent import countries, rules
 from consent.choices import Choice, Purpose
 from consent.counting import Counted
 from consent.models import Decision, Member, Notice, RegionRule
 from consent.rules import Book
+from ledger import entries
+from ledger.errors import InvalidInput
+from ledger.models import Entry
 from objections.models import Objection, Ticket
-from portal import ledger
-from portal.changes import Line, Teller, Value, in_words
-from portal.errors import InvalidInput
-from portal.list_forms import end_of
-from portal.models import Entry
 from training_runs.models import Run, Verification
 
 May = Callable[[str], bool]
@@ -29,7 +29,7 @@ def entry_numbered(sequence: int) -> Entry:
     entry = Entry.objects.filter(pk=sequence).first() if 0 < sequence < 2**63 else None
     if entry is None:
         raise InvalidInput(
-            f"There is no entry {sequence}: the last one is {ledger.read_head().size}.",
+            f"There is no entry {sequence}: the last one is {entries.read_head().size}.",
             field="entry",
         )
     return entry

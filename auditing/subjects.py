@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from common.staff.subjects import Subject
 from consent.models import Decision, Member
 from objections.models import Incident, Letter, Objection, Ticket
-from portal.subjects import Subject
 from training_runs.models import Finding, Manifest, Run, Verification
 
 

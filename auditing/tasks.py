@@ -1,4 +1,4 @@
-"""A door for Celery."""
+"""Doors for Celery."""
 
 import subprocess
 import sys
@@ -7,7 +7,8 @@ import structlog
 from celery import shared_task
 from django.conf import settings
 
-from portal import children
+from auditing import checkpoint_mail
+from common.processes import children
 
 logger = structlog.get_logger(__name__)
 
@@ -23,3 +24,8 @@ def check_tonight() -> None:
     _running[:] = [
         children.start([sys.executable, settings.BASE_DIR / "manage.py", "check_tonight"])
     ]
+
+
+@shared_task
+def mail_checkpoint() -> None:
+    checkpoint_mail.send_to_auditors()

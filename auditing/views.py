@@ -19,18 +19,20 @@ from auditing.serializers import (
     MemberProofInput,
     ReadsQuery,
 )
-from portal import checkpoints, file_views, reads
-from portal.access import record_read
-from portal.api import Access
-from portal.choices import DeliveryChannel
-from portal.endpoints import Endpoint, PageQuery, Pages, caller, read
-from portal.errors import InvalidInput, ProofNotPossible
-from portal.models import Checkpoint
-from portal.schema import EndpointSchema, page_of
-from training_runs import proofs, services
+from common.api.access import Access
+from common.api.endpoints import Endpoint, PageQuery, Pages, caller, read
+from common.api.schema import EndpointSchema, page_of
+from common.staff import file_views
+from ledger.checkpoints import signing
+from ledger.choices import DeliveryChannel
+from ledger.errors import InvalidInput, ProofNotPossible
+from ledger.models import Checkpoint
+from ledger.reads import batches
+from ledger.reads.recording import record_read
+from training_runs import proofs, verifying
 from training_runs.views import run_by
 
-AUDIT = Access("portal.view_checkpoint", "audit:read")
+AUDIT = Access("ledger.view_checkpoint", "audit:read")
 TEXT = {(200, "text/plain"): OpenApiTypes.STR}
 NDJSON = {(200, "application/x-ndjson"): OpenApiTypes.STR}
 
@@ -76,9 +78,9 @@ class CheckpointView(Endpoint):
     def get(self, request: Request) -> Any:
         """A checkpoint, the newest unless told otherwise: a signed note. Keep it: that is what proves anything."""
         size = read(CheckpointQuery, request.query_params).get("size")
-        checkpoint = checkpoints.of_size(size) if size else checkpoints.latest()
+        checkpoint = signing.of_size(size) if size else signing.latest()
         record_read(caller(request), "checkpoint.read", f"checkpoint:{checkpoint.size}")
-        checkpoints.delivered(checkpoint, DeliveryChannel.API, caller(request).get_username())
+        signing.delivered(checkpoint, DeliveryChannel.API, caller(request).get_username())
         return text(checkpoint.note)
 
 
@@ -113,10 +115,10 @@ class ConsistencyView(Endpoint):
         """Proof that a checkpoint continues an older one, with the newer one in it."""
         asked = read(ConsistencyQuery, request.query_params)
         old = asked["old"]
-        new = checkpoints.of_size(asked["new"]) if "new" in asked else checkpoints.latest()
+        new = signing.of_size(asked["new"]) if "new" in asked else signing.latest()
         record_read(caller(request), "checkpoint.read", f"checkpoint:{new.size}")
-        checkpoints.delivered(new, DeliveryChannel.API, caller(request).get_username())
-        return text(checkpoints.prove_consistency(old, new))
+        signing.delivered(new, DeliveryChannel.API, caller(request).get_username())
+        return text(signing.prove_consistency(old, new))
 
 
 class KeysView(Endpoint):
@@ -126,7 +128,7 @@ class KeysView(Endpoint):
     @extend_schema(operation_id="list_checkpoint_keys", responses=KeysOutput)
     def get(self, request: Request) -> Response:
         """The keys that sign. Trust those that you were given by people, over another way."""
-        found = [verifier.text for verifier in checkpoints.verifiers()]
+        found = [verifier.text for verifier in signing.verifiers()]
         return Response({"name": settings.LEDGER_NAME, "verifier_keys": found})
 
 
@@ -142,7 +144,7 @@ class LedgerView(Endpoint):
         `Range`. Codes of what goes wrong with a long part: those of `download_members_csv`.
         """
         asked = read(LedgerQuery, request.query_params)
-        newest = checkpoints.latest().size
+        newest = signing.latest().size
         after, upto = asked["after"], asked.get("upto", newest)
         if upto > newest:
             raise ProofNotPossible(f"The newest checkpoint covers the entries to {newest}.")
@@ -153,7 +155,7 @@ class LedgerView(Endpoint):
 
 
 class ReadsView(Endpoint):
-    access = {"GET": Access("portal.view_accessrecord", "audit:read")}
+    access = {"GET": Access("ledger.view_accessrecord", "audit:read")}
     schema = EndpointSchema()
 
     @extend_schema(operation_id="export_reads", parameters=[ReadsQuery], responses=FILE)
@@ -164,7 +166,7 @@ class ReadsView(Endpoint):
         """
         asked = read(ReadsQuery, request.query_params)
         record_read(caller(request), "export.reads", "reads")
-        newest = reads.settled()
+        newest = batches.settled()
         after, upto = asked["after"], asked.get("upto", newest)
         if upto > newest:
             raise InvalidInput(f"At most {newest}.", field="upto")
@@ -181,8 +183,8 @@ class EntryProofView(Endpoint):
     def get(self, request: Request, sequence: int) -> Any:
         """Proof that an entry is in the ledger, a C2SP tlog-proof, under the newest checkpoint unless told."""
         size = read(CheckpointQuery, request.query_params).get("size")
-        checkpoint = checkpoints.of_size(size) if size else checkpoints.latest()
-        proof = checkpoints.prove_entry(sequence, checkpoint)
+        checkpoint = signing.of_size(size) if size else signing.latest()
+        proof = signing.prove_entry(sequence, checkpoint)
         record_read(caller(request), "entry.proved", f"entry:{sequence}")
         return text(proof)
 
@@ -194,7 +196,7 @@ class ManifestCheckpointView(Endpoint):
     @extend_schema(operation_id="read_manifest_checkpoint", responses=TEXT)
     def get(self, request: Request, reference: str) -> Any:
         """The signed root of the tree over everybody in the manifest; the archive has the same tree."""
-        manifest = services.manifest_of(run_by(reference))
+        manifest = verifying.manifest_of(run_by(reference))
         record_read(caller(request), "manifest.read", reference)
         return text(proofs.signed(manifest).note)
 
@@ -212,4 +214,4 @@ class MemberProofView(Endpoint):
         number = read(MemberProofInput, request.data)["member_number"]
         run = run_by(reference)
         record_read(caller(request), "member.proved", f"member:{number}", purpose=reference)
-        return text(proofs.prove_member(services.usable_manifest(run), number))
+        return text(proofs.prove_member(verifying.usable_manifest(run), number))

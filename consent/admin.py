@@ -8,18 +8,18 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from consent import admin_views, countries
-from consent.choices import Verdict
-from consent.models import Consent, Decision, Member, Notice, RegionRule
-from portal.admin_site import (
+from common.staff.list_exports import ExportedList
+from common.staff.list_filters import BoxFilter, OptionFilter
+from common.staff.site import (
     HistoryModelAdmin,
     MemberNumberSearchAdmin,
     SealedModelAdmin,
     badge,
     site,
 )
-from portal.list_exports import ExportedList
-from portal.list_filters import BoxFilter, OptionFilter
+from consent import admin_views, countries
+from consent.choices import Verdict
+from consent.models import Consent, Decision, Member, Notice, RegionRule
 
 
 class CountryFilter(BoxFilter):

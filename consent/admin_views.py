@@ -17,15 +17,17 @@ from django.utils.text import capfirst
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods
 
-from consent import countries, rules, sent_back, services
+from common import drafts
+from common.staff import start_page
+from common.staff.parameters import takes
+from common.staff.site import page, refusal_shown_in, staff
+from consent import countries, decisions, proposing, rules, sent_back
 from consent.choices import Channel, Choice, Purpose, Rule
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.lookup import look_up
 from consent.models import AccountReference, Consent, Decision, Member, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
-from portal import clock, drafts, start_page
-from portal.admin_site import page, refusal_shown_in, staff
-from portal.parameters import takes
+from ledger import clock
 
 NO_RULE = "no rule, so excluded"
 
@@ -70,7 +72,7 @@ def record_deny(request: HttpRequest, number: int) -> HttpResponse:
     back = reverse("admin:consent_member_change", args=[member.pk])
     if form.is_valid():
         with refusal_shown_in(form):
-            recorded = services.deny_for_member(
+            recorded = decisions.deny_for_member(
                 member=member, actor=staff(request), **form.cleaned_data
             )
             drafts.done(form)
@@ -101,7 +103,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     form = drafts.form_for(RegionRuleForm, request, title="Propose a region rule", initial=words)
     if form.is_valid():
         with refusal_shown_in(form):
-            row = services.propose_rule(actor=staff(request), **form.cleaned_data)
+            row = proposing.propose_rule(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(
                 request,
@@ -139,7 +141,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
     form = drafts.form_for(NoticeForm, request, title="Propose a notice", initial=words)
     if form.is_valid():
         with refusal_shown_in(form):
-            row = services.propose_notice(actor=staff(request), **form.cleaned_data)
+            row = proposing.propose_notice(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(request, "Proposed: it counts once a second person has approved it.")
             return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
@@ -195,7 +197,7 @@ def _review(
     form = drafts.form_for(ReviewForm, request, title=f"Review: {proposal}")
     if form.is_valid():
         with refusal_shown_in(form):
-            review = services.review(proposal=proposal, actor=staff(request), **form.cleaned_data)
+            review = proposing.review(proposal=proposal, actor=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(request, f"{capfirst(str(proposal))}: {review.verdict}.")
             return HttpResponseRedirect(back)

@@ -8,7 +8,7 @@ class ConsentConfig(AppConfig):
     def ready(self) -> None:
         from consent import sent_back
         from consent.verification import CHECKS
-        from portal.verification import register
+        from ledger.recomputing.verification import register
 
         for name, check in CHECKS.items():
             register(name, check)

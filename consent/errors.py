@@ -1,4 +1,4 @@
-from portal.errors import PortalError, RuleViolation
+from ledger.errors import Refusal, RuleViolation
 
 
 class RuledByObjection(RuleViolation):
@@ -39,7 +39,7 @@ class AlreadySuperseded(RuleViolation):
     code = "already_superseded"
 
 
-class MemberPagesOff(PortalError):
+class MemberPagesOff(Refusal):
     """MEMBER_PAGES is false: this company only uses the API."""
 
     code = "member_pages_off"

@@ -10,7 +10,7 @@ from django.utils.text import capfirst
 from consent import countries
 from consent.choices import PURPOSES, Control, DataCategory, Purpose, Rule, Verdict
 from consent.models import Notice
-from portal import clock
+from ledger import clock
 
 
 class DateInput(forms.DateInput):

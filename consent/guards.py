@@ -5,7 +5,7 @@ One that a file of the product has named stays as that file spells it.
 Without the reference the next ordinary import would take the account for a new one, and let in a member on *deny*.
 """
 
-from portal.append_only import OwnGuard, Trigger, add_guard
+from ledger.append_only import OwnGuard, Trigger, add_guard
 
 UNTIL_ERASED = "kept until its member is erased"
 _ERASED = (

@@ -27,7 +27,7 @@ from consent.member_files import ImportStopped, MemberFile, Reject, Wrong
 from consent.members import Facts, Known, Sealed
 from consent.models import AccountReference, Member
 from consent.references import MAX_LENGTH, is_fit_for_a_file, key_of
-from portal import bulk, clock, ledger
+from ledger import bulk, clock, entries, open_entry
 
 BATCH_SIZE = 20_000
 """Lines in one ledger entry: its lock keeps decisions waiting for half a second."""
@@ -117,7 +117,7 @@ def _batch_of(rows: list[tuple[int, Sealed, Facts]]) -> _Batch:
 def import_members(
     *,
     path: Path,
-    actor: ledger.Actor,
+    actor: open_entry.Actor,
     batch_size: int = BATCH_SIZE,
     sha256: str = "",
     rows: int | None = None,
@@ -416,14 +416,14 @@ class _Account:
 class _Writer:
     """Writes batches. All lines of an account are in one."""
 
-    def __init__(self, actor: ledger.Actor, suspects: BitMap) -> None:
+    def __init__(self, actor: open_entry.Actor, suspects: BitMap) -> None:
         self.actor = actor
         self.suspects = suspects
         """Lines that make no new member."""
 
     def write(self, batch: _Batch) -> _Plan:
         """Write the batch in one entry; without anything new there is no entry."""
-        with ledger.entry("members.imported", actor=self.actor) as opened:
+        with entries.entry("members.imported", actor=self.actor) as opened:
             plan = self.plan(batch)
             members.create_sealed(plan.new, plan.new_facts)
             members.change_known(plan.changes, plan.spelt)

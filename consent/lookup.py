@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 
 from consent import members
 from consent.models import Member
-from portal.access import record_read
-from portal.errors import NotFound
+from ledger.errors import NotFound
+from ledger.reads.recording import record_read
 
 UNKNOWN = "member:unknown"
 

@@ -23,14 +23,14 @@ from typing import Any, cast
 import pyarrow
 from pyarrow import parquet
 
-from portal import strict_json
-from portal.errors import PortalError
+from common.text import strict_json
+from ledger.errors import Refusal
 
 DAY_COLUMNS = ("adult_on", "birth_date")
 _BLOCK = 1 << 20
 
 
-class ImportStopped(PortalError):
+class ImportStopped(Refusal):
     """The file cannot be read (further). What was imported before stays; the message says how much."""
 
     code = "import_stopped"

@@ -10,13 +10,14 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max
 
+from common import drafts
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
 from consent.references import key_of
-from portal import drafts, ledger
-from portal.bulk import Rows, among, insert_rows, update_rows
-from portal.errors import LedgerError
+from ledger import open_entry
+from ledger.bulk import Rows, among, insert_rows, update_rows
+from ledger.errors import LedgerError
 
 _OPEN = Status.OPEN.value  # looked up once: an enum's value takes longer than the comparison
 _STRICTNESS = [_OPEN, Status.UNKNOWN.value, Status.CLOSED.value, Status.ERASED.value]
@@ -218,7 +219,7 @@ def create_sealed(
     """`create` for references that were sealed ahead."""
     if not sealed:
         return []
-    opened = ledger.current()
+    opened = open_entry.current()
     first = (Member.objects.aggregate(last=Max("id"))["last"] or 0) + 1
     numbers = range(first, first + len(sealed))
     references, keys, salts, seals = zip(*sealed, strict=True)
@@ -281,7 +282,7 @@ def change_known(
     """
     if not changes:
         return
-    opened, spelt = ledger.current(), spelt or {}
+    opened, spelt = open_entry.current(), spelt or {}
     for before, _ in changes:
         if before.facts.status == Status.ERASED.value:
             raise LedgerError(f"member {before.number} is erased and stays as it is.")
@@ -402,7 +403,7 @@ def _rows(numbers: Sequence[int], facts: Sequence[Facts], seals: Sequence[str]) 
     return Rows({"id": numbers, **dict(columns), "reference_seal": seals})
 
 
-def _add_history(opened: ledger.OpenEntry, rows: Rows, kind: str) -> None:
+def _add_history(opened: open_entry.OpenEntry, rows: Rows, kind: str) -> None:
     history = Member.history.model
     insert_rows(
         history,

@@ -12,7 +12,7 @@ from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
 from consent.references import MAX_LENGTH
-from portal.models import Sealed, Tracked, tracked_history
+from ledger.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
 """No run is as of an earlier day: whoever was of age by then need not be in the index of minors."""

@@ -21,7 +21,7 @@ from consent.errors import AccountErased, ChoiceChanged, WrittenForAnother
 from consent.models import Member
 from consent.privacy_signals import privacy_signal
 from consent.setting import ShownForm, receipt, setting_of, switch
-from portal.errors import InvalidInput
+from ledger.errors import InvalidInput
 
 View = Callable[..., HttpResponse]
 

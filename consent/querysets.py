@@ -9,8 +9,8 @@ from django.db.models import Q
 
 from consent.choices import Choice, Status, Verdict
 from consent.countries import UNKNOWN
-from portal.append_only import AppendOnlyQuerySet
-from portal.models import TrackedQuerySet
+from ledger.append_only import AppendOnlyQuerySet
+from ledger.models import TrackedQuerySet
 
 COMPLETE = Q(status=Status.OPEN, adult_on__isnull=False) & ~Q(country=UNKNOWN)
 

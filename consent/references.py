@@ -27,7 +27,7 @@ _UNFIT_FOR_A_FILE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 def key_of(account_ref: str) -> str:
     r"""The reference in NFC, its blanks trimmed and collapsed, without what cannot be seen; case counts.
 
-    A key is its own key. Control characters stay: `consent.services.check_account_ref` refuses them.
+    A key is its own key. Control characters stay: `consent.accounts.check_account_ref` refuses them.
 
     >>> key_of("caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}\N{NO-BREAK SPACE}  7 ")
     'café 7'

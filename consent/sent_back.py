@@ -11,10 +11,10 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from common.staff import parameters, start_page
+from common.staff.start_page import SentBack
 from consent.choices import Verdict
 from consent.models import Notice, RegionRule
-from portal import parameters, start_page
-from portal.start_page import SentBack
 
 TOLD_DAYS = 30
 """So long a rejection stands on the start page of its author, unless they propose again before."""

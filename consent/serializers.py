@@ -6,12 +6,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from consent import countries, services
+from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
+from consent import countries, decisions
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
 from consent.member_links import MemberLink
 from consent.models import Notice, RegionRule
 from consent.references import MAX_LENGTH, key_of
-from portal.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
 SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
@@ -72,7 +72,7 @@ class DecisionInput(Input):
     privacy_signal = Flag(required=False, allow_null=True, help_text="Sec-GPC as you received it.")
 
 
-class DecisionOutput(serializers.Serializer[services.Recorded]):
+class DecisionOutput(serializers.Serializer[decisions.Recorded]):
     """A replay gets the first entry and time; `in_force` is as of the answer."""
 
     source_id = serializers.CharField()
@@ -202,9 +202,9 @@ class RuleQuery(PageQuery):
     purpose = Word(choices=Purpose.choices, required=False)
 
 
-def decision(fields: dict[str, Any], *, signal: bool | None = None) -> services.DecisionInput:
+def decision(fields: dict[str, Any], *, signal: bool | None = None) -> decisions.DecisionInput:
     """The checked fields as the service takes them, and the privacy signal of the request's header.
 
     Raises InvalidInput or RuledByObjection.
     """
-    return services.DecisionInput(**fields, header_signal=signal)
+    return decisions.DecisionInput(**fields, header_signal=signal)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from django.core import signing
 from django.utils.translation import gettext_lazy as _
 
-from consent import members, rules, services
+from consent import decisions, members, rules
 from consent.choices import Channel, Choice, DataCategory, Purpose, Rule
 from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
 from consent.models import Consent, Decision, Member, Notice
-from portal import clock
-from portal.errors import InvalidInput
+from ledger import clock
+from ledger.errors import InvalidInput
 
 ACTOR = "system:setting-page"
 PURPOSE = Purpose.GENERATIVE_AI
@@ -127,7 +127,7 @@ class ShownForm:
 
 def switch(
     *, member: Member, choice: str, form: ShownForm, privacy_signal: bool | None
-) -> services.Recorded:
+) -> decisions.Recorded:
     """Record what the member chose on the page. The same form sent again gets the first answer.
 
     A *deny* by the form's member counts however old the form is. Raises AccountErased; InvalidInput for a choice that
@@ -140,7 +140,7 @@ def switch(
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
     notice = setting_of(member).notice
-    sent = services.DecisionInput(
+    sent = decisions.DecisionInput(
         account_ref=reference.account_key,
         purpose=PURPOSE,
         choice=choice,
@@ -157,7 +157,7 @@ def switch(
             raise ChoiceChanged("The member chose again since the page was shown.")
 
     try:
-        recorded = services.record_decision(sent, actor=ACTOR, check=check)
+        recorded = decisions.record_decision(sent, actor=ACTOR, check=check)
     except SourceIdReused:
         # The form was used for the other choice, or under another notice.
         recorded = None
@@ -166,7 +166,7 @@ def switch(
     if choice != Choice.DENY:
         raise ChoiceChanged("The member chose again since this form was used.")
     again = replace(sent, source_id=f"{sent.source_id}-{uuid.uuid4().hex}")
-    return services.record_decision(again, actor=ACTOR)
+    return decisions.record_decision(again, actor=ACTOR)
 
 
 def receipt(member: Member, entry: str) -> Decision | None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
-from consent import services
+from consent import proposing
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.countries import FOLLOWING_THE_EU, NAMES
 from consent.errors import NeedsSecondPerson
 from consent.models import Notice, RegionRule
-from portal.errors import InvalidInput
+from ledger.errors import InvalidInput
 
 EEA_AND_SWITZERLAND = frozenset(
     "AT AX BE BG BL BV CH CY CZ DE DK EE ES FI FR GF GP GR HR HU IE IS IT LI LT LU LV MF MQ MT NC NL "
@@ -76,7 +76,7 @@ class NoticeRow:
         return Notice.objects.filter(version=self.version).first()
 
     def propose(self, actor: User) -> Notice:
-        return services.propose_notice(
+        return proposing.propose_notice(
             version=self.version,
             purposes=[Purpose.GENERATIVE_AI],
             data_categories=self.data_categories,
@@ -115,7 +115,7 @@ class RuleRow:
         ).first()
 
     def propose(self, actor: User) -> RegionRule:
-        return services.propose_rule(
+        return proposing.propose_rule(
             purpose=Purpose.GENERATIVE_AI,
             countries=self.countries,
             rule=self.rule,
@@ -240,7 +240,7 @@ def _load(proposer: User, approver: User, until: dt.date | None) -> Iterator[str
         found = row.find()
         proposal = found or row.propose(proposer)
         if proposal.needs_approval and not hasattr(proposal, "review"):
-            services.review(
+            proposing.review(
                 proposal=proposal, verdict=Verdict.APPROVED, actor=approver, reason="load_timeline"
             )
             yield f"{row.label}: {'was proposed, now' if found else 'proposed and'} approved"

@@ -7,12 +7,12 @@ from django.db.models import Count
 from consent import members
 from consent.counting import Counted, Receipt, counted
 from consent.models import AccountReference, Census, Consent, Decision, Member, Suppression
-from portal import ledger
+from ledger import entries
 
 
 def consent_is_its_decisions() -> Iterator[str]:
     """Folds every decision, in the order they were recorded, and compares with the current choices."""
-    behind = ledger.behind_the_latest()
+    behind = entries.behind_the_latest()
     folded: dict[tuple[int, str], Counted] = {}
     rows = Decision.objects.order_by("entry_id", "pk").values_list(
         "entry_id", "entry__recorded_at", "member_id", "purpose", "choice", "decided_at",

@@ -1,4 +1,4 @@
-"""The API of members' choices, region rules and notices: doors to `consent.services`."""
+"""The API of members' choices, region rules and notices: doors to `consent.decisions`."""
 
 from typing import Any
 
@@ -11,7 +11,20 @@ from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from consent import member_links, services
+from common.api.access import Access
+from common.api.endpoints import (
+    Endpoint,
+    NdjsonParser,
+    NdjsonRenderer,
+    PageQuery,
+    Pages,
+    caller,
+    read,
+    read_json,
+)
+from common.api.problems import flat_errors, problem, refusal
+from common.api.schema import EndpointSchema, page_of
+from consent import decisions, member_links, proposing
 from consent.errors import AlreadyReviewed, MemberPagesOff
 from consent.lookup import look_up
 from consent.models import Member, Notice, RegionRule
@@ -30,19 +43,7 @@ from consent.serializers import (
     SettingLinkOutput,
     decision,
 )
-from portal.api import Access, flat_errors, problem, refusal
-from portal.endpoints import (
-    Endpoint,
-    NdjsonParser,
-    NdjsonRenderer,
-    PageQuery,
-    Pages,
-    caller,
-    read,
-    read_json,
-)
-from portal.errors import PortalError
-from portal.schema import EndpointSchema, page_of
+from ledger.errors import Refusal
 
 MOST_LINES = 10_000
 
@@ -91,7 +92,7 @@ class DecisionsView(Endpoint):
         the file that names it on. Look whether the reference is whole (a leading zero lost keeps out the wrong
         account). Any spelling of a reference is taken; its blanks and invisible characters do not count, case does.
         """
-        recorded = services.record_decision(
+        recorded = decisions.record_decision(
             decision(read(DecisionInput, request.data), signal=privacy_signal(request.headers)),
             actor=caller(request),
         )
@@ -131,23 +132,23 @@ class BulkDecisionsView(Endpoint):
         for place, line in enumerate(lines):
             try:
                 sent[place] = decision(dict(shape.run_validation(read_json(line, "The line"))))
-            except (PortalError, ParseError, drf.ValidationError) as error:
+            except (Refusal, ParseError, drf.ValidationError) as error:
                 answers[place] = _refused(error)
         recorded = (
-            services.record_decisions(list(sent.values()), actor=caller(request)) if sent else []
+            decisions.record_decisions(list(sent.values()), actor=caller(request)) if sent else []
         )
         for place, answer in zip(sent, recorded, strict=True):
-            answers[place] = _refused(answer) if isinstance(answer, PortalError) else _said(answer)
+            answers[place] = _refused(answer) if isinstance(answer, Refusal) else _said(answer)
         return Response([{"line": n, **answer} for n, answer in enumerate(answers, 1)])
 
 
-def _said(recorded: services.Recorded) -> dict[str, Any]:
+def _said(recorded: decisions.Recorded) -> dict[str, Any]:
     status = "replayed" if recorded.is_replay else "recorded"
     return {"status": status, **DecisionOutput(recorded).data}
 
 
-def _refused(error: PortalError | ParseError | drf.ValidationError) -> dict[str, Any]:
-    if isinstance(error, PortalError):
+def _refused(error: Refusal | ParseError | drf.ValidationError) -> dict[str, Any]:
+    if isinstance(error, Refusal):
         return {"status": "refused", **refusal(error)}
     if isinstance(error, ParseError):
         return {"status": "refused", "code": "bad_request", "detail": str(error.detail)}
@@ -209,7 +210,7 @@ class RegionRulesView(Endpoint):
 
         The purpose's latest rule sent once more is the same rule and gets the first answer.
         """
-        row = services.propose_rule(**read(RegionRuleInput, request.data), actor=caller(request))
+        row = proposing.propose_rule(**read(RegionRuleInput, request.data), actor=caller(request))
         return Response(RegionRuleOutput(row).data, status=201)
 
 
@@ -251,7 +252,7 @@ class NoticesView(Endpoint):
 
         The same notice once more gets the first answer; the version with other facts is refused (422).
         """
-        row = services.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
+        row = proposing.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
         return Response(NoticeOutput(row).data, status=201)
 
 
@@ -269,7 +270,7 @@ def _review(request: Request, proposal: RegionRule | Notice) -> Response:
     """The same word of the same person again gets the first answer."""
     sent = read(ReviewInput, request.data)
     try:
-        row = services.review(proposal=proposal, **sent, actor=caller(request))
+        row = proposing.review(proposal=proposal, **sent, actor=caller(request))
     except AlreadyReviewed:
         # What holds at once is decided without a review.
         known: Any = getattr(proposal, "review", None)

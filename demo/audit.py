@@ -17,13 +17,13 @@ _VERIFY = stage.ROOT / "outsider" / "verify.py"
 
 def keep_checkpoint() -> int:
     """What an auditor does on the first day: keep a signed checkpoint. Returns how many entries it covers."""
-    from portal import checkpoints
+    from ledger.checkpoints import signing
 
     # What it logs is for operators; the story says it in words.
-    logging.getLogger("portal.checkpoints").setLevel(logging.ERROR)
-    checkpoint = checkpoints.sign_now()
+    logging.getLogger("ledger.checkpoints.signing").setLevel(logging.ERROR)
+    checkpoint = signing.sign_now()
     (stage.DATA_DIR / KEPT).write_text(checkpoint.note)
-    checkpoints.delivered(checkpoint, "download", "ada")
+    signing.delivered(checkpoint, "download", "ada")
     return checkpoint.size
 
 
@@ -32,10 +32,10 @@ def audit(*, say: Callable[[str], None]) -> bool:
     from django.core.management import call_command
 
     from auditing import replaying
-    from portal import checkpoints
+    from ledger.checkpoints import signing
 
     replaying.check_tonight(seconds=0)
-    checkpoints.sign_now()
+    signing.sign_now()
     purpose = "the audit at the end of the demo"
     call_command(
         "export_ledger",

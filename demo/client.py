@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from portal import strict_json
+from common.text import strict_json
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from unittest import mock
 
 from django.utils import timezone
 
-from portal.clock import played_by
+from ledger.clock import played_by
 
 TICK = dt.timedelta(milliseconds=1)
 

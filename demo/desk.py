@@ -18,10 +18,14 @@ from consent.models import AccountReference, Member
 from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
-from objections import closing, deadlines, intake, letters, mailing, services, uploads
+from objections.acts import deciding, working
 from objections.choices import ENDINGS, OPEN_STATES, Channel, Delivery, Outcome, Regime, Verdict
+from objections.clock import deadlines
+from objections.clock.days import day_of
+from objections.intake import receiving
+from objections.letters import composing, outbox
 from objections.models import Incident, Letter, Proposal, Ticket
-from objections.moves import day_of
+from objections.ticket import uploads
 
 Life = Iterator[dt.datetime]
 """What happens to one ticket. Between two acts it yields when it goes on."""
@@ -74,7 +78,7 @@ class Desk:
 
     def send_letters(self) -> None:
         """What the worker does seconds after each act."""
-        mailing.send_due()
+        outbox.send_due()
 
     def ago(self, days: float) -> dt.datetime:
         """Some time of that day, at which anybody may write."""
@@ -139,12 +143,12 @@ class Desk:
             facts |= {"email": "", "postal_address": f"1 Example Road\n{who.country}"}
         if channel in (Channel.PAPER, Channel.EMAIL):
             actor = self.chance.choice([self.olga, self.otto])
-        return intake.receive(intake.Filing(**{**facts, **more}), actor=actor)
+        return receiving.receive(receiving.Filing(**{**facts, **more}), actor=actor)
 
     def confirm(self, ticket: Ticket) -> None:
         """The person follows the link in our mail."""
-        link = letters.confirmation_link(ticket)["link"]
-        intake.confirm(link.rstrip("/").rpartition("/")[2])
+        link = composing.confirmation_link(ticket)["link"]
+        receiving.confirm(link.rstrip("/").rpartition("/")[2])
 
     def close_mailbox(self, who: Who) -> None:
         mail_server.closed_mailboxes.add(who.email)
@@ -152,19 +156,19 @@ class Desk:
     # --- Acts of staff --------------------------------------------------------------------------
 
     def assign(self, ticket: Ticket, officer: User) -> None:
-        services.assign(ticket=ticket, officer=officer, version=_version(ticket), actor=officer)
+        working.assign(ticket=ticket, officer=officer, version=_version(ticket), actor=officer)
 
     def begin_review(self, ticket: Ticket, officer: User) -> None:
-        services.begin_review(ticket=ticket, version=_version(ticket), actor=officer)
+        working.begin_review(ticket=ticket, version=_version(ticket), actor=officer)
 
     def note(self, ticket: Ticket, officer: User) -> None:
-        services.note(ticket=ticket, text=self.chance.choice(wording.NOTES), actor=officer)
+        working.note(ticket=ticket, text=self.chance.choice(wording.NOTES), actor=officer)
 
     def attach(self, ticket: Ticket, officer: User, name: str, data: bytes) -> None:
-        services.attach(ticket=ticket, files=[uploads.check(name, data)], actor=officer)
+        working.attach(ticket=ticket, files=[uploads.check(name, data)], actor=officer)
 
     def ask_identity(self, ticket: Ticket, officer: User) -> None:
-        services.ask_identity(
+        working.ask_identity(
             ticket=ticket,
             doubt=wording.DOUBT,
             question=wording.QUESTION,
@@ -173,7 +177,7 @@ class Desk:
         )
 
     def record_identity(self, ticket: Ticket, officer: User) -> None:
-        services.record_identity(
+        working.record_identity(
             ticket=ticket,
             answered_on=day_of(self.clock.now()),
             how="Answered from the address of the account.",
@@ -182,7 +186,7 @@ class Desk:
         )
 
     def extend(self, ticket: Ticket, officer: User, ground: str) -> None:
-        services.extend(
+        working.extend(
             ticket=ticket,
             ground=ground,
             explanation="You name several purposes and years of posts; we go through all of them.",
@@ -199,7 +203,7 @@ class Desk:
     ) -> Proposal | None:
         """Everything upheld is done at once; anything else comes back as a proposal."""
         refused = [one for one in outcomes if outcomes[one] == Outcome.REFUSED]
-        done = closing.decide(
+        done = deciding.decide(
             ticket=ticket,
             outcomes=outcomes,
             version=_version(ticket),
@@ -228,8 +232,8 @@ class Desk:
     def make_sure_of_address(self, ticket: Ticket, officer: User) -> None:
         """What lets somebody in again is told to an address that is known to be theirs."""
         ticket.refresh_from_db()
-        if not letters.is_proven(ticket):
-            services.confirm_address(
+        if not composing.is_proven(ticket):
+            working.confirm_address(
                 ticket=ticket,
                 reason="The person wrote to us from it.",
                 version=_version(ticket),
@@ -238,7 +242,7 @@ class Desk:
 
     def propose_withdrawal(self, ticket: Ticket, officer: User) -> Proposal:
         self.make_sure_of_address(ticket, officer)
-        return closing.propose_withdrawal(
+        return deciding.propose_withdrawal(
             ticket=ticket,
             evidence="The person took it back by an answer to our acknowledgement.",
             version=_version(ticket),
@@ -247,7 +251,7 @@ class Desk:
 
     def propose_unidentified(self, ticket: Ticket, officer: User) -> Proposal:
         ticket.refresh_from_db()
-        return closing.propose_unidentified(
+        return deciding.propose_unidentified(
             ticket=ticket,
             evidence="We asked for the month of joining by letter, and nothing came back.",
             version=_version(ticket),
@@ -261,7 +265,7 @@ class Desk:
             Verdict.APPROVED: "Read the request, the ground and the letter.",
             Verdict.RETURNED: "The balancing does not answer what the person fears. Please add it.",
         }
-        closing.review(
+        deciding.review(
             proposal=proposal,
             verdict=verdict,
             version=_version(proposal.ticket),
@@ -275,10 +279,10 @@ class Desk:
     def post_letters(self, ticket: Ticket, officer: User) -> None:
         """Put into an envelope what has no e-mail address to go to."""
         for letter in ticket.letters.waiting().filter(delivery=Delivery.POST).order_by("pk"):
-            mailing.record_posted(letter=letter, posted_on=day_of(self.clock.now()), actor=officer)
+            outbox.record_posted(letter=letter, posted_on=day_of(self.clock.now()), actor=officer)
 
     def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
-        services.correct_address(
+        working.correct_address(
             ticket=ticket,
             email=email,
             postal_address="",
@@ -287,10 +291,10 @@ class Desk:
             actor=officer,
         )
         for letter in ticket.letters.failed().order_by("pk"):
-            mailing.try_again(letter=letter, actor=officer)
+            outbox.try_again(letter=letter, actor=officer)
 
     def correct_receipt(self, ticket: Ticket, officer: User, received_at: dt.datetime) -> None:
-        services.correct_receipt(
+        working.correct_receipt(
             ticket=ticket,
             received_at=received_at,
             reason="The post room's stamp on the envelope.",
@@ -299,7 +303,7 @@ class Desk:
         )
 
     def match(self, ticket: Ticket, officer: User, account_ref: str) -> None:
-        services.match(
+        working.match(
             ticket=ticket,
             account_ref=account_ref,
             reason="The answer names the account.",
@@ -308,7 +312,7 @@ class Desk:
         )
 
     def link(self, ticket: Ticket, other: Ticket, officer: User) -> None:
-        services.link(
+        working.link(
             ticket=ticket,
             other=other,
             reason="Both messages say so.",
@@ -317,7 +321,7 @@ class Desk:
         )
 
     def release(self, ticket: Ticket, officer: User) -> None:
-        intake.release(ticket=ticket, actor=officer)
+        receiving.release(ticket=ticket, actor=officer)
 
 
 def _due(day: dt.date, regime: Regime) -> dt.date:

@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from consent.choices import Purpose
 from demo import wording
 from demo.desk import Desk, Life, Who
-from objections import uploads
 from objections.choices import Channel, ExtensionReason, Kind, Outcome, Regime, Verdict
 from objections.models import Ticket
+from objections.ticket import uploads
 
 PAST_DAYS = 124
 """About four months: further back no ticket of the play begins."""

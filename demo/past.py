@@ -19,8 +19,8 @@ from demo import lives, wording
 from demo.clock import PlayedClock, played
 from demo.desk import Desk
 from demo.population import Person
-from objections import intake
 from objections.choices import Channel
+from objections.intake import receiving
 from objections.models import Ticket
 
 SEED = 1
@@ -57,7 +57,7 @@ _MAIL_SERVER = "demo.mail_server.MailServer"
 def late_post(account_ref: str) -> Ticket:
     """In the present: a letter that arrived before the runs were frozen, and is keyed in only now."""
     purposes = [Purpose.GENERATIVE_AI]
-    filing = intake.Filing(
+    objection = receiving.Filing(
         purposes=purposes,
         channel=Channel.PAPER,
         country="US",
@@ -67,7 +67,7 @@ def late_post(account_ref: str) -> Ticket:
         account_ref=account_ref,
         received_at=timezone.now() - dt.timedelta(days=3),
     )
-    return intake.receive(filing, actor=User.objects.get(username="olga"))
+    return receiving.receive(objection, actor=User.objects.get(username="olga"))
 
 
 def _is_adult(person: Person, today: dt.date) -> bool:
@@ -88,7 +88,7 @@ def _quick_database() -> Iterator[None]:
 @contextmanager
 def _quiet_letters() -> Iterator[None]:
     """Two letters are meant not to arrive: no errors to worry about between the demo's own lines."""
-    logger = logging.getLogger("objections.letters")
+    logger = logging.getLogger("objections.letters.composing")
     logger.disabled = True
     try:
         yield

@@ -15,15 +15,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.processes import children
 from demo import population
 from demo.population import Person
-from portal import children
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("DEMO_DATA_DIR", ROOT / "var" / "demo")).resolve()
 LOGINS = "logins.txt"
 
-# user name, role (the constant's name in portal.roles), what the person does in the story
+# user name, role (the constant's name in common.identity.roles), what the person does in the story
 PEOPLE = (
     ("olga", "PRIVACY_OFFICER", "works objections, proposes rules and notices"),
     ("otto", "PRIVACY_OFFICER", "works objections, approves what olga proposes"),
@@ -79,7 +79,7 @@ def empty_portal() -> None:
 
     from django.core.management import call_command
 
-    from portal.supervisor import NotStarted, data_directory_lock
+    from common.processes.supervisor import NotStarted, data_directory_lock
 
     try:
         # Waits for the end of a demo that was killed; refuses while somebody serves this data.
@@ -97,7 +97,7 @@ def invite_people() -> dict[str, str]:
     """The staff with their passwords, which the file `logins.txt` keeps for `make run`, and the product's service."""
     from django.contrib.auth.models import Group, User
 
-    from portal import roles
+    from common.identity import roles
 
     passwords = {}
     for username, role, _ in PEOPLE:
@@ -122,7 +122,7 @@ def invite_people() -> dict[str, str]:
 def issue_tokens() -> Tokens:
     from django.contrib.auth.models import User
 
-    from portal.tokens import issue_token
+    from common.identity.tokens import issue_token
 
     _, product_token = issue_token(
         user=User.objects.get(username="product"),
@@ -191,7 +191,7 @@ def verify_ledger() -> list[str]:
 
 def desk_table() -> list[str]:
     from demo import desk
-    from objections.moves import today
+    from objections.clock.days import today
 
     return desk.table(today())
 

@@ -242,10 +242,10 @@ administrator() {
     expect "$(person anton --output /dev/null --write-out '%{http_code}' "$url/admin/")" 200 "start page" || return
     # A token for the engineer's tracker, by the page.
     local page emil
-    page=$(person anton "$url/admin/portal/servicetoken/add/") &&
+    page=$(person anton "$url/admin/common/servicetoken/add/") &&
     emil=$(grep --only-matching 'value="[0-9]*"[^>]*>emil<' <<<"$page" | grep --only-matching '[0-9]*' | head -n 1) &&
     person anton --data-urlencode "csrfmiddlewaretoken=$(csrf anton)" --data "user=$emil&days=7&name=tracker" \
-        --data scopes=runs:read --data scopes=runs:write --data scopes=manifests:read "$url/admin/portal/servicetoken/add/" \
+        --data scopes=runs:read --data scopes=runs:write --data scopes=manifests:read "$url/admin/common/servicetoken/add/" \
         >"$home/client/issued" &&
     grep --only-matching '\b[0-9a-f]\{64\}\b' "$home/client/issued" | head -n 1 >"$home/client/trainer" &&
     [ -s "$home/client/trainer" ]
@@ -282,14 +282,14 @@ engineer() {
     until_true 60 is_verified "$(cat "$home/client/run")"
 }
 
-checkpoint_is_signed() { [ -n "$(db=portal admin_sql -c "SELECT max(size) FROM portal_checkpoint")" ]; }
+checkpoint_is_signed() { [ -n "$(db=portal admin_sql -c "SELECT max(size) FROM ledger_checkpoint")" ]; }
 auditor() {
     expect "$(log_in ada "trial of ada, no guess")" 302 "sign-in" &&
     expect "$(person ada --output /dev/null --write-out '%{http_code}' "$url/admin/")" 200 "start page" &&
-    expect "$(person ada --output /dev/null --write-out '%{http_code}' "$url/admin/portal/entry/")" 200 "the ledger" || return
+    expect "$(person ada --output /dev/null --write-out '%{http_code}' "$url/admin/ledger/entry/")" 200 "the ledger" || return
     local size
     until_true 60 checkpoint_is_signed &&
-    size=$(db=portal admin_sql -c "SELECT max(size) FROM portal_checkpoint") &&
+    size=$(db=portal admin_sql -c "SELECT max(size) FROM ledger_checkpoint") &&
     person ada --fail "$url/admin/audit/checkpoints/$size/" | tee "$home/client/checkpoint" | grep --quiet "portal.example"
 }
 
@@ -333,7 +333,7 @@ guesses_are_delayed() {
 }
 
 held_lock_is_told() {
-    (db=portal admin_sql -c 'BEGIN' -c 'SELECT 1 FROM portal_ledgerhead FOR UPDATE' -c 'SELECT pg_sleep(60)') >"$home/logs/holder" 2>&1 & holder=$!
+    (db=portal admin_sql -c 'BEGIN' -c 'SELECT 1 FROM ledger_ledgerhead FOR UPDATE' -c 'SELECT pg_sleep(60)') >"$home/logs/holder" 2>&1 & holder=$!
     started $holder
     until_true 10 test "$(db=portal admin_sql -c "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()")" != 0
     sleep 1

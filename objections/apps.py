@@ -11,16 +11,20 @@ class ObjectionsConfig(AppConfig):
     verbose_name = "Objections"
 
     def ready(self) -> None:
+        from common import drafts
+        from common.identity import people
+        from common.processes.ages import register_age
         from consent import members
-        from objections import intake, mailing, moves, retention, sent_back
-        from portal import drafts, people
-        from portal.health import register_age
+        from objections.acts import sent_back
+        from objections.intake import receiving
+        from objections.letters import outbox
+        from objections.ticket import officers, retention
 
         # Its panel and its part of the digest come with the import.
         assert sent_back
 
-        people.register_work(moves.work_of)
+        people.register_work(officers.work_of)
         drafts.refuse_for(retention.is_erased)
         members.on_erasure(retention.erase_words_of_member)
-        members.on_creation(intake.restrict_new_members)
-        register_age("oldest_unsent_letter", mailing.oldest_unsent, limit=MAX_UNSENT)
+        members.on_creation(receiving.restrict_new_members)
+        register_age("oldest_unsent_letter", outbox.oldest_unsent, limit=MAX_UNSENT)

@@ -1,4 +1,4 @@
-from portal.errors import RuleViolation
+from ledger.errors import RuleViolation
 
 
 class AlreadySettled(RuleViolation):

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from consent.choices import Purpose
 from consent.models import Member
+from ledger.models import Sealed, Tracked, tracked_history
 from objections.choices import (
     ABUSE,
     DUPLICATE,
@@ -32,7 +33,7 @@ from objections.choices import (
     State,
     Verdict,
 )
-from objections.deadlines import local_date
+from objections.clock.deadlines import local_date
 from objections.querysets import (
     LetterQuerySet,
     ObjectionQuerySet,
@@ -40,7 +41,6 @@ from objections.querysets import (
     ProposedOutcomeQuerySet,
     TicketQuerySet,
 )
-from portal.models import Sealed, Tracked, tracked_history
 
 
 class Ticket(Tracked):
@@ -460,7 +460,7 @@ class Note(models.Model):
     ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="notes")
     kind = models.CharField(max_length=9, choices=NoteKind, default=NoteKind.NOTE)
     text = models.TextField()
-    entry = models.ForeignKey("portal.Entry", models.PROTECT, related_name="+")
+    entry = models.ForeignKey("ledger.Entry", models.PROTECT, related_name="+")
     author_name = models.CharField(max_length=150)
     written_at = models.DateTimeField()
 

@@ -10,6 +10,8 @@ from django.contrib.auth.models import User
 from django.db.models import Case, CharField, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.utils import timezone
 
+from ledger.append_only import AppendOnlyQuerySet
+from ledger.models import TrackedQuerySet
 from objections.choices import (
     ABUSE,
     DUPLICATE,
@@ -23,9 +25,7 @@ from objections.choices import (
     State,
     Verdict,
 )
-from objections.deadlines import TARGET_DAYS, UK_ARTICLE_12A
-from portal.append_only import AppendOnlyQuerySet
-from portal.models import TrackedQuerySet
+from objections.clock.deadlines import TARGET_DAYS, UK_ARTICLE_12A
 
 # Conditions over open tickets, for the querysets below and for counting several at once.
 WAITING_FOR_THE_PERSON = Q(state=State.IDENTITY_CHECK) | Q(

@@ -3,8 +3,11 @@
 from celery import shared_task
 from django.conf import settings
 
-from objections import digest, mailing, retention, services
-from portal import hints
+from common.processes import hints
+from objections.acts import working
+from objections.letters import outbox
+from objections.reports import digest
+from objections.ticket import retention
 
 HINT_SECONDS = 10
 """How long the letters of one message may keep a worker from the day's digests."""
@@ -12,7 +15,7 @@ HINT_SECONDS = 10
 
 @shared_task
 def send_letters(seconds: float = 60) -> None:
-    mailing.send_due(seconds=seconds)
+    outbox.send_due(seconds=seconds)
 
 
 # Three tasks: what one of them meets keeps no other from its day.
@@ -20,7 +23,7 @@ def send_letters(seconds: float = 60) -> None:
 
 @shared_task
 def look_again_for_incidents() -> None:
-    services.look_again_for_incidents()
+    working.look_again_for_incidents()
 
 
 @shared_task

@@ -586,12 +586,12 @@ FIELDS = {"actor", "kind", "reason", "recorded_at", "rows", "sequence", "subject
 RUN = "training_runs.historicalrun"
 MANIFEST = "training_runs.manifest"
 VERIFICATION = "training_runs.verification"
-READ_BATCH = "portal.readbatch"
-CLOCK_STEP = "portal.clockstep"
+READ_BATCH = "ledger.readbatch"
+CLOCK_STEP = "ledger.clockstep"
 BACKWARDS = "it was recorded before the entry above it, and no clock step is sealed in it"
 MARKED = "9999"
 """Stands for the time of a first line that is marked as a clock step: no time before it is later."""
-CLOCK_SETTLEMENT = "portal.clocksettlement"
+CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
     "consent.decision", "consent.decisions", "member.erased", "objection.received",
     "objection.confirmed", "objection.matched", "objection.linked", "objection.noted",

@@ -13,8 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from portal import admin_views, changes, file_views, ledger, people, subjects
-from portal.admin_site import (
+from common.identity import people
+from common.identity.roles import ROLES
+from common.models import ServiceToken
+from common.staff import changes, file_views, subjects
+from common.staff.list_exports import ExportedList
+from common.staff.list_filters import OptionFilter
+from common.staff.list_forms import EntryForm, FormFilter
+from common.staff.site import (
     ExactSearchAdmin,
     PortalModelAdmin,
     ReadOnlyModelAdmin,
@@ -23,18 +29,9 @@ from portal.admin_site import (
     site,
     staff,
 )
-from portal.list_exports import ExportedList
-from portal.list_filters import OptionFilter
-from portal.list_forms import EntryForm, FormFilter
-from portal.models import (
-    AccessRecord,
-    Checkpoint,
-    ClockSettlement,
-    ClockStep,
-    Entry,
-    ServiceToken,
-)
-from portal.roles import ROLES
+from ledger import entries
+from ledger.models import AccessRecord, Checkpoint, ClockSettlement, ClockStep, Entry
+from portal import admin_views
 
 __all__ = ["site"]
 
@@ -114,9 +111,9 @@ class EntryAdmin(ExportedList, ReadOnlyModelAdmin):
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
     list_filter = [EntryFilter]
     sortable_by = ["sequence"]
-    change_list_template = "admin/portal/form_list.html"
+    change_list_template = "admin/common/form_list.html"
     fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
-    change_form_template = "admin/portal/entry/change_form.html"
+    change_form_template = "admin/ledger/entry/change_form.html"
 
     def read_subject(self, row: Any) -> str:
         return f"entry:{row.pk}"
@@ -129,7 +126,7 @@ class EntryAdmin(ExportedList, ReadOnlyModelAdmin):
         context["parts"] = changes.changes_of(entry.pk, request.user.has_perm)
         context["about"] = subjects.page_of(entry.subject, request.user.has_perm)
         context["checkpoint"] = covering(entry.pk)
-        may_prove = context["checkpoint"] and request.user.has_perm("portal.view_checkpoint")
+        may_prove = context["checkpoint"] and request.user.has_perm("ledger.view_checkpoint")
         context["proof_url"] = (
             reverse("admin:auditing_entry_proof", args=[entry.pk]) if may_prove else ""
         )
@@ -248,7 +245,7 @@ class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
 
     def _record(self, request: HttpRequest, user: User, what: str) -> None:
         roles = ", ".join(user.groups.order_by("name").values_list("name", flat=True))
-        with ledger.entry(
+        with entries.entry(
             "user.changed",
             actor=staff(request),
             subject=user.username[:100],
@@ -262,7 +259,7 @@ site.register(User, UserAdmin)
 
 @admin.register(Group, site=site)
 class GroupAdmin(ReadOnlyModelAdmin, DjangoGroupAdmin):
-    """The roles. What each may do is written in `portal.roles`, not here."""
+    """The roles. What each may do is written in `common.identity.roles`, not here."""
 
     list_display = ["name", "people"]
     fields = ["name", "may"]
@@ -308,7 +305,7 @@ class ClockSettlementAdmin(SealedModelAdmin):
     add_page = staticmethod(admin_views.settle_clocks)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("portal.settle_clocks")
+        return request.user.has_perm("ledger.settle_clocks")
 
     @admin.display(description="entry", ordering="entry_id")
     def entry_id(self, row: ClockSettlement) -> int:
@@ -327,13 +324,13 @@ class ServiceTokenAdmin(ReadOnlyModelAdmin):
     list_filter = ["created"]
     search_fields = ["name", "user__username"]
     fields = ["name", "user", "scope_words", "token_key", "created", "expiry", "validity"]
-    change_form_template = "admin/portal/servicetoken/change_form.html"
+    change_form_template = "admin/common/servicetoken/change_form.html"
     pages = [
-        ("<str:digest>/revoke/", admin_views.revoke_token, "portal_servicetoken_revoke"),
+        ("<str:digest>/revoke/", admin_views.revoke_token, "common_servicetoken_revoke"),
     ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("portal.add_servicetoken")
+        return request.user.has_perm("common.add_servicetoken")
 
     add_page = staticmethod(admin_views.issue_token)
 

@@ -13,16 +13,20 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from portal import clock, drafts, ledger, start_page, tokens
-from portal.admin_site import page, refusal_shown_in, staff
-from portal.forms import ConfirmForm, IssueTokenForm, SettleClocksForm
-from portal.models import Entry, ServiceToken
+from common import drafts
+from common.identity import tokens
+from common.models import ServiceToken
+from common.staff import start_page
+from common.staff.forms import ConfirmForm, IssueTokenForm, SettleClocksForm
+from common.staff.site import page, refusal_shown_in, staff
+from ledger import clock, entries
+from ledger.models import Entry
 
 EXPIRES_SOON_DAYS = 14
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("portal.add_servicetoken", raise_exception=True)
+@permission_required("common.add_servicetoken", raise_exception=True)
 @sensitive_variables("secret")
 def issue_token(request: HttpRequest) -> HttpResponse:
     form = drafts.form_for(IssueTokenForm, request, title="Issue a token")
@@ -33,7 +37,7 @@ def issue_token(request: HttpRequest) -> HttpResponse:
             # Shown in the answer to the POST itself: it is in no session and no URL.
             return page(
                 request,
-                "admin/portal/servicetoken/issued.html",
+                "admin/common/servicetoken/issued.html",
                 title="Token issued",
                 token=token,
                 secret=secret,
@@ -45,12 +49,12 @@ def issue_token(request: HttpRequest) -> HttpResponse:
         form=form,
         button="Issue the token",
         lead="A token is shown once, on the next page. Only its hash is kept.",
-        back=reverse("admin:portal_servicetoken_changelist"),
+        back=reverse("admin:common_servicetoken_changelist"),
     )
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("portal.delete_servicetoken", raise_exception=True)
+@permission_required("common.delete_servicetoken", raise_exception=True)
 def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
     token = get_object_or_404(ServiceToken.objects.select_related("user"), pk=digest)
     form = ConfirmForm(request.POST if request.method == "POST" else None)
@@ -58,7 +62,7 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
         with refusal_shown_in(form):
             tokens.revoke_token(token=token, actor=staff(request))
             messages.success(request, f"The token {token.name} is revoked.")
-            return HttpResponseRedirect(reverse("admin:portal_servicetoken_changelist"))
+            return HttpResponseRedirect(reverse("admin:common_servicetoken_changelist"))
     return page(
         request,
         "admin/act.html",
@@ -67,19 +71,19 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
         button="Revoke it",
         dangerous=True,
         lead=f"Whatever uses it as {token.user.get_username()} is refused from now on. This cannot be undone.",
-        back=reverse("admin:portal_servicetoken_changelist"),
+        back=reverse("admin:common_servicetoken_changelist"),
     )
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required("portal.settle_clocks", raise_exception=True)
+@permission_required("ledger.settle_clocks", raise_exception=True)
 def settle_clocks(request: HttpRequest) -> HttpResponse:
     form = SettleClocksForm(request.POST or None)
     if form.is_valid():
         with refusal_shown_in(form):
-            ledger.settle_clocks(actor=staff(request), **form.cleaned_data)
+            entries.settle_clocks(actor=staff(request), **form.cleaned_data)
             messages.success(request, "The clocks are settled: everything is written again.")
-            return HttpResponseRedirect(reverse("admin:portal_clockstep_changelist"))
+            return HttpResponseRedirect(reverse("admin:ledger_clockstep_changelist"))
     return page(
         request,
         "admin/act.html",
@@ -88,17 +92,17 @@ def settle_clocks(request: HttpRequest) -> HttpResponse:
         button="Settle them",
         lead=f"{clocks_in_words()} Set the clocks right first: this act is refused while they are more than"
         f" {clock.MAX_APART.seconds} seconds apart.",
-        back=reverse("admin:portal_clockstep_changelist"),
+        back=reverse("admin:ledger_clockstep_changelist"),
         back_title="Clock steps",
     )
 
 
 def clocks_in_words() -> str:
     """What the clocks say now, and what that keeps waiting."""
-    found, head = clock.read(), ledger.read_head()
+    found, head = clock.read(), entries.read_head()
     here = found.here or found.at
     words = f"The database's clock says {found.at:%Y-%m-%d %H:%M:%S} UTC, this server's {here:%Y-%m-%d %H:%M:%S}."
-    if ledger.clocks_agree():
+    if entries.clocks_agree():
         return f"{words} Nothing waits for them."
     since = f" A step is unsettled since entry {head.stepped_in}." if head.stepped_in else ""
     return (
@@ -110,30 +114,30 @@ def clocks_in_words() -> str:
 # --- Start page ---------------------------------------------------------------------------------
 
 
-@start_page.panel("portal.view_entry", order=10)
+@start_page.panel("ledger.view_entry", order=10)
 def ledger_panel(request: HttpRequest) -> start_page.Panel:
-    head = ledger.read_head()
+    head = entries.read_head()
     last = Entry.objects.first()
     lines = [
-        start_page.Line(f"{head.size:,} entries", reverse("admin:portal_entry_changelist")),
+        start_page.Line(f"{head.size:,} entries", reverse("admin:ledger_entry_changelist")),
         start_page.Line("Root", detail=head.root),
     ]
     if last:
         lines.append(
             start_page.Line(
                 f"Last: {last.kind}",
-                reverse("admin:portal_entry_change", args=[last.pk]),
+                reverse("admin:ledger_entry_change", args=[last.pk]),
                 f"by {last.actor_name}, {last.recorded_at:%Y-%m-%d %H:%M} UTC",
             )
         )
     return start_page.Panel("Ledger", lines if head.size else [], "Nothing is recorded yet.")
 
 
-@start_page.panel("portal.settle_clocks", order=5)
+@start_page.panel("ledger.settle_clocks", order=5)
 def clocks_panel(request: HttpRequest) -> start_page.Panel:
     lines = []
-    if not ledger.clocks_agree():
-        address = reverse("admin:portal_clocksettlement_add")
+    if not entries.clocks_agree():
+        address = reverse("admin:ledger_clocksettlement_add")
         lines = [start_page.Line("The clocks disagree", address, clocks_in_words(), "danger")]
     return start_page.Panel(
         "Clocks",
@@ -142,7 +146,7 @@ def clocks_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-@start_page.panel("portal.view_servicetoken", order=60)
+@start_page.panel("common.view_servicetoken", order=60)
 def tokens_panel(request: HttpRequest) -> start_page.Panel:
     now = timezone.now()
     soon = ServiceToken.objects.filter(
@@ -153,7 +157,7 @@ def tokens_panel(request: HttpRequest) -> start_page.Panel:
         [
             start_page.Line(
                 token.name,
-                reverse("admin:portal_servicetoken_change", args=[token.pk]),
+                reverse("admin:common_servicetoken_change", args=[token.pk]),
                 f"{token.user.get_username()}, until {token.expiry:%Y-%m-%d}",
                 "warning",
             )
@@ -161,7 +165,7 @@ def tokens_panel(request: HttpRequest) -> start_page.Panel:
         ],
         f"No token expires within {EXPIRES_SOON_DAYS} days.",
         _links(
-            request, "portal.add_servicetoken", "Issue a token", "admin:portal_servicetoken_add"
+            request, "common.add_servicetoken", "Issue a token", "admin:common_servicetoken_add"
         ),
     )
 

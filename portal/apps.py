@@ -17,25 +17,25 @@ class PortalConfig(AppConfig):
         from django.db.models.signals import post_migrate
         from django.utils.module_loading import autodiscover_modules
 
+        from common.files.made_files import oldest_waiting
+        from common.identity.roles import sync_groups
+        from common.identity.sign_in import log_sign_in
+        from common.processes.ages import register_age
+        from ledger.checkpoints.signing import oldest_unsigned
+        from ledger.reads.batches import reads_are_sealed
+        from ledger.recomputing.verification import register
         from portal import checks  # noqa: F401  registering its checks is the effect
-        from portal.checkpoints import oldest_unsigned
-        from portal.health import register_age
-        from portal.made_files import oldest_waiting
-        from portal.reads import reads_are_sealed
-        from portal.roles import sync_groups
-        from portal.sign_in import log_sign_in
-        from portal.verification import register
 
         register("reads are the sealed ones", reads_are_sealed)
         register_age("oldest_unsigned_entry", oldest_unsigned, limit=LONGEST_UNSIGNED)
         register_age("oldest_waiting_file", oldest_waiting, limit=MAX_FILE_WAIT)
 
-        from portal import made_files
-        from portal.list_exports import ListExport
+        from common.files import made_files
+        from common.staff.list_exports import ListExport
 
         made_files.register(ListExport())
 
         # SimpleAdminConfig looks for no admin modules; ours register on our own site.
         autodiscover_modules("admin")
-        user_logged_in.connect(log_sign_in, dispatch_uid="portal.sign_in")
-        post_migrate.connect(sync_groups, dispatch_uid="portal.roles")
+        user_logged_in.connect(log_sign_in, dispatch_uid="common.identity.sign_in")
+        post_migrate.connect(sync_groups, dispatch_uid="common.identity.roles")

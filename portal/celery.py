@@ -17,7 +17,8 @@ def _keep_django_logging(**kwargs: object) -> None:
 
 @worker_init.connect
 def _begin(**kwargs: object) -> None:
-    from portal import checks, directories  # the app registry is ready only now
+    from ledger import checks  # the app registry is ready only now
+    from portal import directories
 
     directories.make()
     # Refuses to work unguarded.

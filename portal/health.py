@@ -7,7 +7,6 @@ are recorded all the same, and the sweeper freezes without a broker, so taking t
 """
 
 import datetime as dt
-from collections.abc import Callable
 
 import structlog
 from django.conf import settings
@@ -18,26 +17,20 @@ from kombu.exceptions import OperationalError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from portal import clock, ledger, space
-from portal.append_only import missing_guards
+from common.files import space
+from common.identity.tokens import ServiceTokenAuthentication
+from common.processes import ages
+from ledger import clock, entries
+from ledger.append_only import missing_guards
 from portal.celery import app
-from portal.tokens import ServiceTokenAuthentication
 
 logger = structlog.get_logger(__name__)
-
-Age = Callable[[dt.datetime], dt.timedelta | None]
-_ages: dict[str, tuple[Age, dt.timedelta]] = {}
 
 BROKER_SECONDS = 0.5
 """How long the broker may take to answer: who asks for `/readyz` does not wait for one that says nothing."""
 _BROKER_PATIENCE = {"socket_timeout": BROKER_SECONDS, "socket_connect_timeout": BROKER_SECONDS}
 
 OK, FAILING, TOO_OLD, TOO_LITTLE, UNKNOWN = "ok", "failing", "too_old", "too_little", "unknown"
-
-
-def register_age(name: str, age: Age, *, limit: dt.timedelta) -> None:
-    """Have `/readyz` report how old something is; older than `limit` is degraded. Called by apps."""
-    _ages[name] = (age, limit)
 
 
 @require_safe
@@ -58,16 +51,16 @@ def readyz(request: HttpRequest) -> HttpResponse:
     checks["broker"] = _broker()
     checks["free_space"], free = _space()
     checks["clocks"] = _clocks() if ready else UNKNOWN
-    ages: dict[str, int | None] = {}
-    for name, (age, limit) in _ages.items():
-        checks[name], ages[name] = _age(age, limit) if ready else (UNKNOWN, None)
+    waiting: dict[str, int | None] = {}
+    for name, age, limit in ages.ages():
+        checks[name], waiting[name] = _age(age, limit) if ready else (UNKNOWN, None)
     status = "unavailable" if not ready else OK if set(checks.values()) == {OK} else "degraded"
     return JsonResponse(
         {
             "status": status,
             "version": settings.VERSION,
             "checks": checks,
-            "age_seconds": ages,
+            "age_seconds": waiting,
             "free": free,
         },
         status=200 if ready else 503,
@@ -111,7 +104,7 @@ def _guards() -> str:
 def _clocks() -> str:
     """Failing while the database's clock and this process's disagree, or a step of one is not settled yet."""
     try:
-        agree = ledger.clocks_agree()
+        agree = entries.clocks_agree()
     except DatabaseError:
         return UNKNOWN
     if not agree:
@@ -142,7 +135,7 @@ def _space() -> tuple[str, dict[str, int | None]]:
     return (TOO_LITTLE if least.is_short() else OK), found
 
 
-def _age(age: Age, limit: dt.timedelta) -> tuple[str, int | None]:
+def _age(age: ages.Age, limit: dt.timedelta) -> tuple[str, int | None]:
     try:
         found = age(clock.now())
     except DatabaseError:

@@ -13,8 +13,10 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 
-from portal import api, error_pages, health
-from portal.errors import PortalError
+from common.api import problems
+from common.staff import error_pages
+from ledger.errors import Refusal
+from portal import health
 
 logger = structlog.get_logger(__name__)
 Next = Callable[[HttpRequest], HttpResponseBase]
@@ -70,7 +72,7 @@ class NoStoreMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        if api.in_api(request) or request.path_info.startswith(("/admin/", "/readyz")):
+        if problems.in_api(request) or request.path_info.startswith(("/admin/", "/readyz")):
             patch_cache_control(response, no_store=True, private=True)
         return response
 
@@ -88,9 +90,9 @@ class RefusalMiddleware:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
-        if isinstance(error, PortalError):
+        if isinstance(error, Refusal):
             return error_pages.refused(request, error)
-        return error_pages.unavailable(request, error) if api.is_unavailable(error) else None
+        return error_pages.unavailable(request, error) if problems.is_unavailable(error) else None
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -125,8 +127,8 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
 
 
 def _too_large(request: HttpRequest) -> HttpResponse:
-    if api.in_api(request):
-        return api.problem(
+    if problems.in_api(request):
+        return problems.problem(
             413, f"The body is larger than {settings.MAX_BODY_BYTES} bytes.", name="too_large"
         )
     if error_pages.is_for_staff(request):

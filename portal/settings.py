@@ -18,7 +18,7 @@
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | WEB_LOCK_SECONDS, WEB_STATEMENT_SECONDS | 3, 30 | so long the web server waits for a lock and for one statement of PostgreSQL before it answers 503 |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
-| PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote (`portal/sender.py`) |
+| PROXY_HOPS | 1 behind a TLS proxy, else 0 | how many of our own proxies append to `X-Forwarded-For`; too few take everybody for one sender, too many believe what a sender wrote (`common/identity/sender.py`) |
 | SECURE_SSL_REDIRECT | true in production | send plain HTTP to HTTPS |
 | CSRF_TRUSTED_ORIGINS | none | origins of the admin behind a proxy, comma separated |
 | PUBLIC_URL | http://127.0.0.1:8000 in development | where members reach the portal: the links in letters |
@@ -55,7 +55,8 @@ from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
-from portal import __version__, logs
+from common.processes import logs
+from portal.version import __version__
 
 env = environ.Env()
 
@@ -112,12 +113,10 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
+# From the roof down: each imports only what is below it.
+OUR_APPS = ["portal", "auditing", "training_runs", "objections", "consent", "common", "ledger"]
 INSTALLED_APPS = [
-    "auditing",
-    "training_runs",
-    "objections",
-    "consent",
-    "portal",
+    *OUR_APPS,
     "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -139,7 +138,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "portal.error_pages.ErrorPageMiddleware",
+    "common.staff.error_pages.ErrorPageMiddleware",
     "portal.middleware.RefuseUnreadableMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -188,7 +187,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 elif _database["ENGINE"] == "django.db.backends.postgresql":
     _database["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE", 60)
     _database["CONN_HEALTH_CHECKS"] = True
-    # The limits of workers and commands; the web server has shorter ones (`portal.limits`). A session that holds the
+    # The limits of workers and commands; the web server has shorter ones (`common.processes.limits`). A session that holds the
     # ledger's lock and falls silent must not hold up every opt-out.
     _database.setdefault("OPTIONS", {}).setdefault(
         "options", "-c lock_timeout=30s -c idle_in_transaction_session_timeout=60s"
@@ -202,7 +201,7 @@ WEB_LOCK_SECONDS = env.int("WEB_LOCK_SECONDS", 3)
 WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", 30)
 WEB_SQLITE_SECONDS = 8
 
-DATABASE_ROUTERS = ["portal.replica.Router"]
+DATABASE_ROUTERS = ["auditing.replica.Router"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -239,7 +238,7 @@ FLOOD_PER_NETWORK = env.int("FLOOD_PER_NETWORK", 50)
 # Sets EMAIL_BACKEND, EMAIL_HOST and what else the address says.
 globals().update(env.email_url_config(_needed("EMAIL_URL", "filemail://")))
 if globals()["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
-    EMAIL_BACKEND = "portal.mail_backend.InternationalBackend"
+    EMAIL_BACKEND = "common.mail.backend.InternationalBackend"
 EMAIL_FILE_PATH = str(DATA_DIR / "mail")
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = CONTROLLER_CONTACT
@@ -280,7 +279,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_ENABLE_UTC = True
 CELERY_TIMEZONE = "UTC"
 # Queues apart: a mail server that says nothing, a heap of manifests to verify or a long file keeps no freeze waiting.
-# Each has its workers (deploy/worker, `portal.supervisor.WORKERS`); a worker that names no queue takes them all.
+# Each has its workers (deploy/worker, `common.processes.supervisor.WORKERS`); a worker that names no queue takes them all.
 CELERY_TASK_QUEUES = [
     Queue(name) for name in ("freezes", "verifications", "letters", "files", "housekeeping")
 ]
@@ -292,9 +291,9 @@ CELERY_TASK_ROUTES = {
     "training_runs.tasks.sweep_verifications": {"queue": "verifications"},
     "objections.tasks.send_letters": {"queue": "letters"},
     "objections.tasks.send_digests": {"queue": "letters"},
-    "portal.tasks.mail_checkpoint": {"queue": "letters"},
-    "portal.tasks.make_file": {"queue": "files"},
-    "portal.tasks.make_files": {"queue": "files"},
+    "auditing.tasks.mail_checkpoint": {"queue": "letters"},
+    "common.tasks.make_file": {"queue": "files"},
+    "common.tasks.make_files": {"queue": "files"},
 }
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
 MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
@@ -315,25 +314,25 @@ def _daily(task: str, *, hour: str, minute: str, within: int = 20 * 3600) -> dic
 CELERY_BEAT_SCHEDULE = {
     "freezes": _every("training_runs.tasks.sweep_freezes", SWEEP_SECONDS),
     "verifications": _every("training_runs.tasks.sweep_verifications", SWEEP_SECONDS),
-    "long files": _every("portal.tasks.make_files", SWEEP_SECONDS),
-    "ended files": _daily("portal.tasks.remove_files", hour="*", minute="20", within=1800),
+    "long files": _every("common.tasks.make_files", SWEEP_SECONDS),
+    "ended files": _daily("common.tasks.remove_files", hour="*", minute="20", within=1800),
     "letters": _every("objections.tasks.send_letters", SWEEP_SECONDS),
-    "checkpoints": _every("portal.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
-    "checkpoints by mail": _daily("portal.tasks.mail_checkpoint", hour="6", minute="15"),
+    "checkpoints": _every("ledger.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
+    "checkpoints by mail": _daily("auditing.tasks.mail_checkpoint", hour="6", minute="15"),
     # A part of the manifests each night, the whole ledger every night.
     "nightly check": _daily("auditing.tasks.check_tonight", hour="2", minute="10"),
     "incidents": _daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
     "erasure": _daily("objections.tasks.erase_expired", hour="5", minute="35"),
-    "drafts": _daily("portal.tasks.remove_old_drafts", hour="5", minute="45"),
+    "drafts": _daily("common.tasks.remove_old_drafts", hour="5", minute="45"),
     "files": _daily("objections.tasks.sweep_files", hour="5", minute="40"),
-    "sign-ins": _daily("portal.tasks.forget_sign_ins", hour="5", minute="45"),
+    "sign-ins": _daily("common.tasks.forget_sign_ins", hour="5", minute="45"),
     # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
     "digests": _daily("objections.tasks.send_digests", hour="6-10", minute="0,30", within=1800),
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
 
 # --- People -------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["portal.sign_in.PasswordBackend"]
+AUTHENTICATION_BACKENDS = ["common.identity.sign_in.PasswordBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {
@@ -349,7 +348,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 8 * 3600
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEVELOPMENT
 SESSION_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "portal.error_pages.csrf_failure"
+CSRF_FAILURE_VIEW = "common.staff.error_pages.csrf_failure"
 
 # --- Browser security ---------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", not DEVELOPMENT)
@@ -387,22 +386,22 @@ MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 5 * 1024 * 1024)
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "portal.tokens.ServiceTokenAuthentication",
+        "common.identity.tokens.ServiceTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["portal.api.NamedAccess"],
+    "DEFAULT_PERMISSION_CLASSES": ["common.api.access.NamedAccess"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": [],  # an Endpoint names the strict one
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "portal.api.problem_response",
+    "EXCEPTION_HANDLER": "common.api.problems.problem_response",
     "DATETIME_FORMAT": "%Y-%m-%dT%H:%M:%S.%fZ",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-KNOX_TOKEN_MODEL = "portal.ServiceToken"  # noqa: S105  a model, not a token
+KNOX_TOKEN_MODEL = "common.ServiceToken"  # noqa: S105  a model, not a token
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
-    "TOKEN_MODEL": "portal.ServiceToken",
+    "TOKEN_MODEL": "common.ServiceToken",
     "TOKEN_LIMIT_PER_USER": None,
     "AUTO_REFRESH": False,
 }

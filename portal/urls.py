@@ -3,12 +3,13 @@
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from portal import health, schema
+from common.api import schema
+from portal import health
 from portal.admin import site
 
 api_v1: list[URLPattern | URLResolver] = [
     path("", include("consent.urls")),
-    path("", include("objections.urls")),
+    path("", include("objections.api.urls")),
     path("", include("training_runs.urls")),
     path("", include("auditing.urls")),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
@@ -22,10 +23,10 @@ urlpatterns = [
     path("api/v1/", include((api_v1, "api"))),
     path("admin/", site.urls),
     path("", include("consent.page_urls")),
-    path("", include("objections.page_urls")),
+    path("", include("objections.public.urls")),
 ]
 
-handler400 = "portal.error_pages.bad_request"
-handler403 = "portal.error_pages.forbidden"
-handler404 = "portal.error_pages.not_found"
-handler500 = "portal.error_pages.server_error"
+handler400 = "common.staff.error_pages.bad_request"
+handler403 = "common.staff.error_pages.forbidden"
+handler404 = "common.staff.error_pages.not_found"
+handler500 = "common.staff.error_pages.server_error"

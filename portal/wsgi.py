@@ -12,9 +12,11 @@ directories.make()
 application = get_wsgi_application()
 
 # Only now is the app registry ready.
-from portal import checks, limits  # noqa: E402
+from common.processes import limits  # noqa: E402
+from ledger.checks import compare_clocks, require_triggers  # noqa: E402
+from portal.checks import require_senders  # noqa: E402
 
 limits.for_web()
-checks.require_senders()
-checks.require_triggers()
-checks.compare_clocks()
+require_senders()
+require_triggers()
+compare_clocks()

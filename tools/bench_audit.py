@@ -17,31 +17,33 @@ from django.utils import timezone
 
 from auditing import exporting
 from consent.models import Decision
-from portal import checkpoints, ledger, recomputing
-from portal.bulk import Rows, insert_rows, vacuum
-from portal.ledger import OpenEntry
-from portal.merkle import Frontier, leaf_hash
-from portal.models import Entry, LedgerHead
-from portal.verification import verify_ledger
+from ledger import entries, sealing
+from ledger.bulk import Rows, insert_rows, vacuum
+from ledger.checkpoints import signing
+from ledger.merkle.tree import Frontier, leaf_hash
+from ledger.models import Entry, LedgerHead
+from ledger.open_entry import OpenEntry
+from ledger.recomputing import leaves
+from ledger.recomputing.verification import verify_ledger
 
 PIECE = 50_000
 OUTSIDER = Path(__file__).resolve().parent.parent / "outsider" / "verify.py"
 
 
-def report(entries: int) -> None:
+def report(count: int) -> None:
     """Fill the ledger up to a million decisions, which stay there, and print the times."""
-    _fill(entries)
-    print(f"a ledger of {ledger.read_head().size:,} entries, {os.cpu_count()} cores")
+    _fill(count)
+    print(f"a ledger of {entries.read_head().size:,} entries, {os.cpu_count()} cores")
     _timed("every entry recomputed, in processes", _recompute)
     _timed("manage.py verify_ledger, all its checks", _verify)
-    _timed("the first checkpoint over all of it", checkpoints.sign_now)
+    _timed("the first checkpoint over all of it", signing.sign_now)
     _timed("the next checkpoint, one entry later", _sign_one_more)
-    newest = checkpoints.latest()
-    _timed("a proof of one entry", lambda: checkpoints.prove_entry(newest.size // 3, newest))
+    newest = signing.latest()
+    _timed("a proof of one entry", lambda: signing.prove_entry(newest.size // 3, newest))
     with tempfile.TemporaryDirectory() as home:
         directory = Path(home) / "export"
         _timed("the export", lambda: exporting.export(directory))
-        key = checkpoints.signers()[0].verifier.text
+        key = signing.signers()[0].verifier.text
         command = [sys.executable, "-I", "-S", OUTSIDER, "export", directory, "--key", key]
         _timed("verify.py export", lambda: _run([*command, "--no-fold"]))
     print("  (aim: a million entries verified in at most 10 s on two cores)")
@@ -54,7 +56,7 @@ def _timed(what: str, act: Callable[[], Any]) -> None:
 
 
 def _recompute() -> None:
-    for piece in recomputing.pieces(ledger.read_head().size, in_processes=True):
+    for piece in leaves.pieces(entries.read_head().size, in_processes=True):
         if piece.problems:
             raise SystemExit(piece.problems[0])
 
@@ -65,9 +67,9 @@ def _verify() -> None:
 
 
 def _sign_one_more() -> None:
-    with ledger.entry("bench.act", actor="bench"):
+    with entries.entry("bench.act", actor="bench"):
         pass
-    checkpoints.sign_now()
+    signing.sign_now()
 
 
 def _run(command: list[Any]) -> None:
@@ -76,16 +78,16 @@ def _run(command: list[Any]) -> None:
         raise SystemExit(done.stdout + done.stderr)
 
 
-def _fill(entries: int) -> None:
+def _fill(count: int) -> None:
     """Entries of one decision each, as the product's opt-outs make them, written past the ORM."""
     actor = User.objects.create_user("bench-product")
     head = LedgerHead.objects.get(pk=1)
     frontier = Frontier.from_text(head.size, head.frontier)
     first_row = (Decision.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
     now = timezone.now()
-    columns = ledger.sealed_columns(Decision)
-    for start in range(head.size + 1, entries + 1, PIECE):
-        sequences = range(start, min(start + PIECE, entries + 1))
+    columns = sealing.sealed_columns(Decision)
+    for start in range(head.size + 1, count + 1, PIECE):
+        sequences = range(start, min(start + PIECE, count + 1))
         rows, leaves, times = [], [], []
         for sequence in sequences:
             at = now + dt.timedelta(milliseconds=sequence)
@@ -94,7 +96,7 @@ def _fill(entries: int) -> None:
             opened = OpenEntry(
                 sequence, "consent.decision", actor.pk, "bench-product", "", "", at, at
             )
-            data = ledger.entry_bytes(
+            data = sealing.entry_bytes(
                 opened, {"consent.decision": [tuple(row[name] for name in columns)]}
             )
             leaf = leaf_hash(data)

@@ -11,13 +11,14 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from consent import services as consent
+from common.identity import roles
+from consent import decisions as consent
 from consent.choices import Status
 from consent.members import CANARY_PREFIX
 from consent.models import AccountReference, Member
-from portal import roles
 from tools.timing import medians
-from training_runs import services as runs
+from training_runs import freezing
+from training_runs import registering as runs
 from training_runs.eligibility import EXCLUSIONS, Question, ask
 from training_runs.models import Manifest, Run
 
@@ -37,7 +38,7 @@ def report(rounds: int) -> None:
     found = medians(
         rounds,
         {
-            "freeze": lambda: runs.freeze(queue.pop().pk),
+            "freeze": lambda: freezing.freeze(queue.pop().pk),
             "server": _copy_ids_on_the_server,
             "client": _copy_ids_to_a_client,
         },

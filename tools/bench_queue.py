@@ -13,12 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from common.identity import roles
 from consent.choices import Purpose
-from objections import deadlines, intake
 from objections.choices import FINAL_STATES, OPEN_STATES, Channel, Effect, Kind, Regime
+from objections.clock import deadlines
+from objections.clock.days import day_of
+from objections.intake import receiving
 from objections.models import Objection, Requester, Ticket
-from objections.moves import day_of
-from portal import roles
 from tools.timing import medians
 
 BURST = int(os.environ.get("BENCH_BURST", "500"))
@@ -88,8 +89,8 @@ def _burst() -> float:
     """Seconds to take in a burst of forms. None may be lost, and each keeps its person out at once."""
     started = time.perf_counter()
     for number in range(BURST):
-        intake.receive(
-            intake.Filing(
+        receiving.receive(
+            receiving.Filing(
                 purposes=[Purpose.GENERATIVE_AI],
                 channel=Channel.FORM,
                 country=_COUNTRIES[number % len(_COUNTRIES)],

@@ -20,9 +20,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ledger import canonical
+from ledger.merkle.tree import leaf_hash
 from outsider import verify
-from portal import canonical
-from portal.merkle import leaf_hash
 from tools.sample_export import (
     ATTACKERS,
     REAL,
@@ -265,7 +265,7 @@ def _unsigned(sample: Sample, files: Files) -> Files:
 def forge_reads(rng: random.Random, sample: Sample) -> Sample:
     """A sealed read changed or gone, and its batch's row made to fit."""
     batches = [
-        (place, row) for place, line in enumerate(sample.lines) for row in rows_in(line, "portal.readbatch")
+        (place, row) for place, line in enumerate(sample.lines) for row in rows_in(line, "ledger.readbatch")
     ]  # fmt: skip
     place, batch = rng.choice(batches)
     numbers = [json.loads(read)["id"] for read in sample.reads]
@@ -282,7 +282,7 @@ def forge_reads(rng: random.Random, sample: Sample) -> Sample:
     batch["root"] = root_of([leaf_hash(reads[i]) for i in inside]).hex()
     batch["count"] = len(inside)
     value = json.loads(sample.lines[place])
-    table = value["rows"]["portal.readbatch"]
+    table = value["rows"]["ledger.readbatch"]
     table["values"] = [[batch[column] for column in table["columns"]]]
     lines = list(sample.lines)
     lines[place] = canonical.dumps(value)
@@ -466,7 +466,7 @@ def cannot_be_noticed(made: Made, before: Files, after: Alteration) -> str:
     }
     if changed == {"reads.ndjson"} and "reads.ndjson" in after.files:
         sealed = sum(
-            row["count"] for line in made.sample.lines for row in rows_in(line, "portal.readbatch")
+            row["count"] for line in made.sample.lines for row in rows_in(line, "ledger.readbatch")
         )
         if after.files["reads.ndjson"].startswith(joined(made.sample.reads[:sealed])):
             return "unsealed"

@@ -8,20 +8,25 @@ from typing import Any
 from django.test import override_settings
 from django.utils import timezone
 
-from consent import countries, members
-from consent import services as consent
+from common.files import made_files
+from consent import countries, members, proposing
+from consent import decisions as consent
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
 from consent.references import key_of
-from objections import closing, intake, letters, mailing, retention
-from objections import services as objections
+from ledger import entries
+from objections.acts import deciding
+from objections.acts import working as objections
 from objections.choices import Outcome
 from objections.choices import Verdict as Word
-from objections.letter_texts import Text
+from objections.intake import receiving
+from objections.letters import composing, outbox
+from objections.letters.texts import Text
 from objections.models import Letter, LetterTemplate, Proposal, Ticket
-from portal import ledger, made_files
-from training_runs import services as runs
+from objections.ticket import retention
+from training_runs import freezing, verifying
+from training_runs import registering as runs
 from training_runs.models import Manifest, Run
 
 ADULT = dt.date(1990, 1, 1)
@@ -33,13 +38,13 @@ def add_member(
     account_ref: str, country: str = "US", adult_on: dt.date | None = ADULT, status: str = "open"
 ) -> int:
     """A member; returns the number."""
-    with ledger.entry("test.members", actor="test"):
+    with entries.entry("test.members", actor="test"):
         return members.create([(account_ref, Facts(country, "", adult_on, status))])[0]
 
 
 def add_members(count: int, country: str = "US", prefix: str = "acc") -> list[int]:
     """`count` eligible members, `acc-0` and so on."""
-    with ledger.entry("test.members", actor="test"):
+    with entries.entry("test.members", actor="test"):
         return members.create(
             [(f"{prefix}-{i}", Facts(country, "", ADULT, "open")) for i in range(count)]
         )
@@ -57,7 +62,7 @@ def allow(
     """A rule that lets members in, approved."""
     rows = []
     for purpose in purposes:
-        row = consent.propose_rule(
+        row = proposing.propose_rule(
             purpose=purpose,
             countries=countries.expand(codes),
             rule=rule,
@@ -66,7 +71,7 @@ def allow(
             actor=proposer,
         )
         if row.needs_approval:
-            consent.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+            proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
         rows.append(row)
     return rows
 
@@ -81,7 +86,7 @@ def publish(
     version: str = "",
 ) -> Notice:
     """A notice in force, approved, for every purpose."""
-    row = consent.propose_notice(
+    row = proposing.propose_notice(
         version=version or f"test-{next(_numbers)}",
         purposes=Purpose.values,
         data_categories=list(categories),
@@ -91,7 +96,7 @@ def publish(
         source="test",
         actor=proposer,
     )
-    consent.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
     return row
 
 
@@ -132,10 +137,10 @@ def register(owner: Any, *, purpose: str = Purpose.GENERATIVE_AI, parent: Run | 
 def freeze(owner: Any, *, verified: bool = True, **facts: Any) -> Manifest:
     """A run registered, started and frozen. Needs a test with real transactions."""
     run = runs.start(run=register(owner, **facts), actor=owner)
-    manifest = runs.freeze(run.pk)
+    manifest = freezing.freeze(run.pk)
     assert manifest is not None
     if verified:
-        assert runs.verify(manifest).agreement == "agrees"
+        assert verifying.verify(manifest).agreement == "agrees"
     return manifest
 
 
@@ -170,8 +175,8 @@ def objection(
         found = AccountReference.objects.select_related("member")
         reference = found.get(account_key=key_of(account_ref))
         more = {"channel": "product", "member": reference.member, **more}
-    return intake.receive(
-        intake.Filing(
+    return receiving.receive(
+        receiving.Filing(
             **{
                 "purposes": list(purposes),
                 "channel": "form",
@@ -186,7 +191,7 @@ def objection(
 def confirmed(ticket: Ticket, officer: Any) -> Ticket:
     """The ticket, its address known to be the person's."""
     ticket.refresh_from_db()
-    if letters.is_proven(ticket):
+    if composing.is_proven(ticket):
         return ticket
     return objections.confirm_address(
         ticket=ticket, reason="test", version=ticket.version or 0, actor=officer
@@ -203,7 +208,7 @@ def uphold(ticket: Ticket, officer: Any) -> Ticket:
     """Upheld for everything the ticket names; the letter waits."""
     ticket = reviewed(ticket, officer)
     outcomes = {one.purpose: Outcome.UPHELD for one in ticket.objections.all()}
-    closing.decide(ticket=ticket, outcomes=outcomes, version=ticket.version or 0, actor=officer)
+    deciding.decide(ticket=ticket, outcomes=outcomes, version=ticket.version or 0, actor=officer)
     ticket.refresh_from_db()
     return ticket
 
@@ -211,7 +216,7 @@ def uphold(ticket: Ticket, officer: Any) -> Ticket:
 def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
     """Withdrawn and approved; the letter waits, and so does its effect."""
     ticket = confirmed(ticket, officer)
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=ticket, evidence=EVIDENCE, version=ticket.version or 0, actor=officer
     )
     return approve(proposal, second_officer)
@@ -219,7 +224,7 @@ def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
 
 def approve(proposal: Proposal, second_officer: Any) -> Ticket:
     version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
-    return closing.review(
+    return deciding.review(
         proposal=proposal,
         verdict=Word.APPROVED,
         version=version,
@@ -247,10 +252,10 @@ def put_into_use(
     reason: str = "test",
 ) -> LetterTemplate:
     """A text of letters that one officer proposed and a second one approved."""
-    change = letters.propose_text(
+    change = composing.propose_text(
         kind=kind, text=text, version=version, actor=officer, reason=reason
     )
-    row = letters.review_text(
+    row = composing.review_text(
         change=change, verdict=Word.APPROVED, actor=second_officer, reason=reason
     )
     assert row is not None
@@ -260,7 +265,7 @@ def put_into_use(
 def send_letters(ticket: Ticket) -> list[Letter]:
     """Every waiting letter of the ticket leaves, through the mail backend."""
     waiting = ticket.letters.waiting().order_by("pk").values_list("pk", flat=True)
-    return [sent for pk in list(waiting) if (sent := mailing.send(pk))]
+    return [sent for pk in list(waiting) if (sent := outbox.send(pk))]
 
 
 def download(client: Any, address: str, **headers: str) -> Any:

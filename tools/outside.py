@@ -4,7 +4,7 @@ import base64
 
 from django.db import connection
 
-from portal.append_only import guard_sql, guarded_models, unguard_sql
+from ledger.append_only import guard_sql, guarded_models, unguard_sql
 
 
 def behind_the_back(table: str, statement: str, *parameters: str | int) -> None:

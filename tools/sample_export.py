@@ -15,8 +15,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from portal import canonical
-from portal.merkle import leaf_hash, node_hash
+from ledger import canonical
+from ledger.merkle.tree import leaf_hash, node_hash
 
 NAME = "portal.example/ledger"
 
@@ -178,7 +178,7 @@ def _frozen_in(line: bytes, sample: Sample) -> list[str]:
 
 
 def _sealed_in(line: bytes) -> list[int]:
-    return [row["last"] for row in rows_in(line, "portal.readbatch")]
+    return [row["last"] for row in rows_in(line, "ledger.readbatch")]
 
 
 def rows_in(line: bytes, table: str) -> list[dict[str, Any]]:
@@ -219,8 +219,9 @@ def entry_line(
 
 def lines_of_the_database() -> list[bytes]:
     """The canonical bytes of every entry."""
-    from portal.ledger import OpenEntry, entry_bytes, sealed_models, sealed_rows
-    from portal.models import Entry
+    from ledger.models import Entry
+    from ledger.open_entry import OpenEntry
+    from ledger.sealing import entry_bytes, sealed_models, sealed_rows
 
     lines = []
     for entry in Entry.objects.order_by("sequence"):
@@ -308,7 +309,7 @@ def make() -> Made:
         root = root_of(held).hex()
         add(
             "portal.reads_sealed",
-            "portal.readbatch",
+            "ledger.readbatch",
             id=batch,
             first=first,
             last=last,
@@ -352,10 +353,9 @@ def _tell() -> None:
     """Members of every kind, runs, a child run, objections and an erasure: 300 entries and more."""
     from django.contrib.auth.models import Group, User
 
-    from consent import countries
-    from consent import services as consent
+    from common.identity import roles
+    from consent import accounts, countries
     from consent.choices import Purpose, Rule
-    from portal import roles
     from tools import factories
 
     people = {
@@ -388,7 +388,7 @@ def _tell() -> None:
     factories.send_letters(factories.withdraw(factories.objection("acc-5"), olga, otto))
     for number in range(1, 100, 2):
         factories.decide(f"acc-{number}", "deny" if number % 3 else "allow", actor=product)
-    consent.erase_member(account_ref="acc-7", actor=olga, reason="Art. 17")
+    accounts.erase_member(account_ref="acc-7", actor=olga, reason="Art. 17")
     factories.add_members(20, prefix="late")
     factories.freeze(emil, parent=parent.run)
     for number in range(0, 140, 2):

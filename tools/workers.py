@@ -14,7 +14,7 @@ import kombu.pools
 from django.conf import settings
 from django.db import connection
 
-from portal import hints
+from common.processes import hints
 from portal.celery import app
 
 NOWHERE = "redis+socket:///nowhere/valkey.sock"

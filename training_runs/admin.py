@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from portal.access import record_read
-from portal.admin_site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
-from portal.list_exports import ExportedList
-from portal.list_filters import OptionFilter
+from common.staff.list_exports import ExportedList
+from common.staff.list_filters import OptionFilter
+from common.staff.site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site, staff
+from ledger.reads.recording import record_read
 from training_runs import admin_views
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification

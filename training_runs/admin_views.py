@@ -17,14 +17,25 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from common import drafts
+from common.errors import StaleEdit
+from common.processes import hints
+from common.staff import file_views, start_page
+from common.staff.forms import ConfirmForm
+from common.staff.site import page, refusal_shown_in, staff
 from consent import countries
 from consent.choices import DataCategory
-from portal import drafts, file_views, hints, start_page
-from portal.access import record_read
-from portal.admin_site import page, refusal_shown_in, staff
-from portal.errors import PortalError, StaleEdit
-from portal.forms import ConfirmForm
-from training_runs import incidents, member_lists, services, tasks
+from ledger.errors import Refusal
+from ledger.reads.recording import record_read
+from training_runs import (
+    explaining,
+    incidents,
+    member_lists,
+    registering,
+    tasks,
+    verifying,
+    withdrawing,
+)
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.errors import StartRefused
@@ -146,7 +157,7 @@ def register_run(request: HttpRequest) -> HttpResponse:
     form = drafts.form_for(RegisterForm, request, title="Register a run")
     if form.is_valid():
         with refusal_shown_in(form):
-            run, is_new = services.register(owner=staff(request), **form.cleaned_data)
+            run, is_new = registering.register(owner=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(
                 request,
@@ -176,7 +187,7 @@ def start_run(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             try:
-                run = services.start(run=run, actor=staff(request))
+                run = registering.start(run=run, actor=staff(request))
             except StartRefused as refusal:
                 gaps = gaps_in_words(refusal)
                 raise
@@ -202,8 +213,8 @@ def start_run(request: HttpRequest, number: int) -> HttpResponse:
 
 def _preview(run: Run) -> tuple[list[Share], str]:
     try:
-        return _shares_of_answer(services.preview(run)), ""
-    except PortalError as refusal:
+        return _shares_of_answer(registering.preview(run)), ""
+    except Refusal as refusal:
         return [], str(refusal)
 
 
@@ -215,7 +226,7 @@ def cancel_run(request: HttpRequest, number: int) -> HttpResponse:
     form = drafts.form_for(CancelForm, request, title=f"Cancel {run.reference}")
     if form.is_valid():
         with refusal_shown_in(form):
-            services.cancel(run=run, actor=staff(request), **form.cleaned_data)
+            registering.cancel(run=run, actor=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(request, f"{run.reference} is cancelled.")
             return HttpResponseRedirect(url_of(run))
@@ -250,7 +261,7 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             try:
-                services.rename(run=run, actor=staff(request), **form.cleaned_data)
+                registering.rename(run=run, actor=staff(request), **form.cleaned_data)
             except StaleEdit:
                 form.look_again(run.version)
                 form.add_error(
@@ -301,7 +312,7 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
 
 def request_verification(manifest: Manifest, actor: User) -> None:
     """Put the request into the ledger; the message only saves the wait for the next sweep."""
-    services.request_verification(manifest, actor=actor)
+    verifying.request_verification(manifest, actor=actor)
     hints.after_commit(tasks.verify_manifest, manifest.pk)
 
 
@@ -318,7 +329,7 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             member = form.find(reader=staff(request), purpose=run.reference)
-            context["answer"] = services.explain(run, member).sentences
+            context["answer"] = explaining.explain(run, member).sentences
     return page(
         request,
         "admin/training_runs/run/explain.html",
@@ -340,9 +351,9 @@ def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
     A run's owner reads the references of the withdrawn, so that the reasons of a few would be theirs.
     """
     run = _run(number)
-    manifest = services.usable_manifest(run)
+    manifest = verifying.usable_manifest(run)
     record_read(staff(request), "manifest.withdrawn", run.reference, purpose="admin")
-    since = services.withdrawn_since(manifest)
+    since = withdrawing.withdrawn_since(manifest)
     shows_reasons = request.user.has_perm("consent.view_decision")
     return page(
         request,
@@ -366,7 +377,7 @@ def member_list(request: HttpRequest, number: int, form: str) -> HttpResponse:
     run = _own_run(request, number)
     if form not in member_lists.FORMS:
         raise Http404
-    manifest = services.usable_manifest(run)
+    manifest = verifying.usable_manifest(run)
     return file_views.sent_to_page(
         member_lists.MemberList.kind,
         member_lists.parameters_of(manifest, form),
@@ -453,7 +464,7 @@ def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, 
     user = request.user
     is_own = run.owner_id == user.pk and user.has_perm("training_runs.download_manifest")
     found = []
-    if is_own or user.has_perm("portal.view_entry"):
+    if is_own or user.has_perm("ledger.view_entry"):
         found.append(("The archive itself", reverse("api:run-archive", args=[run.reference])))
     if is_own:
         found += [
@@ -545,7 +556,7 @@ def findings_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-@start_page.panel("portal.view_entry", order=30)
+@start_page.panel("ledger.view_entry", order=30)
 def manifests_panel(request: HttpRequest) -> start_page.Panel:
     manifests = Manifest.objects.with_agreement()
     differs = manifests.filter(differs=True).count()

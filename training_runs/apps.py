@@ -13,17 +13,20 @@ class TrainingRunsConfig(AppConfig):
     verbose_name = "Training runs"
 
     def ready(self) -> None:
+        from common.files import made_files
+        from common.processes.ages import register_age
         from consent import members
-        from objections import exposure
-        from portal import checkpoints, made_files
-        from portal.health import register_age
+        from ledger.checkpoints import signing
+        from objections.ticket import exposure
         from training_runs import member_lists, proofs, withdrawn
-        from training_runs.services import oldest_requested, oldest_unverified, uses_of
+        from training_runs.explaining import uses_of
+        from training_runs.freezing import oldest_requested
+        from training_runs.verifying import oldest_unverified
 
         register_age("oldest_requested_run", oldest_requested, limit=LONGEST_WAIT)
         register_age("oldest_unverified_manifest", oldest_unverified, limit=MAX_UNVERIFIED)
         exposure.register(uses_of)
-        checkpoints.also_sign(proofs.sign_trees)
+        signing.also_sign(proofs.sign_trees)
         made_files.register(member_lists.MemberList())
         made_files.register(withdrawn.WithdrawnSet())
         members.on_erasure(member_lists.end_lists_with)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from portal.files import digest_of, write_whole
+from ledger.files import digest_of, write_whole
 from training_runs.errors import ManifestDamaged
 
 

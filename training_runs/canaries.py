@@ -6,15 +6,15 @@ An exclusion that silently returned too little would let its canary in, and the 
 import datetime as dt
 from collections.abc import Mapping
 
-from consent import countries, members
-from consent import services as consent
+from consent import accounts, countries, members
+from consent import decisions as consent
 from consent.choices import PURPOSES, Channel, Choice, Control, Status
 from consent.members import Facts
 from consent.models import Member, Suppression
-from objections import services as objections
+from ledger import entries
+from objections.acts import working as objections
 from objections.choices import Effect
 from objections.models import Objection
-from portal import ledger
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
 from training_runs.errors import FreezeRefused
 from training_runs.models import Canary
@@ -44,7 +44,7 @@ def plant() -> None:
     missing = [code for code in FACTS if not Canary.objects.filter(exclusion=code).exists()]
     for code in missing:
         reference = f"{members.CANARY_PREFIX}{code}"
-        with ledger.entry("canary.planted", actor=ACTOR, subject=reference) as opened:
+        with entries.entry("canary.planted", actor=ACTOR, subject=reference) as opened:
             if Canary.objects.filter(exclusion=code).exists():
                 opened.abandon()
                 continue
@@ -67,9 +67,9 @@ def _complete(canary: Canary) -> None:
         return
     reference = f"{members.CANARY_PREFIX}{code}"
     if code == "erased":
-        consent.erase_member(account_ref=reference, actor=ACTOR, reason="canary")
+        accounts.erase_member(account_ref=reference, actor=ACTOR, reason="canary")
     elif FACTS[code].status == Status.OPEN:
-        with ledger.entry("canary.opened", actor=ACTOR, subject=reference):
+        with entries.entry("canary.opened", actor=ACTOR, subject=reference):
             members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
 
 

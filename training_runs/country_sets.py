@@ -18,10 +18,11 @@ from django.conf import settings
 from django.db.models import QuerySet
 from pyroaring import BitMap
 
+from common.text import strict_json
 from consent.models import Member
-from portal import canonical, strict_json
-from portal.files import write_whole
-from portal.models import Entry
+from ledger import canonical
+from ledger.files import write_whole
+from ledger.models import Entry
 
 MOST_CHANGES = 50_000
 """With more changed members than this, reading the whole set is quicker."""

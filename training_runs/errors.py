@@ -1,4 +1,4 @@
-from portal.errors import PortalError, RuleViolation
+from ledger.errors import Refusal, RuleViolation
 
 
 class ForbiddenMove(RuleViolation):
@@ -44,7 +44,7 @@ class ManifestBlocked(RuleViolation):
     code = "manifest_blocked"
 
 
-class FreezeRefused(PortalError):
+class FreezeRefused(Refusal):
     """A guard against failing open stopped the freeze."""
 
     code = "freeze_refused"
@@ -56,13 +56,13 @@ class RunCancelled(RuleViolation):
     code = "run_cancelled"
 
 
-class CannotDerive(PortalError):
+class CannotDerive(Refusal):
     """This release does not know a reason that an old manifest names."""
 
     code = "cannot_derive"
 
 
-class ManifestDamaged(PortalError):
+class ManifestDamaged(Refusal):
     """The stored archive is not what was frozen."""
 
     code = "manifest_damaged"

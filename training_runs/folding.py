@@ -20,10 +20,10 @@ from consent.countries import (
     UNKNOWN,
 )
 from consent.models import Decision, Member, Notice, RegionRule, Review
+from ledger.merkle.tree import root_of
+from ledger.models import Entry
 from objections.choices import Effect
 from objections.models import Objection
-from portal.merkle import root_of
-from portal.models import Entry
 from training_runs import archives, manifest_file
 from training_runs.errors import CannotDerive
 from training_runs.models import Manifest, Run

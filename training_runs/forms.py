@@ -5,10 +5,10 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
+from common.staff.site import VersionedForm
 from consent.choices import DataCategory, Purpose
 from consent.lookup import look_up, look_up_number
 from consent.models import Member
-from portal.admin_site import VersionedForm
 from training_runs.models import Run
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from pyroaring import BitMap
 
-from portal import canonical, strict_json
+from common.text import strict_json
+from ledger import canonical
 from training_runs.errors import ManifestDamaged
 
 MAGIC = b"training-manifest/1\n"

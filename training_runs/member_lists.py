@@ -19,15 +19,15 @@ from django.db import transaction
 from django.urls import reverse
 from pyroaring import BitMap
 
+from common.choices import FileState
+from common.files import made_files
+from common.models import MadeFile
 from consent import members
 from consent.choices import Status
 from consent.models import AccountReference, Member
-from portal import made_files
-from portal.access import record_read
-from portal.choices import FileState
-from portal.errors import PortalError
-from portal.models import MadeFile
-from training_runs import roaring_lookup, services
+from ledger.errors import Refusal
+from ledger.reads.recording import record_read
+from training_runs import freezing, roaring_lookup, verifying, withdrawing
 from training_runs.errors import ManifestDamaged
 from training_runs.models import Manifest, Run
 
@@ -37,7 +37,7 @@ PAGE = 10_000
 COLUMNS = ("member_number", "account_ref")
 
 
-class ListDiffers(PortalError):
+class ListDiffers(Refusal):
     """The list would not be what was frozen: it is not given out."""
 
     code = "list_differs"
@@ -162,15 +162,15 @@ class MemberList(made_files.Maker):
     kind = "member-list"
 
     def write(self, parameters: Mapping[str, Any], to: io.RawIOBase) -> dict[str, Any]:
-        manifest = services.usable_manifest(_run(parameters))
+        manifest = verifying.usable_manifest(_run(parameters))
         if manifest.digest != parameters["manifest"]:
             raise ManifestDamaged("The manifest is not the one that was asked for.")
-        included = services.load(manifest).included
+        included = freezing.load(manifest).included
         check = Check(included)
         _, write = FORMS[parameters["form"]]
         write(check.passing(account_refs(included, page=PAGE)), to)
         # Afterwards: that a reference is missing is told as a fault of the list.
-        since = services.withdrawn_since(manifest)
+        since = withdrawing.withdrawn_since(manifest)
         return {
             "rows": check.rows,
             "included": len(included),
@@ -183,7 +183,7 @@ class MemberList(made_files.Maker):
         run = _run(parameters)
         if run.owner_id != user.pk or not user.has_perm("training_runs.download_manifest"):
             raise PermissionDenied
-        services.usable_manifest(run)
+        verifying.usable_manifest(run)
 
     def record(self, user: User, row: MadeFile) -> None:
         said = f"{row.parameters['form']}, {row.facts['rows']} rows, sha-256={row.digest}"

@@ -7,8 +7,8 @@ Half a byte a member says in, or the first reason to be out; a leaf has 128 memb
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from portal.merkle import leaf_hash
-from portal.merkle_proofs import inclusion, subtree
+from ledger.merkle.proofs import inclusion, subtree
+from ledger.merkle.tree import leaf_hash
 from training_runs.manifest_file import Archive
 
 MEMBERS_A_LEAF = 128

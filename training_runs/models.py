@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.urls import reverse
 
 from consent.choices import Purpose
-from portal.append_only import AppendOnly
-from portal.models import Sealed, Tracked, tracked_history
+from ledger.append_only import AppendOnly
+from ledger.models import Sealed, Tracked, tracked_history
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.querysets import ManifestQuerySet, RunQuerySet
 

@@ -6,12 +6,13 @@ from functools import lru_cache
 import structlog
 from django.conf import settings
 
-from portal import checkpoints, clock
-from portal.errors import LedgerRewritten, PortalError, ProofNotPossible
-from portal.merkle_proofs import inclusion_text, root_of_inclusion
-from portal.models import Checkpoint
-from portal.signed_notes import Signer, TreeHead, sign
-from training_runs import archives, manifest_file, services
+from ledger import clock
+from ledger.checkpoints import signing
+from ledger.checkpoints.notes import Signer, TreeHead, sign
+from ledger.errors import LedgerRewritten, ProofNotPossible, Refusal
+from ledger.merkle.proofs import inclusion_text, root_of_inclusion
+from ledger.models import Checkpoint
+from training_runs import archives, freezing, manifest_file
 from training_runs.choices import Agreement
 from training_runs.members_tree import MembersTree, leaf_of
 from training_runs.models import Manifest, ManifestCheckpoint, Verification
@@ -55,7 +56,7 @@ def sign_trees(keys: Sequence[Signer], newest: Checkpoint) -> int:
         done.add(manifest.pk)
         try:
             _sign_tree(manifest, _sealed_root(verification, newest), keys)
-        except (PortalError, OSError) as error:
+        except (Refusal, OSError) as error:
             logger.error(
                 "members tree not signed", run=manifest.run.reference, error=type(error).__name__
             )
@@ -68,14 +69,14 @@ def sign_trees(keys: Sequence[Signer], newest: Checkpoint) -> int:
 def _sealed_root(verification: Verification, newest: Checkpoint) -> str:
     """The root of the members tree that the ledger seals. Raises LedgerRewritten when a row is not what was sealed."""
     for sealed in (verification.manifest.entry_id, verification.entry_id):
-        checkpoints.check_sealed(sealed, newest)
+        signing.check_sealed(sealed, newest)
     assert verification.members_root
     return verification.members_root
 
 
 def _sign_tree(manifest: Manifest, sealed: str, keys: Sequence[Signer]) -> None:
     run = manifest.run.reference
-    archive = services.load(manifest)
+    archive = freezing.load(manifest)
     if archive.header["run"] != run:
         raise LedgerRewritten(f"The archive of {run} is that of {archive.header['run']}.")
     tree = MembersTree.of(archive, manifest.digest)

@@ -2,8 +2,8 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef
 
-from portal.append_only import AppendOnlyQuerySet
-from portal.models import TrackedQuerySet
+from ledger.append_only import AppendOnlyQuerySet
+from ledger.models import TrackedQuerySet
 from training_runs.choices import Agreement, RunState
 
 if TYPE_CHECKING:

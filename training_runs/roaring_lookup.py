@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from portal import strict_json
+from common.text import strict_json
 from training_runs import archives
 from training_runs.errors import ManifestDamaged
 from training_runs.manifest_file import INCLUDED, MAGIC

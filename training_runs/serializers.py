@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from common.api.endpoints import Input, PageQuery, Several, Text, Word
 from consent.choices import DataCategory, Purpose, Rule
-from portal.endpoints import Input, PageQuery, Several, Text, Word
-from training_runs import incidents, services
+from training_runs import explaining, incidents
 from training_runs.choices import Agreement, RunState
 from training_runs.eligibility import BY_CODE, Answer
 from training_runs.models import Manifest, Run
@@ -74,12 +74,12 @@ def reasons(codes: Iterable[str]) -> list[dict[str, str]]:
     ]
 
 
-class StandingOutput(serializers.Serializer[services.Standing]):
+class StandingOutput(serializers.Serializer[explaining.Standing]):
     purpose = serializers.ChoiceField(choices=Purpose.choices)
     choice = serializers.ChoiceField(choices=["allow", "deny", "default"])
     rule = serializers.ChoiceField(
-        choices=[*Rule.values, services.NO_RULE],
-        help_text=f"In the member's country; `{services.NO_RULE}` where no rule names it.",
+        choices=[*Rule.values, explaining.NO_RULE],
+        help_text=f"In the member's country; `{explaining.NO_RULE}` where no rule names it.",
     )
     is_in = serializers.SerializerMethodField(help_text="Right now.")
     reasons = serializers.SerializerMethodField()
@@ -88,11 +88,11 @@ class StandingOutput(serializers.Serializer[services.Standing]):
     )
     sentence = serializers.CharField()
 
-    def get_is_in(self, standing: services.Standing) -> bool:
+    def get_is_in(self, standing: explaining.Standing) -> bool:
         return not standing.reasons
 
     @extend_schema_field(ReasonOutput(many=True))
-    def get_reasons(self, standing: services.Standing) -> list[dict[str, str]]:
+    def get_reasons(self, standing: explaining.Standing) -> list[dict[str, str]]:
         return reasons(standing.reasons)
 
 
@@ -242,7 +242,7 @@ class InOrOutOutput(serializers.Serializer[Any]):
     reasons = ReasonOutput(many=True)
 
 
-class ExplanationOutput(serializers.Serializer[services.Explanation]):
+class ExplanationOutput(serializers.Serializer[explaining.Explanation]):
     run = serializers.CharField(source="run.reference")
     member_number = serializers.IntegerField(source="member.pk")
     frozen = serializers.SerializerMethodField(
@@ -252,11 +252,11 @@ class ExplanationOutput(serializers.Serializer[services.Explanation]):
     sentences = serializers.ListField(child=serializers.CharField())
 
     @extend_schema_field(InOrOutOutput(allow_null=True))
-    def get_frozen(self, explanation: services.Explanation) -> Any:
+    def get_frozen(self, explanation: explaining.Explanation) -> Any:
         return None if explanation.frozen is None else _in_or_out(explanation.frozen)
 
     @extend_schema_field(InOrOutOutput)
-    def get_now(self, explanation: services.Explanation) -> Any:
+    def get_now(self, explanation: explaining.Explanation) -> Any:
         return _in_or_out(explanation.now)
 
 

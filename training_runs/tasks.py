@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from portal import hints
-from portal.tasks import hint
-from training_runs import services
+from common.processes import hints
+from common.tasks import sign_soon
+from training_runs import freezing, sweeping, verifying
 
 SWEEP_FOR = 60
 """Seconds after which a sweep begins nothing new: the next one goes on."""
@@ -12,23 +12,23 @@ SWEEP_FOR = 60
 
 @shared_task
 def freeze_run(run_id: int) -> None:
-    manifest = services.freeze(run_id)
+    manifest = freezing.freeze(run_id)
     if manifest is not None:
         hints.after_commit(verify_manifest, manifest.pk)
 
 
 @shared_task
 def verify_manifest(manifest_id: int) -> None:
-    if services.verify_due(manifest_id) is not None:
-        hint()
+    if verifying.verify_due(manifest_id) is not None:
+        sign_soon()
 
 
 @shared_task
 def sweep_freezes() -> None:
-    services.sweep_freezes(seconds=SWEEP_FOR)
+    sweeping.sweep_freezes(seconds=SWEEP_FOR)
 
 
 @shared_task
 def sweep_verifications() -> None:
-    if services.sweep_verifications(seconds=SWEEP_FOR)["verified"]:
-        hint()
+    if sweeping.sweep_verifications(seconds=SWEEP_FOR)["verified"]:
+        sign_soon()

@@ -1,7 +1,7 @@
-"""The API of runs and manifests: doors to `training_runs.services`.
+"""The API of runs and manifests: doors to `training_runs.registering`.
 
 Engineers see every run and act on their own. Who may look further, at any run, has a permission that says
-so: `consent.view_member` to explain (officers, auditors), `portal.view_entry` for the archive (auditors;
+so: `consent.view_member` to explain (officers, auditors), `ledger.view_entry` for the archive (auditors;
 it holds numbers and codes only). Lists of account_refs go to the run's owner alone.
 """
 
@@ -15,15 +15,25 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from common.api.access import Access
+from common.api.endpoints import Endpoint, Pages, caller, read
+from common.api.schema import EndpointSchema, page_of
+from common.files import serving
+from common.processes import hints
+from common.staff import file_views
 from consent.serializers import AccountInput
 from consent.views import asked_member
-from portal import file_views, hints, serving
-from portal.access import record_read
-from portal.api import Access
-from portal.endpoints import Endpoint, Pages, caller, read
-from portal.errors import NotFound
-from portal.schema import EndpointSchema, page_of
-from training_runs import archives, incidents, member_lists, services, withdrawn
+from ledger.errors import NotFound
+from ledger.reads.recording import record_read
+from training_runs import (
+    archives,
+    explaining,
+    incidents,
+    member_lists,
+    registering,
+    verifying,
+    withdrawn,
+)
 from training_runs.models import Run
 from training_runs.serializers import (
     CancellationInput,
@@ -55,7 +65,7 @@ class StandingView(Endpoint):
         POST, because the reference is personal data: addresses end in logs and histories.
         """
         member = asked_member(request, "member.standing")
-        answer = {"member_number": member.pk, "standings": services.standing(member)}
+        answer = {"member_number": member.pk, "standings": explaining.standing(member)}
         return Response(StandingsOutput(answer).data)
 
 
@@ -121,7 +131,7 @@ class RunsView(Endpoint):
     )
     def post(self, request: Request) -> Response:
         """Register a run; the same tracker_run_id again gives the same run (200)."""
-        run, is_new = services.register(**read(RunInput, request.data), owner=caller(request))
+        run, is_new = registering.register(**read(RunInput, request.data), owner=caller(request))
         return answer(request, run, 201 if is_new else 200)
 
 
@@ -142,7 +152,7 @@ class PreviewView(Endpoint):
     @extend_schema(operation_id="preview_run", responses=PreviewOutput)
     def get(self, request: Request, reference: str) -> Response:
         """How many would be in and out if the run were frozen now; nothing is written."""
-        return Response(PreviewOutput(services.preview(run_by(reference))).data)
+        return Response(PreviewOutput(registering.preview(run_by(reference))).data)
 
 
 class StartView(Endpoint):
@@ -152,7 +162,7 @@ class StartView(Endpoint):
     @extend_schema(operation_id="start_run", request=None, responses={202: RunOutput})
     def post(self, request: Request, reference: str) -> Response:
         """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
-        run = services.start(run=own_run(request, reference), actor=caller(request))
+        run = registering.start(run=own_run(request, reference), actor=caller(request))
         hints.after_commit(freeze_run, run.pk)
         return answer(request, run, 202)
 
@@ -171,7 +181,7 @@ class CompleteView(Endpoint):
         sent = read(CompletionInput, request.data)
         return answer(
             request,
-            services.complete(run=own_run(request, reference), **sent, actor=caller(request)),
+            registering.complete(run=own_run(request, reference), **sent, actor=caller(request)),
         )
 
 
@@ -184,7 +194,8 @@ class CancelView(Endpoint):
         """End a run that will not be trained; this cannot be undone."""
         sent = read(CancellationInput, request.data)
         return answer(
-            request, services.cancel(run=own_run(request, reference), **sent, actor=caller(request))
+            request,
+            registering.cancel(run=own_run(request, reference), **sent, actor=caller(request)),
         )
 
 
@@ -199,7 +210,7 @@ class ExplanationView(Endpoint):
         """Why a member is in or out of the run. POST, because the reference is personal data."""
         run = own_run(request, reference, unless="consent.view_member")
         member = asked_member(request, "run.explained", purpose=run.reference)
-        return Response(ExplanationOutput(services.explain(run, member)).data)
+        return Response(ExplanationOutput(explaining.explain(run, member)).data)
 
 
 # --- Manifests ----------------------------------------------------------------------------------
@@ -213,7 +224,7 @@ class ManifestView(Endpoint):
     def get(self, request: Request, reference: str) -> Response:
         """What was frozen, in counts, and whether it verifies. Shown also when it does not."""
         run = run_by(reference)
-        manifest = services.manifest_of(run)
+        manifest = verifying.manifest_of(run)
         record_read(caller(request), "manifest.read", run.reference)
         return Response(ManifestOutput(manifest).data)
 
@@ -263,8 +274,8 @@ class ArchiveView(Endpoint):
         Refused (409) while the manifest is not verified, for good when it does not verify, and for a
         cancelled run.
         """
-        run = own_run(request, reference, unless="portal.view_entry")
-        manifest = services.usable_manifest(run)
+        run = own_run(request, reference, unless="ledger.view_entry")
+        manifest = verifying.usable_manifest(run)
         record_read(caller(request), "manifest.archive", run.reference)
         stored = serving.Stored(
             archives.opened(manifest.digest),
@@ -314,7 +325,7 @@ class _MembersView(Endpoint):
 
     def _list(self, request: Request, reference: str, form: str) -> Any:
         run = own_run(request, reference)
-        manifest = services.usable_manifest(run)
+        manifest = verifying.usable_manifest(run)
         archives.opened(manifest.digest).close()
         return file_views.answer(
             request,
@@ -378,7 +389,7 @@ class WithdrawnView(Endpoint):
         """
         run = own_run(request, reference)
         asked = read(WithdrawnQuery, request.query_params)
-        manifest = services.usable_manifest(run)
+        manifest = verifying.usable_manifest(run)
         record_read(caller(request), "manifest.withdrawn", run.reference)
         if "cursor" in asked:
             found = withdrawn.at_cursor(manifest, asked["cursor"])

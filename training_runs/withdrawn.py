@@ -16,11 +16,11 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from pyroaring import BitMap
 
+from common.files import made_files
+from common.models import MadeFile
 from consent.models import AccountReference
-from portal import made_files
-from portal.errors import InvalidInput
-from portal.models import MadeFile
-from training_runs import manifest_file, services
+from ledger.errors import InvalidInput
+from training_runs import manifest_file, withdrawing
 from training_runs.models import Manifest
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,10})")
@@ -95,7 +95,7 @@ class WithdrawnSet(made_files.Maker):
 
 def first(manifest: Manifest, user: User, page_size: int) -> Answer:
     """The answer as of now, kept for its later pages if there are any. Raises FilesUnavailable."""
-    since = services.withdrawn_since(manifest)
+    since = withdrawing.withdrawn_since(manifest)
     members = since.withdrawn
     if len(members) <= page_size:
         return Answer(since.cut, members, "")

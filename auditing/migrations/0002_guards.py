@@ -1,9 +1,9 @@
 from django.db import migrations
 
-from portal.append_only import Guard
+from ledger.append_only import Guard
 
 
 class Migration(migrations.Migration):
-    dependencies = [("auditing", "0001_initial")]
+    dependencies = [("auditing", "0001_initial"), ("ledger", "0002_guards")]
 
     operations = [Guard("Reveal")]

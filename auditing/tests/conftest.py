@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal import checkpoints
+from ledger.checkpoints import signing
 from tools import factories
 
 
@@ -13,7 +13,7 @@ def manifest(officer, second_officer, engineer, product):
     factories.add_members(300)
     factories.decide("acc-7", "deny", actor=product)
     manifest = factories.freeze(engineer)
-    checkpoints.sign_now()
+    signing.sign_now()
     return manifest
 
 

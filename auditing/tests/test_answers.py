@@ -7,10 +7,10 @@ from django.urls import reverse
 from pypdf import PdfReader
 
 from auditing import answers
-from portal import checkpoints
-from portal.models import AccessRecord
+from ledger.checkpoints import signing
+from ledger.models import AccessRecord
 from tools import factories
-from training_runs import archives, proofs, services
+from training_runs import archives, proofs, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -79,7 +79,7 @@ def test_about_a_run_that_is_not_there_nothing_is_said(manifest, officer, client
 def test_about_a_manifest_that_differs_nothing_is_said(manifest, officer, client_of):
     path = archives.path_of(manifest.digest)
     path.write_bytes(path.read_bytes() + b"x")
-    services.verify(manifest)
+    verifying.verify(manifest)
 
     answer = client_of(officer).post(
         reverse("admin:auditing_answer", args=[3]), {"run": manifest.run.reference, "purpose": "x"}
@@ -91,7 +91,7 @@ def test_about_a_manifest_that_differs_nothing_is_said(manifest, officer, client
 
 def test_without_a_signed_run_the_page_says_so(officer, client_of):
     factories.add_members(3)
-    checkpoints.sign_now()
+    signing.sign_now()
 
     page = client_of(officer).get(reverse("admin:auditing_answer", args=[1]))
 

@@ -6,9 +6,12 @@ import pytest
 from django.urls import reverse
 
 from auditing import views
-from portal import checkpoints, ledger, made_files, tokens
-from portal.models import AccessRecord, Checkpoint, CheckpointDelivery, Entry
-from portal.signed_notes import TreeHead, open_note
+from common.files import made_files
+from common.identity import tokens
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.checkpoints.notes import TreeHead, open_note
+from ledger.models import AccessRecord, Checkpoint, CheckpointDelivery, Entry
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,7 +35,7 @@ def text_of(answer):
 
 def write(count=1):
     for _ in range(count):
-        with ledger.entry("test.act", actor="test"):
+        with entries.entry("test.act", actor="test"):
             pass
 
 
@@ -58,11 +61,11 @@ def test_asking_twice_is_one_delivery_and_two_reads(manifest, ask):
 def test_a_witness_gets_the_proof_that_the_new_one_continues_the_old_one(manifest, ask):
     old = Checkpoint.objects.get()
     write(3)
-    new = checkpoints.sign_now()
+    new = signing.sign_now()
 
     answer = ask("consistency", old=old.size)
 
-    assert text_of(answer) == checkpoints.prove_consistency(old.size, new)
+    assert text_of(answer) == signing.prove_consistency(old.size, new)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +96,7 @@ def test_before_anything_is_signed_there_is_nothing_to_get(ask):
 
 def test_checkpoints_are_listed_the_newest_first(manifest, ask):
     write()
-    checkpoints.sign_now()
+    signing.sign_now()
 
     sizes = [row["size"] for row in ask("checkpoints").json()["results"]]
 
@@ -139,7 +142,7 @@ def test_an_entry_that_is_not_there_is_neither_proved_nor_recorded(manifest, ask
 def test_an_entry_is_proved(manifest, ask):
     answer = ask("entry-proof", 3)
 
-    assert text_of(answer) == checkpoints.prove_entry(3, Checkpoint.objects.get())
+    assert text_of(answer) == signing.prove_entry(3, Checkpoint.objects.get())
 
 
 def test_the_keys_are_named(manifest, ask):
@@ -147,13 +150,13 @@ def test_the_keys_are_named(manifest, ask):
 
     assert answer == {
         "name": "portal.example/ledger",
-        "verifier_keys": [verifier.text for verifier in checkpoints.verifiers()],
+        "verifier_keys": [verifier.text for verifier in signing.verifiers()],
     }
 
 
 def test_a_manifests_tree_is_signed(manifest, ask):
     text = open_note(
-        text_of(ask("manifest-checkpoint", manifest.run.reference)), checkpoints.verifiers()
+        text_of(ask("manifest-checkpoint", manifest.run.reference)), signing.verifiers()
     )
 
     assert TreeHead.parse(text).origin == f"portal.example/ledger/{manifest.run.reference}"
@@ -213,7 +216,7 @@ def test_a_long_export_is_made_by_a_worker_and_stays_what_was_asked_for(
     waiting = ask(name)
     # What comes later is not in it.
     write()
-    checkpoints.sign_now()
+    signing.sign_now()
     ask("checkpoint")
     made_files.make_due()
     answer = ask.client.get(waiting["Location"])

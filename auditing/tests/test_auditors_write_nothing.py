@@ -14,10 +14,11 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from common.identity import tokens
+from common.staff.site import site
+from ledger.checkpoints import signing
+from ledger.models import Checkpoint, Entry
 from objections.models import Ticket
-from portal import checkpoints, tokens
-from portal.admin_site import site
-from portal.models import Checkpoint, Entry
 from portal.tests import test_access_matrix as matrix
 from training_runs.models import Manifest, Run
 
@@ -30,9 +31,9 @@ run = matrix.run
 METHODS = ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 WRITES = ["POST", "PUT", "PATCH", "DELETE"]
 
-GROWS = {"portal_accessrecord", "portal_checkpointdelivery", "portal_madefile"}
+GROWS = {"ledger_accessrecord", "ledger_checkpointdelivery", "common_madefile"}
 """What reading leaves: who read it, who holds a checkpoint now, and the long file that was asked for."""
-LOGIN = {"django_session", "auth_user", "portal_failedsignins"}
+LOGIN = {"django_session", "auth_user", "common_failedsignins"}
 """What logging in and out leaves; of users only the time of their last login."""
 
 ASKS = {
@@ -173,7 +174,7 @@ def assert_only_asked(found: dict[tuple[str, str], set[int]]) -> None:
 
 
 def test_with_a_session_nothing_is_written(run: Run, auditor: User, client_of: Any) -> None:
-    checkpoints.sign_now()
+    signing.sign_now()
     client = client_of(auditor)
     before, entries = state(), Entry.objects.count()
 
@@ -186,7 +187,7 @@ def test_with_a_session_nothing_is_written(run: Run, auditor: User, client_of: A
 
 
 def test_with_a_token_of_every_scope_nothing_is_written(run: Run, auditor: User) -> None:
-    checkpoints.sign_now()
+    signing.sign_now()
     _, plain = tokens.issue_token(
         user=auditor, name="all", scopes=list(tokens.SCOPES), days=1, actor="test"
     )

@@ -8,13 +8,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from common.staff.changes import SHOWN_ROWS, changes_of
 from consent.models import Decision
-from objections import services as objections
-from portal import checkpoints
-from portal.changes import SHOWN_ROWS, changes_of
-from portal.models import Entry
+from ledger.checkpoints import signing
+from ledger.models import Entry
+from objections.acts import working as objections
 from tools import factories
-from training_runs import services
+from training_runs import registering
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +40,7 @@ def told(entry: Entry) -> dict[str, dict[str, dict[str, tuple[str, str]]]]:
 
 def test_a_change_is_told_before_and_after_and_nothing_else(engineer: User) -> None:
     run = factories.register(engineer)
-    services.rename(run=run, title="Assistant 4", version=1, actor=engineer)
+    registering.rename(run=run, title="Assistant 4", version=1, actor=engineer)
 
     entry = Entry.objects.get(kind="run.renamed")
 
@@ -126,10 +126,10 @@ def test_the_page_says_where_the_entry_lies_and_what_covers_it(
     run = factories.register(engineer)
     entry = Entry.objects.get(kind="run.registered")
     client = client_of(auditor)
-    address = reverse("admin:portal_entry_change", args=[entry.pk])
+    address = reverse("admin:ledger_entry_change", args=[entry.pk])
 
     before = client.get(address).text
-    checkpoint = checkpoints.sign_now()
+    checkpoint = signing.sign_now()
     after = client.get(address).text
 
     assert "No checkpoint covers it yet" in before

@@ -10,12 +10,12 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import services as consent
+from consent import accounts
 from consent.choices import Purpose
-from portal import checkpoints
-from portal.models import AccessRecord
+from ledger.checkpoints import signing
+from ledger.models import AccessRecord
 from tools import factories
-from training_runs import archives, services
+from training_runs import archives, eligibility, explaining, freezing, registering, verifying
 from training_runs.errors import DigestMismatch
 from training_runs.models import Manifest
 
@@ -113,7 +113,7 @@ def test_it_tells_an_erasure_and_facts_that_changed(
     open_world: None, officer: User, auditor: User, client_of: Any
 ) -> None:
     number = factories.add_member("customer-1", adult_on=None)
-    consent.erase_member(account_ref="customer-1", actor=officer, reason="asked to")
+    accounts.erase_member(account_ref="customer-1", actor=officer, reason="asked to")
 
     page = client_of(auditor).get(dossier_of(number))
 
@@ -168,17 +168,17 @@ def test_what_it_says_of_now_is_what_a_look_up_says(
     ]
     factories.decide("denied", "deny", actor=officer)
     factories.objection("objects")
-    consent.erase_member(account_ref="erased", actor=officer, reason="x")
+    accounts.erase_member(account_ref="erased", actor=officer, reason="x")
     manifest = factories.freeze(engineer)
     client = client_of(auditor)
 
     said, expected = {}, {}
     for number in numbers:
         (line,) = client.get(dossier_of(number)).context["dossier"].runs
-        explained = services.explain(manifest.run, factories_member(number))
+        explained = explaining.explain(manifest.run, factories_member(number))
         said[number] = (line.then, line.now)
         expected[number] = tuple(
-            [services.BY_CODE[code].sentence for code in codes]
+            [eligibility.BY_CODE[code].sentence for code in codes]
             for codes in (explained.frozen, explained.now)
         )
 
@@ -200,8 +200,8 @@ def fill(count: int, owner: User, officer: User) -> None:
     first = Manifest.objects.last()
     for _ in range(count):
         run = factories.register(owner, parent=first.run if first else None)
-        services.start(run=run, actor=owner)
-        services.freeze(run.pk)
+        registering.start(run=run, actor=owner)
+        freezing.freeze(run.pk)
 
 
 def test_it_takes_at_most_fifteen_queries_however_much_there_is(
@@ -327,8 +327,8 @@ def test_a_runs_dossier_tells_who_did_what_and_what_was_in_force(
     parent = factories.freeze(engineer)
     manifest = factories.freeze(engineer, parent=parent.run)
     with pytest.raises(DigestMismatch):
-        services.complete(run=manifest.run, trained_digest="0" * 64, actor=engineer)
-    checkpoint = checkpoints.sign_now()
+        registering.complete(run=manifest.run, trained_digest="0" * 64, actor=engineer)
+    checkpoint = signing.sign_now()
     client = client_of(auditor)
     client.get(reverse("admin:training_runs_run_change", args=[manifest.run.pk]))
 
@@ -361,7 +361,7 @@ def test_a_runs_dossier_takes_at_most_fifteen_queries(
     open_world: None, officer: User, engineer: User, auditor: User, client_of: Any
 ) -> None:
     manifest = factories.freeze(engineer)
-    checkpoints.sign_now()
+    signing.sign_now()
     client = client_of(auditor)
     address = reverse("admin:auditing_run_dossier", args=[manifest.run.pk])
     counts = []
@@ -369,7 +369,7 @@ def test_a_runs_dossier_takes_at_most_fifteen_queries(
     for more in (1, 9):
         for _ in range(more):
             factories.register(engineer, parent=manifest.run)
-            services.verify(manifest)
+            verifying.verify(manifest)
             client.get(address)
         with CaptureQueriesContext(connection) as queries:
             client.get(address)

@@ -8,11 +8,11 @@ import time_machine
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from portal import ledger
-from portal.models import Entry
+from ledger.entries import entry
+from ledger.models import Entry
 from tools import factories
 
-LIST = "/admin/portal/entry/"
+LIST = "/admin/ledger/entry/"
 
 
 def found(client: Any, **typed: str) -> list[int]:
@@ -22,7 +22,7 @@ def found(client: Any, **typed: str) -> list[int]:
 
 
 def write(kind: str, actor: Any = "system:test", subject: str = "", reason: str = "") -> int:
-    with ledger.entry(kind, actor=actor, subject=subject, reason=reason) as opened:
+    with entry(kind, actor=actor, subject=subject, reason=reason) as opened:
         return opened.sequence
 
 
@@ -119,6 +119,6 @@ def test_a_list_that_is_empty_says_why(auditor: User, client_of: Any) -> None:
 
 
 def test_the_list_is_the_auditors(officer: User, engineer: User, client_of: Any) -> None:
-    address = reverse("admin:portal_entry_changelist")
+    address = reverse("admin:ledger_entry_changelist")
 
     assert {client_of(user).get(address).status_code for user in (officer, engineer)} == {403}

@@ -11,17 +11,16 @@ from django.db import connection
 from django.urls import reverse
 
 from auditing import exporting, services
-from consent import services as consent
+from consent import accounts
 from consent.models import AccountReference
-from objections import services as objections
-from objections import uploads
-from portal import checkpoints
-from portal.merkle import leaf_hash, root_of
-from portal.models import Checkpoint
-from portal.verification import verify_ledger
+from ledger.checkpoints import signing
+from ledger.merkle.tree import leaf_hash, root_of
+from ledger.models import Checkpoint
+from ledger.recomputing.verification import verify_ledger
+from objections.acts import working as objections
+from objections.ticket import uploads
 from tools import factories
-from training_runs import archives, proofs
-from training_runs import services as runs
+from training_runs import archives, proofs, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,7 +70,7 @@ def lived(officer, second_officer, engineer, auditor, product, client_of):
     )
     objections.note(ticket=ticket, text=f"{WORD} called.", actor=officer)
     factories.send_letters(factories.uphold(ticket, officer))
-    checkpoints.sign_now()
+    signing.sign_now()
     for subject in (f"member:{number}", ticket.reference):
         reveal = services.grant(
             auditor=auditor, subject=subject, hours=1, reason="an audit", actor=officer
@@ -82,7 +81,7 @@ def lived(officer, second_officer, engineer, auditor, product, client_of):
         reverse("admin:auditing_answer", args=[number]),
         {"run": manifest.run.reference, "purpose": ticket.reference},
     )
-    checkpoints.sign_now()
+    signing.sign_now()
     mail.outbox.clear()
     return number
 
@@ -95,10 +94,10 @@ def test_after_an_erasure_nothing_is_left_and_every_root_and_manifest_still_veri
     proof = proofs.prove_member(proofs.Manifest.objects.get(), lived)
     salt = AccountReference.objects.get(member=lived).salt
 
-    consent.erase_member(account_ref=REFERENCE, actor=officer, reason="on request")
+    accounts.erase_member(account_ref=REFERENCE, actor=officer, reason="on request")
 
     factories.freeze(engineer)
-    newest = checkpoints.sign_now()
+    newest = signing.sign_now()
     exported = exporting.export(tmp_path / "export")
     left = everything(tmp_path)
     assert WORD.encode() not in left
@@ -106,7 +105,7 @@ def test_after_an_erasure_nothing_is_left_and_every_root_and_manifest_still_veri
     assert sha256(REFERENCE.encode()).hexdigest().encode() not in left
     assert verify_ledger().problems == []
     for manifest in proofs.Manifest.objects.all():
-        assert runs.verify(manifest).agreement == "agrees"
+        assert verifying.verify(manifest).agreement == "agrees"
         assert sha256(archives.load(manifest.digest)).hexdigest() == manifest.digest
     kept, digests, trees = roots_and_digests()
     assert kept[: len(promised[0])] == promised[0]

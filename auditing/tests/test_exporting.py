@@ -7,9 +7,10 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from auditing import exporting
-from portal import checkpoints, ledger
-from portal.merkle import leaf_hash, root_of
-from portal.models import AccessRecord, Checkpoint
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.merkle.tree import leaf_hash, root_of
+from ledger.models import AccessRecord, Checkpoint
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,9 +62,9 @@ def test_what_is_signed_while_it_is_written_belongs_to_the_next_export(
     manifest, tmp_path, monkeypatch
 ):
     def meanwhile():
-        with ledger.entry("test.act", actor="test"):
+        with entries.entry("test.act", actor="test"):
             pass
-        checkpoints.sign_now()
+        signing.sign_now()
 
     size = Checkpoint.objects.get().size
     # Between the ledger and the checkpoints, as a clock would.

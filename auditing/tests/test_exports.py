@@ -12,10 +12,12 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.urls import reverse
 
-from portal import ledger, list_exports, made_files
-from portal.admin_site import site
-from portal.list_exports import ExportedList
-from portal.models import AccessRecord, Entry
+from common.files import made_files
+from common.staff import list_exports
+from common.staff.list_exports import ExportedList
+from common.staff.site import site
+from ledger import entries
+from ledger.models import AccessRecord, Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,9 +55,9 @@ def test_these_lists_can_be_taken_along() -> None:
     assert LISTS == [
         "consent_decision",
         "consent_member",
+        "ledger_accessrecord",
+        "ledger_entry",
         "objections_ticket",
-        "portal_accessrecord",
-        "portal_entry",
         "training_runs_run",
         "training_runs_verification",
     ]
@@ -87,9 +89,9 @@ def test_a_file_has_every_row_of_the_list_and_its_digest_is_on_record(
 @pytest.mark.parametrize(
     ("label", "query", "column", "values"),
     [
-        ("portal_entry", {"kind": "run.frozen"}, "kind", ["run.frozen"]),
-        ("portal_entry", {"actor": "emil"}, "kind", ["run.requested", "run.registered"]),
-        ("portal_accessrecord", {"q": "nobody"}, "kind", []),
+        ("ledger_entry", {"kind": "run.frozen"}, "kind", ["run.frozen"]),
+        ("ledger_entry", {"actor": "emil"}, "kind", ["run.requested", "run.registered"]),
+        ("ledger_accessrecord", {"q": "nobody"}, "kind", []),
         ("consent_member", {"status__exact": "closed"}, "status", ["closed"]),
         ("consent_decision", {"q": "4", "p": "1"}, "choice", ["deny"]),
         ("training_runs_run", {"state__exact": "cancelled"}, "run", []),
@@ -111,7 +113,7 @@ def test_a_file_is_narrowed_like_the_list(
 
 
 def test_values_stay_what_they_are_for_programs(world: None, auditor: User, client_of: Any) -> None:
-    _, data = export(client_of(auditor), "portal_entry", "ndjson", kind="run.frozen")
+    _, data = export(client_of(auditor), "ledger_entry", "ndjson", kind="run.frozen")
 
     (row,) = rows_of("ndjson", data)
     entry = Entry.objects.get(kind="run.frozen")
@@ -127,10 +129,10 @@ def test_values_stay_what_they_are_for_programs(world: None, auditor: User, clie
 
 
 def test_a_reason_that_is_a_formula_is_text_in_a_spreadsheet(auditor: User, client_of: Any) -> None:
-    with ledger.entry("test.act", actor="test", reason="=1+1"):
+    with entries.entry("test.act", actor="test", reason="=1+1"):
         pass
 
-    _, data = export(client_of(auditor), "portal_entry")
+    _, data = export(client_of(auditor), "ledger_entry")
 
     assert [row["reason"] for row in rows_of("csv", data)] == ["'=1+1"]
 
@@ -144,7 +146,7 @@ def test_a_read_that_cannot_be_recorded_is_no_file(
         raise DatabaseError
 
     monkeypatch.setattr(AccessRecord, "save", fail)
-    answer = client.get(reverse("admin:portal_entry_export", args=["csv"]))
+    answer = client.get(reverse("admin:ledger_entry_export", args=["csv"]))
 
     assert answer.status_code == 503
     assert "run.frozen" not in answer.text
@@ -156,8 +158,8 @@ def test_more_rows_than_a_file_takes_are_refused(
     monkeypatch.setattr(list_exports, "MAX_ROWS", 3)
     client = client_of(auditor)
 
-    whole = client.get(reverse("admin:portal_entry_export", args=["csv"]))
-    part = client.get(reverse("admin:portal_entry_export", args=["csv"]), {"kind": "run.frozen"})
+    whole = client.get(reverse("admin:ledger_entry_export", args=["csv"]))
+    part = client.get(reverse("admin:ledger_entry_export", args=["csv"]), {"kind": "run.frozen"})
 
     assert whole.status_code == 409
     assert "The list has more than 3 rows. Narrow it down" in whole.text
@@ -172,13 +174,13 @@ def test_more_rows_than_a_file_takes_are_refused(
 def test_a_filter_that_is_not_understood_gives_no_file(
     query: dict[str, str], status: int, world: None, auditor: User, client_of: Any
 ) -> None:
-    address = reverse("admin:portal_entry_export", args=["csv"])
+    address = reverse("admin:ledger_entry_export", args=["csv"])
 
     assert client_of(auditor).get(address, query).status_code == status
 
 
 def test_a_form_nobody_knows_is_not_found(world: None, auditor: User, client_of: Any) -> None:
-    answer = client_of(auditor).get("/admin/portal/entry/export/xlsx/")
+    answer = client_of(auditor).get("/admin/ledger/entry/export/xlsx/")
 
     assert answer.status_code == 404
 
@@ -186,9 +188,9 @@ def test_a_form_nobody_knows_is_not_found(world: None, auditor: User, client_of:
 def test_the_list_links_to_its_files_with_its_filters(
     world: None, auditor: User, client_of: Any
 ) -> None:
-    page = client_of(auditor).get(reverse("admin:portal_entry_changelist"), {"kind": "run.frozen"})
+    page = client_of(auditor).get(reverse("admin:ledger_entry_changelist"), {"kind": "run.frozen"})
 
-    assert '/admin/portal/entry/export/ndjson/?kind=run.frozen"' in page.text
+    assert '/admin/ledger/entry/export/ndjson/?kind=run.frozen"' in page.text
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])

@@ -15,8 +15,9 @@ from pypdf import PdfReader
 
 from auditing import replaying, services
 from consent.models import Decision
-from portal import checkpoints, ledger
-from portal.models import AccessRecord, Entry
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.models import AccessRecord, Entry
 from tools import factories
 from tools.browsing import in_a_browser
 from training_runs.models import Manifest
@@ -31,9 +32,9 @@ def frozen(officer: User, second_officer: User, engineer: User, product: User) -
     factories.add_members(20)
     factories.decide("acc-7", "deny", actor=product)
     manifest = factories.freeze(engineer)
-    checkpoints.sign_now()
+    signing.sign_now()
     replaying.check_tonight(seconds=0)
-    checkpoints.sign_now()
+    signing.sign_now()
     return manifest
 
 
@@ -63,7 +64,7 @@ def test_from_the_start_page_to_a_persons_answer(
 ) -> None:
     denied = Decision.objects.get(entry__actor_name="product")
     number, reference = denied.member_id, frozen.run.reference
-    key = checkpoints.signers()[0].verifier.text
+    key = signing.signers()[0].verifier.text
     visitor = visit(auditor)
     faults = {}
 
@@ -77,11 +78,11 @@ def test_from_the_start_page_to_a_persons_answer(
     saved(visitor.open("admin:index"), "Newest checkpoint").save_as(kept)
     page = visitor.open("admin:index")
     expect(page.get_by_text("Last checkpoint held outside: entry")).to_contain_text("by ada")
-    faults["checkpoints"] = visitor.faults_of("/admin/portal/checkpoint/")
-    faults["checks"] = visitor.faults_of("/admin/portal/ledgercheck/")
+    faults["checkpoints"] = visitor.faults_of("/admin/ledger/checkpoint/")
+    faults["checks"] = visitor.faults_of("/admin/ledger/ledgercheck/")
 
     # From the ledger to the entry behind a choice, before and after, with its proof.
-    page = visitor.open("admin:portal_entry_changelist")
+    page = visitor.open("admin:ledger_entry_changelist")
     page.get_by_label("Everything about").fill(f"member:{number}")
     page.get_by_label("Kind").select_option("consent.decision")
     page.get_by_role("button", name="Show", exact=True).click()
@@ -135,7 +136,7 @@ def test_from_the_start_page_to_a_persons_answer(
         "answer.given", "member.revealed",
     }  # fmt: skip
     assert not Entry.objects.filter(actor=auditor).exists()
-    assert ledger.read_head().size == Entry.objects.count()
+    assert entries.read_head().size == Entry.objects.count()
 
 
 def test_an_officer_grants_a_reveal_by_its_page(auditor: User, officer: User, visit: Any) -> None:

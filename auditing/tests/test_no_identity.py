@@ -6,8 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from objections import services as objections
-from portal.models import Entry
+from ledger.models import Entry
+from objections.acts import working as objections
 from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,12 +40,12 @@ def places(officer: User, second_officer: User, engineer: User) -> list[str]:
     run = factories.freeze(engineer).run
     state = reverse("admin:auditing_state")
     entries = [
-        reverse("admin:portal_entry_change", args=[sequence])
+        reverse("admin:ledger_entry_change", args=[sequence])
         for sequence in Entry.objects.values_list("sequence", flat=True)
     ]
     lists = [
         reverse(f"admin:{label}_{page}", args=args)
-        for label in ("portal_entry", "consent_member", "consent_decision", "objections_ticket")
+        for label in ("ledger_entry", "consent_member", "consent_decision", "objections_ticket")
         for page, args in (("changelist", []), ("export", ["csv"]), ("export", ["ndjson"]))
     ]
     return [

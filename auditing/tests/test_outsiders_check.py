@@ -10,9 +10,12 @@ from django.conf import settings
 from django.core.management import call_command
 
 from auditing import exporting
-from consent import services as consent
-from portal import checkpoints, ledger, reads, tokens
-from portal.access import record_read
+from common.identity import tokens
+from consent import accounts
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.reads import batches
+from ledger.reads.recording import record_read
 from tools import factories
 from tools.outside import behind_the_back
 from training_runs import proofs
@@ -42,7 +45,7 @@ def outside(tmp_path):
 @pytest.fixture
 def key():
     """The verifier key, as people would hand it over."""
-    return checkpoints.signers()[0].verifier.text
+    return signing.signers()[0].verifier.text
 
 
 @pytest.fixture
@@ -55,14 +58,14 @@ def lived(key, officer, second_officer, engineer, auditor, product):
     first = factories.freeze(engineer)
     factories.uphold(factories.objection("acc-20"), officer)
     record_read(auditor, "test.read", "test:1")
-    kept = checkpoints.sign_now()
-    consent.erase_member(account_ref="acc-30", actor=officer, reason="test")
+    kept = signing.sign_now()
+    accounts.erase_member(account_ref="acc-30", actor=officer, reason="test")
     factories.send_letters(
         factories.withdraw(factories.objection("acc-40"), officer, second_officer)
     )
     factories.freeze(engineer, parent=first.run)
     record_read(auditor, "test.read", "test:2")
-    checkpoints.sign_now()
+    signing.sign_now()
     return kept
 
 
@@ -89,10 +92,10 @@ def test_after_a_key_was_replaced_whoever_has_the_old_one_still_checks_everythin
     lived, kept, key, officer, outside, tmp_path
 ):
     call_command("checkpoint_key", "add", "--by", "olga")
-    checkpoints.sign_now()
-    old = checkpoints.signers()[0].verifier.key_id.hex()
+    signing.sign_now()
+    old = signing.signers()[0].verifier.key_id.hex()
     call_command("checkpoint_key", "retire", old, "--by", "olga", "--reason", "a year has gone")
-    checkpoints.sign_now()
+    signing.sign_now()
     exporting.export(tmp_path / "export")
 
     done = outside("verify.py", "export", tmp_path / "export", "--key", key, "--kept", kept)
@@ -118,15 +121,15 @@ CHANGES = {
         " privacy_signal, evidence_only, body_digest FROM consent_decision"
         " ORDER BY id LIMIT 1",
     ),
-    "a reason": ("portal_entry", "UPDATE portal_entry SET reason = 'none' WHERE sequence = 5"),
-    "an actor": ("portal_entry", "UPDATE portal_entry SET actor_name = 'emil' WHERE sequence = 5"),
+    "a reason": ("ledger_entry", "UPDATE ledger_entry SET reason = 'none' WHERE sequence = 5"),
+    "an actor": ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'emil' WHERE sequence = 5"),
     "an effect": (
         "objections_historicalobjection",
         "UPDATE objections_historicalobjection SET effect = 'lifted' WHERE effect = 'restricting'",
     ),
     "a read taken away": (
-        "portal_accessrecord",
-        "DELETE FROM portal_accessrecord WHERE subject = 'test:1'",
+        "ledger_accessrecord",
+        "DELETE FROM ledger_accessrecord WHERE subject = 'test:1'",
     ),
     "an archive's digest": (
         "training_runs_manifest",
@@ -151,7 +154,7 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
     lived, kept, key, outside, tmp_path
 ):
     """Whoever has the database and the key makes everything fit again, except what somebody else kept."""
-    behind_the_back("portal_entry", "UPDATE portal_entry SET reason = 'none' WHERE sequence = 5")
+    behind_the_back("ledger_entry", "UPDATE ledger_entry SET reason = 'none' WHERE sequence = 5")
     _make_everything_fit_again()
     exporting.export(tmp_path / "export")
     command = ["verify.py", "export", tmp_path / "export", "--key", key, "--no-fold"]
@@ -168,34 +171,34 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
 
 def _make_everything_fit_again():
     """Every leaf, the head and a checkpoint anew, with the real key; the old checkpoints and the memory are gone."""
-    from portal.merkle import Frontier
-    from portal.recomputing import recomputed
+    from ledger.merkle.tree import Frontier
+    from ledger.recomputing.leaves import recomputed
 
     frontier = Frontier()
-    for one in list(recomputed(0, ledger.read_head().size)):
+    for one in list(recomputed(0, entries.read_head().size)):
         frontier.append(one.leaf)
         if not one.is_as_sealed:
             behind_the_back(
-                "portal_entry",
-                "UPDATE portal_entry SET leaf = %s WHERE sequence = %s",
+                "ledger_entry",
+                "UPDATE ledger_entry SET leaf = %s WHERE sequence = %s",
                 one.leaf.hex(),
                 one.entry.sequence,
             )
     behind_the_back(
-        "portal_ledgerhead", "UPDATE portal_ledgerhead SET frontier = %s", frontier.to_text()
+        "ledger_ledgerhead", "UPDATE ledger_ledgerhead SET frontier = %s", frontier.to_text()
     )
-    for table in ("portal_checkpointdelivery", "portal_checkpoint", "portal_ledgertile"):
+    for table in ("ledger_checkpointdelivery", "ledger_checkpoint", "ledger_ledgertile"):
         behind_the_back(table, f"DELETE FROM {table}")
     Path(f"{settings.CHECKPOINT_KEY_FILE}.last").unlink()
-    checkpoints.sign_now()
+    signing.sign_now()
 
 
 def test_proofs_say_what_they_prove(lived, key, outside, tmp_path):
     manifest = proofs.Manifest.objects.order_by("pk").first()
     member, entry = tmp_path / "member.tlog-proof", tmp_path / "entry.tlog-proof"
-    out = consent.member_by_reference("acc-3").pk
+    out = accounts.member_by_reference("acc-3").pk
     member.write_text(proofs.prove_member(manifest, out))
-    entry.write_text(checkpoints.prove_entry(2, checkpoints.latest()))
+    entry.write_text(signing.prove_entry(2, signing.latest()))
 
     of_member = outside("verify.py", "proof", member, "--member", out, "--key", key)
     of_another = outside("verify.py", "proof", member, "--member", out + 128, "--key", key)
@@ -221,11 +224,11 @@ def test_a_witness_polls_the_portal_and_refuses_what_does_not_continue(
     poll = ["witness.py", state, "--key", key, "--url", live_server.url, "--token-file", token]
 
     first = outside(*poll)
-    with ledger.entry("test.act", actor="test"):
+    with entries.entry("test.act", actor="test"):
         pass
-    checkpoints.sign_now()
+    signing.sign_now()
     second = outside(*poll)
-    behind_the_back("portal_entry", "UPDATE portal_entry SET reason = 'none' WHERE sequence = 5")
+    behind_the_back("ledger_entry", "UPDATE ledger_entry SET reason = 'none' WHERE sequence = 5")
     _make_everything_fit_again()
     third = outside(*poll)
 
@@ -233,4 +236,4 @@ def test_a_witness_polls_the_portal_and_refuses_what_does_not_continue(
     assert (second.returncode, second.stderr) == (0, "")
     assert third.returncode == 1, third.stdout + third.stderr
     assert any((state / "conflicts").iterdir())
-    assert reads.seal() is not None
+    assert batches.seal() is not None

@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from auditing import replaying
-from consent import services as consent
-from portal.models import LedgerCheck
+from consent import accounts
+from ledger.models import LedgerCheck
 from tools import factories, postgres
 from training_runs import archives
 from training_runs.models import Verification
@@ -35,7 +35,7 @@ def manifests(officer, second_officer, engineer, product):
     factories.decide("acc-1", "deny", actor=product)
     factories.uphold(factories.objection("acc-2"), officer)
     first = factories.freeze(engineer)
-    consent.erase_member(account_ref="acc-3", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-3", actor=officer, reason="test")
     factories.send_letters(
         factories.withdraw(factories.objection("acc-4"), officer, second_officer)
     )

@@ -9,10 +9,10 @@ from django.utils import timezone
 
 from auditing import services
 from auditing.models import Reveal
-from consent import services as consent
+from consent import accounts
 from consent.models import Member
-from portal.errors import InvalidInput
-from portal.models import AccessRecord, Entry
+from ledger.errors import InvalidInput
+from ledger.models import AccessRecord, Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,7 +65,7 @@ def test_after_it_has_ended_or_to_somebody_else_nothing_is_shown(reveal, auditor
 
 
 def test_an_erased_account_has_nothing_to_show(reveal, auditor, officer):
-    consent.erase_member(account_ref="acc-1", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-1", actor=officer, reason="test")
 
     assert services.look(reveal, auditor).facts == [("Account reference", "erased")]
 

@@ -8,8 +8,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from auditing import replaying
-from portal import checkpoints, ledger
-from portal.models import LedgerCheck
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.models import LedgerCheck
 from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,10 +59,10 @@ def test_of_manifests_that_nobody_checked_it_is_said_how_many_there_are(
 
 def test_the_newest_checkpoint_that_is_held_outside_is_named(lines):
     for holder in ("first", "second"):
-        with ledger.entry("test.act", actor="test"):
+        with entries.entry("test.act", actor="test"):
             pass
-        newest = checkpoints.sign_now()
-        checkpoints.delivered(newest, "email", holder)
+        newest = signing.sign_now()
+        signing.delivered(newest, "email", holder)
 
     assert (
         f"Last checkpoint held outside: entry {newest.size}, by second (e-mail).", "good"
@@ -78,7 +79,7 @@ def test_a_check_of_last_week_is_late(lines):
 
 
 def test_a_problem_is_said_first_and_loudly(lines, auditor):
-    with ledger.entry("ledger.differs", actor="test"):
+    with entries.entry("ledger.differs", actor="test"):
         LedgerCheck(
             size=1, root="0" * 64, rows=0, problems=["Entry 1 is missing."], seconds="1"
         ).save()

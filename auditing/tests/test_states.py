@@ -9,11 +9,11 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError
 from django.urls import reverse
 
-from consent import services as consent
-from portal import ledger
-from portal.models import AccessRecord, Entry
+from consent import accounts
+from ledger import entries
+from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import services
+from training_runs import freezing, registering, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,10 +43,10 @@ def shown(client: Any, **asked: Any) -> dict[str, dict[str, tuple[str, str]]]:
 
 
 def test_a_member_as_of_an_entry(world: None, officer: User, auditor: User, client_of: Any) -> None:
-    before = ledger.read_head().size
+    before = entries.read_head().size
     factories.decide("acc-x", "deny", actor=officer)
     ticket = factories.objection("acc-x", purposes=["safety"])
-    consent.erase_member(account_ref="acc-x", actor=officer, reason="x")
+    accounts.erase_member(account_ref="acc-x", actor=officer, reason="x")
 
     found = shown(client_of(auditor), what="member", which="4", entry=before)
 
@@ -63,7 +63,7 @@ def test_a_day_means_its_end_and_the_last_entry_recorded_by_then(
 ) -> None:
     with on("2026-03-02"):
         factories.decide("acc-x", "deny", actor=officer)
-        last = ledger.read_head().size
+        last = entries.read_head().size
     with on("2026-03-04"):
         factories.decide("acc-x", "allow", actor=officer)
     client = client_of(auditor)
@@ -127,7 +127,7 @@ def test_an_approval_that_came_later_did_not_count_yet(
 def test_notices_as_of_an_entry(
     world: None, officer: User, second_officer: User, auditor: User, client_of: Any
 ) -> None:
-    before = ledger.read_head().size
+    before = entries.read_head().size
     factories.publish(officer, second_officer, version="later")
 
     found = shown(client_of(auditor), what="notices", entry=before)[
@@ -142,7 +142,7 @@ def test_a_ticket_as_of_an_entry(
     world: None, officer: User, second_officer: User, auditor: User, client_of: Any
 ) -> None:
     ticket = factories.objection("acc-x", name="Nora", email="nora@example.org")
-    received = ledger.read_head().size
+    received = entries.read_head().size
     factories.withdraw(ticket, officer, second_officer)
     factories.send_letters(ticket)
     client = client_of(auditor)
@@ -159,10 +159,10 @@ def test_a_ticket_as_of_an_entry(
 
 def test_a_run_as_of_an_entry(world: None, engineer: User, auditor: User, client_of: Any) -> None:
     run = factories.register(engineer)
-    registered = ledger.read_head().size
-    services.start(run=run, actor=engineer)
-    manifest = services.freeze(run.pk)
-    services.verify(manifest)
+    registered = entries.read_head().size
+    registering.start(run=run, actor=engineer)
+    manifest = freezing.freeze(run.pk)
+    verifying.verify(manifest)
 
     found = shown(client_of(auditor), what="run", which=run.reference, entry=registered)
 

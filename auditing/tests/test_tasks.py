@@ -22,7 +22,7 @@ tasks.check_tonight()
 tasks.check_tonight()
 (process,) = tasks._running
 assert process.wait(120) == 0
-from portal.models import LedgerCheck
+from ledger.models import LedgerCheck
 print(LedgerCheck.objects.count(), LedgerCheck.objects.get().problems)
 """
 

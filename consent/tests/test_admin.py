@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent.models import Decision, Member, Notice, RegionRule, Review
-from portal.models import AccessRecord, Entry
+from ledger.models import AccessRecord, Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -180,10 +180,10 @@ def test_no_word_makes_staff_record_an_allow(officer: User, client_of: Any) -> N
 
 
 def test_a_deny_for_an_erased_member_is_refused_in_words(officer: User, client_of: Any) -> None:
-    from consent import services
+    from consent import accounts
 
     number = factories.add_member("customer-1")
-    services.erase_member(account_ref="customer-1", actor="test", reason="asked for it")
+    accounts.erase_member(account_ref="customer-1", actor="test", reason="asked for it")
 
     response = client_of(officer).post(reverse("admin:consent_member_deny", args=[number]), DENY)
 
@@ -355,10 +355,10 @@ def test_rules_today_groups_every_country_once(
 def test_history_names_the_entry_the_actor_and_what_changed(
     officer: User, auditor: User, client_of: Any
 ) -> None:
-    from consent import services
+    from consent import accounts
 
     number = factories.add_member("customer-1")
-    services.erase_member(account_ref="customer-1", actor=officer, reason="asked for it")
+    accounts.erase_member(account_ref="customer-1", actor=officer, reason="asked for it")
 
     page = client_of(auditor).get(reverse("admin:consent_member_history", args=[number])).text
 
@@ -493,7 +493,7 @@ def test_a_decisions_page_says_who_recorded_it_when_and_why(
     assert _shown(page, "Reason:") == "asked by letter"
     assert _shown(page, "Recorded at:")
     assert _shown(page, "Ledger entry:") == f"#{decision.entry_id}"
-    link = reverse("admin:portal_entry_change", args=[decision.entry_id])
+    link = reverse("admin:ledger_entry_change", args=[decision.entry_id])
     assert (link in page.text) == is_linked
 
 

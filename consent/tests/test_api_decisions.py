@@ -6,9 +6,10 @@ import json
 import pytest
 from django.utils import timezone
 
+from consent.accounts import erase_member
+from consent.decisions import deny_for_member
 from consent.models import AccountReference, Consent, Decision
-from consent.services import deny_for_member, erase_member
-from portal.models import Entry
+from ledger.models import Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db

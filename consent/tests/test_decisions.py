@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from consent import services
+from consent import accounts, decisions
 from consent.choices import Choice, Purpose
+from consent.decisions import DecisionInput, record_decisions
 from consent.errors import AccountErased, RuledByObjection, SourceIdReused
 from consent.members import Facts
 from consent.models import AccountReference, Consent, Decision, Member
-from consent.services import DecisionInput, record_decisions
-from portal import verification
-from portal.errors import InvalidInput
-from portal.models import Entry
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from ledger.recomputing import verification
 from tools.factories import add_member, decide, register
 
 pytestmark = pytest.mark.django_db
@@ -152,7 +152,7 @@ def test_an_unknown_account_is_created_with_nothing_known_and_its_decision_kept(
 
 def test_an_erased_account_is_refused_and_nothing_is_kept_of_it():
     add_member("a1")
-    services.erase_member(account_ref="a1", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="a1", actor="test", reason="asked for")
     entries = Entry.objects.count()
 
     answers = record(sent())
@@ -266,7 +266,7 @@ def test_the_absence_of_a_signal_never_allows(signal):
 def test_staff_record_deny_with_a_reason(officer):
     member = Member.objects.get(pk=add_member("a1"))
 
-    services.deny_for_member(
+    decisions.deny_for_member(
         member=member, purpose=Purpose.GENERATIVE_AI, actor=officer, reason="by letter"
     )
 
@@ -277,13 +277,13 @@ def test_staff_record_deny_with_a_reason(officer):
 def test_staff_without_a_reason_or_for_an_erased_member_are_refused(officer):
     member = Member.objects.get(pk=add_member("a1"))
     with pytest.raises(InvalidInput):
-        services.deny_for_member(
+        decisions.deny_for_member(
             member=member, purpose=Purpose.GENERATIVE_AI, actor=officer, reason=" "
         )
 
-    services.erase_member(account_ref="a1", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="a1", actor="test", reason="asked for")
     with pytest.raises(AccountErased):
-        services.deny_for_member(
+        decisions.deny_for_member(
             member=member, purpose=Purpose.GENERATIVE_AI, actor=officer, reason="by letter"
         )
 
@@ -333,7 +333,7 @@ def test_a_staff_deny_wins_over_a_clock_that_runs_ahead(officer, product):
     member = Member.objects.get(pk=add_member("acc-0"))
     decide("acc-0", "allow", actor=product, at=timezone.now() + dt.timedelta(minutes=4))
 
-    services.deny_for_member(
+    decisions.deny_for_member(
         member=member, purpose=Purpose.GENERATIVE_AI, actor=officer, reason="by telephone"
     )
 

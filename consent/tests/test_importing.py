@@ -13,13 +13,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from pyarrow import parquet
 
-from consent import importing, members, services
+from common.files import exports
+from consent import accounts, importing, members
 from consent.importing import majority
 from consent.member_files import ImportStopped
 from consent.members import Facts
 from consent.models import AccountReference, Census, Member
-from portal import exports, verification
-from portal.models import Entry
+from ledger.models import Entry
+from ledger.recomputing import verification
 from tools.factories import add_member, decide
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +134,7 @@ def test_a_member_known_by_a_decision_only_gets_its_facts(tmp_path, product):
 
 def test_an_erased_account_stays_out_and_is_counted(tmp_path):
     add_member("gone")
-    services.erase_member(account_ref="gone", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="gone", actor="test", reason="asked for")
 
     counts, _ = run(written(tmp_path, "gone,US,2008-01-01,open", "a1,US,2008-01-01,open"))
 
@@ -293,7 +294,7 @@ def test_line_numbers_are_right_after_values_over_several_lines(tmp_path):
 def test_a_dry_run_counts_the_same_and_writes_nothing(tmp_path):
     add_member("known")
     add_member("gone")
-    services.erase_member(account_ref="gone", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="gone", actor="test", reason="asked for")
     entries = Entry.objects.count()
     path = written(
         tmp_path,

@@ -7,13 +7,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 
-from consent import importing, members, services
+from consent import accounts, decisions, importing, members
 from consent.models import AccountReference, Census, Consent, Decision, Member
 from consent.references import key_of
+from ledger.errors import NotFound
+from ledger.models import AccessRecord, Entry
+from ledger.recomputing import verification
 from objections.models import Objection
-from portal import verification
-from portal.errors import NotFound
-from portal.models import AccessRecord, Entry
 from tools.factories import add_member, add_members, decide, objection
 from tools.outside import behind_the_back
 
@@ -94,12 +94,12 @@ def test_a_deny_and_an_objection_in_any_spelling_keep_the_account_of_the_file_ou
 @pytest.mark.parametrize(("filed", "typed"), SPELLINGS)
 def test_an_erased_account_comes_back_in_no_spelling(tmp_path, product, filed, typed):
     run(written(tmp_path, eligible(filed)))
-    services.erase_member(account_ref=typed, actor="test", reason="asked for")
+    accounts.erase_member(account_ref=typed, actor="test", reason="asked for")
 
     for spelling in (filed, typed):
         counts, _ = run(written(tmp_path, eligible(spelling)))
         assert counts == {"erased": 1}
-        with pytest.raises(services.AccountErased):
+        with pytest.raises(decisions.AccountErased):
             decide(spelling, "allow", actor=product)
 
     assert Member.objects.exclude(status="erased").count() == 0
@@ -135,13 +135,13 @@ def test_the_api_finds_and_links_and_replays_an_account_in_any_spelling(client_o
 
 
 def test_a_source_id_repeats_a_reference_in_another_spelling(product):
-    with pytest.raises(services.InvalidInput, match="repeats"):
+    with pytest.raises(decisions.InvalidInput, match="repeats"):
         decide("caf\u00e9-2041", "deny", actor=product, source_id="evt-cafe\u0301-2041")
 
 
 @pytest.mark.parametrize("spelling", ["canary:minor", " canary:minor", "can\u200bary:minor"])
 def test_test_accounts_are_nobodys_in_any_spelling(tmp_path, product, spelling):
-    with pytest.raises(services.InvalidInput):
+    with pytest.raises(decisions.InvalidInput):
         decide(spelling, "allow", actor=product)
     counts, _ = run(written(tmp_path, eligible(spelling)))
 
@@ -251,7 +251,7 @@ def test_another_spelling_than_a_file_confirmed_can_keep_out_and_let_nobody_in(
 
 @pytest.fixture
 def thousand_known():
-    with importing.ledger.entry("test.members", actor="test"):
+    with importing.entries.entry("test.members", actor="test"):
         members.create(
             [(f"{n:06d}", members.Facts("US", "", importing.dt.date(1990, 1, 1), "open"))
              for n in range(1, 1_001)]
@@ -335,14 +335,14 @@ def test_looking_a_member_up_is_on_record_whether_there_is_one_or_not(
 
 def test_erasing_somebody_unknown_is_on_record(officer):
     with pytest.raises(NotFound):
-        services.erase_member(account_ref="nobody", actor=officer, reason="asked for")
+        accounts.erase_member(account_ref="nobody", actor=officer, reason="asked for")
 
     assert AccessRecord.objects.get().subject == "member:unknown"
 
 
 ALLOWED = {
-    "consent/members.py", "consent/lookup.py", "consent/services.py", "consent/importing.py",
-    "consent/models.py", "consent/verification.py", "objections/intake.py", "objections/queue_views.py",
+    "consent/members.py", "consent/accounts.py", "consent/lookup.py", "consent/decisions.py", "consent/importing.py",
+    "consent/models.py", "consent/verification.py", "objections/intake/receiving.py", "objections/staff/queue.py",
     # Counts those that no file has named.
     "consent/admin_views.py",
     # By the member's number, for lists of a run's members and for who was granted the name.
@@ -356,7 +356,7 @@ def test_references_are_resolved_by_the_service_that_records_and_nowhere_else():
     raw = ("member_by_reference", "AccountReference", "members.referred", "members.known",
            "reference__account", "account_key=")  # fmt: skip
     found = set()
-    for app in ("portal", "consent", "objections", "training_runs", "auditing"):
+    for app in settings.OUR_APPS:
         for path in (settings.BASE_DIR / app).rglob("*.py"):
             parts = path.relative_to(settings.BASE_DIR).parts
             code = path.read_text()
@@ -390,7 +390,7 @@ def test_a_reference_goes_inside_an_erasure_only(statement):
     ):
         cursor.execute(statement)
 
-    services.erase_member(account_ref="acc-1", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="acc-1", actor="test", reason="asked for")
     census = Census.objects.get()
     assert (census.total, census.erasures, census.live_references) == (1, 1, 0)
     assert verification.verify_ledger().problems == []
@@ -496,7 +496,7 @@ def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, o
         "member,country,adult_on,status,named_by_a_file", "2,,,unknown,no",
     ]  # fmt: skip
 
-    with importing.ledger.entry("test", actor="test"):
+    with importing.entries.entry("test", actor="test"):
         found = members.known(["7"])["7"]
         sealed = members.seal_all(["7"], ["7"])[0]
         members.change_known([(found, found.facts)], {found.number: sealed})

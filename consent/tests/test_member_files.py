@@ -16,7 +16,7 @@ from consent import importing
 from consent.member_files import ImportStopped
 from consent.models import Member
 from consent.tests.test_importing import HEADER, command
-from portal.models import Entry
+from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db
 

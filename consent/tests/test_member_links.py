@@ -10,10 +10,9 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import member_links
-from consent import services as consent
+from consent import accounts, member_links
 from consent.models import Member
-from portal.models import AccessRecord
+from ledger.models import AccessRecord
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +79,7 @@ def test_asking_for_a_link_leaves_a_record(client_of, product, member):
 
 @pytest.mark.parametrize("account_ref", ["somebody", "customer-1"])
 def test_there_is_no_link_for_the_unknown_and_the_erased(client_of, product, member, account_ref):
-    consent.erase_member(account_ref="customer-1", actor="test", reason="asked")
+    accounts.erase_member(account_ref="customer-1", actor="test", reason="asked")
 
     answer = ask(client_of(product), account_ref)
 
@@ -202,6 +201,6 @@ def test_a_link_is_no_cookie(client, member):
 
 
 def test_the_cookie_of_an_erased_member_lets_nobody_in(member):
-    consent.erase_member(account_ref="customer-1", actor="test", reason="asked")
+    accounts.erase_member(account_ref="customer-1", actor="test", reason="asked")
 
     assert came_in(member) is None

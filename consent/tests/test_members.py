@@ -8,12 +8,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from consent import members, services
+from consent import accounts, members
 from consent.members import Facts
 from consent.models import AccountReference, Census, Consent, Member, Suppression
-from portal import ledger, verification
-from portal.errors import LedgerError, NoOpenEntry, NotFound
-from portal.models import Entry
+from ledger import entries
+from ledger.errors import LedgerError, NoOpenEntry, NotFound
+from ledger.models import Entry
+from ledger.recomputing import verification
 from tools.factories import add_member, add_members, decide
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +47,7 @@ def test_members_are_written_inside_an_entry_only():
 
 @pytest.mark.parametrize("odd", ["tab\tback\\slash", "\\N", "ümlaut 名", 'quo"te', "new\nline"])
 def test_odd_texts_are_stored_as_they_are(odd):
-    with ledger.entry("test", actor="test"):
+    with entries.entry("test", actor="test"):
         members.create([(odd, Facts("", odd[:20], None, "open"))])
 
     assert members.known([odd])[odd].facts == Facts("", odd[:20], None, "open")
@@ -56,7 +57,7 @@ def test_odd_texts_are_stored_as_they_are(odd):
 def test_thousands_at_once_are_each_stored_as_given_with_their_history():
     given = {f"a{n}": Facts("", f"{n}\n\t\\N", None, "open") for n in range(4_001)}
 
-    with ledger.entry("test", actor="test"):
+    with entries.entry("test", actor="test"):
         members.create(list(given.items()))
 
     assert {ref: found.facts for ref, found in members.known(list(given)).items()} == given
@@ -77,7 +78,7 @@ def test_changed_facts_move_the_member_its_history_and_the_census():
     number = add_member("a1")
     member = Member.objects.get(pk=number)
 
-    with ledger.entry("test", actor="test"):
+    with entries.entry("test", actor="test"):
         members.change([(member, KNOWN._replace(country="", country_given="ZZ"))])
 
     stored = Member.objects.get(pk=number)
@@ -99,7 +100,7 @@ def test_erasing_leaves_a_number_and_a_keyed_hash(product):
     number = add_member("erase-me")
     decide("erase-me", "deny", actor=product)
 
-    services.erase_member(account_ref="erase-me", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="erase-me", actor="test", reason="asked for")
 
     member = Member.objects.get(pk=number)
     assert member.status == "erased"
@@ -116,10 +117,10 @@ def test_erasing_leaves_a_number_and_a_keyed_hash(product):
 
 def test_an_erased_member_stays_as_it_is():
     member = Member.objects.get(pk=add_member("a1"))
-    services.erase_member(account_ref="a1", actor="test", reason="asked for")
+    accounts.erase_member(account_ref="a1", actor="test", reason="asked for")
     member.refresh_from_db()
 
-    with pytest.raises(LedgerError), ledger.entry("test", actor="test"):
+    with pytest.raises(LedgerError), entries.entry("test", actor="test"):
         members.change([(member, KNOWN)])
 
     assert Member.objects.get().status == "erased"
@@ -127,7 +128,7 @@ def test_an_erased_member_stays_as_it_is():
 
 def test_erasing_somebody_unknown_is_refused_without_repeating_the_reference():
     with pytest.raises(NotFound) as refusal:
-        services.erase_member(account_ref="nobody", actor="test", reason="asked for")
+        accounts.erase_member(account_ref="nobody", actor="test", reason="asked for")
 
     assert "nobody" not in str(refusal.value)
     assert Entry.objects.count() == 0

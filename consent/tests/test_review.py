@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from consent import services
+from consent import proposing
 from consent.choices import Purpose, Rule, Verdict
 from consent.errors import (
     AlreadyReviewed,
@@ -13,9 +13,9 @@ from consent.errors import (
     VersionReused,
 )
 from consent.models import Notice, RegionRule, Review
-from portal import verification
-from portal.errors import InvalidInput
-from portal.models import Entry
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from ledger.recomputing import verification
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def a_rule(actor, **other):
         "effective_from": DAY,
         "source": "test",
     }
-    return services.propose_rule(**{**facts, **other}, actor=actor)
+    return proposing.propose_rule(**{**facts, **other}, actor=actor)
 
 
 def a_notice(actor, **other):
@@ -43,11 +43,11 @@ def a_notice(actor, **other):
         "in_force_from": DAY,
         "source": "test",
     }
-    return services.propose_notice(**{**facts, **other}, actor=actor)
+    return proposing.propose_notice(**{**facts, **other}, actor=actor)
 
 
 def review(proposal, actor, verdict=Verdict.APPROVED, reason="read and agreed"):
-    return services.review(proposal=proposal, verdict=verdict, actor=actor, reason=reason)
+    return proposing.review(proposal=proposal, verdict=verdict, actor=actor, reason=reason)
 
 
 @pytest.mark.parametrize("propose", [a_rule, a_notice])
@@ -178,7 +178,7 @@ def test_the_same_words_after_another_rule_are_a_change_back(officer):
 
 def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
     first = a_rule(officer, rule="default-on")
-    services.review(proposal=first, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+    proposing.review(proposal=first, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
 
     assert a_rule(officer, rule="default-on") != first
 
@@ -186,7 +186,7 @@ def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
 def test_a_rejected_notice_stands_in_nobodys_way(officer, second_officer):
     first = a_notice(officer)
     rejected = a_notice(officer, version="2", supersedes=first)
-    services.review(proposal=rejected, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+    proposing.review(proposal=rejected, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
 
     assert a_notice(officer, version="3", supersedes=first).supersedes == first
     with pytest.raises(VersionReused):

@@ -4,7 +4,7 @@ import datetime as dt
 
 import pytest
 
-from consent import rules, services
+from consent import proposing, rules
 from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
@@ -20,7 +20,7 @@ DAY = dt.timedelta(days=1)
 @pytest.fixture
 def propose(officer):
     def propose(rule, effective_from, *codes, purpose=AI):
-        return services.propose_rule(
+        return proposing.propose_rule(
             purpose=purpose,
             countries=codes or ["US"],
             rule=rule,
@@ -35,7 +35,7 @@ def propose(officer):
 @pytest.fixture
 def approve(second_officer):
     def approve(proposal, verdict=Verdict.APPROVED):
-        return services.review(
+        return proposing.review(
             proposal=proposal, verdict=verdict, actor=second_officer, reason="test"
         )
 
@@ -190,7 +190,7 @@ def test_a_notice_counts_from_the_end_of_its_period(officer, second_officer):
 
 
 def test_a_notice_that_is_not_approved_covers_nobody(officer):
-    services.propose_notice(
+    proposing.propose_notice(
         version="1", purposes=[AI], data_categories=["posts"], countries=["US"],
         published_on=MAY, in_force_from=JUNE, source="test", actor=officer,
     )  # fmt: skip
@@ -200,13 +200,13 @@ def test_a_notice_that_is_not_approved_covers_nobody(officer):
 
 def test_a_superseding_notice_replaces_the_one_before_from_its_own_day(officer, second_officer):
     first = notice(officer, second_officer, "US", since=JUNE)
-    second = services.propose_notice(
+    second = proposing.propose_notice(
         version="2", purposes=[AI], data_categories=["posts"], countries=["CA"], supersedes=first,
         published_on=JUNE, in_force_from=JULY, source="test", actor=officer,
     )  # fmt: skip
     assert rules.notices_in_force(JULY) == [first]
 
-    services.review(proposal=second, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+    proposing.review(proposal=second, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
 
     assert rules.notices_in_force(JUNE) == [first]
     assert rules.notices_in_force(JULY) == [second]
@@ -238,11 +238,11 @@ def test_gaps_name_the_categories_that_no_notice_covers(
 
 def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_officer):
     agree(Rule.DEFAULT_ON, MAY)
-    row = services.propose_notice(
+    row = proposing.propose_notice(
         version="1", purposes=[Purpose.SAFETY], data_categories=DataCategory.values,
         countries=["US"], published_on=MAY, in_force_from=MAY, source="test", actor=officer,
     )  # fmt: skip
-    services.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
 
     found = rules.ruling(AI, JULY, ["posts"])
 

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import services as consent
+from consent import proposing
 from consent.choices import Verdict
 from consent.models import Notice, RegionRule
 from consent.sent_back import TOLD_DAYS
@@ -21,7 +21,7 @@ WHY = "The statement names other countries."
 
 
 def proposed_rule(officer: User) -> RegionRule:
-    return consent.propose_rule(
+    return proposing.propose_rule(
         purpose="generative-ai",
         countries=["BR", "IN"],
         rule="default-on",
@@ -33,7 +33,7 @@ def proposed_rule(officer: User) -> RegionRule:
 
 
 def proposed_notice(officer: User) -> Notice:
-    return consent.propose_notice(
+    return proposing.propose_notice(
         version="2026-01-01",
         purposes=["generative-ai"],
         data_categories=["posts"],
@@ -46,7 +46,7 @@ def proposed_notice(officer: User) -> Notice:
 
 
 def reject(row: RegionRule | Notice, by: User) -> None:
-    consent.review(proposal=row, verdict=Verdict.REJECTED, actor=by, reason=WHY)
+    proposing.review(proposal=row, verdict=Verdict.REJECTED, actor=by, reason=WHY)
 
 
 def told(client: Client) -> list[Any]:

@@ -10,14 +10,14 @@ from django.utils import timezone
 from django.utils.translation import override
 from pyroaring import BitMap
 
-from consent import member_links, setting
-from consent import services as consent
+from consent import accounts, member_links, proposing, setting
+from consent import decisions as consent
 from consent.choices import DataCategory, Verdict
 from consent.models import Consent, Decision, Member
-from portal import ledger
-from portal.models import Entry
+from ledger import entries
+from ledger.models import Entry
 from tools import factories
-from training_runs import archives, canaries, eligibility, manifest_file, services
+from training_runs import archives, canaries, eligibility, explaining, manifest_file, registering
 from training_runs.models import Canary, Manifest
 from training_runs.templatetags import member_runs
 
@@ -185,7 +185,7 @@ def test_a_yes_from_before_consent_was_asked_for_is_not_consent(
 
     answer = browser.get(PAGE)
 
-    (standing, *_) = services.standing(member)
+    (standing, *_) = explaining.standing(member)
     assert answer.context["setting"].is_on is is_on
     assert (standing.reasons == []) is is_on
     assert ("What you chose before is no consent" in words(answer)) is not is_on
@@ -211,7 +211,7 @@ def test_the_page_lists_the_runs_that_switching_off_does_not_undo(opened, engine
     member = Member.objects.get(pk=factories.add_member("customer-1"))
     factories.add_member("customer-2")
     before = factories.freeze(engineer, verified=False)
-    services.rename(run=before.run, title="Project Owl", version=3, actor=engineer)
+    registering.rename(run=before.run, title="Project Owl", version=3, actor=engineer)
     browser = browser_of(member)
     press(browser, "deny")
     after = factories.freeze(engineer, verified=False)
@@ -231,7 +231,7 @@ def manifest_of(owner, *numbers, purpose="generative-ai", digest="") -> Manifest
     run = factories.register(owner, purpose=purpose)
     included = BitMap(numbers)
     _, data = manifest_file.build({"run": run.reference}, 10, included, {})
-    with ledger.entry("test.frozen", actor="test"):
+    with entries.entry("test.frozen", actor="test"):
         manifest = Manifest(
             run=run, cut=1, ledger_root="", digest=digest or archives.store(data), size=len(data),
             included=len(included), population=10, header={}, frozen_at=timezone.now(), seconds="0",
@@ -245,11 +245,15 @@ def test_runs_including_a_member_are_those_of_the_purpose_that_were_not_cancelle
     manifest_of(engineer, 2)
     other = manifest_of(engineer, member.pk, purpose="safety")
     cancelled = manifest_of(engineer, member.pk)
-    services.cancel(run=cancelled.run, actor=engineer, reason="not trained")
+    registering.cancel(run=cancelled.run, actor=engineer, reason="not trained")
 
-    assert services.runs_including(member.pk, ["generative-ai"]) == [second, first]
-    assert services.runs_including(member.pk, ["generative-ai", "safety"]) == [other, second, first]
-    assert services.runs_including(11, ["generative-ai"]) == []
+    assert explaining.runs_including(member.pk, ["generative-ai"]) == [second, first]
+    assert explaining.runs_including(member.pk, ["generative-ai", "safety"]) == [
+        other,
+        second,
+        first,
+    ]
+    assert explaining.runs_including(11, ["generative-ai"]) == []
 
 
 def test_the_newest_runs_are_listed_and_the_others_counted(browser, member, engineer, monkeypatch):
@@ -505,7 +509,7 @@ def test_without_a_link_from_the_product_there_is_only_a_word_where_to_find_it(
 
 def test_a_member_erased_meanwhile_is_let_in_no_more(browser, opened):
     form_id = form_of(browser)
-    consent.erase_member(account_ref="customer-1", actor="test", reason="asked")
+    accounts.erase_member(account_ref="customer-1", actor="test", reason="asked")
 
     answers = [browser.get(PAGE), press(browser, "allow", form_id)]
 
@@ -563,13 +567,13 @@ def test_the_receipt_of_somebody_else_is_not_shown(browser, opened):
 
 def test_a_hostile_source_of_a_notice_is_shown_as_text(browser, officer, second_officer):
     factories.open_world(officer, second_officer)
-    row = consent.propose_notice(
+    row = proposing.propose_notice(
         version="2026-01", purposes=["generative-ai"], data_categories=["posts"], countries=["US"],
         published_on=factories.LONG_AGO, in_force_from=factories.LONG_AGO,
         source='<script>alert(1)</script> javascript:alert(1) https://example.org/"onclick=x',
         actor=officer,
     )  # fmt: skip
-    consent.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="test")
+    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="test")
 
     page = browser.get(PAGE).text
 

@@ -6,11 +6,11 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from consent import rules, services, timeline
+from consent import proposing, rules, timeline
 from consent.choices import Purpose, Rule, Verdict
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
-from portal.models import Entry
+from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db
 
@@ -199,7 +199,7 @@ def test_a_load_that_broke_off_before_an_approval_is_completed(officer, second_o
 
 def test_a_rejected_row_stays_rejected(officer, second_officer):
     notice = timeline.TIMELINE[0].propose(officer)
-    services.review(
+    proposing.review(
         proposal=notice, verdict=Verdict.REJECTED, actor=second_officer, reason="not yet"
     )
 

@@ -14,8 +14,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from common.processes import children
 from demo import stage
-from portal import children
 
 PATIENCE = 240
 

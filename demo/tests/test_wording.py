@@ -6,7 +6,7 @@ from django.core.validators import validate_email
 from consent.choices import Purpose
 from consent.countries import NAMES
 from demo import wording
-from objections import uploads
+from objections.ticket import uploads
 
 
 def test_every_person_has_an_address_of_their_own_that_can_be_written_to():

@@ -1,12 +1,22 @@
 from django.db import migrations
 
-from portal.append_only import Guard
+from ledger.append_only import Guard
 
 
 class Migration(migrations.Migration):
-    dependencies = [("objections", "0001_initial"), ("portal", "0002_first_rows_and_guards")]
+    dependencies = [("objections", "0001_initial"), ("ledger", "0002_guards")]
 
     operations = [
-        Guard("HistoricalTicket", "HistoricalObjection"),
-        Guard("Ticket", "Objection", guard="undeletable"),
+        Guard(
+            "HistoricalTicket",
+            "HistoricalObjection",
+            "HistoricalLetter",
+            "Proposal",
+            "Approval",
+            "ProposedChange",
+            "ChangeReview",
+            "Incident",
+            "LetterTemplate",
+        ),
+        Guard("Ticket", "Objection", "Letter", guard="undeletable"),
     ]

@@ -12,12 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent.choices import Purpose
-from objections import closing, mailing, moves, services
+from ledger.models import AccessRecord, Entry
+from objections.acts import deciding, working
 from objections.choices import Effect, LetterState, NoteKind, Outcome, State
+from objections.clock.days import today
+from objections.letters import outbox
 from objections.models import Letter, LetterText, Note, ProposedChange, Requester, Ticket
-from objections.moves import today
-from objections.ticket_page import STRANGER
-from portal.models import AccessRecord, Entry
+from objections.staff.ticket_page import STRANGER
+from objections.ticket import checks
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -445,7 +447,7 @@ def test_whoever_proposed_an_outcome_can_take_it_back(client: Client, officer: U
 
     post(client, "review", ticket, verdict="returned", reason="too thin after all")
 
-    assert moves.waiting_proposal(ticket) is None
+    assert checks.waiting_proposal(ticket) is None
     assert ticket.state == State.IN_REVIEW
 
 
@@ -457,7 +459,7 @@ def test_what_is_sent_back_can_be_decided_anew(
     post(client_of(second_officer), "review", ticket, verdict="returned", reason="too thin")
 
     assert ticket.state == State.IN_REVIEW
-    assert moves.waiting_proposal(ticket) is None
+    assert checks.waiting_proposal(ticket) is None
 
 
 def test_generative_ai_cannot_be_refused(client: Client, officer: User) -> None:
@@ -620,7 +622,7 @@ def test_a_withdrawal_is_proposed_and_its_letter_previewed(
 
     previewed = post(client, "withdraw", ticket, preview="1", **said)
     post(client, "withdraw", ticket, **said)
-    proposal = moves.waiting_proposal(ticket)
+    proposal = checks.waiting_proposal(ticket)
     assert proposal
     factories.approve(proposal, second_officer)
 
@@ -647,7 +649,7 @@ def test_silence_closes_a_ticket_only_after_its_time(client: Client) -> None:
 
     assert "to answer: silence means nothing before." in page.text
     assert "The person has until" in early.context["form"].non_field_errors()[0]
-    assert moves.waiting_proposal(ticket) is None
+    assert checks.waiting_proposal(ticket) is None
 
 
 def test_an_answer_that_does_not_tell_who_it_is_need_not_be_waited_for(client: Client) -> None:
@@ -655,7 +657,7 @@ def test_an_answer_that_does_not_tell_who_it_is_need_not_be_waited_for(client: C
 
     post(client, "close_unidentified", ticket, evidence=factories.EVIDENCE, is_answered="on")
 
-    assert moves.waiting_proposal(ticket) is not None
+    assert checks.waiting_proposal(ticket) is not None
 
 
 def test_a_review_goes_on_without_an_answer_about_identity(client: Client) -> None:
@@ -709,7 +711,7 @@ def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) ->
 def proposed(officer: User) -> Ticket:
     filed = factories.objection(purposes=[Purpose.PERSONALISATION], channel="email")
     ticket = factories.reviewed(filed, officer)
-    closing.decide(
+    deciding.decide(
         ticket=ticket,
         outcomes={"personalisation": Outcome.REFUSED},
         version=ticket.version or 0,
@@ -725,7 +727,7 @@ def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
 ) -> None:
     first, second = decided_together(officer)
     shown_then = seen(second)
-    services.note(ticket=second, text="STOP", actor=officer)
+    working.note(ticket=second, text="STOP", actor=officer)
 
     response = post(
         client, "decide", first, **{"outcome_generative-ai": "upheld", "also": shown_then}
@@ -754,7 +756,7 @@ def test_who_decided_is_told_to_ask_a_colleague_for_another_address(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
     ticket = proposed(officer)
-    proposal = moves.waiting_proposal(ticket)
+    proposal = checks.waiting_proposal(ticket)
     assert proposal
     factories.approve(proposal, second_officer)
 
@@ -799,7 +801,7 @@ def in_state(state: str, officer: User) -> Ticket:
         return factories.objection(looks_automatic=True)
     if state == "withdrawal proposed":
         ticket = factories.objection(channel="email")
-        return closing.propose_withdrawal(
+        return deciding.propose_withdrawal(
             ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
         ).ticket
     ticket = factories.objection()
@@ -813,7 +815,7 @@ def in_state(state: str, officer: User) -> Ticket:
     if state == "upheld":
         return factories.uphold(ticket, officer)
     if state == "identity asked for":
-        return services.ask_identity(
+        return working.ask_identity(
             ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
     assert state == "received"
@@ -879,7 +881,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     ticket = factories.reviewed(first, officer)
     ticket.refresh_from_db()
     stale = ticket.version
-    services.assign(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
+    working.assign(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
     said["also"] = seen(*linked)
 
@@ -977,7 +979,7 @@ def test_a_letter_is_not_posted_on_a_day_that_cannot_be(client: Client) -> None:
 def test_a_failed_letter_is_tried_again_to_the_corrected_address(client: Client) -> None:
     ticket = factories.objection(email="gone@example.org", channel="email")
     letter = ticket.letters.get()
-    mailing._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
+    outbox._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
     post(client, "correct_address", ticket, email="new@example.org", reason="they called")
 
     client.post(url("letter_again", letter))
@@ -1023,7 +1025,7 @@ def test_an_erased_letter_is_not_sent_once_more(
 def test_a_letter_without_a_postal_address_is_not_recorded_as_posted(client: Client) -> None:
     ticket = factories.objection()
     letter = ticket.letters.get()
-    mailing._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
+    outbox._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
 
     response = client.post(url("letter_posted", letter), {"posted_on": today().isoformat()})
 
@@ -1044,7 +1046,7 @@ def test_only_a_letter_that_waits_for_the_post_is_recorded_as_posted(
 ) -> None:
     letter = factories.objection().letters.get()
     if state == "cancelled":
-        mailing._cancel(letter, "not asked for any more")
+        outbox._cancel(letter, "not asked for any more")
 
     response = client.post(url("letter_posted", letter), {"posted_on": today().isoformat()})
 

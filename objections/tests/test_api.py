@@ -11,14 +11,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from common.identity import tokens
+from consent.accounts import erase_member
 from consent.models import AccountReference, Member
-from consent.services import erase_member
-from objections import closing, intake, services
+from ledger.append_only import guarded_models
+from ledger.models import AccessRecord, Entry
+from objections.acts import deciding, working
 from objections.choices import Effect, Outcome, State
+from objections.intake import receiving
 from objections.models import LetterTemplate, Objection, Requester, Ticket
-from portal import tokens
-from portal.append_only import guarded_models
-from portal.models import AccessRecord, Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -111,7 +112,7 @@ def test_a_replay_gets_the_first_answer_whatever_happened_since(api, ada, office
 def test_a_replay_gets_the_first_dates_after_the_receipt_was_corrected(api, ada, officer):
     first = file(api, OF_A_MEMBER)
     ticket = Ticket.objects.get()
-    services.correct_receipt(
+    working.correct_receipt(
         ticket=ticket,
         received_at=ticket.received_at - dt.timedelta(days=10),
         reason="postmark",
@@ -179,7 +180,7 @@ def test_who_was_not_logged_in_is_asked_to_confirm_the_address(api):
     factories.send_letters(ticket)
 
     after = ask(api, ticket.reference).json()["sentences"]
-    intake.confirm(link_in(mail.outbox[0].body))
+    receiving.confirm(link_in(mail.outbox[0].body))
     confirmed = ask(api, ticket.reference).json()["sentences"]
 
     assert [any("sent a link" in one for one in said) for said in (before, after, confirmed)] == [
@@ -297,7 +298,7 @@ def test_officers_work_tickets_in_the_admin_and_file_none_here(client_of, office
 def planted():
     """The ticket that keeps a test account out."""
     member = Member.objects.get(pk=factories.add_member("canary:objections"))
-    return services.keep_out(
+    return working.keep_out(
         member=member, purpose="safety", effect=Effect.UPHELD, actor="test"
     ).ticket
 
@@ -417,20 +418,18 @@ def test_each_state_is_told_with_its_dates(told, officer, ada):
         ticket = factories.objection(purposes=both, channel="product")
         received = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=2))
-        acted(services.ask_identity, ticket, officer, **factories.IDENTITY)
+        acted(working.ask_identity, ticket, officer, **factories.IDENTITY)
         asked = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=5))
         answered_on = clock_day()
-        acted(services.record_identity, ticket, officer, answered_on=answered_on, how="By phone.")
+        acted(working.record_identity, ticket, officer, answered_on=answered_on, how="By phone.")
         in_review = told(ticket)
-        acted(
-            services.extend, ticket, officer, ground="complexity", explanation=factories.MORE_TIME
-        )
+        acted(working.extend, ticket, officer, ground="complexity", explanation=factories.MORE_TIME)
         extended = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=200))
         late = told(ticket)
         upheld = dict.fromkeys(both, Outcome.UPHELD)
-        acted(closing.decide, ticket, officer, outcomes=upheld)
+        acted(deciding.decide, ticket, officer, outcomes=upheld)
         done = told(ticket)
 
     out = (
@@ -492,9 +491,7 @@ def clock_day():
 
 def test_an_identity_request_is_told_once_its_letter_is_sent(told, officer, ada):
     ticket = factories.objection(channel="product")
-    services.ask_identity(
-        ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer
-    )
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
     waiting = told(ticket)["state"]
     factories.send_letters(ticket)
 
@@ -504,7 +501,7 @@ def test_an_identity_request_is_told_once_its_letter_is_sent(told, officer, ada)
 def decide(ticket, officer, second_officer, **outcomes):
     """Decided and approved; the letter waits."""
     ticket = factories.reviewed(ticket, officer)
-    proposal = closing.decide(
+    proposal = deciding.decide(
         ticket=ticket,
         outcomes=outcomes,
         ground="GROUND of staff, " + factories.REFUSAL["ground"],
@@ -603,7 +600,7 @@ def test_the_member_is_told_of_an_objection_that_a_stranger_filed_in_their_name(
     with time_machine.travel(RECEIVED, tick=False):
         file(api, {**OF_ANYBODY, "name": "Eve", "purposes": ["generative-ai"]})
         ticket = Ticket.objects.get()
-        acted(services.ask_identity, ticket, officer, **factories.IDENTITY)
+        acted(working.ask_identity, ticket, officer, **factories.IDENTITY)
 
         [listed] = ask_of_member(api, "acc-ada-1").json()["results"]
 
@@ -666,7 +663,7 @@ def test_an_answer_names_neither_people_nor_their_words_nor_staff(
 ):
     file(api, OF_A_MEMBER)
     ticket = Ticket.objects.get()
-    services.note(ticket=ticket, text="NOTE of staff", actor=officer)
+    working.note(ticket=ticket, text="NOTE of staff", actor=officer)
     refuse_one(fresh(ticket), officer, second_officer)
     factories.send_letters(ticket)
 

@@ -10,13 +10,15 @@ from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.db import connection, transaction
 
-from objections import closing, intake, letters, mailing, services
+from common.identity import roles
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from objections.acts import deciding, working
 from objections.choices import LetterState, Outcome, State
 from objections.errors import LetterNotSent, LinkExpired, NeedsSecondPerson, NotAllowedHere
+from objections.intake import receiving
+from objections.letters import composing, outbox, texts
 from objections.models import Letter, Ticket
-from portal import roles
-from portal.errors import InvalidInput
-from portal.models import Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +40,7 @@ def in_review(officer, **facts) -> Ticket:
 
 def extend(ticket: Ticket, officer) -> Letter:
     ticket.refresh_from_db()
-    services.extend(
+    working.extend(
         ticket=ticket,
         ground="complexity",
         explanation=factories.MORE_TIME,
@@ -50,7 +52,7 @@ def extend(ticket: Ticket, officer) -> Letter:
 
 def move_to(ticket: Ticket, officer, country: str, region: str = "") -> Ticket:
     ticket.refresh_from_db()
-    return services.correct_country(
+    return working.correct_country(
         ticket=ticket,
         country=country,
         region=region,
@@ -62,14 +64,14 @@ def move_to(ticket: Ticket, officer, country: str, region: str = "") -> Ticket:
 
 def receive_earlier(ticket: Ticket, officer) -> Ticket:
     ticket.refresh_from_db()
-    return services.correct_receipt(
+    return working.correct_receipt(
         ticket=ticket, received_at=EARLIER, reason="x", version=ticket.version, actor=officer
     )[0]
 
 
 def readdress(ticket: Ticket, actor, email: str = "new@example.org", reason: str = "x") -> Ticket:
     ticket.refresh_from_db()
-    return services.correct_address(
+    return working.correct_address(
         ticket=ticket,
         email=email,
         postal_address="",
@@ -86,7 +88,7 @@ def sent(kind: str) -> list[str]:
 
 
 def fail(letter: Letter) -> Letter:
-    return mailing._end(letter, LetterState.FAILED, "letter.failed", "test")
+    return outbox._end(letter, LetterState.FAILED, "letter.failed", "test")
 
 
 # --- Whose law, since when ----------------------------------------------------------------------
@@ -122,7 +124,7 @@ def test_a_notice_called_off_can_be_written_anew_by_the_clock_of_now(clock, offi
     ticket.refresh_from_db()
     states = ticket.letters.filter(kind="extension").order_by("pk").values_list("state", flat=True)
     assert (list(states), ticket.state) == (["cancelled", "sent"], State.EXTENDED)
-    assert letters.letter_texts.date_in_words(ticket.due_on) in sent("extension")[0]
+    assert texts.date_in_words(ticket.due_on) in sent("extension")[0]
 
 
 def test_a_notice_in_flight_while_the_clock_changes_extends_nothing(clock, officer):
@@ -130,7 +132,7 @@ def test_a_notice_in_flight_while_the_clock_changes_extends_nothing(clock, offic
     notice = extend(ticket, officer)
     move_to(ticket, officer, "CH")
 
-    mailing.record_sent(notice, sent_at=MARCH, actor="test")
+    outbox.record_sent(notice, sent_at=MARCH, actor="test")
 
     ticket.refresh_from_db()
     assert (ticket.state, ticket.extended_on) == (State.IN_REVIEW, None)
@@ -140,9 +142,9 @@ def test_a_notice_is_not_sent_that_names_another_day_than_the_clock(clock, offic
     ticket = in_review(officer)
     notice = extend(ticket, officer)
     assert notice.promised_on == dt.date(2026, 6, 5)
-    with services.recorded("test.clock", ticket, "test"):
+    with working.recorded("test.clock", ticket, "test"):
         row = Ticket.objects.get(pk=ticket.pk)
-        services.keep_clock(row, services.clock_from(row, EARLIER))
+        working.keep_clock(row, working.clock_from(row, EARLIER))
         row.save()
 
     factories.send_letters(ticket)
@@ -164,7 +166,7 @@ def test_who_was_told_a_day_that_moves_is_told_the_new_one(clock, officer, corre
 
     told = sent("acknowledgement")
     assert len(told) == 1 + was_out
-    assert letters.letter_texts.date_in_words(row.due_on) in told[-1]
+    assert texts.date_in_words(row.due_on) in told[-1]
 
 
 def test_nobody_is_written_to_again_where_no_day_moves(clock, officer):
@@ -195,7 +197,7 @@ def test_a_new_address_is_told_the_day_once_it_is_confirmed(clock, officer):
 
     factories.confirmed(row, officer)
     factories.send_letters(ticket)
-    assert letters.letter_texts.date_in_words(row.due_on) in sent("acknowledgement")[-1]
+    assert texts.date_in_words(row.due_on) in sent("acknowledgement")[-1]
 
 
 def test_what_is_overdue_becomes_timely_by_no_correction(clock, officer):
@@ -245,7 +247,7 @@ def refused(officer, second_officer, *others: Ticket) -> Ticket:
     ticket = factories.objection("customer-1", purposes=["safety"], email="a@example.org")
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
-    proposal = closing.decide(
+    proposal = deciding.decide(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
         **factories.REFUSAL,
@@ -277,7 +279,7 @@ def test_who_decided_together_does_not_choose_who_reads_it_either(officer, secon
         factories.reviewed(factories.objection("customer-1", purposes=["safety"]), officer)
         for _ in range(2)
     )
-    proposal = closing.decide(
+    proposal = deciding.decide(
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={second.reference: second.version},
@@ -312,7 +314,7 @@ def test_a_corrected_address_gets_one_link_and_it_works(officer, state):
     (message,) = mail.outbox
     token = next(line for line in message.body.split() if "/confirm/" in line).split("/")[-2]
     assert message.to == ["new@example.org"]
-    assert intake.confirm(token).confirmed_at is not None
+    assert receiving.confirm(token).confirmed_at is not None
     assert not ticket.letters.failed().exists()
 
 
@@ -323,11 +325,11 @@ def test_a_confirmation_tried_again_has_a_link_that_works(officer):
     later = MARCH + dt.timedelta(days=60)
 
     with time_machine.travel(later, tick=False):
-        mailing.try_again(letter=failed, actor=officer)
+        outbox.try_again(letter=failed, actor=officer)
         factories.send_letters(ticket)
         (message,) = mail.outbox
         token = next(line for line in message.body.split() if "/confirm/" in line).split("/")[-2]
-        assert intake.confirm(token).confirmed_at is not None
+        assert receiving.confirm(token).confirmed_at is not None
 
     failed.refresh_from_db()
     assert failed.state == LetterState.CANCELLED
@@ -338,7 +340,7 @@ def test_a_confirmation_is_not_tried_again_where_nothing_is_to_confirm(officer):
     failed = fail(ticket.letters.get(kind="confirmation"))
 
     with pytest.raises(LetterNotSent, match="nothing to confirm"):
-        mailing.try_again(letter=failed, actor=officer)
+        outbox.try_again(letter=failed, actor=officer)
 
 
 def test_an_address_confirmed_by_staff_is_asked_for_no_more(officer):
@@ -354,7 +356,7 @@ def test_no_address_is_confirmed_on_a_closed_ticket(officer):
     ticket = factories.uphold(factories.objection(), officer)
 
     with pytest.raises(NotAllowedHere, match="is closed"):
-        services.confirm_address(ticket=ticket, reason="x", version=ticket.version, actor=officer)
+        working.confirm_address(ticket=ticket, reason="x", version=ticket.version, actor=officer)
 
     assert not ticket.letters.filter(kind="acknowledgement").exists()
 
@@ -364,7 +366,7 @@ def test_a_closed_ticket_is_given_to_nobody(officer, second_officer):
 
     for who in (second_officer, None):
         with pytest.raises(NotAllowedHere, match="worked by nobody"):
-            services.assign(ticket=ticket, officer=who, version=ticket.version, actor=officer)
+            working.assign(ticket=ticket, officer=who, version=ticket.version, actor=officer)
 
     ticket.refresh_from_db()
     assert ticket.assignee == officer
@@ -374,11 +376,11 @@ def test_a_closed_ticket_is_given_to_nobody(officer, second_officer):
 @pytest.mark.django_db(transaction=True)
 def test_a_link_followed_while_its_address_is_corrected_confirms_nothing(officer):
     ticket = factories.objection(email="old@example.org")
-    token = letters.confirmation_link(ticket)["link"].split("/")[-2]
+    token = composing.confirmation_link(ticket)["link"].split("/")[-2]
 
     def follow() -> object:
         try:
-            return intake.confirm(token)
+            return receiving.confirm(token)
         except LinkExpired as refusal:
             return refusal
         finally:

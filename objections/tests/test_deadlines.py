@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from objections import deadlines
+from ledger import canonical
 from objections.choices import Regime
-from objections.deadlines import Clock, Pause, explained
-from portal import canonical
+from objections.clock import deadlines
+from objections.clock.deadlines import Clock, Pause, explained
 
 DUBLIN = "Europe/Dublin"
 ALL = [regime.value for regime in Regime]

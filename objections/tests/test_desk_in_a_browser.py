@@ -5,8 +5,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from playwright.sync_api import expect
 
+from common.models import Draft
 from objections.models import Attachment, Proposal, Ticket
-from portal.models import Draft
 from tools import factories
 from tools.browsing import in_a_browser
 

@@ -13,14 +13,15 @@ from django.core.management.base import CommandError
 from django.urls import reverse
 from django.utils import timezone
 
-from objections import closing, digest, services
+from ledger import entries
+from objections.acts import deciding, working
 from objections.choices import LetterState
-from objections.clocks import clock_of
-from objections.letter_texts import date_in_words
+from objections.clock.days import day_of
+from objections.clock.days import today as this_day
+from objections.letters.texts import date_in_words
 from objections.models import Digest, Incident, Ticket
-from objections.moves import day_of
-from objections.moves import today as this_day
-from portal import ledger
+from objections.reports import digest
+from objections.ticket.clocks import clock_of
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -131,11 +132,11 @@ def test_a_mail_that_fails_keeps_no_other_and_is_tried_again(ticket, otto, setti
 def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
     factories.objection()
     failed = factories.objection(channel="email").letters.get()
-    with ledger.entry("test.failed", actor="test"):
+    with entries.entry("test.failed", actor="test"):
         failed.state = LetterState.FAILED
         failed.save()
     asked = factories.reviewed(factories.objection(channel="email"), otto)
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=asked, evidence=factories.EVIDENCE, version=asked.version, actor=otto
     )
 
@@ -185,7 +186,7 @@ def test_an_incident_is_new_until_an_officer_heard_of_it(ticket, olga, otto):
     Digest.objects.create(
         officer=otto, day=day - dt.timedelta(days=1), sent_at=timezone.now() - dt.timedelta(days=1)
     )
-    with ledger.entry("test.incident", actor="test"):
+    with entries.entry("test.incident", actor="test"):
         Incident(
             ticket=ticket,
             run="TR-2026-000001",
@@ -216,7 +217,7 @@ def test_the_strictest_reading_of_british_law_is_announced_to_everybody(olga, da
 
 
 def test_the_day_of_a_refusal_is_announced_where_it_is_not_the_day_of_the_answer(ticket, olga):
-    services.extend(
+    working.extend(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,

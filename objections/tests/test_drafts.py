@@ -13,12 +13,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import services as consent
-from objections import closing, services
+from common import drafts, tasks
+from common.models import Draft, DraftFile
+from common.staff.site import site
+from consent import accounts
+from objections.acts import deciding, working
 from objections.models import Attachment, Note, Ticket
-from portal import drafts, tasks
-from portal.admin_site import site
-from portal.models import Draft, DraftFile
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -195,7 +195,7 @@ def test_an_error_a_refusal_and_a_stale_edit_keep_what_was_typed_also_after_leav
     typed = {"version": str(ticket.version), "outcome_safety": "refused", "ground": "Only this."}
 
     refused = client.post(page_of(ticket, "decide"), typed)
-    services.note(ticket=ticket, text="Meanwhile.", actor=second_officer)
+    working.note(ticket=ticket, text="Meanwhile.", actor=second_officer)
     shown = client.get(page_of(ticket, "decide"))
     form = shown.context["form"]
 
@@ -245,7 +245,7 @@ def test_nobody_else_ever_sees_a_draft(
     pages = [
         reverse("admin:index"), page_of(ticket, "decide"), page_of(ticket, "change"),
         page_of(ticket, "history"), KEY_IN, "/admin/objections/ticket/",
-        "/admin/objections/ticket/export/csv/", "/admin/portal/entry/",
+        "/admin/objections/ticket/export/csv/", "/admin/ledger/entry/",
     ]  # fmt: skip
     seen = [client.get(page) for page in pages]
 
@@ -270,7 +270,7 @@ def test_no_ledger_history_or_record_of_reads_has_a_word_of_a_draft(
             cursor.execute(f'SELECT * FROM "{table}"')
             if SECRET in str(cursor.fetchall()):
                 found.append(table)
-    assert found == ["portal_draft"]
+    assert found == ["common_draft"]
 
 
 def test_drafts_go_with_the_tickets_words_and_with_the_members_erasure(
@@ -285,7 +285,7 @@ def test_drafts_go_with_the_tickets_words_and_with_the_members_erasure(
     token = token_in(client, page_of(ticket, "withdraw"))
     assert Draft.objects.count() == 4
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
     # Nor does a page that still lies open bring anything back.
     client.post(page_of(ticket, "withdraw"), {"version": "0", "evidence": SECRET})
     Client().post(page_of(ticket, "withdraw"), {"evidence": SECRET, "draft_of": token})
@@ -347,7 +347,7 @@ def test_drafts_go_after_thirty_days(officer: User, client_of: Any, settings: An
     assert (settings.DRAFT_DAYS, kept) == (30, 1)
     assert not (Draft.objects.exists() or DraftFile.objects.exists())
     beat = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert "portal.tasks.remove_old_drafts" in beat
+    assert "common.tasks.remove_old_drafts" in beat
 
 
 def test_what_confirms_an_act_is_typed_anew(
@@ -365,7 +365,7 @@ def test_what_confirms_an_act_is_typed_anew(
 
 
 def upheld(ticket: Ticket, officer: User) -> Ticket:
-    closing.decide(
+    deciding.decide(
         ticket=ticket, outcomes={"safety": "upheld"}, version=ticket.version or 0, actor=officer
     )
     ticket.refresh_from_db()

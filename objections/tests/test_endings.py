@@ -8,11 +8,14 @@ import pytest
 from django.contrib.auth.models import User
 
 from demo import desk
-from objections import closing, figures, progress
-from objections.admin_filters import TABS
+from objections.acts import deciding
 from objections.choices import ABUSE, DUPLICATE, ENDINGS, OPEN_STATES, Outcome, State, Verdict
+from objections.clock.days import today
 from objections.models import Objection, Ticket
-from objections.moves import today, waiting_proposal
+from objections.public import progress
+from objections.reports import figures
+from objections.staff.filters import TABS
+from objections.ticket.checks import waiting_proposal
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +46,7 @@ def _decided(account: str, outcome: str, officer: User, second_officer: User) ->
     ticket = factories.reviewed(
         factories.objection(account, country="DE", purposes=["safety"]), officer
     )
-    closing.decide(
+    deciding.decide(
         ticket=ticket,
         outcomes={"safety": outcome},
         version=ticket.version or 0,
@@ -57,7 +60,7 @@ def _approve(ticket: Ticket, second_officer: User) -> Ticket:
     ticket.refresh_from_db()
     proposal = waiting_proposal(ticket)
     assert proposal
-    closing.review(
+    deciding.review(
         proposal=proposal,
         verdict=Verdict.APPROVED,
         version=ticket.version or 0,
@@ -68,7 +71,7 @@ def _approve(ticket: Ticket, second_officer: User) -> Ticket:
 
 
 def _duplicate(officer: User, second_officer: User) -> Ticket:
-    from objections import services
+    from objections.acts import working
 
     factories.objection("acc-4", country="DE", purposes=["safety"])
     again = factories.reviewed(
@@ -76,11 +79,11 @@ def _duplicate(officer: User, second_officer: User) -> Ticket:
     )
     first = Ticket.objects.worked().filter(member=again.member_id).earliest("pk")
     if again.linked_to_id is None:
-        services.link(
+        working.link(
             ticket=again, other=first, reason="the same", version=again.version or 0, actor=officer
         )
         again.refresh_from_db()
-    closing.decide(
+    deciding.decide(
         ticket=again,
         outcomes={"safety": Outcome.DUPLICATE},
         version=again.version or 0,
@@ -93,7 +96,7 @@ def _duplicate(officer: User, second_officer: User) -> Ticket:
 def _abuse(officer: User, second_officer: User) -> Ticket:
     ticket = factories.objection(is_vouched=False, looks_automatic=True)
     assert ticket.is_set_aside
-    closing.propose_abuse(
+    deciding.propose_abuse(
         ticket=ticket,
         evidence="A program sent it, as ninety others of the same minute and network.",
         version=ticket.version or 0,

@@ -18,11 +18,12 @@ from django.utils import timezone, translation
 from consent import countries, member_links
 from consent.choices import Purpose
 from consent.models import Member
-from objections import letter_texts, page_forms, pages
+from ledger.models import Entry
 from objections.choices import Channel, Kind, LetterKind
+from objections.letters import texts
 from objections.models import Attachment, Letter, Objection, Requester, Ticket
-from objections.page_forms import ObjectionForm
-from portal.models import Entry
+from objections.public import forms, pages
+from objections.public.forms import ObjectionForm
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -55,7 +56,7 @@ def browser_of(member) -> Client:
 def stamp(member=None, *, seconds: float = 10) -> str:
     """What a page wrote into its form so long ago."""
     with time_machine.travel(timezone.now() - dt.timedelta(seconds=seconds), tick=False):
-        return page_forms.new_stamp(member)
+        return forms.new_stamp(member)
 
 
 def typed(**changes) -> dict[str, object]:
@@ -243,12 +244,12 @@ def test_the_country_says_whose_clock_it_is(client, chosen, country, regime):
 
 
 def test_every_country_can_be_chosen_and_every_purpose_and_kind_is_explained():
-    choices = page_forms.country_choices()
+    choices = forms.country_choices()
 
     assert choices[0][0] == ""
     assert {value for value, _ in choices} == {"", "US-CA", *countries.NAMES}
-    assert list(page_forms.PURPOSE_OPTIONS) == list(Purpose)
-    assert list(page_forms.KIND_OPTIONS) == list(Kind)
+    assert list(forms.PURPOSE_OPTIONS) == list(Purpose)
+    assert list(forms.KIND_OPTIONS) == list(Kind)
 
 
 def test_the_form_says_what_is_done_with_what_is_entered(client, settings):
@@ -486,7 +487,7 @@ def test_the_form_is_in_the_language_asked_for_and_letters_in_one_they_have(
 
 def test_letters_are_in_the_language_of_the_form_once_they_have_it(client, settings, monkeypatch):
     settings.LANGUAGES = [*settings.LANGUAGES, ("de", "de")]
-    monkeypatch.setattr(letter_texts, "LANGUAGES", ("en", "de"))
+    monkeypatch.setattr(texts, "LANGUAGES", ("en", "de"))
     said = ObjectionForm({**typed(), "purposes": ["safety"]})
 
     with translation.override("de"):

@@ -9,26 +9,28 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from consent import importing
-from consent import services as consent
+from consent import accounts, importing
 from consent.models import Member
-from objections import intake, services, tasks, uploads
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from ledger.recomputing.verification import verify_ledger
+from objections import tasks
+from objections.acts import working
 from objections.choices import Effect, State
 from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused
-from objections.intake import Filing
+from objections.intake import receiving
+from objections.intake.receiving import Filing
 from objections.models import Attachment, Incident, Letter, Objection, Requester, Ticket
-from portal.errors import InvalidInput
-from portal.models import Entry
-from portal.verification import verify_ledger
+from objections.ticket import uploads
 from tools import factories
-from training_runs import archives
-from training_runs import services as runs
+from training_runs import archives, freezing
+from training_runs import registering as runs
 
 PERSON = {"purposes": ["safety"], "channel": "product", "email": "person@example.org"}
 
 
 def file(**facts) -> Ticket:
-    return intake.receive(Filing(**{**PERSON, **facts}), actor="test")
+    return receiving.receive(Filing(**{**PERSON, **facts}), actor="test")
 
 
 # --- What is taken, what is not -----------------------------------------------------------------
@@ -172,8 +174,8 @@ def link_of(ticket: Ticket) -> str:
 def test_following_the_link_confirms_once_and_is_acknowledged():
     ticket = file(channel="form")
 
-    intake.confirm(link_of(ticket))
-    intake.confirm(link_of(ticket))
+    receiving.confirm(link_of(ticket))
+    receiving.confirm(link_of(ticket))
 
     ticket.refresh_from_db()
     assert ticket.confirmed_at is not None
@@ -186,12 +188,12 @@ def test_an_old_or_altered_link_confirms_nothing_and_the_ticket_stands():
     token = link_of(ticket)
 
     with pytest.raises(LinkExpired):
-        intake.confirm(token[:-1] + ("A" if token[-1] != "A" else "B"))
+        receiving.confirm(token[:-1] + ("A" if token[-1] != "A" else "B"))
     with (
         time_machine.travel(timezone.now() + dt.timedelta(days=8)),
         pytest.raises(LinkExpired),
     ):
-        intake.confirm(token)
+        receiving.confirm(token)
 
     ticket.refresh_from_db()
     assert (ticket.confirmed_at, ticket.objections.get().effect) == (None, "restricting")
@@ -213,7 +215,7 @@ def test_what_comes_in_floods_is_set_aside_restricts_and_is_not_written_to(same,
     assert Objection.objects.restricting("safety").count() == 7
     assert [ticket.letters.count() for ticket in several] == [1] * 5 + [0] * 2
 
-    released = intake.release(ticket=several[-1], actor=officer)
+    released = receiving.release(ticket=several[-1], actor=officer)
     assert (released.is_set_aside, released.letters.count()) == (False, 1)
 
 
@@ -316,12 +318,12 @@ def test_a_ticket_that_named_no_account_is_matched_to_one_and_keeps_it_out(offic
     (number,) = factories.add_members(1)
     ticket = file(channel="email")
 
-    services.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
+    working.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     assert [o.member_id for o in Objection.objects.restricting("safety")] == [number]
     ticket.refresh_from_db()
     with pytest.raises(NotAllowedHere, match="already"):
-        services.match(
+        working.match(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
 
@@ -338,7 +340,7 @@ def test_a_match_leaves_every_ticket_linked_to_a_first_one_and_none_to_itself(of
 
     for ticket in (child, head):
         ticket.refresh_from_db()
-        services.match(
+        working.match(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
 
@@ -353,7 +355,7 @@ def test_a_match_of_the_first_ticket_of_a_person_links_it_to_nothing(officer):
     first = file(email="one@example.org")
     second = file(email="one@example.org", account_ref="acc-0")
 
-    services.match(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
+    working.match(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     second.refresh_from_db()
     assert (Ticket.objects.get(pk=first.pk).linked_to, second.linked_to) == (None, first)
@@ -469,7 +471,7 @@ def test_a_run_that_was_being_frozen_meanwhile_is_found_later(frozen, engineer, 
 
     with monkeypatch.context() as patch:
         patch.setattr(archives, "store", store)
-        runs.freeze(run.pk)
+        freezing.freeze(run.pk)
     ticket = Ticket.objects.get(member__reference__account_ref="acc-0")
     assert (ticket.reference, run.reference) not in incidents()
 
@@ -487,7 +489,7 @@ def test_receipt_is_corrected_backwards_only_moves_the_clock_and_lists_the_runs(
 
     def correct(received_at, reason="The letter's stamp."):
         ticket.refresh_from_db()
-        return services.correct_receipt(
+        return working.correct_receipt(
             ticket=ticket,
             received_at=received_at,
             reason=reason,
@@ -517,7 +519,7 @@ def test_matching_late_lists_the_runs_since_receipt(frozen, officer, engineer):
     ticket = file(channel="email")
     second = factories.freeze(engineer, purpose="safety")
 
-    services.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
+    working.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     assert incidents() == [(ticket.reference, second.run.reference)]
 
@@ -527,7 +529,7 @@ def test_an_earlier_receipt_of_a_closed_ticket_lists_the_runs_and_leaves_its_clo
     ticket = factories.uphold(file(account_ref="acc-0"), officer)
     due = ticket.due_on
 
-    services.correct_receipt(
+    working.correct_receipt(
         ticket=ticket,
         received_at=ticket.received_at - dt.timedelta(days=1),
         reason="x",
@@ -574,9 +576,9 @@ def test_an_old_form_sent_again_after_the_answer_needs_a_new_page(officer, secon
 def test_a_member_erased_while_filing_is_nobody_we_know(officer):
     factories.add_members(1)
     filing = Filing(**PERSON, member=Member.objects.get())
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
-    ticket = intake.receive(filing, actor="test")
+    ticket = receiving.receive(filing, actor="test")
 
     assert (ticket.member, ticket.is_authenticated) == (None, False)
 
@@ -586,7 +588,7 @@ def test_linking_joins_whole_groups(officer):
     first, second = file(email="a@example.org"), file(email="b@example.org")
     third = file(email="b@example.org")
 
-    services.link(ticket=third, other=first, reason="x", version=third.version, actor=officer)
+    working.link(ticket=third, other=first, reason="x", version=third.version, actor=officer)
 
     linked = Ticket.objects.order_by("pk").values_list("linked_to", flat=True)
     assert list(linked) == [None, first.pk, first.pk]
@@ -598,7 +600,7 @@ def test_linking_joins_whole_groups(officer):
 def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
     ticket = file(channel="form", email="wrong@example.org")
     old = link_of(ticket)
-    services.correct_address(
+    working.correct_address(
         ticket=ticket,
         email="right@example.org",
         postal_address="",
@@ -608,7 +610,7 @@ def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
     )
 
     with pytest.raises(LinkExpired):
-        intake.confirm(old)
+        receiving.confirm(old)
 
     ticket.refresh_from_db()
     assert ticket.confirmed_at is None
@@ -619,7 +621,7 @@ def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
 def test_an_officer_corrects_whose_law_it_is(officer):
     with time_machine.travel(dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC), tick=False):
         ticket = file(country="")
-        services.correct_country(
+        working.correct_country(
             ticket=ticket, country="US", region="CA", reason="x", version=1, actor=officer
         )
 

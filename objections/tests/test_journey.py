@@ -15,11 +15,12 @@ from playwright.sync_api import Page, expect
 from consent import member_links
 from consent.choices import Purpose
 from consent.models import Member
-from objections import page_forms, tasks
+from objections import tasks
 from objections.models import Ticket
+from objections.public import forms
 from tools import factories
 from tools.browsing import in_a_browser
-from training_runs import services as runs
+from training_runs import explaining, freezing, verifying
 from training_runs.models import Manifest
 
 pytestmark = in_a_browser
@@ -62,8 +63,8 @@ class Runs:
         reasons = {}
         for purpose in Purpose.values:
             manifest = factories.freeze(self.owner, purpose=purpose)
-            found = runs.load(manifest).reasons(self.person.pk)
-            assert runs.explain(manifest.run, self.person).frozen == found
+            found = freezing.load(manifest).reasons(self.person.pk)
+            assert explaining.explain(manifest.run, self.person).frozen == found
             self.frozen.append((manifest, found))
             reasons[purpose] = found
         return reasons
@@ -71,8 +72,8 @@ class Runs:
     def are_as_frozen(self) -> bool:
         """Whether every manifest still says what it said, and can still be derived."""
         return all(
-            runs.load(manifest).reasons(self.person.pk) == reasons
-            and runs.verify(manifest).agreement == "agrees"
+            freezing.load(manifest).reasons(self.person.pk) == reasons
+            and verifying.verify(manifest).agreement == "agrees"
             for manifest, reasons in self.frozen
         )
 
@@ -190,7 +191,7 @@ def test_an_objection_goes_from_the_form_to_a_lawful_answer_and_the_runs_follow_
 ) -> None:
     settings.PUBLIC_URL = live_server.url
     # A scripted person types faster than any other: that would be set aside.
-    monkeypatch.setattr(page_forms, "FASTEST", dt.timedelta(0))
+    monkeypatch.setattr(forms, "FASTEST", dt.timedelta(0))
     factories.open_world(officer, second_officer)
     factories.add_members(20)
     person = Member.objects.get(pk=factories.add_member("acc-maj", country="SE"))

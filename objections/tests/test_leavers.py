@@ -9,11 +9,13 @@ from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.utils import timezone
 
-from objections import digest, services
-from objections.admin_filters import counts
+from common.identity import roles
+from objections.acts import working
+from objections.clock.days import today
 from objections.models import Ticket
-from objections.moves import officer_of, today
-from portal import roles
+from objections.reports import digest
+from objections.staff.filters import counts
+from objections.ticket.officers import officer_of
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,7 @@ LEAVES = [close, take_role, swap_role]
 @pytest.fixture
 def hers(officer: User, second_officer: User) -> Ticket:
     ticket = factories.objection()
-    return services.assign(
+    return working.assign(
         ticket=ticket, officer=second_officer, version=ticket.version or 0, actor=officer
     )
 
@@ -93,7 +95,7 @@ def test_the_review_of_a_ticket_whose_officer_left_gives_it_to_the_person_who_be
 ) -> None:
     leaves(second_officer)
 
-    row = services.begin_review(ticket=hers, version=hers.version or 0, actor=officer)
+    row = working.begin_review(ticket=hers, version=hers.version or 0, actor=officer)
 
     assert row.assignee == officer
     assert officer_of(row) == officer
@@ -147,7 +149,7 @@ def test_asking_for_the_list_costs_no_question_for_each_ticket(
     client = client_of(officer)
     for _ in range(3):
         one = factories.objection()
-        services.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+        working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
     client.get(QUEUE)
 
     with django_assert_max_num_queries(20) as asked:
@@ -155,7 +157,7 @@ def test_asking_for_the_list_costs_no_question_for_each_ticket(
     few = len(asked)
     for _ in range(5):
         one = factories.objection()
-        services.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+        working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
 
     with django_assert_max_num_queries(few):
         client.get(QUEUE)

@@ -11,21 +11,23 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections import closing, digest, letter_texts, letters
+from ledger import entries
+from ledger.models import AccessRecord
+from objections.acts import deciding
 from objections.choices import LetterKind, LetterState, Verdict
-from objections.differences import differences
+from objections.clock.days import today
 from objections.errors import NeedsSecondPerson
-from objections.letter_texts import Text
+from objections.letters import composing, texts
+from objections.letters.differences import differences
+from objections.letters.texts import Text
 from objections.models import Incident, Letter, LetterTemplate, ProposedChange, Ticket
-from objections.moves import today
-from portal import ledger
-from portal.models import AccessRecord
+from objections.reports import digest
 from tools import factories
 
 pytestmark = pytest.mark.django_db
 
 KIND = LetterKind.ACKNOWLEDGEMENT
-BUILT_IN = letter_texts.built_in(KIND)
+BUILT_IN = texts.built_in(KIND)
 EDIT = "admin:objections_lettertemplate_edit"
 REVIEW = "admin:objections_lettertemplate_review"
 SHOW = "admin:objections_lettertemplate_kind"
@@ -75,11 +77,9 @@ def test_the_list_shows_every_kind_with_the_version_in_use(client, save):
 def test_the_page_of_a_kind_explains_its_placeholders_and_shows_a_sample(client):
     html = unescape(client.get(reverse(SHOW, args=[KIND])).text)
 
-    known = {
-        name for name in letter_texts.PLACEHOLDERS if f"<code>{{{{ {name} }}}}</code></th>" in html
-    }
-    assert known == letter_texts.AVAILABLE[KIND]
-    assert html.count("must stay") == len(letter_texts.REQUIRED[KIND])
+    known = {name for name in texts.PLACEHOLDERS if f"<code>{{{{ {name} }}}}</code></th>" in html}
+    assert known == texts.AVAILABLE[KIND]
+    assert html.count("must stay") == len(texts.REQUIRED[KIND])
     assert "Hello Sample Person," in html
 
 
@@ -126,7 +126,7 @@ def review(client: Client, verdict: str = "approved") -> Any:
 
 def test_a_text_is_put_into_use_by_two_people_each_with_a_reason(client, second_officer, client_of):
     answer = client.post(reverse(EDIT, args=[KIND]), typed(subject="News of {{ reference }}"))
-    in_use_meanwhile = letters.template(KIND)
+    in_use_meanwhile = composing.template(KIND)
     otto = client_of(second_officer)
     page = unescape(otto.get(reverse(REVIEW, args=[KIND])).text)
     approved = review(otto)
@@ -147,13 +147,13 @@ def test_who_proposed_a_text_cannot_put_it_into_use(client, officer):
 
     answer = review(client)
     with pytest.raises(NeedsSecondPerson):
-        letters.review_text(
+        composing.review_text(
             change=ProposedChange.objects.get(), verdict=Verdict.APPROVED, actor=officer, reason="x"
         )
 
     assert "Whoever proposed it may not approve it" in unescape(answer.text)
     assert "Read it aloud." in answer.text
-    assert letters.template(KIND) == (0, BUILT_IN)
+    assert composing.template(KIND) == (0, BUILT_IN)
 
 
 def test_of_a_letter_one_text_waits_at_a_time_and_a_second_one_is_kept_in_its_form(
@@ -189,7 +189,7 @@ def test_a_text_sent_back_is_its_authors_first_task_with_the_reason_and_the_text
     assert initial["subject"] == "News of {{ reference }}"
     assert (initial["body"], initial["reason"]) == (BUILT_IN.body, "Plainer.")
     assert "Read it aloud." in page.text
-    assert letters.template(KIND) == (0, BUILT_IN)
+    assert composing.template(KIND) == (0, BUILT_IN)
     assert digest.what_waits(officer, today())[0].title == "sent back to you"
     # Proposed again it is a task no more, and stands before a colleague.
     client.post(reverse(EDIT, args=[KIND]), typed(subject="More news of {{ reference }}"))
@@ -205,14 +205,16 @@ def test_a_text_sent_back_is_its_authors_first_task_with_the_reason_and_the_text
 def test_what_was_read_is_what_is_approved(client, officer, second_officer, client_of):
     client.post(reverse(EDIT, args=[KIND]), typed(subject="First: {{ reference }}"))
     first = ProposedChange.objects.get()
-    letters.review_text(change=first, verdict=Verdict.RETURNED, actor=officer, reason="Mine again.")
+    composing.review_text(
+        change=first, verdict=Verdict.RETURNED, actor=officer, reason="Mine again."
+    )
     client.post(reverse(EDIT, args=[KIND]), typed(subject="Second: {{ reference }}"))
 
     said = {"verdict": "approved", "reason": "Read it.", "version": first.pk}
     answer = client_of(second_officer).post(reverse(REVIEW, args=[KIND]), said)
 
     assert "was decided on in the meantime" in answer.text
-    assert letters.template(KIND) == (0, BUILT_IN)
+    assert composing.template(KIND) == (0, BUILT_IN)
 
 
 def test_a_preview_shows_the_letter_and_saves_nothing(client):
@@ -290,10 +292,10 @@ def test_going_back_starts_from_the_earlier_text_and_takes_two_people_too(
     form = typed(version=1, reason="It was better.")
     client.post(reverse(EDIT, args=[KIND]) + "?from=0", form)
 
-    assert letters.template(KIND)[0] == 1
+    assert composing.template(KIND)[0] == 1
     review(client_of(second_officer))
     assert "This starts from the text of version 0; version 1 is in use." in html
-    assert letters.template(KIND) == (2, BUILT_IN)
+    assert composing.template(KIND) == (2, BUILT_IN)
 
 
 def test_auditors_look_at_templates_and_change_none(auditor, client_of):
@@ -363,7 +365,7 @@ def ticket() -> Ticket:
 
 
 def fail(letter: Letter) -> Letter:
-    with ledger.entry("test.failed", actor="test"):
+    with entries.entry("test.failed", actor="test"):
         letter.state = LetterState.FAILED
         letter.save()
     letter.text.last_error = "SMTPRecipientsRefused"
@@ -458,10 +460,10 @@ def test_the_text_is_read_on_record_and_by_no_auditor(ticket, officer, auditor, 
 
 @pytest.mark.parametrize("model", ["letter", "proposal", "incident"])
 def test_looking_at_what_is_a_tickets_is_on_record(model, client, ticket, officer):
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
-    with ledger.entry("test.incident", actor="test"):
+    with entries.entry("test.incident", actor="test"):
         Incident(
             ticket=ticket,
             run="TR-2026-000007",
@@ -524,7 +526,7 @@ def test_the_start_page_counts_what_keeps_letters_from_people(client):
 def test_only_a_second_person_is_offered_the_review(
     reader, is_offered, ticket, officer, request, client_of
 ):
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     client = client_of(request.getfixturevalue(reader))
@@ -542,7 +544,7 @@ def test_only_a_second_person_is_offered_the_review(
 def test_proposals_are_filtered_by_their_standing(standing, count, client, officer, second_officer):
     for _ in range(2):
         one = factories.objection(channel="email")
-        proposal = closing.propose_withdrawal(
+        proposal = deciding.propose_withdrawal(
             ticket=one, evidence=factories.EVIDENCE, version=one.version, actor=officer
         )
     factories.approve(proposal, second_officer)
@@ -554,7 +556,7 @@ def test_proposals_are_filtered_by_their_standing(standing, count, client, offic
 
 
 def test_an_incident_leads_to_its_ticket_and_its_run(client, ticket):
-    with ledger.entry("test.incident", actor="test"):
+    with entries.entry("test.incident", actor="test"):
         incident = Incident(
             ticket=ticket,
             run="TR-2026-000007",

@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consent.countries import EEA
-from objections import letter_texts
+from ledger.errors import InvalidInput, NotFound
 from objections.choices import Kind, LetterKind, Regime
-from objections.letter_texts import Text
-from portal.errors import InvalidInput, NotFound
+from objections.letters import texts
+from objections.letters.texts import Text
 
 KINDS = LetterKind.values
 NOTE = Text("About {{ reference }}", "Hello {{ name }},\n\n{{ reasons }}\n")
 
 
 def sample(kind):
-    return letter_texts.render(letter_texts.built_in(kind), letter_texts.sample_values(kind))
+    return texts.render(texts.built_in(kind), texts.sample_values(kind))
 
 
 def render(text=NOTE, **values):
-    return letter_texts.render(text, {"reference": "OBJ-1", "name": "A", "reasons": "B"} | values)
+    return texts.render(text, {"reference": "OBJ-1", "name": "A", "reasons": "B"} | values)
 
 
 def words(text):
@@ -34,19 +34,19 @@ def words(text):
 
 
 def test_each_kind_has_a_text_and_no_text_is_left_over():
-    files = {path.stem for path in (letter_texts.FOLDER / "en").iterdir()}
+    files = {path.stem for path in (texts.FOLDER / "en").iterdir()}
 
-    assert files == set(KINDS) == set(letter_texts.AVAILABLE) == set(letter_texts.REQUIRED)
+    assert files == set(KINDS) == set(texts.AVAILABLE) == set(texts.REQUIRED)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_built_in_text_passes_its_own_check(kind):
-    text = letter_texts.built_in(kind)
+    text = texts.built_in(kind)
 
-    letter_texts.check(kind, text)
+    texts.check(kind, text)
 
-    assert letter_texts.tidy(text) == text
-    assert max(map(len, text.body.splitlines())) <= letter_texts.WIDTH
+    assert texts.tidy(text) == text
+    assert max(map(len, text.body.splitlines())) <= texts.WIDTH
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,7 +55,7 @@ def test_a_built_in_text_with_sample_values_leaves_nothing_to_fill_in(kind):
 
     assert "{{" not in letter.subject + letter.body
     assert "OBJ-2026-000000" in letter.subject
-    assert max(map(len, letter.body.splitlines())) <= letter_texts.WIDTH
+    assert max(map(len, letter.body.splitlines())) <= texts.WIDTH
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_a_built_in_text_with_sample_values_leaves_nothing_to_fill_in(kind):
 )
 def test_a_text_that_does_not_come_along_is_not_found(kind, language):
     with pytest.raises(NotFound):
-        letter_texts.built_in(kind, language)
+        texts.built_in(kind, language)
 
 
 def test_sample_values_are_those_a_letter_can_be_told():
-    given_for = {kind: set(letter_texts.sample_values(kind)) for kind in KINDS}
+    given_for = {kind: set(texts.sample_values(kind)) for kind in KINDS}
 
-    assert given_for == letter_texts.AVAILABLE
-    assert set().union(*given_for.values()) == set(letter_texts.PLACEHOLDERS)
+    assert given_for == texts.AVAILABLE
+    assert set().union(*given_for.values()) == set(texts.PLACEHOLDERS)
 
 
 COVERED = "This covers your account: it is on no list of accounts whose data new training may use."
@@ -132,7 +132,7 @@ def test_a_letter_says_what_the_law_asks(kind, sentences):
 # What is carried out is a list of accounts: that is all a letter may promise, and the scope says it.
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_letter_promises_nothing_that_is_not_carried_out(kind):
-    text = words(letter_texts.built_in(kind))
+    text = words(texts.built_in(kind))
 
     said = re.findall(r"request }} has its effect|keeps its effect|is upheld for", text)
     assert len(said) == text.count("{{ scope }}")
@@ -141,7 +141,7 @@ def test_a_letter_promises_nothing_that_is_not_carried_out(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_request_for_restriction_is_not_called_an_objection(kind):
-    text = letter_texts.built_in(kind)
+    text = texts.built_in(kind)
 
     assert "objection" not in text.subject + text.body
 
@@ -153,15 +153,15 @@ def test_a_duplicates_letter_tells_of_no_other_ticket():
 
 
 def test_the_confirmation_carries_no_words_of_a_stranger():
-    text = letter_texts.built_in("confirmation")
+    text = texts.built_in("confirmation")
 
     with pytest.raises(InvalidInput, match=r"does not know {{ name }}"):
-        letter_texts.check("confirmation", Text(text.subject, text.body + "{{ name }}"))
+        texts.check("confirmation", Text(text.subject, text.body + "{{ name }}"))
 
 
 @pytest.mark.parametrize("regime", Regime.values)
 def test_each_regime_has_words_of_its_own_for_the_same_placeholders(regime):
-    legal = letter_texts.LEGAL_WORDS[regime]
+    legal = texts.LEGAL_WORDS[regime]
 
     assert set(legal) == {
         "legal_basis",
@@ -171,15 +171,15 @@ def test_each_regime_has_words_of_its_own_for_the_same_placeholders(regime):
         "remedy",
     }
     for kind in KINDS:
-        values = letter_texts.sample_values(kind) | legal
-        letter = letter_texts.render(letter_texts.built_in(kind), values)
+        values = texts.sample_values(kind) | legal
+        letter = texts.render(texts.built_in(kind), values)
         cites_eu_law = re.search(r"(?<!UK )GDPR", words(letter)) is not None
         names_a_law = kind not in ("confirmation", "withdrawn")
         assert cites_eu_law is (names_a_law and regime == Regime.EU)
 
 
 def test_each_kind_of_request_has_a_word():
-    assert set(letter_texts.REQUEST_WORDS) == set(Kind.values)
+    assert set(texts.REQUEST_WORDS) == set(Kind.values)
 
 
 # --- Authorities --------------------------------------------------------------------------------
@@ -209,14 +209,14 @@ def test_each_kind_of_request_has_a_word():
     ],
 )
 def test_the_authority_is_the_one_of_the_persons_country(country, regime, says):
-    assert letter_texts.authority_for(country, regime) == says
+    assert texts.authority_for(country, regime) == says
 
 
 def test_each_country_of_the_eea_has_an_authority_of_its_own():
-    found = {letter_texts.authority_for(country, "eu") for country in EEA}
+    found = {texts.authority_for(country, "eu") for country in EEA}
 
     assert len(found) == len(EEA) == 30
-    assert letter_texts.authority_for("", "eu") not in found
+    assert texts.authority_for("", "eu") not in found
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_each_country_of_the_eea_has_an_authority_of_its_own():
     [(dt.date(2026, 8, 4), "4 August 2026"), (dt.date(2028, 2, 29), "29 February 2028")],
 )
 def test_a_date_is_written_in_words(day, says):
-    assert letter_texts.date_in_words(day) == says
+    assert texts.date_in_words(day) == says
 
 
 # --- What staff may save ------------------------------------------------------------------------
@@ -255,23 +255,23 @@ def test_a_date_is_written_in_words(day, says):
     ],
 )
 def test_a_text_that_could_not_be_sent_is_refused(subject, body, field, says):
-    whole = letter_texts.built_in("refused").body
+    whole = texts.built_in("refused").body
 
     with pytest.raises(InvalidInput, match=says) as refusal:
-        letter_texts.check("refused", Text(subject, body.replace("…", whole)))
+        texts.check("refused", Text(subject, body.replace("…", whole)))
 
     assert refusal.value.field == field
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in KINDS for name in letter_texts.REQUIRED[kind]]
+    ("kind", "name"), [(kind, name) for kind in KINDS for name in texts.REQUIRED[kind]]
 )
 def test_a_letter_may_not_lose_what_the_law_asks_it_to_say(kind, name):
-    text = letter_texts.built_in(kind)
+    text = texts.built_in(kind)
     poorer = Text(text.subject + f" {{{{ {name} }}}}", text.body.replace(f"{{{{ {name} }}}}", ""))
 
     with pytest.raises(InvalidInput, match=f"must say {{{{ {name} }}}}") as refusal:
-        letter_texts.check(kind, poorer)
+        texts.check(kind, poorer)
 
     assert refusal.value.field == "body"
 
@@ -303,19 +303,19 @@ def test_a_letter_may_not_lose_what_the_law_asks_it_to_say(kind, name):
     ],
 )
 def test_what_a_letter_must_say(kind, also):
-    required = letter_texts.REQUIRED[kind]
+    required = texts.REQUIRED[kind]
 
     assert required == {"reference", "contact", *also.split()}
-    assert required <= letter_texts.AVAILABLE[kind]
+    assert required <= texts.AVAILABLE[kind]
 
 
 def test_a_forms_line_ends_are_no_change_to_a_text():
-    text = letter_texts.built_in("refused")
+    text = texts.built_in("refused")
     sent = Text(f" {text.subject} ", text.body.replace("\n", "  \r\n") + "\r\n\r\n")
 
-    letter_texts.check("refused", sent)
+    texts.check("refused", sent)
 
-    assert letter_texts.tidy(sent) == text
+    assert texts.tidy(sent) == text
 
 
 # --- What people wrote --------------------------------------------------------------------------
@@ -333,9 +333,7 @@ def test_a_letter_with_a_gap_is_not_made(missing, blank):
     values = {"reference": "OBJ-1", "name": "A", "reasons": "B", missing: blank}
 
     with pytest.raises(KeyError, match=missing):
-        letter_texts.render(
-            NOTE, {name: value for name, value in values.items() if value is not None}
-        )
+        texts.render(NOTE, {name: value for name, value in values.items() if value is not None})
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u202e\u200b", "\x00"])

@@ -10,13 +10,17 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.db import OperationalError
 from django.utils import timezone
 
-from objections import clocks, letters, mailing, services, tasks
+from common.errors import StaleEdit
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from objections import tasks
+from objections.acts import working
 from objections.choices import LetterState, State
 from objections.errors import LetterNotSent
-from objections.letter_texts import Text, built_in
+from objections.letters import composing, outbox
+from objections.letters.texts import Text, built_in
 from objections.models import Letter, LetterTemplate, LetterText, Ticket
-from portal.errors import InvalidInput, StaleEdit
-from portal.models import Entry
+from objections.ticket import clocks
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +63,7 @@ def use(settings, backend) -> None:
 
 def test_a_letter_is_sent_once_however_often_it_is_tried(ticket):
     for _ in range(3):
-        mailing.send(the_letter(ticket).pk)
+        outbox.send(the_letter(ticket).pk)
         tasks.send_letters()
 
     (message,) = mail.outbox
@@ -74,7 +78,7 @@ def test_a_letter_is_sent_once_however_often_it_is_tried(ticket):
 
 def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
     claimed = LetterText.objects.filter(letter__ticket=ticket).update(
-        attempts=1, not_before=timezone.now() + mailing.CLAIM
+        attempts=1, not_before=timezone.now() + outbox.CLAIM
     )
     assert claimed == 1
 
@@ -82,7 +86,7 @@ def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
     assert mail.outbox == []
 
     # Whoever had it died: it is not lost.
-    with time_machine.travel(timezone.now() + mailing.CLAIM + dt.timedelta(seconds=1)):
+    with time_machine.travel(timezone.now() + outbox.CLAIM + dt.timedelta(seconds=1)):
         tasks.send_letters()
     assert len(mail.outbox) == 1
 
@@ -94,8 +98,8 @@ class TakesItsTime(BaseEmailBackend):
 
     def send_messages(self, messages):
         for letter in Letter.objects.order_by("pk"):
-            self.meanwhile.append(mailing.send(letter.pk))
-        self.meanwhile.append(mailing.send_due())
+            self.meanwhile.append(outbox.send(letter.pk))
+        self.meanwhile.append(outbox.send_due())
         mail.outbox += messages
         return len(messages)
 
@@ -114,7 +118,7 @@ def test_a_letter_is_held_longer_than_the_slowest_talk_to_a_server(settings):
     # Name, connection, greeting, EHLO, STARTTLS, EHLO, AUTH (in three), MAIL, RCPT, DATA, the text, QUIT.
     steps = 14
 
-    assert mailing.CLAIM.total_seconds() >= 2 * steps * settings.EMAIL_TIMEOUT
+    assert outbox.CLAIM.total_seconds() >= 2 * steps * settings.EMAIL_TIMEOUT
 
 
 def test_a_letter_is_tried_again_with_longer_and_longer_waits_then_given_to_people(
@@ -147,7 +151,7 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
     assert the_letter(ticket).state == LetterState.FAILED
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    services.correct_address(
+    working.correct_address(
         ticket=ticket,
         email="right@example.org",
         postal_address="",
@@ -155,13 +159,13 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
         version=1,
         actor=officer,
     )
-    mailing.try_again(letter=the_letter(ticket), actor=officer)
+    outbox.try_again(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
 
     assert [message.to for message in mail.outbox] == [["right@example.org"]]
     assert the_letter(ticket).state == LetterState.SENT
     with pytest.raises(LetterNotSent, match="only a failed one"):
-        mailing.try_again(letter=the_letter(ticket), actor=officer)
+        outbox.try_again(letter=the_letter(ticket), actor=officer)
 
 
 def test_a_server_that_asks_to_come_back_is_asked_again(ticket, settings):
@@ -189,12 +193,12 @@ def test_a_letter_that_can_be_mailed_but_not_recorded_is_not_mailed_for_ever(tic
         raise OperationalError("lock timeout")
 
     with monkeypatch.context() as patch, time_machine.travel(now, tick=False) as clock:
-        patch.setattr(mailing, "record_sent", lost)
+        patch.setattr(outbox, "record_sent", lost)
         for hour in range(20):
             clock.move_to(now + dt.timedelta(hours=hour))
             tasks.send_letters()
 
-    assert len(mail.outbox) == mailing.MOST_ATTEMPTS
+    assert len(mail.outbox) == outbox.MOST_ATTEMPTS
     assert the_letter(ticket).state == LetterState.FAILED
 
 
@@ -203,7 +207,7 @@ def test_nothing_is_posted_to_nowhere(ticket, settings, officer):
     tasks.send_letters()
 
     with pytest.raises(LetterNotSent, match="No postal address"):
-        mailing.record_posted(
+        outbox.record_posted(
             letter=the_letter(ticket), posted_on=timezone.localdate(), actor=officer
         )
 
@@ -215,7 +219,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
             received_at=dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC),
         )  # fmt: skip
         factories.reviewed(ticket, officer)
-        services.extend(
+        working.extend(
             ticket=ticket,
             ground="number",
             explanation=factories.MORE_TIME,
@@ -224,7 +228,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
         )
         clock.move_to(dt.datetime(2026, 4, 8, 12, tzinfo=dt.UTC))
 
-        mailing.record_posted(
+        outbox.record_posted(
             letter=ticket.letters.get(kind="extension"),
             posted_on=dt.date(2026, 4, 7),
             actor=officer,
@@ -236,7 +240,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
 
 def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
     tasks.send_letters()
-    services.correct_address(
+    working.correct_address(
         ticket=ticket,
         email="new@example.org",
         postal_address="",
@@ -245,7 +249,7 @@ def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
         actor=officer,
     )
 
-    mailing.send_again(letter=the_letter(ticket), actor=officer)
+    outbox.send_again(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
 
     assert [message.to[0] for message in mail.outbox] == ["person@example.org", "new@example.org"]
@@ -265,7 +269,7 @@ def test_without_an_e_mail_address_a_letter_goes_by_post(officer, second_officer
     tasks.send_letters()
     assert ticket.objections.get().effect == "restricting"
 
-    mailing.record_posted(letter=letter, posted_on=timezone.localdate(), actor=officer)
+    outbox.record_posted(letter=letter, posted_on=timezone.localdate(), actor=officer)
 
     assert ticket.objections.get().effect == "lifted"
     assert mail.outbox == []
@@ -275,10 +279,10 @@ def test_what_was_called_off_meanwhile_is_not_posted(officer):
     ticket = factories.objection(channel="email", postal_address="1 Some Street")
     letter = the_letter(ticket)
     address = letter.text.address
-    mailing._cancel(letter, "test")
+    outbox._cancel(letter, "test")
 
     with pytest.raises(LetterNotSent, match="not sent any more already"):
-        mailing.record_sent(letter, sent_at=timezone.now(), actor=officer, by_post=True)
+        outbox.record_sent(letter, sent_at=timezone.now(), actor=officer, by_post=True)
 
     assert the_letter(ticket).text.address == address
 
@@ -289,7 +293,7 @@ def test_a_letter_is_posted_between_its_day_and_today(days, officer):
         ticket = factories.objection(channel="paper", email="", postal_address="1 Some Street")
 
         with pytest.raises(InvalidInput, match="2026-03-04"):
-            mailing.record_posted(
+            outbox.record_posted(
                 letter=the_letter(ticket),
                 posted_on=dt.date(2026, 3, 4) + dt.timedelta(days=days),
                 actor=officer,
@@ -300,7 +304,7 @@ def test_an_extension_notice_too_late_is_not_sent_and_counts_for_nothing(ticket,
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
     due = ticket.due_on
-    services.extend(
+    working.extend(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,
@@ -321,7 +325,7 @@ def test_an_extension_counts_once_its_notice_is_sent(ticket, officer):
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
     clock = clocks.clock_of(ticket)
-    services.extend(
+    working.extend(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,
@@ -343,7 +347,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
     factories.add_members(1)
     with time_machine.travel(dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC), tick=False) as clock:
         ticket = factories.objection("acc-0", is_vouched=False, country="IE")
-        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         clock.move_to(dt.datetime(2026, 3, 6, 12, tzinfo=dt.UTC))
         tasks.send_letters()
         ticket.refresh_from_db()
@@ -353,7 +357,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
         )
         clock.move_to(dt.datetime(2026, 3, 16, 12, tzinfo=dt.UTC))
 
-        services.record_identity(
+        working.record_identity(
             ticket=ticket,
             answered_on=dt.date(2026, 3, 16),
             how="x",
@@ -368,7 +372,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
 
 
 def test_what_was_previewed_is_what_is_sent_and_kept(ticket):
-    _, preview = letters.compose(ticket, "acknowledgement")
+    _, preview = composing.compose(ticket, "acknowledgement")
 
     tasks.send_letters()
 
@@ -394,7 +398,7 @@ def test_a_changed_text_is_a_version_and_letters_say_which_they_were_made_from(
     assert letter.template_version == 1
     assert letter.text.subject == f"Received: {ticket.reference}"
     with pytest.raises(StaleEdit):
-        letters.propose_text(
+        composing.propose_text(
             kind="acknowledgement", text=text, version=0, actor=officer, reason="again"
         )
     assert LetterTemplate.objects.count() == 1
@@ -404,7 +408,7 @@ def test_a_text_that_loses_what_the_law_asks_for_is_refused(officer):
     text = built_in("refused")
 
     with pytest.raises(InvalidInput, match="remedy"):
-        letters.propose_text(
+        composing.propose_text(
             kind="refused",
             text=Text(text.subject, text.body.replace("{{ remedy }}", "")),
             version=0,

@@ -4,8 +4,8 @@ from email.message import EmailMessage
 
 import pytest
 
-from objections import uploads
-from portal.errors import InvalidInput
+from ledger.errors import InvalidInput
+from objections.ticket import uploads
 
 PLAIN = b"From: nora@example.org\r\nSubject: My data\r\nDate: Thu, 5 Mar 2026 09:30:00 +0100\r\n\r\nI object.\r\n"
 

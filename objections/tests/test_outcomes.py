@@ -7,9 +7,13 @@ import pytest
 import time_machine
 from django.core import mail
 
-from consent import services as consent
+from common.errors import StaleEdit
+from consent import accounts
 from consent.choices import Purpose
-from objections import closing, intake, required_words, services, tasks
+from ledger.errors import InvalidInput, Refusal
+from ledger.models import Entry
+from objections import tasks
+from objections.acts import deciding, required_words, working
 from objections.choices import FINAL_STATES, NEXT_STATES, Effect, Outcome, State
 from objections.errors import (
     AlreadyProposed,
@@ -21,10 +25,9 @@ from objections.errors import (
     NotAllowedHere,
     WordsErased,
 )
+from objections.intake import receiving
 from objections.models import Letter, Objection, Proposal, Ticket
-from objections.moves import move
-from portal.errors import InvalidInput, PortalError, StaleEdit
-from portal.models import Entry
+from objections.ticket.states import move
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +47,7 @@ def effects(ticket: Ticket) -> dict[str, str]:
 
 def decide(ticket, officer, outcomes, **words):
     ticket.refresh_from_db()
-    return closing.decide(
+    return deciding.decide(
         ticket=ticket, outcomes=outcomes, version=ticket.version, actor=officer, **words
     )
 
@@ -54,7 +57,7 @@ def decide(ticket, officer, outcomes, **words):
 
 def close_as_abuse(ticket, officer, second_officer):
     ticket.refresh_from_db()
-    proposal = closing.propose_abuse(
+    proposal = deciding.propose_abuse(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     return factories.approve(proposal, second_officer)
@@ -88,7 +91,7 @@ def test_closing_as_abuse_takes_two_people_and_what_was_set_aside(member, office
     with pytest.raises(NeedsSecondPerson):
         close_as_abuse(aside, officer, officer)
     with pytest.raises(AlreadyProposed):
-        intake.release(ticket=aside, actor=second_officer)
+        receiving.release(ticket=aside, actor=second_officer)
     with pytest.raises(AlreadyProposed):
         close_as_abuse(aside, second_officer, officer)
 
@@ -103,7 +106,7 @@ def test_what_was_closed_as_abuse_is_neither_released_nor_closed_again(
     close_as_abuse(ticket, officer, second_officer)
 
     with pytest.raises(ForbiddenMove, match="closed as abuse"):
-        intake.release(ticket=ticket, actor=officer)
+        receiving.release(ticket=ticket, actor=officer)
     with pytest.raises(ForbiddenMove, match="not reopened"):
         close_as_abuse(ticket, officer, second_officer)
 
@@ -264,14 +267,14 @@ def test_a_refusal_says_three_things(member, officer):
 def test_a_person_who_did_not_answer_is_not_told_that_we_are_late(member, officer, second_officer):
     with time_machine.travel("2026-03-05T12:00Z", tick=False):
         ticket = factories.objection("acc-0", is_vouched=False)
-        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
 
     with time_machine.travel("2026-04-10T12:00Z", tick=False):
         ticket.refresh_from_db()
         outcomes = {AI: Outcome.UNIDENTIFIED}
-        (previewed,) = closing.outcome_letters([ticket], State.CLOSED_UNIDENTIFIED, outcomes, {})
-        proposal = closing.propose_unidentified(
+        (previewed,) = deciding.outcome_letters([ticket], State.CLOSED_UNIDENTIFIED, outcomes, {})
+        proposal = deciding.propose_unidentified(
             ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
         )
         factories.send_letters(factories.approve(proposal, second_officer))
@@ -331,7 +334,7 @@ def test_a_refusal_after_its_date_says_so(decided_on, said, member, officer, sec
 def test_an_identity_request_names_the_day_by_which_to_answer(member, officer):
     with time_machine.travel("2026-03-05T12:00Z", tick=False):
         ticket = factories.objection("acc-0", is_vouched=False)
-        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
 
     assert "Please answer by 3 April 2026." in " ".join(mail.outbox[-1].body.split())
@@ -342,7 +345,7 @@ def test_nobody_is_asked_for_identity_with_a_word(field, member, officer):
     ticket = factories.objection("acc-0", is_vouched=False)
 
     with pytest.raises(InvalidInput) as refusal:
-        services.ask_identity(
+        working.ask_identity(
             ticket=ticket, **{**factories.IDENTITY, field: "x"}, version=1, actor=officer
         )
 
@@ -367,7 +370,7 @@ def test_a_proposal_sent_back_changes_nothing_and_can_be_made_again(
     proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
     ticket.refresh_from_db()
 
-    closing.review(
+    deciding.review(
         proposal=proposal,
         verdict="returned",
         version=ticket.version,
@@ -417,7 +420,7 @@ def test_years_of_silence_lift_nothing(state, member, officer):
     with time_machine.travel(dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), tick=False):
         ticket = factories.objection("acc-0", is_vouched=False)
         if state == State.IDENTITY_CHECK:
-            services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+            working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         elif state == State.IN_REVIEW:
             factories.reviewed(ticket, officer)
         factories.send_letters(ticket)
@@ -434,7 +437,7 @@ def test_years_of_silence_lift_nothing(state, member, officer):
 def test_a_withdrawal_takes_a_second_person_and_a_letter(member, officer, second_officer):
     ticket = factories.objection("acc-0")
 
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
     )
     assert effects(ticket) == {AI: "restricting"}
@@ -454,12 +457,12 @@ def test_a_ticket_is_closed_unidentified_only_after_asking_and_waiting(
     asked = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
     with time_machine.travel(asked, tick=False):
         ticket = factories.objection("acc-0", is_vouched=False)
-        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         ticket.refresh_from_db()
 
         def propose():
             ticket.refresh_from_db()
-            return closing.propose_unidentified(
+            return deciding.propose_unidentified(
                 ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
             )
 
@@ -615,10 +618,10 @@ def test_words_that_came_after_a_proposal_stop_its_approval(member, officer, sec
     proposal = decide(ticket, officer, {SAFETY: "refused"}, **WEIGHED)
     seen = Ticket.objects.get(pk=ticket.pk).version
 
-    services.note(ticket=ticket, text="They called.", actor=officer)
+    working.note(ticket=ticket, text="They called.", actor=officer)
 
     with pytest.raises(StaleEdit):
-        closing.review(
+        deciding.review(
             proposal=proposal, verdict="approved", version=seen, actor=second_officer, reason="x"
         )
 
@@ -628,7 +631,7 @@ def test_whoever_proposed_may_take_it_back(member, officer):
     proposal = decide(ticket, officer, {SAFETY: "refused"}, **WEIGHED)
     ticket.refresh_from_db()
 
-    closing.review(
+    deciding.review(
         proposal=proposal, verdict="returned", version=ticket.version, actor=officer, reason="x"
     )
 
@@ -639,10 +642,10 @@ def test_whoever_proposed_may_take_it_back(member, officer):
 def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member, officer):
     ticket = factories.objection("acc-0", is_vouched=False)
     due = ticket.due_on
-    services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     ticket.refresh_from_db()
 
-    services.go_on_without_identity(
+    working.go_on_without_identity(
         ticket=ticket, reason="asked by mistake", version=ticket.version, actor=officer
     )
     factories.send_letters(ticket)
@@ -654,11 +657,11 @@ def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member,
 
 def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_officer):
     ticket = factories.objection("acc-0", is_vouched=False)
-    services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
 
-    proposal = closing.propose_unidentified(
+    proposal = deciding.propose_unidentified(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         is_answered=True,
@@ -710,7 +713,7 @@ def test_nobody_is_let_in_by_a_letter_to_an_address_nobody_confirmed(
     with pytest.raises(NotAllowedHere, match="Confirm the address first"):
         weigh(ticket, officer, outcomes)
     with pytest.raises(NotAllowedHere, match="Confirm the address first"):
-        closing.propose_withdrawal(
+        deciding.propose_withdrawal(
             ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
         )
 
@@ -722,11 +725,11 @@ def test_an_address_corrected_after_the_proposal_is_confirmed_before_the_approva
     member, officer, second_officer
 ):
     ticket = factories.confirmed(factories.objection("acc-0", is_vouched=False), officer)
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     ticket.refresh_from_db()
-    services.correct_address(
+    working.correct_address(
         ticket=ticket,
         email="mine@example.org",
         postal_address="",
@@ -744,7 +747,7 @@ def test_an_address_corrected_after_the_proposal_is_confirmed_before_the_approva
 def californian_asked(officer) -> Ticket:
     """Asked who they are, then found to live in California."""
     ticket = factories.objection("acc-0", is_vouched=False, country="DE")
-    services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     return ticket
@@ -752,7 +755,7 @@ def californian_asked(officer) -> Ticket:
 
 def move_to_california(ticket, officer) -> None:
     ticket.refresh_from_db()
-    services.correct_country(
+    working.correct_country(
         ticket=ticket,
         country="US",
         region="CA",
@@ -768,7 +771,7 @@ def test_no_californian_is_closed_for_lack_of_identity(member, officer, second_o
     move_to_california(ticket, officer)
 
     with pytest.raises(NotAllowedHere, match="California asks nobody"):
-        closing.propose_unidentified(
+        deciding.propose_unidentified(
             ticket=ticket,
             evidence=factories.EVIDENCE,
             is_answered=True,
@@ -781,7 +784,7 @@ def test_no_californian_is_closed_for_lack_of_identity(member, officer, second_o
 
 def test_nor_approved_when_it_was_proposed_before(member, officer, second_officer):
     ticket = californian_asked(officer)
-    proposal = closing.propose_unidentified(
+    proposal = deciding.propose_unidentified(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         is_answered=True,
@@ -796,7 +799,7 @@ def test_nor_approved_when_it_was_proposed_before(member, officer, second_office
 
 def test_no_identity_request_goes_to_california(member, officer):
     ticket = factories.objection("acc-0", is_vouched=False, country="DE")
-    services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     move_to_california(ticket, officer)
 
     factories.send_letters(ticket)
@@ -806,11 +809,11 @@ def test_no_identity_request_goes_to_california(member, officer):
 
 def test_an_answer_cannot_come_to_a_question_that_was_not_sent(member, officer):
     ticket = factories.objection("acc-0", is_vouched=False)
-    services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     ticket.refresh_from_db()
 
     with pytest.raises(LetterNotSent, match="has not been sent yet"):
-        closing.propose_unidentified(
+        deciding.propose_unidentified(
             ticket=ticket,
             evidence=factories.EVIDENCE,
             is_answered=True,
@@ -913,7 +916,7 @@ def two_in_review(officer) -> list[Ticket]:
 def test_a_linked_ticket_is_decided_on_as_its_reader_saw_it(member, officer):
     first, second = two_in_review(officer)
     shown = seen(second)
-    services.note(ticket=second, text="STOP", actor=officer)
+    working.note(ticket=second, text="STOP", actor=officer)
 
     with pytest.raises(StaleEdit, match=second.reference):
         decide(first, officer, {SAFETY: Outcome.UPHELD}, also=shown)
@@ -926,7 +929,7 @@ def test_words_on_a_linked_ticket_after_a_proposal_stop_its_approval(
 ):
     first, second = two_in_review(officer)
     proposal = decide(first, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED, also=seen(second))
-    services.note(ticket=second, text="STOP", actor=officer)
+    working.note(ticket=second, text="STOP", actor=officer)
 
     with pytest.raises(StaleEdit, match=f"{second.reference}.*send it back"):
         factories.approve(proposal, second_officer)
@@ -946,13 +949,13 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
     if state == State.RECEIVED:
         return ticket
     if state in (State.IDENTITY_CHECK, State.CLOSED_UNIDENTIFIED):
-        services.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
         if state == State.CLOSED_UNIDENTIFIED:
             later = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
             with time_machine.travel(later):
                 ticket.refresh_from_db()
-                proposal = closing.propose_unidentified(
+                proposal = deciding.propose_unidentified(
                     ticket=ticket,
                     evidence=factories.EVIDENCE,
                     version=ticket.version,
@@ -965,7 +968,7 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
         factories.reviewed(ticket, officer)
         if state == State.EXTENDED:
             ticket.refresh_from_db()
-            services.extend(
+            working.extend(
                 ticket=ticket,
                 ground="complexity",
                 explanation=factories.MORE_TIME,
@@ -985,19 +988,19 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
 
 
 ACTS = {
-    State.IN_REVIEW: lambda t, o: services.begin_review(ticket=t, version=t.version, actor=o),
-    State.IDENTITY_CHECK: lambda t, o: services.ask_identity(
+    State.IN_REVIEW: lambda t, o: working.begin_review(ticket=t, version=t.version, actor=o),
+    State.IDENTITY_CHECK: lambda t, o: working.ask_identity(
         ticket=t, **factories.IDENTITY, version=t.version, actor=o
     ),
-    State.EXTENDED: lambda t, o: services.extend(
+    State.EXTENDED: lambda t, o: working.extend(
         ticket=t, ground="number", explanation=factories.MORE_TIME, version=t.version, actor=o
     ),
     State.UPHELD: lambda t, o: decide(t, o, {SAFETY: Outcome.UPHELD}),
     State.REFUSED: lambda t, o: decide(t, o, {SAFETY: Outcome.REFUSED}, **WEIGHED),
-    State.WITHDRAWN: lambda t, o: closing.propose_withdrawal(
+    State.WITHDRAWN: lambda t, o: deciding.propose_withdrawal(
         ticket=t, evidence=factories.EVIDENCE, version=t.version, actor=o
     ),
-    State.CLOSED_UNIDENTIFIED: lambda t, o: closing.propose_unidentified(
+    State.CLOSED_UNIDENTIFIED: lambda t, o: deciding.propose_unidentified(
         ticket=t, evidence=factories.EVIDENCE, version=t.version, actor=o
     ),
 }
@@ -1037,7 +1040,7 @@ def test_the_map_is_the_one_of_the_rules():
 def test_an_act_on_what_somebody_changed_meanwhile_is_refused(act, member, officer):
     ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
     seen = Ticket.objects.get(pk=ticket.pk)
-    services.assign(ticket=ticket, officer=officer, version=1, actor=officer)
+    working.assign(ticket=ticket, officer=officer, version=1, actor=officer)
     seen.refresh_from_db = lambda *args, **kwargs: None
 
     with pytest.raises(StaleEdit, match="look at it again"):
@@ -1058,7 +1061,7 @@ def test_a_closed_person_who_objects_again_gets_a_new_ticket_that_restricts(
 
 def test_a_ticket_whose_words_are_erased_can_only_be_upheld(member, officer):
     ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     with pytest.raises(WordsErased):
         decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
@@ -1071,8 +1074,8 @@ def test_a_ticket_whose_words_are_erased_can_only_be_upheld(member, officer):
 def test_every_refusal_is_a_sentence_for_people(member, officer):
     ticket = factories.reviewed(factories.objection("acc-0"), officer)
 
-    with pytest.raises(PortalError) as refusal:
-        services.begin_review(ticket=ticket, version=ticket.version, actor=officer)
+    with pytest.raises(Refusal) as refusal:
+        working.begin_review(ticket=ticket, version=ticket.version, actor=officer)
 
     assert str(refusal.value) == (
         f"{ticket} is in review and cannot become in review. From here it can become:"

@@ -15,25 +15,19 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import member_links
-from consent import services as consent
+from consent import accounts, member_links
 from consent.models import Member
-from objections import (
-    closing,
-    intake,
-    letters,
-    page_forms,
-    quarantine,
-    retention,
-    services,
-    tasks,
-    uploads,
-)
+from ledger.errors import Refusal
+from ledger.models import AccessRecord, Entry
+from objections import tasks
+from objections.acts import deciding, working
 from objections.errors import ForbiddenMove
+from objections.intake import receiving
+from objections.letters import composing, texts
 from objections.models import Attachment, Objection, Requester, Ticket
-from objections.timeline import timeline_of
-from portal.errors import PortalError
-from portal.models import AccessRecord, Entry
+from objections.public import forms
+from objections.ticket import quarantine, retention, uploads
+from objections.ticket.timeline import timeline_of
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -44,7 +38,7 @@ _people = itertools.count(1)
 
 def stamp(member=None) -> str:
     with time_machine.travel(timezone.now() - dt.timedelta(minutes=1), tick=False):
-        return page_forms.new_stamp(member)
+        return forms.new_stamp(member)
 
 
 def text_file(size: int = 1_000, name: str = "proof.txt") -> SimpleUploadedFile:
@@ -80,7 +74,7 @@ def kept_files() -> list[str]:
 
 
 def confirm(ticket: Ticket) -> None:
-    link = letters.confirmation_link(ticket)["link"]
+    link = composing.confirmation_link(ticket)["link"]
     Client().post(link.removeprefix(project.PUBLIC_URL))
 
 
@@ -96,9 +90,9 @@ def test_a_file_of_a_stranger_waits_apart_and_page_and_mail_say_until_when(setti
 
     file, ticket = Attachment.objects.get(), Ticket.objects.get()
     last_day = quarantine.last_day(ticket)
-    in_words = letters.letter_texts.date_in_words(last_day)
+    in_words = texts.date_in_words(last_day)
     assert (waiting_files(), kept_files()) == ([file.key], [])
-    assert last_day == letters.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
+    assert last_day == composing.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
     assert in_words in words(answer)
     assert "wait apart until you confirm" in words(answer)
     letter = re.sub(r"\s+", " ", ticket.letters.get().text.body)
@@ -157,9 +151,9 @@ def test_a_link_that_is_sent_later_gives_the_files_as_much_time(settings, office
     assert not set_aside.letters.exists()
 
     with after(days=settings.CONFIRMATION_DAYS - 1):
-        intake.release(ticket=set_aside, actor=officer)
+        receiving.release(ticket=set_aside, actor=officer)
         last_day = quarantine.last_day(set_aside)
-        assert last_day == letters.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
+        assert last_day == composing.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
     with after(days=settings.CONFIRMATION_DAYS + 2):
         tasks.sweep_files()
 
@@ -199,7 +193,7 @@ def test_an_officer_who_confirms_the_address_keeps_the_files(officer):
     send(files=[text_file()])
     ticket, file = Ticket.objects.get(), Attachment.objects.get()
 
-    services.confirm_address(
+    working.confirm_address(
         ticket=ticket, reason="wrote from it", version=ticket.version, actor=officer
     )
 
@@ -235,7 +229,7 @@ def test_files_of_what_is_closed_as_abuse_go(officer, second_officer):
     send(files=[text_file()], topic="a program filled this in")
     ticket = Ticket.objects.get()
     assert ticket.is_set_aside
-    proposal = closing.propose_abuse(
+    proposal = deciding.propose_abuse(
         ticket=ticket,
         evidence="A program sent this form over and over, from one network.",
         version=ticket.version,
@@ -445,10 +439,10 @@ def test_a_page_that_another_request_used_meanwhile_leaves_no_files(monkeypatch)
 def test_a_staff_members_files_do_not_stay_when_the_ticket_takes_none(officer):
     factories.add_members(1)
     ticket = factories.objection("acc-0")
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
 
-    with pytest.raises(PortalError):
-        services.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")] * 2, actor=officer)
+    with pytest.raises(Refusal):
+        working.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")] * 2, actor=officer)
 
     assert kept_files() == []
 

@@ -14,15 +14,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections import clocks, closing, deadlines, services
-from objections.admin_filters import TABS, counts, in_tab
-from objections.bulk_views import ACTS, MOST
+from ledger import entries
+from ledger.models import AccessRecord, Entry
+from objections.acts import deciding, working
 from objections.choices import LetterState, State
-from objections.due import Due, due
+from objections.clock import deadlines
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
-from portal import ledger
-from portal.models import AccessRecord, Entry
+from objections.staff.bulk import ACTS, MOST
+from objections.staff.filters import TABS, counts, in_tab
+from objections.ticket import clocks
+from objections.ticket.due import Due, due
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -207,7 +209,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
     row.state = State.IDENTITY_CHECK
     if asked_after is not None:
         row.identity_asked_on = dt.date.fromisoformat(received) + dt.timedelta(days=asked_after)
-    with ledger.entry("test", actor="test"):
+    with entries.entry("test", actor="test"):
         row.save()
 
     in_the_list = Ticket.objects.filter(paused()).exists()
@@ -243,12 +245,12 @@ def desk(officer: User, second_officer: User) -> dict[str, Ticket]:
         found["mine"] = factories.reviewed(factories.objection("acc-3"), officer)
         found["waiting"] = factories.objection(country="FR")
         row = factories.reviewed(factories.objection("acc-4"), second_officer)
-        found["second-person"] = closing.propose_withdrawal(
+        found["second-person"] = deciding.propose_withdrawal(
             ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=second_officer
         ).ticket
         found["failed-letters"] = factories.objection("acc-5")
         found["set-aside"] = factories.objection(looks_automatic=True, channel="product")
-    with ledger.entry("letter.failed", actor="test"):
+    with entries.entry("letter.failed", actor="test"):
         for letter in Letter.objects.filter(ticket=found["failed-letters"]):
             letter.state = LetterState.FAILED
             letter.save()
@@ -287,7 +289,7 @@ def test_what_each_part_of_the_queue_holds(
 def test_a_letter_that_failed_after_the_decision_shows_too(officer: User, client_of: Any) -> None:
     factories.add_member("acc-0")
     row = factories.uphold(factories.objection("acc-0"), officer)
-    with ledger.entry("letter.failed", actor="test"):
+    with entries.entry("letter.failed", actor="test"):
         letter = Letter.objects.filter(ticket=row).latest("pk")
         letter.state = LetterState.FAILED
         letter.save()
@@ -373,7 +375,7 @@ def test_test_accounts_are_not_in_the_queue(officer: User, client_of: Any) -> No
     from consent.models import Member
 
     member = Member.objects.get(pk=factories.add_member("acc-0"))
-    row = services.keep_out(
+    row = working.keep_out(
         member=member, purpose="safety", effect="restricting", actor="test"
     ).ticket
     client = client_of(officer)
@@ -395,7 +397,7 @@ def test_an_empty_part_says_of_how_many_tickets_that_is_so(
     closed = factories.uphold(factories.objection("acc-0", country="DE"), officer)
     all_closed = said_of(client.get(QUEUE, {"queue": tab.name}))
     one = factories.objection("acc-1", country="DE")
-    services.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+    working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
     filtered = said_of(client.get(QUEUE, {"queue": tab.name, "country": "NO"}))
     whole = client.get(QUEUE, {"queue": tab.name})
 
@@ -653,7 +655,7 @@ def test_an_outcome_with_a_letter_is_not_approved_unread(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     row = factories.reviewed(factories.objection(channel="email"), officer)
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=officer
     )
     client = client_of(second_officer)
@@ -673,7 +675,7 @@ def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
     stale, fresh = factories.objection(), factories.objection()
     client = client_of(officer)
     page = choose(client, "uphold", stale, fresh)
-    services.assign(
+    working.assign(
         ticket=stale, officer=second_officer, version=stale.version or 0, actor=second_officer
     )
 
@@ -689,11 +691,11 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     asked = factories.objection()
-    services.ask_identity(
+    working.ask_identity(
         ticket=asked, **factories.IDENTITY, version=asked.version or 0, actor=officer
     )
     proposed = factories.reviewed(factories.objection(channel="email"), officer)
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=proposed, evidence=factories.EVIDENCE, version=proposed.version or 0, actor=officer
     )
     aside = factories.objection(looks_automatic=True)
@@ -752,8 +754,8 @@ def test_a_row_says_that_no_account_is_matched(officer: User, client_of: Any) ->
 def test_a_refused_uphold_leaves_no_review_behind(
     officer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from objections import letters
     from objections.errors import WordsErased
+    from objections.letters import composing
 
     row = factories.objection()
     client = client_of(officer)
@@ -762,7 +764,7 @@ def test_a_refused_uphold_leaves_no_review_behind(
     def nobody_to_write_to(*args: Any, **kwargs: Any) -> None:
         raise WordsErased("nobody")
 
-    monkeypatch.setattr(letters, "queue", nobody_to_write_to)
+    monkeypatch.setattr(composing, "queue", nobody_to_write_to)
     agree(client, "uphold", page)
 
     row.refresh_from_db()
@@ -785,7 +787,7 @@ def test_a_ticket_goes_to_nobody_who_may_not_work_it(
 def test_too_many_at_once_are_refused_in_words(
     officer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("objections.bulk_views.MOST", 1)
+    monkeypatch.setattr("objections.staff.bulk.MOST", 1)
     rows = [factories.objection() for _ in range(2)]
 
     page = choose(client_of(officer), "take", *rows)
@@ -830,7 +832,7 @@ def test_a_ticket_that_somebody_else_took_is_not_taken_from_them(
 ) -> None:
     row = factories.objection()
     shown = versions(row)
-    services.assign(
+    working.assign(
         ticket=row, officer=second_officer, version=row.version or 0, actor=second_officer
     )
 

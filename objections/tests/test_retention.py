@@ -9,18 +9,15 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import services as consent
-from objections import (
-    closing,
-    deadlines,
-    intake,
-    mailing,
-    retention,
-    services,
-    tasks,
-    uploads,
-)
+from consent import accounts
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from ledger.recomputing.verification import verify_ledger
+from objections import tasks
+from objections.acts import deciding, working
 from objections.choices import Verdict
+from objections.clock import deadlines
+from objections.clock.days import today
 from objections.errors import (
     AlreadyProposed,
     AlreadySettled,
@@ -28,6 +25,8 @@ from objections.errors import (
     ForbiddenMove,
     LetterNotSent,
 )
+from objections.intake import receiving
+from objections.letters import outbox
 from objections.models import (
     Attachment,
     LetterText,
@@ -36,10 +35,7 @@ from objections.models import (
     Requester,
     Ticket,
 )
-from objections.moves import today
-from portal.errors import InvalidInput
-from portal.models import Entry
-from portal.verification import verify_ledger
+from objections.ticket import retention, uploads
 from tools import factories
 
 SECRET = "Wilhelmina-Unforgettable"
@@ -56,7 +52,7 @@ def closed(officer) -> Ticket:
         statement=f"I am {SECRET}.",
         files=[uploads.check(f"{SECRET}.txt", SECRET.encode())],
     )
-    services.note(ticket=ticket, text=f"{SECRET} called.", actor=officer)
+    working.note(ticket=ticket, text=f"{SECRET} called.", actor=officer)
     ticket = factories.uphold(ticket, officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
@@ -94,7 +90,7 @@ def test_a_members_erasure_takes_the_words_of_all_their_tickets(closed, officer)
     factories.objection("acc-0", name=SECRET, purposes=["safety"])
     other = factories.objection("acc-1", name="somebody else")
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     assert SECRET.lower() not in dump()
     assert list(Requester.objects.values_list("ticket", flat=True)) == [other.pk]
@@ -105,7 +101,7 @@ def test_a_members_erasure_takes_the_words_of_all_their_tickets(closed, officer)
 
 def link(ticket: Ticket, other: Ticket, officer) -> None:
     ticket.refresh_from_db()
-    services.link(
+    working.link(
         ticket=ticket, other=other, reason="They said so.", version=ticket.version, actor=officer
     )
 
@@ -118,11 +114,11 @@ def still_have_words(*tickets: Ticket) -> list[bool]:
 def test_who_erases_an_account_erases_no_open_ticket_of_an_address_they_typed(officer):
     factories.add_members(1)
     victims = factories.objection(email="victim@example.org", name="Victim")
-    intake.confirm(link_in(victims))
+    receiving.confirm(link_in(victims))
     own = factories.objection("acc-0", email="victim@example.org")
     on_paper = factories.objection("acc-0", email="victim@example.org", channel="paper")
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     assert own.linked_to == victims
     assert still_have_words(victims, own, on_paper) == [True, False, False]
@@ -153,7 +149,7 @@ def test_a_closed_ticket_goes_where_the_address_is_proven_on_both_sides(
     closed = factories.uphold(factories.objection(email=address, channel=other_channel), officer)
     still_open = factories.objection(email=address, channel=other_channel)
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     assert still_have_words(closed, still_open) == [is_kept, True]
 
@@ -162,16 +158,16 @@ def test_a_closed_ticket_goes_where_the_address_is_proven_on_both_sides(
 def test_identity_that_was_answered_counts_like_a_login(officer):
     factories.add_members(1)
     own = factories.objection("acc-0", is_vouched=False, email="petra@example.org")
-    services.ask_identity(ticket=own, **factories.IDENTITY, version=1, actor=officer)
+    working.ask_identity(ticket=own, **factories.IDENTITY, version=1, actor=officer)
     factories.send_letters(own)
     own.refresh_from_db()
-    services.record_identity(
+    working.record_identity(
         ticket=own, answered_on=today(), how="h", version=own.version, actor=officer
     )
     closed = factories.objection(email="petra@example.org", channel="email")
     factories.uphold(closed, officer)
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     assert still_have_words(own, closed) == [False, False]
 
@@ -188,7 +184,7 @@ def test_words_that_an_officer_linked_to_the_member_do_not_survive(officer):
     link(on_paper, by_mail, officer)
     link(further, by_mail, officer)
 
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
     tickets = (on_paper, by_mail, further, same_address)
     assert still_have_words(*tickets) == [False, False, False, True]
@@ -227,7 +223,7 @@ def end_as(state: str, officer, second_officer) -> Ticket:
         ticket = factories.withdraw(ticket, officer, second_officer)
     elif state == "abuse":
         ticket = factories.objection(looks_automatic=True)
-        proposal = closing.propose_abuse(
+        proposal = deciding.propose_abuse(
             ticket=ticket,
             evidence="Two hundred forms of one minute name one account each.",
             version=ticket.version,
@@ -236,7 +232,7 @@ def end_as(state: str, officer, second_officer) -> Ticket:
         ticket = factories.approve(proposal, second_officer)
     else:
         ticket = factories.reviewed(ticket, officer)
-        proposal = closing.decide(
+        proposal = deciding.decide(
             ticket=ticket,
             outcomes={"safety": "refused"},
             version=ticket.version,
@@ -247,7 +243,7 @@ def end_as(state: str, officer, second_officer) -> Ticket:
         )
         ticket = factories.approve(proposal, second_officer)
     for letter in ticket.letters.waiting():
-        mailing.record_posted(letter=letter, posted_on=today(), actor=officer)
+        outbox.record_posted(letter=letter, posted_on=today(), actor=officer)
     ticket.refresh_from_db()
     return ticket
 
@@ -418,7 +414,7 @@ def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_of
     keep = dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
     tickets = [factories.objection(looks_automatic=True) for _ in range(3)]
     for ticket in tickets[:2]:
-        proposal = closing.propose_abuse(
+        proposal = deciding.propose_abuse(
             ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
         )
         factories.approve(proposal, second_officer)

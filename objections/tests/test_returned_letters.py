@@ -7,12 +7,14 @@ import pytest
 import time_machine
 from django.urls import reverse
 
-from objections import closing, mailing, services, tasks
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from objections import tasks
+from objections.acts import deciding, working
 from objections.choices import Effect, LetterState, Outcome, State
 from objections.errors import LetterNotSent
+from objections.letters import outbox
 from objections.models import Incident, Letter, Objection, Ticket
-from portal.errors import InvalidInput
-from portal.models import Entry
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -21,7 +23,7 @@ MARCH = dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC)
 
 
 def came_back(letter: Letter, officer) -> Letter:
-    return mailing.record_returned(letter=letter, reason="mailbox full", actor=officer)
+    return outbox.record_returned(letter=letter, reason="mailbox full", actor=officer)
 
 
 def of(ticket: Ticket, kind: str) -> Letter:
@@ -42,7 +44,7 @@ def refused(officer, second_officer, count: int = 1) -> list[Ticket]:
         for _ in range(count)
     ]
     first, *others = tickets
-    proposal = closing.decide(
+    proposal = deciding.decide(
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={one.reference: one.version for one in others},
@@ -78,7 +80,7 @@ def test_an_outcome_that_came_back_restricts_again_until_it_is_sent_again(office
     )
     assert {row.entry_id for row in Objection.history.filter(entry_id=entry.pk)} == {entry.pk}
 
-    mailing.try_again(letter=letter, actor=officer)
+    outbox.try_again(letter=letter, actor=officer)
     tasks.send_letters()
 
     first.refresh_from_db()
@@ -99,7 +101,7 @@ def test_what_was_upheld_stays_upheld_when_its_letter_comes_back(officer):
 def test_a_copy_that_is_out_counts_in_the_place_of_what_came_back(officer, second_officer):
     (ticket,) = refused(officer, second_officer)
     first = of(ticket, "refused")
-    copy = mailing.send_again(letter=first, actor=officer)
+    copy = outbox.send_again(letter=first, actor=officer)
     tasks.send_letters()
 
     came_back(first, officer)
@@ -137,7 +139,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
     with time_machine.travel(MARCH, tick=False):
         ticket = factories.reviewed(factories.objection(channel="email", country="DE"), officer)
         base = ticket.due_on, ticket.refuse_by
-        services.extend(
+        working.extend(
             ticket=ticket,
             ground="number",
             explanation=factories.MORE_TIME,
@@ -154,7 +156,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
         assert (ticket.state, ticket.extended_on) == (State.IN_REVIEW, None)
         assert (ticket.due_on, ticket.refuse_by) == base != extended
 
-        mailing.try_again(letter=letter, actor=officer)
+        outbox.try_again(letter=letter, actor=officer)
         factories.send_letters(ticket)
 
     ticket.refresh_from_db()
@@ -163,9 +165,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
 
 def asked(officer) -> Ticket:
     ticket = factories.objection(channel="email", country="DE")
-    services.ask_identity(
-        ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer
-    )
+    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     assert ticket.identity_asked_on is not None
@@ -180,7 +180,7 @@ def test_an_identity_request_that_came_back_asked_nobody(officer):
     ticket.refresh_from_db()
     assert (ticket.state, ticket.identity_asked_on) == (State.IDENTITY_CHECK, None)
 
-    mailing.try_again(letter=letter, actor=officer)
+    outbox.try_again(letter=letter, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     assert ticket.identity_asked_on is not None
@@ -190,7 +190,7 @@ def test_a_closing_without_identity_is_not_approved_once_the_question_came_back(
     officer, second_officer
 ):
     ticket = asked(officer)
-    proposal = closing.propose_unidentified(
+    proposal = deciding.propose_unidentified(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         is_answered=True,
@@ -219,12 +219,12 @@ def test_it_is_said_how_a_letter_came_back(officer):
     (letter,) = factories.send_letters(ticket)
 
     with pytest.raises(InvalidInput):
-        mailing.record_returned(letter=letter, reason="\u200b", actor=officer)
+        outbox.record_returned(letter=letter, reason="\u200b", actor=officer)
 
 
 def test_what_has_no_effect_any_more_is_not_undone(officer):
     answered = asked(officer)
-    services.record_identity(
+    working.record_identity(
         ticket=answered,
         answered_on=answered.identity_asked_on,
         how="x",

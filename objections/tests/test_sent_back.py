@@ -9,11 +9,12 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import services as consent
-from objections import closing, digest, services
+from consent import accounts
+from objections.acts import deciding, working
 from objections.choices import Outcome, Verdict
+from objections.clock.days import today
 from objections.models import Proposal, Ticket
-from objections.moves import today
+from objections.reports import digest
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ def in_review(account: str, officer: User, **more: Any) -> Ticket:
 
 def refusal(ticket: Ticket, officer: User, **more: Any) -> Proposal:
     ticket.refresh_from_db()
-    proposal = closing.decide(
+    proposal = deciding.decide(
         ticket=ticket,
         outcomes={one.purpose: Outcome.REFUSED for one in ticket.objections.all()},
         version=ticket.version or 0,
@@ -51,7 +52,7 @@ def refusal(ticket: Ticket, officer: User, **more: Any) -> Proposal:
 
 def send_back(proposal: Proposal, by: User, reason: str = WHY) -> None:
     version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
-    closing.review(
+    deciding.review(
         proposal=proposal, verdict=Verdict.RETURNED, version=version, actor=by, reason=reason
     )
 
@@ -94,7 +95,7 @@ def test_its_ticket_is_first_among_mine_and_marked_in_the_queue_also_where_anoth
     returned: Ticket, officer: User, second_officer: User, client_of: Any
 ) -> None:
     earlier = reviewed("acc-1", officer, received_at=timezone.now() - dt.timedelta(days=9))
-    services.assign(
+    working.assign(
         ticket=returned, officer=second_officer, version=returned.version or 0, actor=officer
     )
 
@@ -138,7 +139,7 @@ def test_linked_tickets_stay_chosen_also_when_they_changed(
     other = in_review("acc-0", officer)
     proposal = refusal(ticket, officer, also={other.reference: other.version or 0})
     send_back(proposal, second_officer)
-    services.note(ticket=other, text="Somebody called.", actor=second_officer)
+    working.note(ticket=other, text="Somebody called.", actor=second_officer)
     other.refresh_from_db()
 
     form = page(client_of(officer), ticket, "decide").context["form"]
@@ -153,18 +154,18 @@ def test_every_kind_of_closing_finds_its_evidence(
     evidence = "A letter of the 3rd with a signature, kept in the file."
     if name == "close_abuse":
         ticket = factories.objection(looks_automatic=True)
-        propose = closing.propose_abuse
+        propose = deciding.propose_abuse
     elif name == "withdraw":
         ticket = reviewed("acc-0", officer)
-        propose = closing.propose_withdrawal
+        propose = deciding.propose_withdrawal
     else:
         ticket = factories.objection(channel="email")
-        ticket = services.ask_identity(
+        ticket = working.ask_identity(
             ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
         factories.send_letters(ticket)
         ticket.refresh_from_db()
-        propose = closing.propose_unidentified
+        propose = deciding.propose_unidentified
     more = {"is_answered": True} if name == "close_unidentified" else {}
     proposal = propose(
         ticket=ticket, evidence=evidence, version=ticket.version or 0, actor=officer, **more
@@ -239,7 +240,7 @@ def test_the_tickets_page_says_that_it_came_back_and_leads_to_the_form(
 def test_an_erased_ticket_gives_no_words_back(
     returned: Ticket, officer: User, client_of: Any
 ) -> None:
-    consent.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
+    accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
 
     form = page(client_of(officer), returned, "decide").context["form"]
     assert "ground" not in form.initial

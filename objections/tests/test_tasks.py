@@ -4,8 +4,8 @@ import pytest
 from celery.signals import before_task_publish
 from django.conf import settings
 
+from common.processes import hints
 from objections import tasks
-from portal import hints
 from portal.celery import app
 
 DAY_TASKS = {"look_again_for_incidents", "erase_expired", "sweep_files", "send_digests"}

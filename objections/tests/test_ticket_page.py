@@ -14,13 +14,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent.choices import Purpose
-from objections import closing, letters, mailing, moves, services, steps, uploads
+from ledger import entries
+from ledger.models import AccessRecord
+from objections.acts import deciding, steps, working
 from objections.choices import LetterKind, LetterState, Outcome
+from objections.letters import composing, outbox
 from objections.models import Requester, Ticket
-from objections.timeline import IN_WORDS
-from portal import ledger
+from objections.ticket import checks, uploads
+from objections.ticket.timeline import IN_WORDS
 from portal.admin import ENTRY_KINDS
-from portal.models import AccessRecord
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -59,7 +61,7 @@ def of_ada(officer: User, **more: Any) -> Ticket:
         **more,
     )
     Requester.objects.update(account_named="account-of-ada")
-    services.note(ticket=ticket, text="called back", actor=officer)
+    working.note(ticket=ticket, text="called back", actor=officer)
     ticket.refresh_from_db()
     return ticket
 
@@ -83,7 +85,7 @@ def test_an_auditor_sees_what_was_done_and_no_identity(
     officer: User, auditor: User, client_of: Any
 ) -> None:
     ticket = factories.confirmed(of_ada(officer), officer)
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
 
@@ -136,7 +138,7 @@ def test_an_open_identity_request_says_whether_the_clock_stands_still(
     client: Client, officer: User
 ) -> None:
     ticket = factories.objection(country="DE")
-    services.ask_identity(
+    working.ask_identity(
         ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
     )
     unsent = page(client, ticket)
@@ -151,7 +153,7 @@ def test_an_open_identity_request_says_whether_the_clock_stands_still(
 def test_a_letter_that_could_not_be_sent_says_what_can_be_done(client: Client) -> None:
     ticket = factories.objection()
     letter = ticket.letters.get()
-    mailing._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
+    outbox._end(letter, LetterState.FAILED, "letter.failed", "SMTPRecipientsRefused")
 
     text = page(client, ticket)
 
@@ -165,7 +167,7 @@ def test_a_proposal_is_shown_with_its_words_and_a_button_for_a_colleague(
 ) -> None:
     filed = factories.objection(purposes=[Purpose.SAFETY], channel="email")
     ticket = factories.reviewed(filed, officer)
-    closing.decide(
+    deciding.decide(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
         **factories.REFUSAL,
@@ -226,7 +228,7 @@ def test_a_ticket_decided_with_another_tells_it_in_its_own_timeline(
 ) -> None:
     first = factories.reviewed(factories.objection(email="ada@example.org"), officer)
     second = factories.reviewed(factories.objection(email="ada@example.org"), officer)
-    closing.decide(
+    deciding.decide(
         ticket=first,
         outcomes={"generative-ai": Outcome.UPHELD},
         also={second.reference: second.version or 0},
@@ -297,7 +299,7 @@ def test_every_kind_of_entry_about_a_ticket_has_words() -> None:
 
 def possible(ticket: Ticket, reader: User) -> list[str]:
     ticket.refresh_from_db()
-    case = steps.Case(ticket, moves.waiting_proposal(ticket), reader)
+    case = steps.Case(ticket, checks.waiting_proposal(ticket), reader)
     return [step.name for step in steps.steps_of(case, steps.FORWARD) if not step.why_not]
 
 
@@ -312,7 +314,7 @@ def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer:
     factories.reviewed(ticket, officer)
     assert possible(ticket, officer) == ["decide", "extend", "withdraw"]
 
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         version=Ticket.objects.get(pk=ticket.pk).version,
@@ -371,7 +373,7 @@ def url_of_withdrawal(ticket: Ticket) -> str:
 
 def test_what_an_older_program_left_is_made_visible(client: Client, officer: User) -> None:
     ticket = factories.objection()
-    services.note(ticket=ticket, text="a\u202eb", actor=officer)
+    working.note(ticket=ticket, text="a\u202eb", actor=officer)
 
     assert "a[U+202E]b" in page(client, ticket)
 
@@ -401,16 +403,16 @@ def grown(officer: User, times: int, account_ref: str = "") -> Ticket:
     email = f"ada-{times}@example.org"
     ticket = factories.objection(account_ref, purposes=Purpose.values, email=email)
     for _ in range(times):
-        services.note(ticket=ticket, text="a note", actor=officer)
-        services.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
+        working.note(ticket=ticket, text="a note", actor=officer)
+        working.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
         factories.objection(email=email)
         with_letter(ticket)
     return ticket
 
 
 def with_letter(ticket: Ticket) -> None:
-    with ledger.entry("letter.requeued", actor="test", subject=ticket.reference):
-        letters.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
+    with entries.entry("letter.requeued", actor="test", subject=ticket.reference):
+        composing.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
 
 
 def test_the_page_costs_the_same_with_one_and_with_ten_of_everything(

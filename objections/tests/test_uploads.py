@@ -15,8 +15,8 @@ from django.http import FileResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from objections import uploads
-from portal.errors import InvalidInput, NotFound
+from ledger.errors import InvalidInput, NotFound
+from objections.ticket import uploads
 
 
 def png(width=1, height=1, first=b"IHDR"):

@@ -2,8 +2,8 @@
 
 import json
 
+from ledger import clock
 from outsider import verify
-from portal import clock
 
 AT = "2026-11-22T02:55:51.423229Z"
 BACK = "2026-11-20T02:55:51.423229Z"
@@ -41,12 +41,12 @@ def read(tmp_path, *lines):
 def test_what_had_to_wait_for_the_clocks_is_found(tmp_path):
     report = read(
         tmp_path,
-        line(1, "consent.decision", consent_decision=DENY, portal_clockstep=STEP),
+        line(1, "consent.decision", consent_decision=DENY, ledger_clockstep=STEP),
         line(2, "consent.decision", consent_decision=ALLOW),
         line(3, "run.requested"),
         line(4, "consent.decision", consent_decision=DENY),
         line(5, "run.frozen"),
-        line(6, "clock.settled", portal_clocksettlement={"id": 1, "stepped_in": 1}),
+        line(6, "clock.settled", ledger_clocksettlement={"id": 1, "stepped_in": 1}),
         line(7, "run.frozen"),
     )
 
@@ -60,7 +60,7 @@ def test_what_had_to_wait_for_the_clocks_is_found(tmp_path):
 def test_a_step_that_is_never_settled_lets_nothing_in(tmp_path):
     report = read(
         tmp_path,
-        line(1, "consent.decision", consent_decision=DENY, portal_clockstep=STEP),
+        line(1, "consent.decision", consent_decision=DENY, ledger_clockstep=STEP),
         line(2, "rule.approved"),
     )
 

@@ -11,14 +11,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
-from consent import services
+from consent import decisions
 from consent.choices import Purpose
 from consent.models import Consent, Decision
 from consent.verification import consent_is_its_decisions
+from ledger import sealing
+from ledger.append_only import unguard_sql
+from ledger.models import Entry
 from outsider import verify
-from portal import ledger
-from portal.append_only import unguard_sql
-from portal.models import Entry
 from tools import sample_export
 from training_runs import folding
 
@@ -31,8 +31,8 @@ _numbers = itertools.count(1)
 def receive(choice, *, sent, at, account_ref="acc-0"):
     """A decision that says it was made at `sent` is recorded while the ledger's clock says `at`."""
     with time_machine.travel(at, tick=False):
-        return services.record_decision(
-            services.DecisionInput(
+        return decisions.record_decision(
+            decisions.DecisionInput(
                 account_ref=account_ref,
                 purpose=PURPOSE,
                 choice=choice,
@@ -157,12 +157,12 @@ def line_of_the_first_entry():
     rows = {
         label: list(
             model._default_manager.filter(entry_id=1).values_list(
-                *(ledger.stored(model, column) for column in ledger.sealed_columns(model))
+                *(sealing.stored(model, column) for column in sealing.sealed_columns(model))
             )
         )
-        for label, model in ledger.sealed_models().items()
+        for label, model in sealing.sealed_models().items()
     }
-    return ledger.entry_bytes(entry, rows)
+    return sealing.entry_bytes(entry, rows)
 
 
 MINUTES = [-90_000, -60, -4, -1, 0, 0, 0, 1, 4, 60, 90_000]

@@ -6,8 +6,8 @@ from hashlib import sha256
 
 import pytest
 
+from ledger import canonical
 from outsider import verify
-from portal import canonical
 from tools import sample_export
 from tools.campaign import with_true_roots
 from tools.sample_export import ATTACKERS, REAL, Signer, entry_line, joined, write
@@ -291,8 +291,8 @@ HOSTILE_LINES = {
     "a manifest of nothing": entry_line(1, "a", "training_runs.manifest", id=1),
     "a manifest with an odd cut": entry_line(1, "a", "training_runs.manifest", id=1, run_id=1, cut="x"),
     "a manifest of a list": entry_line(1, "a", "training_runs.manifest", id=1, run_id=[1], cut=0),
-    "a batch of words": entry_line(1, "a", "portal.readbatch", id=1, first="a", last="b", count="c"),
-    "a batch without a root": entry_line(1, "a", "portal.readbatch", id=1, first=1, last=2, count=2),
+    "a batch of words": entry_line(1, "a", "ledger.readbatch", id=1, first="a", last="b", count="c"),
+    "a batch without a root": entry_line(1, "a", "ledger.readbatch", id=1, first=1, last=2, count=2),
 }  # fmt: skip
 
 
@@ -383,4 +383,4 @@ def test_many_problems_are_counted(export):
 def test_the_sample_is_more_than_a_toy(made):
     assert len(made.sample.lines) > 300
     assert len(made.sample.archives) == 4
-    assert sample_export.rows_in(made.sample.lines[-1], "portal.readbatch")
+    assert sample_export.rows_in(made.sample.lines[-1], "ledger.readbatch")

@@ -9,12 +9,11 @@ import struct
 import pytest
 from pyroaring import BitMap
 
-from consent import countries, rules
-from consent import services as consent
+from consent import countries, proposing, rules
 from consent.choices import Purpose, Rule, Verdict
 from consent.models import Notice
+from ledger.errors import Refusal
 from outsider import verify
-from portal.errors import PortalError
 from tools import factories, sample_export
 from tools.sample_export import CODES
 from training_runs import manifest_file
@@ -114,7 +113,7 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
         if rng.random() < 0.3 and waiting:
             verdict = rng.choice([Verdict.APPROVED] * 4 + [Verdict.REJECTED])
             proposal = waiting.pop(rng.randrange(len(waiting)))
-            consent.review(proposal=proposal, verdict=verdict, actor=second_officer, reason="x")
+            proposing.review(proposal=proposal, verdict=verdict, actor=second_officer, reason="x")
         elif rng.random() < 0.7:
             waiting += _propose_rule(rng, officer)
         else:
@@ -136,7 +135,7 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
 
 def _propose_rule(rng, officer):
     try:
-        row = consent.propose_rule(
+        row = proposing.propose_rule(
             purpose=rng.choice(Purpose.values),
             countries=countries.expand(rng.sample(PLACES, rng.randrange(1, 4))),
             rule=rng.choice(Rule.values),
@@ -144,14 +143,14 @@ def _propose_rule(rng, officer):
             source="test",
             actor=officer,
         )
-    except PortalError:
+    except Refusal:
         return []
     return [row] if row.needs_approval else []
 
 
 def _propose_notice(rng, officer, number):
     try:
-        row = consent.propose_notice(
+        row = proposing.propose_notice(
             version=f"v{number}",
             purposes=rng.sample(Purpose.values, 2),
             data_categories=["posts"],
@@ -162,7 +161,7 @@ def _propose_notice(rng, officer, number):
             supersedes=rng.choice([None, *Notice.objects.all()]),
             actor=officer,
         )
-    except PortalError:
+    except Refusal:
         return []
     return [row]
 

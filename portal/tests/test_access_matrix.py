@@ -20,16 +20,21 @@ from django.urls.resolvers import URLResolver
 
 from auditing import replaying
 from auditing import services as auditing
+from common.files import made_files
+from common.identity import tokens
+from common.models import MadeFile
 from consent.models import Notice, RegionRule
-from objections import closing, uploads
-from objections import services as objections
-from objections.letter_texts import built_in
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.models import Checkpoint, ClockSettlement, ClockStep
+from ledger.reads.recording import record_read
+from objections.acts import deciding
+from objections.acts import working as objections
+from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
-from portal import checkpoints, ledger, made_files, tokens
-from portal.access import record_read
-from portal.models import Checkpoint, ClockSettlement, ClockStep, MadeFile
+from objections.ticket import uploads
 from tools import factories
-from training_runs import member_lists, services
+from training_runs import member_lists, registering
 from training_runs.errors import DigestMismatch
 from training_runs.models import Run
 
@@ -226,16 +231,16 @@ ADMIN_MODELS = {
     "training_runs.verification": Model("OECA", pages={"export": {"GET": "OECA"}}),
     "training_runs.finding": Model("OECA"),
     "training_runs.canary": Model("A"),
-    "portal.entry": Model("A", pages={"export": {"GET": "A"}}),
-    "portal.accessrecord": Model("A", pages={"export": {"GET": "A"}}),
-    "portal.checkpoint": Model("A"),
-    "portal.ledgercheck": Model("A"),
-    "portal.readbatch": Model("A"),
-    "portal.clockstep": Model("AD"),
-    "portal.clocksettlement": Model("AD", add="D"),
+    "ledger.entry": Model("A", pages={"export": {"GET": "A"}}),
+    "ledger.accessrecord": Model("A", pages={"export": {"GET": "A"}}),
+    "ledger.checkpoint": Model("A"),
+    "ledger.ledgercheck": Model("A"),
+    "ledger.readbatch": Model("A"),
+    "ledger.clockstep": Model("AD"),
+    "ledger.clocksettlement": Model("AD", add="D"),
     # An officer grants it, and the auditor it was granted to looks.
     "auditing.reveal": Model("OA", add="O", pages={"look": {"GET": "A"}}),
-    "portal.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),
+    "common.servicetoken": Model("D", add="D", pages={"revoke": both("D")}),
     "auth.user": Model("AD", add="D", change="D", pages={"password_change": both("D")}),
     "auth.group": Model("AD"),
 }
@@ -302,30 +307,30 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer)
     with pytest.raises(DigestMismatch):
-        services.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
+        registering.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     replaying.check_tonight(seconds=0)
-    checkpoints.sign_now()
+    signing.sign_now()
     made_files.ask("member-list", member_lists.parameters_of(manifest, "csv"), owner=engineer)
     made_files.make_due()
-    with ledger.entry("consent.decision", actor="test"):
+    with entries.entry("consent.decision", actor="test"):
         ClockStep(server_at=manifest.frozen_at).save()
-    with ledger.entry("clock.settled", actor="test"):
+    with entries.entry("clock.settled", actor="test"):
         ClockSettlement().save()
     return manifest.run
 
 
 def fill_desk(ticket: Ticket, officer: User, second_officer: User) -> None:
     """A row of what else the desk keeps."""
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
     objections.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
     text = replace(built_in("upheld"), subject="{{ reference }}")
     factories.put_into_use("upheld", text, officer, second_officer)
-    with ledger.entry("test.incident", actor="test"):
+    with entries.entry("test.incident", actor="test"):
         Incident(
             ticket=ticket,
             run="TR-2026-000001",

@@ -9,12 +9,17 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from common.identity import roles, tokens
+from common.models import ServiceToken
+from common.staff.list_exports import ExportedList
+from common.staff.site import CappedPaginator, PortalModelAdmin, site
 from consent.choices import Verdict
-from portal import __version__, access, checkpoints, ledger, roles, tokens
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.models import Entry
+from ledger.reads import recording
 from portal.admin import ENTRY_KINDS, READ_KINDS
-from portal.admin_site import CappedPaginator, PortalModelAdmin, site
-from portal.list_exports import ExportedList
-from portal.models import Entry, ServiceToken
+from portal.version import __version__
 
 ROLE_FIXTURES = ["officer", "engineer", "auditor", "administrator", "stranger"]
 
@@ -161,7 +166,7 @@ def test_an_entry_shows_the_rows_it_wrote(
     factories.publish(officer, second_officer, version="2025-11-03")
     proposed = Entry.objects.get(kind="notice.proposed")
 
-    response = client_of(auditor).get(reverse("admin:portal_entry_change", args=[proposed.pk]))
+    response = client_of(auditor).get(reverse("admin:ledger_entry_change", args=[proposed.pk]))
 
     (part,) = response.context["parts"]
     assert (part.name, part.count) == ("notice", 1)
@@ -275,7 +280,7 @@ def test_a_token_is_shown_once_and_works(
     client = client_of(administrator)
 
     response = client.post(
-        reverse("admin:portal_servicetoken_add"),
+        reverse("admin:common_servicetoken_add"),
         {"name": "tracker", "user": product.pk, "scopes": ["decisions:write"], "days": "30"},
     )
 
@@ -284,7 +289,7 @@ def test_a_token_is_shown_once_and_works(
     assert secret in response.text
     assert "no-store" in response["Cache-Control"]
     assert (token.name, token.user, token.scopes) == ("tracker", product, ["decisions:write"])
-    listed = client.get(reverse("admin:portal_servicetoken_changelist"))
+    listed = client.get(reverse("admin:common_servicetoken_changelist"))
     assert secret not in listed.text
 
 
@@ -295,7 +300,7 @@ def test_a_token_is_revoked_after_a_confirmation(
         user=product, name="tracker", scopes=["decisions:write"], days=3, actor="test"
     )
     client = client_of(administrator)
-    address = reverse("admin:portal_servicetoken_revoke", args=[token.pk])
+    address = reverse("admin:common_servicetoken_revoke", args=[token.pk])
 
     asked = client.get(address)
     assert ServiceToken.objects.count() == 1
@@ -345,12 +350,12 @@ def test_logging_in_is_themed_and_wrong_passwords_lock(officer: User, db: Any) -
 
 
 def test_the_ledger_panel_shows_the_size_and_root(auditor: User, client_of: Any) -> None:
-    with ledger.entry("test.act", actor="test"):
+    with entries.entry("test.act", actor="test"):
         pass
 
     response = client_of(auditor).get(reverse("admin:index"))
 
-    assert ledger.read_head().root in response.text
+    assert entries.read_head().root in response.text
 
 
 # --- Lists of millions --------------------------------------------------------------------------
@@ -361,14 +366,14 @@ def test_counting_a_list_stops_and_says_that_there_is_more(
 ) -> None:
     monkeypatch.setattr(CappedPaginator, "MOST", 3)
     for _ in range(3):
-        with ledger.entry("test.act", actor="test"):
+        with entries.entry("test.act", actor="test"):
             pass
     client = client_of(auditor)
-    exact = client.get(reverse("admin:portal_entry_changelist")).text
-    with ledger.entry("test.act", actor="test"):
+    exact = client.get(reverse("admin:ledger_entry_changelist")).text
+    with entries.entry("test.act", actor="test"):
         pass
 
-    capped = client.get(reverse("admin:portal_entry_changelist")).text
+    capped = client.get(reverse("admin:ledger_entry_changelist")).text
 
     assert ["more than 3 ledger entries" in text for text in (exact, capped)] == [False, True]
     assert "3 ledger entries" in exact
@@ -379,7 +384,7 @@ def test_no_list_asks_its_table_which_kinds_there_are(
     label: str, auditor: User, client_of: Any
 ) -> None:
     with CaptureQueriesContext(connection) as queries:
-        response = client_of(auditor).get(reverse(f"admin:portal_{label}_changelist"))
+        response = client_of(auditor).get(reverse(f"admin:ledger_{label}_changelist"))
 
     assert [query["sql"] for query in queries if "DISTINCT" in query["sql"]] == []
     assert "manifest.verified" in response.text or "manifest.members" in response.text
@@ -394,11 +399,10 @@ def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
         paths = (settings.BASE_DIR / app).rglob("*.py")
         return "\n".join(path.read_text() for path in paths if "tests" not in path.parts)
 
-    apps = ("portal", "consent", "objections", "training_runs", "auditing")
-    code = "\n".join(map(code_of, apps))
-    entries = set(re.findall(r'ledger\.entry\(\s*"([a-z_.]+)"', code))
+    code = "\n".join(map(code_of, settings.OUR_APPS))
+    entries = set(re.findall(r'entries\.entry\(\s*"([a-z_.]+)"', code))
     entries |= set(re.findall(r'(?:kind|_REQUESTED|_SETTLED) = .*?"([a-z]+\.[a-z_]+)"', code))
-    entries |= {checkpoints.KEY_ADDED, checkpoints.KEY_RETIRED}
+    entries |= {signing.KEY_ADDED, signing.KEY_RETIRED}
     entries |= set(re.findall(r'else "([a-z]+\.[a-z]+)"\n', code))
     entries |= {f"{what}.{word}" for what in ("rule", "notice") for word in Verdict.values}
     reads = set(re.findall(r'(?:record_read|asked_member)\([^"]*?"([a-z_]+\.[a-z_]+)"', code))
@@ -423,10 +427,10 @@ def test_reads_are_found_by_the_whole_subject_or_the_whole_name(
     term: str, found: int, auditor: User, client_of: Any
 ) -> None:
     reader = User.objects.create_user("tessa")
-    access.record_read(reader, "member.read", "member:1")
-    access.record_read(auditor, "member.read", "member:2")
+    recording.record_read(reader, "member.read", "member:1")
+    recording.record_read(auditor, "member.read", "member:2")
 
-    page = client_of(auditor).get(reverse("admin:portal_accessrecord_changelist"), {"q": term})
+    page = client_of(auditor).get(reverse("admin:ledger_accessrecord_changelist"), {"q": term})
 
     assert page.context["cl"].result_count == found
 
@@ -434,11 +438,11 @@ def test_reads_are_found_by_the_whole_subject_or_the_whole_name(
 @pytest.mark.parametrize(
     ("address", "status"),
     [
-        ("/admin/portal/entry/99999999999999999999999/change/", 302),
-        ("/admin/portal/accessrecord/99999999999999999999999/change/", 302),
-        ("/admin/portal/entry/?recorded_at__year=99999999999999", 400),
-        ("/admin/portal/accessrecord/?read_at__year=99999999999999", 400),
-        ("/admin/portal/accessrecord/?p=99999999999999999999999", 400),
+        ("/admin/ledger/entry/99999999999999999999999/change/", 302),
+        ("/admin/ledger/accessrecord/99999999999999999999999/change/", 302),
+        ("/admin/ledger/entry/?recorded_at__year=99999999999999", 400),
+        ("/admin/ledger/accessrecord/?read_at__year=99999999999999", 400),
+        ("/admin/ledger/accessrecord/?p=99999999999999999999999", 400),
     ],
 )
 def test_a_number_that_no_column_can_hold_is_no_crash(
@@ -450,9 +454,9 @@ def test_a_number_that_no_column_can_hold_is_no_crash(
 def test_an_entry_is_read_only_after_the_reader_is_recorded(
     engineer: User, auditor: User, client_of: Any
 ) -> None:
-    with ledger.entry("test.act", actor="test") as opened:
+    with entries.entry("test.act", actor="test") as opened:
         pass
-    address = reverse("admin:portal_entry_change", args=[opened.sequence])
+    address = reverse("admin:ledger_entry_change", args=[opened.sequence])
 
     asked = {}
     for user in (engineer, auditor):
@@ -462,7 +466,7 @@ def test_an_entry_is_read_only_after_the_reader_is_recorded(
         asked[user.username] = [query["sql"] for query in queries]
 
     sealed = 'FROM "consent_decision"'
-    recorded = 'INSERT INTO "portal_accessrecord"'
+    recorded = 'INSERT INTO "ledger_accessrecord"'
     first = {
         word: next(i for i, sql in enumerate(asked[auditor.username]) if word in sql)
         for word in (sealed, recorded)
@@ -472,6 +476,6 @@ def test_an_entry_is_read_only_after_the_reader_is_recorded(
 
 
 def test_the_longest_life_of_a_token_is_the_services(administrator: User, client_of: Any) -> None:
-    response = client_of(administrator).get(reverse("admin:portal_servicetoken_add"))
+    response = client_of(administrator).get(reverse("admin:common_servicetoken_add"))
 
     assert response.context["form"].fields["days"].max_value == tokens.LONGEST_DAYS

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from portal.models import Entry
+from ledger.models import Entry
 from tools import factories
 from training_runs.models import Run
 

@@ -19,21 +19,24 @@ from django.utils import timezone
 from django.utils.text import capfirst
 from playwright.sync_api import expect
 
-from consent import member_links
-from consent import services as consent
+from common.identity import tokens
+from common.staff.site import PortalModelAdmin
+from consent import member_links, proposing
 from consent.choices import Purpose
 from consent.models import Decision, Member, RegionRule
-from objections import closing, letters, page_forms, tasks, uploads
-from objections import services as objections
+from ledger.models import Entry
+from objections import tasks
+from objections.acts import deciding
+from objections.acts import working as objections
 from objections.choices import LetterKind
-from objections.letter_texts import Text, built_in
+from objections.letters import composing
+from objections.letters.texts import Text, built_in
 from objections.models import Letter, LetterTemplate, Ticket
-from portal import tokens
-from portal.admin_site import PortalModelAdmin
-from portal.models import Entry
+from objections.public import forms
+from objections.ticket import uploads
 from tools import factories, pictures
 from tools.browsing import Visitor, in_a_browser
-from training_runs import services
+from training_runs import freezing, registering, verifying
 from training_runs.models import Manifest, Run
 
 pytestmark = in_a_browser
@@ -62,7 +65,7 @@ def world(officer: User, second_officer: User, engineer: User, administrator: Us
     manifest = factories.freeze(engineer)
     with_child = factories.register(engineer, parent=manifest.run)
     assert with_child.parent == manifest.run
-    requested = services.start(run=factories.register(engineer), actor=engineer)
+    requested = registering.start(run=factories.register(engineer), actor=engineer)
     waiting = _propose_lift(officer)
     tokens.issue_token(
         user=engineer, name="tracker", scopes=["runs:read"], days=5, actor=administrator
@@ -72,11 +75,11 @@ def world(officer: User, second_officer: User, engineer: User, administrator: Us
 
 def _propose_lift(proposer: User) -> RegionRule:
     today = timezone.now().date()
-    consent.propose_rule(
+    proposing.propose_rule(
         purpose="generative-ai", countries=["DE", "FR"], rule="excluded", effective_from=today,
         source="a regulator's statement", actor=proposer,
     )  # fmt: skip
-    return consent.propose_rule(
+    return proposing.propose_rule(
         purpose="generative-ai", countries=["DE", "FR"], rule="default-on", effective_from=today,
         source="a later statement", actor=proposer,
     )  # fmt: skip
@@ -126,7 +129,7 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     factories.objection("acc-3", country="GB")
     proposed = factories.objection("acc-4")
     factories.withdraw(factories.objection("acc-5"), officer, second_officer)
-    closing.propose_withdrawal(
+    deciding.propose_withdrawal(
         ticket=proposed,
         evidence=factories.EVIDENCE,
         version=proposed.version or 0,
@@ -158,21 +161,21 @@ LISTS = {
                 "objections_lettertemplate", "training_runs_run", "training_runs_manifest", "training_runs_verification", "training_runs_finding"],
     "engineer": ["consent_regionrule", "consent_notice", "training_runs_run", "training_runs_manifest",
                  "training_runs_verification", "training_runs_finding"],
-    "auditor": ["portal_entry", "portal_accessrecord", "consent_member", "consent_decision",
+    "auditor": ["ledger_entry", "ledger_accessrecord", "consent_member", "consent_decision",
                 "consent_consent", "consent_regionrule", "consent_notice", "objections_ticket",
                 "objections_objection", "objections_letter", "objections_proposal",
                 "objections_incident", "objections_lettertemplate", "training_runs_run",
                 "training_runs_manifest", "training_runs_verification", "training_runs_finding",
                 "training_runs_canary",
                 "auth_user", "auth_group"],
-    "administrator": ["auth_user", "auth_group", "portal_servicetoken"],
+    "administrator": ["auth_user", "auth_group", "common_servicetoken"],
     "stranger": [],
 }  # fmt: skip
 
 
 def pages_of(role: str, world: World, desk: Desk) -> list[str]:
     """The address of every page the role has: each list, the first row of it, its history, each act."""
-    from portal.admin_site import HistoryModelAdmin, site
+    from common.staff.site import HistoryModelAdmin, site
 
     admins = {f"{m._meta.app_label}_{m._meta.model_name}": a for m, a in site._registry.items()}
     addresses = [reverse("admin:index"), reverse("admin:password_change")]
@@ -229,11 +232,11 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("auditing_run_dossier", [run]),
             ("auditing_run_dossier", [world.registered.pk]),
             ("auditing_state", []),
-            ("portal_entry_change", [world.manifest.entry_id]),
+            ("ledger_entry_change", [world.manifest.entry_id]),
         ],
         "administrator": [
             ("auth_user_add", []),
-            ("portal_servicetoken_add", []),
+            ("common_servicetoken_add", []),
         ],
         "stranger": [],
     }
@@ -325,9 +328,9 @@ def test_pages_that_answer_what_an_auditor_typed_are_accessible_and_keep_the_pol
 ) -> None:
     visitor = visit(auditor)
     asked = {
-        "narrowed": ("portal_entry_changelist", f"about={desk.received.reference}"),
-        "nothing": ("portal_entry_changelist", "words=nobody+wrote+this"),
-        "mistakes": ("portal_entry_changelist", "about=TR-1&first=2026-01-02&last=2026-01-01"),
+        "narrowed": ("ledger_entry_changelist", f"about={desk.received.reference}"),
+        "nothing": ("ledger_entry_changelist", "words=nobody+wrote+this"),
+        "mistakes": ("ledger_entry_changelist", "about=TR-1&first=2026-01-02&last=2026-01-01"),
         "nobody": ("auditing_dossiers", "of=TR-1"),
         "a member": ("auditing_state", f"what=member&which={world.number}&entry=20"),
         "a ticket": ("auditing_state", f"what=ticket&which={desk.answered.reference}&entry=60"),
@@ -361,7 +364,7 @@ def test_logging_in_is_accessible_and_keeps_the_policy(officer: User, visit: Any
 def test_the_pages_of_members_are_accessible_and_keep_the_policy(
     officer: User, second_officer: User, visit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page_forms, "FASTEST", dt.timedelta(0))
+    monkeypatch.setattr(forms, "FASTEST", dt.timedelta(0))
     factories.open_world(officer, second_officer)
     visitor = visit(None)
     page = visitor.page
@@ -376,7 +379,7 @@ def test_the_pages_of_members_are_accessible_and_keep_the_policy(
     page.get_by_role("button", name="Send my objection").click()
     expect(page.get_by_role("heading", name="We have your objection")).to_be_visible()
     faults["filed"] = visitor.faults_here()
-    link = letters.confirmation_link(Ticket.objects.worked().get())["link"]
+    link = composing.confirmation_link(Ticket.objects.worked().get())["link"]
     faults["confirm"] = visitor.faults_of(link.removeprefix(settings.PUBLIC_URL))
     page.get_by_role("button", name="Yes, this is my address").click()
     expect(page.get_by_role("status")).to_be_visible()
@@ -528,7 +531,7 @@ def test_an_engineer_registers_previews_and_starts_a_run(
     page.get_by_role("button", name="Start the run").click()
     run = Run.objects.get(tracker_run_id="mlflow-1")
     expect(page.get_by_text("waiting for its manifest").first).to_be_visible()
-    services.verify(services.freeze(run.pk))
+    verifying.verify(freezing.freeze(run.pk))
     page.reload()
 
     bars = page.locator(".shares svg")

@@ -20,14 +20,14 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from common.staff.list_forms import FormFilter
+from common.staff.site import PortalModelAdmin, site
 from consent import countries
-from objections import closing
-from objections import services as objections
-from objections.admin import TicketAdmin
+from ledger.models import Entry
+from objections.acts import deciding
+from objections.acts import working as objections
 from objections.models import Proposal, Ticket
-from portal.admin_site import PortalModelAdmin, site
-from portal.list_forms import FormFilter
-from portal.models import Entry
+from objections.staff.tickets import TicketAdmin
 from portal.tests import test_browser
 from tools import factories
 from tools.browsing import Visitor, in_a_browser
@@ -154,7 +154,7 @@ OWN: dict[str, Callable[[Any, str, User], bool]] = {
     ),
     "objections.proposal standing": lambda row, words, me: standing_of(row) == words,
     "training_runs.run owner": lambda row, words, me: row.owner_id == me.pk,
-    "portal.accessrecord kind": lambda row, words, me: row.kind == words,
+    "ledger.accessrecord kind": lambda row, words, me: row.kind == words,
 }
 """By the title of a filter of our own: whether a row is as the option's words say."""
 
@@ -170,8 +170,8 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
     "training_runs.manifest": lambda row: [row.run.reference, row.digest],
     "training_runs.verification": lambda row: [row.manifest.run.reference],
     "training_runs.finding": lambda row: [row.run.reference],
-    "portal.accessrecord": lambda row: [row.subject, row.actor_name],
-    "portal.servicetoken": lambda row: [row.name, row.user.username],
+    "ledger.accessrecord": lambda row: [row.subject, row.actor_name],
+    "common.servicetoken": lambda row: [row.name, row.user.username],
     "auth.user": lambda row: [row.username],
     "auth.group": lambda row: [row.name],
 }
@@ -371,7 +371,7 @@ class Walk:
             assert sorted(map(key_in, self.reader.look(address)["rows"])) == sorted(inside), words
             self.reader.used["show all"] += 1
         # A file is a read on record: in the list of reads they are taken last.
-        if self.label != "portal.accessrecord":
+        if self.label != "ledger.accessrecord":
             self.use_file(shown, *path)
 
     def use_file(self, shown: Any, *path: str) -> None:
@@ -445,7 +445,7 @@ def lists_of(me: User) -> list[PortalModelAdmin]:
         if me.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
         and model._meta.model_name != "lettertemplate"
     ]
-    return sorted(found, key=lambda admin: admin.opts.label_lower != "portal.accessrecord")  # type: ignore[return-value]
+    return sorted(found, key=lambda admin: admin.opts.label_lower != "ledger.accessrecord")  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -461,11 +461,11 @@ def more(desk: Any, officer: User, second_officer: User, engineer: User, client_
     leaver.is_active = False
     leaver.save()
     back = factories.confirmed(factories.objection("acc-17"), officer)
-    proposal = closing.propose_withdrawal(
+    proposal = deciding.propose_withdrawal(
         ticket=back, evidence=factories.EVIDENCE, version=back.version or 0, actor=officer
     )
     back.refresh_from_db()
-    closing.review(
+    deciding.review(
         proposal=proposal, verdict="returned", version=back.version or 0, actor=second_officer,
         reason="The evidence is not attached.",
     )  # fmt: skip
@@ -530,9 +530,9 @@ def use_list(walk: Walk, *, is_known: bool) -> None:
         walk.use_all(shown, rows, listed)
         walk.use_pairs(shown, rows, listed)
         walk.use_forms(walk.address, rows, listed)
-        if walk.label == "portal.entry":
+        if walk.label == "ledger.entry":
             use_typed(walk, rows)
-        if walk.label == "portal.accessrecord":
+        if walk.label == "ledger.accessrecord":
             walk.use_file(walk.reader.look(shown["filters"]["kind"][-1][1]))
             walk.use_file(walk.reader.look(walk.address))
 

@@ -2,7 +2,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from portal.models import Entry
+from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db
 

@@ -8,11 +8,13 @@ from django.conf import settings
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from common.identity import tokens
+from common.processes import embedded
+from ledger.append_only import unguard_sql
 from objections.apps import MAX_UNSENT
-from portal import __version__, embedded, tokens
-from portal.append_only import unguard_sql
+from portal.version import __version__
 from tools import factories
-from training_runs import services
+from training_runs import registering, sweeping
 from training_runs.apps import LONGEST_WAIT, MAX_UNVERIFIED
 
 ALL_WELL = {
@@ -83,7 +85,7 @@ def test_without_its_database_the_portal_is_unavailable_and_says_no_more(client,
 @pytest.mark.django_db
 def test_without_a_guard_the_portal_is_unavailable(client, broker):
     with connection.cursor() as cursor:
-        for statement in unguard_sql(connection.vendor, "portal_entry", "append-only"):
+        for statement in unguard_sql(connection.vendor, "ledger_entry", "append-only"):
             cursor.execute(statement)
 
     answer = client.get("/readyz")
@@ -96,7 +98,7 @@ def test_without_a_guard_the_portal_is_unavailable(client, broker):
 def test_a_run_that_waits_too_long_is_seen(client, broker, officer, second_officer, engineer):
     factories.open_world(officer, second_officer)
     factories.add_members(1)
-    services.start(run=factories.register(engineer), actor=engineer)
+    registering.start(run=factories.register(engineer), actor=engineer)
 
     young = client.get("/readyz").json()
     with time_machine.travel(timezone.now() + LONGEST_WAIT + dt.timedelta(seconds=1)):
@@ -119,7 +121,7 @@ def test_a_manifest_that_waits_too_long_for_its_verification_is_seen(
 
     with time_machine.travel(manifest.frozen_at + MAX_UNVERIFIED + dt.timedelta(seconds=1)):
         old = client.get("/readyz").json()
-        services.sweep_verifications()
+        sweeping.sweep_verifications()
         verified = client.get("/readyz").json()
 
     assert young["checks"]["oldest_unverified_manifest"] == "ok"

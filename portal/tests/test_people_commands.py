@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.urls import resolve, reverse
 
+from ledger.models import Entry
 from portal import checks
-from portal.models import Entry
 
 pytestmark = pytest.mark.django_db
 

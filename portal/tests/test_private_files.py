@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from portal import children, embedded
+from common.processes import children, embedded
 
 HOME = Path(__file__).parents[2]
 
@@ -34,7 +34,7 @@ def open_to_others(directory):
 WRITES = """
 from django.db import connection, transaction
 from pathlib import Path
-from portal.files import locked, write_whole
+from ledger.files import locked, write_whole
 from django.conf import settings
 with transaction.atomic(), connection.cursor() as cursor:
     cursor.execute("CREATE TABLE one (number INTEGER)")

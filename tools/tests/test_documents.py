@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import get_commands
 
-from portal.roles import ROLES
+from common.identity.roles import ROLES
 from tools import pictures, states
 
 ROOT = settings.BASE_DIR

@@ -1,12 +1,14 @@
 from django.db import migrations
 
-from portal.append_only import Guard
+from ledger.append_only import Guard
 
 
 class Migration(migrations.Migration):
-    dependencies = [("training_runs", "0001_initial"), ("portal", "0002_first_rows_and_guards")]
+    dependencies = [("training_runs", "0001_initial"), ("ledger", "0002_guards")]
 
     operations = [
-        Guard("HistoricalRun", "Manifest", "Verification", "Finding", "Canary"),
+        Guard(
+            "HistoricalRun", "Manifest", "Verification", "Finding", "Canary", "ManifestCheckpoint"
+        ),
         Guard("Run", guard="undeletable"),
     ]

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from consent.choices import Purpose
 from consent.models import Member
-from training_runs import services
+from training_runs import explaining
 from training_runs.errors import ManifestDamaged
 
 logger = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ YOUR_REASONS = {
 @register.inclusion_tag("member/standing.html")
 def your_standing(member: Member, purpose: str) -> dict[str, Any]:
     """Whether the member's data is used for the purpose at the moment, and every reason why not."""
-    found = next(row for row in services.standing(member) if row.purpose == purpose)
+    found = next(row for row in explaining.standing(member) if row.purpose == purpose)
     return {"reasons": [YOUR_REASONS[code] for code in found.reasons]}
 
 
@@ -48,7 +48,7 @@ def your_standing(member: Member, purpose: str) -> dict[str, Any]:
 def your_runs(member: Member, *purposes: str) -> dict[str, Any]:
     """The runs that include the member: day, purpose and reference. Titles may be confidential."""
     try:
-        found = services.runs_including(member.pk, purposes)
+        found = explaining.runs_including(member.pk, purposes)
     except (ManifestDamaged, OSError) as error:
         # To say nothing beats saying that there is none.
         logger.error("runs of a member not read", error=type(error).__name__)

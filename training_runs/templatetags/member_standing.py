@@ -6,7 +6,7 @@ from django import template
 
 from consent.choices import Purpose
 from consent.models import Member
-from training_runs import services
+from training_runs import explaining
 
 register = template.Library()
 
@@ -23,6 +23,6 @@ def standing_of(member: Member) -> dict[str, Any]:
                 "sentence": found.sentence,
                 "is_in": not found.reasons,
             }
-            for found in services.standing(member)
+            for found in explaining.standing(member)
         ]
     }

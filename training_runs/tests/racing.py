@@ -18,18 +18,20 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
-from consent import countries, members
-from consent import services as consent
+from common.errors import StaleEdit
+from consent import accounts, countries, members, proposing
+from consent import decisions as consent
 from consent.choices import Choice, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Member
-from objections import intake, mailing
+from ledger import entries
 from objections.choices import Effect
 from objections.errors import WordsErased
-from portal import ledger
-from portal.errors import StaleEdit
+from objections.intake import receiving
+from objections.letters import outbox
 from tools import factories
-from training_runs import services as runs
+from training_runs import freezing
+from training_runs import registering as runs
 from training_runs.models import Manifest
 
 PURPOSE = Purpose.GENERATIVE_AI
@@ -224,7 +226,7 @@ def world(actor: User, reviewer: User, *, size: int = 300) -> Oracle:
     oracle, chance = Oracle(), random.Random(2024)
     asked = time.monotonic()
     everybody = [_facts(chance) for _ in range(size)]
-    with ledger.entry("test.members", actor=actor) as opened:
+    with entries.entry("test.members", actor=actor) as opened:
         numbers = members.create([(f"acc-{i}", facts) for i, facts in enumerate(everybody)])
     oracle.heard(
         opened.sequence,
@@ -309,7 +311,7 @@ def _imports(race: Race, name: str) -> Writer:
         new = [(f"{name}-{next(count)}", _facts(chance)) for _ in range(chance.randrange(2))]
         chosen = [race.numbers[ref] for ref in chance.sample(race.references, 8)]
         asked = time.monotonic()
-        with ledger.entry("import.batch", actor=race.actor) as opened:
+        with entries.entry("import.batch", actor=race.actor) as opened:
             rows = Member.objects.filter(pk__in=chosen).exclude(status="erased")
             changes = [(member, _facts(chance)) for member in rows]
             members.change(changes)
@@ -335,7 +337,7 @@ def _rule_changes(race: Race, country: str) -> Writer:
             return
         rule = next(turn)
         asked = time.monotonic()
-        row = consent.propose_rule(
+        row = proposing.propose_rule(
             purpose=PURPOSE,
             countries=[country],
             rule=rule,
@@ -348,7 +350,7 @@ def _rule_changes(race: Race, country: str) -> Writer:
             return
         race.oracle.heard(row.entry_id, asked)
         asked = time.monotonic()
-        word = consent.review(
+        word = proposing.review(
             proposal=row, verdict=Verdict.APPROVED, actor=race.reviewer, reason="test"
         )
         race.oracle.heard(word.entry_id, asked, ("country", country, False))
@@ -370,8 +372,8 @@ def _objections(race: Race) -> Writer:
             facts = chance.choice(
                 [{"account_ref": account_ref}, {"member": Member.objects.get(pk=number)}]
             )
-            ticket = intake.receive(
-                intake.Filing(
+            ticket = receiving.receive(
+                receiving.Filing(
                     purposes=[PURPOSE],
                     channel="product",
                     email=f"{chance.getrandbits(32)}@example.org",
@@ -397,7 +399,7 @@ def _objections(race: Race) -> Writer:
                 factories.withdraw(ticket, race.actor, race.reviewer)
                 asked = time.monotonic()
                 letter = ticket.letters.get(kind="withdrawn")
-                mailing.record_sent(letter, sent_at=timezone.now(), actor="test")
+                outbox.record_sent(letter, sent_at=timezone.now(), actor="test")
                 effect = Effect.LIFTED
         except (StaleEdit, WordsErased):
             # The member was erased meanwhile, and the words went along.
@@ -422,7 +424,7 @@ def _erasures(race: Race) -> Writer:
             decide(chance)
             return
         asked = time.monotonic()
-        member = consent.erase_member(account_ref=account_ref, actor=race.actor, reason="test")
+        member = accounts.erase_member(account_ref=account_ref, actor=race.actor, reason="test")
         entry = member.history.latest("history_id").entry_id
         race.oracle.heard(entry, asked, ("erased", member.pk))
 
@@ -453,6 +455,6 @@ def freeze(race: Race, owner: User, *, after_acts: int = 0) -> Frozen:
     requested = run.history.latest("history_id").entry_id
     race.next_round()
     race.wait_for_acts(after_acts)
-    manifest = runs.freeze(run.pk)
+    manifest = freezing.freeze(run.pk)
     assert manifest is not None
     return Frozen(manifest, start_asked, requested)

@@ -8,9 +8,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from portal.models import AccessRecord, Entry
+from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, services
+from training_runs import archives, freezing, registering, verifying
 from training_runs.admin_views import Share, shares
 from training_runs.models import Finding, Run
 
@@ -196,7 +196,7 @@ def test_a_manifest_that_differs_is_shown_in_red_and_not_offered(
     frozen: Run, engineer: User, auditor: User, client_of: Any
 ) -> None:
     archives.path_of(frozen.manifest.digest).write_bytes(b"something else")
-    services.verify(frozen.manifest)
+    verifying.verify(frozen.manifest)
 
     page = client_of(engineer).get(_page("change", frozen))
     start = client_of(auditor).get(reverse("admin:index"))
@@ -210,8 +210,10 @@ def test_a_manifest_that_differs_is_shown_in_red_and_not_offered(
 def test_a_final_run_cannot_be_cancelled_and_shows_no_form_for_it(
     frozen: Run, engineer: User, client_of: Any
 ) -> None:
-    services.complete(run=frozen, trained_digest=frozen.manifest.digest, actor=engineer)
-    cancelled = services.cancel(run=factories.register(engineer), actor=engineer, reason="mistake")
+    registering.complete(run=frozen, trained_digest=frozen.manifest.digest, actor=engineer)
+    cancelled = registering.cancel(
+        run=factories.register(engineer), actor=engineer, reason="mistake"
+    )
     client = client_of(engineer)
 
     pages = [client.get(_page("cancel", run)) for run in (frozen, cancelled)]
@@ -223,7 +225,7 @@ def test_a_final_run_cannot_be_cancelled_and_shows_no_form_for_it(
 def test_nothing_of_a_cancelled_run_is_offered(
     frozen: Run, engineer: User, auditor: User, client_of: Any
 ) -> None:
-    services.cancel(run=frozen, actor=engineer, reason="wrong data")
+    registering.cancel(run=frozen, actor=engineer, reason="wrong data")
 
     pages = [client_of(user).get(_page("change", frozen)) for user in (engineer, auditor)]
     asked = client_of(engineer).get(_page("withdrawn", frozen))
@@ -300,12 +302,12 @@ def test_the_run_says_that_canaries_are_counted(
 
 def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) -> None:
     from consent.models import Census
-    from portal.errors import PortalError
+    from ledger.errors import Refusal
 
-    run = services.start(run=factories.register(engineer), actor=engineer)
+    run = registering.start(run=factories.register(engineer), actor=engineer)
     Census.objects.update(complete=99)
-    with pytest.raises(PortalError):
-        services.freeze(run.pk)
+    with pytest.raises(Refusal):
+        freezing.freeze(run.pk)
 
     client = client_of(engineer)
 

@@ -10,13 +10,14 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from consent import services as consent
+from common.files import made_files
+from common.files.serving import Span, Unsatisfiable, span
+from common.models import MadeFile
+from consent import accounts
 from consent.models import AccountReference
-from portal import made_files
-from portal.models import AccessRecord, Entry, MadeFile
-from portal.serving import Span, Unsatisfiable, span
+from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, manifest_file, services
+from training_runs import archives, manifest_file, registering, verifying
 from training_runs.models import Manifest, Verification
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -138,7 +139,7 @@ def test_a_span_without_a_byte_is_unsatisfiable(header):
 
 def test_the_member_list_as_csv(api, manifest, officer):
     factories.decide("acc-1", "deny", actor="test")
-    consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
+    accounts.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
 
     answer = factories.download(api, url(manifest, "/members.csv"))
 
@@ -164,7 +165,7 @@ def test_the_member_list_as_parquet(api, manifest):
 
 def test_references_only_of_who_withdrew_since_in_pages(api, manifest, officer):
     factories.decide("acc-1", "deny", actor="test")
-    consent.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
+    accounts.erase_member(account_ref="acc-2", actor=officer, reason="asked for it")
     path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
 
     first = api.get(f"{path}?page_size=1").json()
@@ -330,7 +331,7 @@ def test_a_manifest_that_is_not_verified_yet_cannot_be_downloaded(
 @pytest.mark.parametrize("what", DOWNLOADS)
 def test_a_manifest_that_does_not_verify_is_shown_and_not_handed_out(api, manifest, what):
     archives.path_of(manifest.digest).write_bytes(b"something else")
-    services.verify(manifest)
+    verifying.verify(manifest)
 
     refused = api.get(url(manifest, what))
 
@@ -352,7 +353,7 @@ def test_an_archive_damaged_after_its_verification_is_not_handed_out(api, manife
 
 @pytest.mark.parametrize("what", DOWNLOADS)
 def test_the_manifest_of_a_cancelled_run_is_shown_and_not_handed_out(api, manifest, engineer, what):
-    services.cancel(run=manifest.run, actor=engineer, reason="test")
+    registering.cancel(run=manifest.run, actor=engineer, reason="test")
 
     refused = api.get(url(manifest, what))
 
@@ -415,12 +416,12 @@ def test_a_read_that_cannot_be_recorded_is_refused(api, manifest, what, kind):
     if api.get(f"/api/v1/runs/{manifest.run.reference}/{what}").status_code == 202:
         made_files.make_due()
     with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE portal_accessrecord RENAME TO portal_accessrecord_gone")
+        cursor.execute("ALTER TABLE ledger_accessrecord RENAME TO ledger_accessrecord_gone")
     try:
         answer = api.get(f"/api/v1/runs/{manifest.run.reference}/{what}")
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE portal_accessrecord_gone RENAME TO portal_accessrecord")
+            cursor.execute("ALTER TABLE ledger_accessrecord_gone RENAME TO ledger_accessrecord")
 
     assert answer.status_code == 503
     assert answer.json()["code"] == "read_not_recorded"

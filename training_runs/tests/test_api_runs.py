@@ -8,11 +8,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from common.processes import hints
 from consent.models import Decision
-from portal import hints
-from portal.models import AccessRecord, Entry
+from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, services
+from training_runs import archives, explaining, registering, sweeping, verifying
 from training_runs.errors import ManifestBlocked, TooManyWaiting
 from training_runs.models import Finding, Run
 
@@ -123,7 +123,7 @@ def test_a_run_goes_from_registered_to_completed(api, engineer, world):
     assert started["Location"] == f"/api/v1/runs/{reference}"
     assert started.json()["state"] == "requested"
 
-    services.sweep()
+    sweeping.sweep()
     frozen = api.get(f"/api/v1/runs/{reference}").json()
 
     assert frozen["state"] == "frozen"
@@ -152,8 +152,8 @@ def test_more_waiting_runs_of_one_owner_than_the_setting_says_are_refused(
     assert answers[2].json()["code"] == "too_many_waiting_runs"
     # One that waits already is no new one, and nobody else is concerned.
     assert post(api, f"runs/{first}/start").status_code == 202
-    services.start(run=others, actor=second_engineer)
-    services.sweep()
+    registering.start(run=others, actor=second_engineer)
+    sweeping.sweep()
     assert post(api, f"runs/{third}/start").status_code == 202
 
 
@@ -166,7 +166,7 @@ def test_starts_at_once_are_counted_one_after_the_other(engineer, world, setting
     def start(run):
         try:
             together.wait()
-            services.start(run=run, actor=engineer)
+            registering.start(run=run, actor=engineer)
         except TooManyWaiting as refusal:
             refused.append(refusal.code)
         finally:
@@ -238,12 +238,12 @@ def test_a_manifest_that_differs_a_moment_before_completes_nothing(api, engineer
     manifest = factories.freeze(engineer)
     run = Run.objects.get()
     archives.path_of(manifest.digest).write_bytes(b"something else")
-    services.verify(manifest)
+    verifying.verify(manifest)
 
     with pytest.raises(ManifestBlocked):
-        services.complete(run=run, trained_digest=manifest.digest, actor=engineer)
+        registering.complete(run=run, trained_digest=manifest.digest, actor=engineer)
     with pytest.raises(ManifestBlocked):
-        services.complete(run=run, trained_digest="0" * 64, actor=engineer)
+        registering.complete(run=run, trained_digest="0" * 64, actor=engineer)
 
     assert [row.kind for row in Finding.objects.all()] == ["manifest_differs"]
 
@@ -252,7 +252,7 @@ def test_a_run_is_not_completed_with_a_manifest_nobody_may_use(api, engineer, wo
     pending = factories.freeze(engineer, verified=False)
     damaged = factories.freeze(engineer, verified=False)
     archives.path_of(damaged.digest).write_bytes(b"something else")
-    services.verify(damaged)
+    verifying.verify(damaged)
 
     answers = [
         post(api, f"runs/{manifest.run.reference}/complete", {"trained_digest": manifest.digest})
@@ -310,7 +310,7 @@ def test_an_unknown_run_is_a_404_in_json(api):
 def test_runs_are_listed_by_state_and_purpose_in_pages(api, engineer):
     runs = [factories.register(engineer) for _ in range(3)]
     factories.register(engineer, purpose="safety")
-    services.cancel(run=runs[0], actor=engineer, reason="test")
+    registering.cancel(run=runs[0], actor=engineer, reason="test")
 
     first = api.get("/api/v1/runs?state=registered&purpose=generative-ai&page_size=1").json()
     second = api.get(first["next"]).json()
@@ -406,7 +406,7 @@ def test_what_asks_an_archive_about_one_member_reads_none_as_a_whole(
 
     assert (left_out["frozen"]["is_in"], included["frozen"]["is_in"]) == (False, True)
     assert (left_out["now"]["is_in"], included["now"]["is_in"]) == (False, True)
-    used = services.runs_including(world[1], ["generative-ai"])
+    used = explaining.runs_including(world[1], ["generative-ai"])
     assert [one.pk for one in used] == [child.pk, manifest.pk]
 
 

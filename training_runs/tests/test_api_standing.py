@@ -2,7 +2,7 @@
 
 import pytest
 
-from portal.models import AccessRecord
+from ledger.models import AccessRecord
 from tools import factories
 
 pytestmark = pytest.mark.django_db

@@ -2,9 +2,9 @@ import pytest
 
 from consent.choices import PURPOSES, Purpose
 from consent.models import Member
-from portal import ledger
+from ledger import entries
 from tools import factories
-from training_runs import canaries, eligibility, services
+from training_runs import canaries, eligibility, freezing, registering
 from training_runs.errors import FreezeRefused
 from training_runs.models import Canary, Run
 
@@ -20,11 +20,11 @@ def test_every_exclusion_has_a_canary():
 
 def test_planting_again_changes_nothing():
     canaries.plant()
-    before = ledger.read_head()
+    before = entries.read_head()
 
     canaries.plant()
 
-    assert ledger.read_head() == before
+    assert entries.read_head() == before
 
 
 @pytest.mark.parametrize("left", [0, 5, *range(10, 24)])
@@ -32,16 +32,16 @@ def test_planting_goes_on_where_it_was_interrupted(left, monkeypatch):
     class Interrupted(Exception):
         pass
 
-    entries = iter(range(left))
-    real = ledger.entry
+    written = iter(range(left))
+    real = entries.entry
 
     def entry(*args, **kwargs):
-        if next(entries, None) is None:
+        if next(written, None) is None:
             raise Interrupted
         return real(*args, **kwargs)
 
     with monkeypatch.context() as cut, pytest.raises(Interrupted):
-        cut.setattr(ledger, "entry", entry)
+        cut.setattr(entries, "entry", entry)
         canaries.plant()
     assert Canary.objects.count() <= len(canaries.FACTS)
 
@@ -64,7 +64,7 @@ def test_each_canary_is_out_for_its_reason_for_every_purpose(
 
     manifest = factories.freeze(engineer, purpose=purpose)
 
-    archive = services.load(manifest)
+    archive = freezing.load(manifest)
     for canary in Canary.objects.all():
         if canary.exclusion == "opted_out" and purpose != Purpose.GENERATIVE_AI:
             # No setting rules the purpose: there this one is kept out by an objection.
@@ -100,10 +100,10 @@ def test_purpose_that_comes_later_gets_its_canaries(officer, second_officer, eng
 def test_another_suppression_key_stops_the_freeze(officer, second_officer, engineer, settings):
     factories.open_world(officer, second_officer)
     factories.add_members(1)
-    run = services.start(run=factories.register(engineer), actor=engineer)
+    run = registering.start(run=factories.register(engineer), actor=engineer)
     settings.SUPPRESSION_KEY = "another"
 
     with pytest.raises(FreezeRefused, match="SUPPRESSION_KEY"):
-        services.freeze(run.pk)
+        freezing.freeze(run.pk)
 
     assert Run.objects.get(pk=run.pk).state == "requested"

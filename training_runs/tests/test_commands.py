@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from tools import factories
-from training_runs import archives, services
+from training_runs import archives, registering, verifying
 from training_runs.canaries import FACTS
 from training_runs.models import Canary, Manifest, Verification
 
@@ -28,13 +28,13 @@ def world(officer, second_officer):
 
 @pytest.fixture
 def requested(world, engineer):
-    return services.start(run=factories.register(engineer), actor=engineer)
+    return registering.start(run=factories.register(engineer), actor=engineer)
 
 
 def test_one_sweep_freezes_what_waits_and_verifies_it(requested):
     assert said("sweep") == "1 frozen, 1 verified, 0 files made, 0 failed.\n"
 
-    assert services.usable_manifest(requested).included == 20
+    assert verifying.usable_manifest(requested).included == 20
     assert said("sweep") == "0 frozen, 0 verified, 0 files made, 0 failed.\n"
 
 

@@ -4,11 +4,11 @@ from pyroaring import BitMap
 from consent import members
 from consent.members import Facts
 from consent.models import Member
-from portal import ledger
+from ledger import entries
 from tools.factories import ADULT, add_members, allow, freeze, open_world
-from training_runs import country_sets, services
+from training_runs import country_sets, verifying
 from training_runs.eligibility import ask
-from training_runs.services import load
+from training_runs.freezing import load
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +23,7 @@ def excluded_countries(officer, second_officer):
 
 
 def move(number, country):
-    with ledger.entry("test.moved", actor="test"):
+    with entries.entry("test.moved", actor="test"):
         members.change([(Member.objects.get(pk=number), Facts(country, "", ADULT, "open"))])
 
 
@@ -98,7 +98,7 @@ def test_set_that_lies_is_caught_by_the_fold(engineer, excluded_countries):
     manifest = freeze(engineer, verified=False)
 
     assert german in load(manifest).included
-    assert services.verify(manifest).agreement == "differs"
+    assert verifying.verify(manifest).agreement == "differs"
 
 
 def test_many_changes_are_read_from_the_table(engineer, excluded_countries, monkeypatch):

@@ -13,12 +13,12 @@ import redis
 from django.db import connection, transaction
 from django.urls import reverse
 
-from portal import leases
-from portal.embedded import broker
-from portal.models import Entry
+from common.processes import leases
+from common.processes.embedded import broker
+from ledger.models import Entry
 from tools import factories, workers
 from tools.workers import CLAIM_SECONDS, until
-from training_runs import services
+from training_runs import freezing, registering, sweeping, verifying
 from training_runs.models import FreezeAttempt, Manifest, Run
 from training_runs.tasks import freeze_run
 
@@ -46,7 +46,7 @@ def queue(_no_broker: None, tmp_path: Path) -> Iterator[str]:
 
 def _requested(owner, count: int) -> list[Run]:
     runs = [factories.register(owner) for _ in range(count)]
-    return [services.start(run=run, actor=owner) for run in runs]
+    return [registering.start(run=run, actor=owner) for run in runs]
 
 
 def _assert_frozen_once(runs: list[Run]) -> None:
@@ -89,8 +89,8 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
     assert interrupted > 0
     # The broker would bring what nobody acknowledged back an hour later; the sweep does not wait.
     until(lambda: not leases.are_held(""), 2 * CLAIM_SECONDS)
-    services.sweep()
-    services.sweep()
+    sweeping.sweep()
+    sweeping.sweep()
     _assert_frozen_once(runs)
 
 
@@ -113,7 +113,7 @@ def test_messages_lost_with_the_broker_are_made_up_by_the_sweep(
     redis.Redis(unix_socket_path=queue.removeprefix("redis+socket://")).flushall()
     with workers.worker(queue):
         assert not Manifest.objects.exists()
-        services.sweep()
+        sweeping.sweep()
 
     _assert_frozen_once(runs)
 
@@ -146,7 +146,7 @@ def test_ten_freezes_of_one_run_at_once_make_one_manifest(officer, second_office
     def freeze() -> None:
         together.wait()
         try:
-            services.freeze(run.pk)
+            freezing.freeze(run.pk)
         except Exception as fault:  # whatever it is, the test must see it
             faults.append(fault)
         finally:
@@ -159,7 +159,7 @@ def test_ten_freezes_of_one_run_at_once_make_one_manifest(officer, second_office
         thread.join()
 
     assert faults == []
-    services.verify(Manifest.objects.get(run=run))
+    verifying.verify(Manifest.objects.get(run=run))
     _assert_frozen_once([run])
 
 
@@ -174,7 +174,7 @@ def test_without_a_broker_a_start_is_answered_at_once_and_a_sweep_freezes(
     before = time.monotonic()
     answer = browser.post(reverse("api:run-start", args=[run.reference]))
     waited = time.monotonic() - before
-    services.sweep()
+    sweeping.sweep()
 
     assert answer.status_code == 202
     assert waited < 5
@@ -191,7 +191,7 @@ def test_a_broker_that_dies_after_the_freeze_costs_the_worker_nothing(
     freeze_run(run.pk)
 
     assert Manifest.objects.filter(run=run).count() == 1
-    services.sweep()
+    sweeping.sweep()
     _assert_frozen_once([run])
 
 
@@ -206,7 +206,7 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
 
     def freeze() -> None:
         try:
-            results.append(services.freeze(run.pk))
+            results.append(freezing.freeze(run.pk))
         except Exception as fault:  # whatever it is, the test must see it
             results.append(fault)
         finally:
@@ -218,7 +218,7 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
         cursor.execute("LOCK TABLE training_runs_run IN EXCLUSIVE MODE")
         freezing.start()
         until(lambda: _is_somebody_waiting(cursor), 10)
-        services.cancel(run=run, actor=engineer, reason="test")
+        registering.cancel(run=run, actor=engineer, reason="test")
     freezing.join()
 
     assert results == [None]

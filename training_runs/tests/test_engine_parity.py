@@ -17,10 +17,10 @@ from django.apps import apps
 from django.conf import settings
 from django.db import connection, transaction
 
-from portal import ledger
-from portal.verification import verify_ledger
+from ledger import entries
+from ledger.recomputing.verification import verify_ledger
 from tools import factories
-from training_runs import folding, services
+from training_runs import folding, freezing, registering, verifying
 from training_runs.models import Manifest, Run
 from training_runs.tests import racing
 
@@ -28,9 +28,9 @@ COPIED = [
     "auth.user",
     *(
         model._meta.label_lower
-        for app in ("portal", "consent", "objections", "training_runs")
+        for app in settings.OUR_APPS
         for model in apps.get_app_config(app).get_models()
-        if model._meta.label_lower != "portal.servicetoken"
+        if model._meta.label_lower != "common.servicetoken"
     ),
 ]
 READER = """
@@ -52,9 +52,9 @@ def test_both_engines_derive_and_freeze_the_same_bytes(officer, second_officer, 
     with racing.race(oracle, officer, second_officer, acts_each=3) as race:
         frozen = [racing.freeze(race, engineer).manifest for _ in range(6)]
     assert race.faults == []
-    services.verify(frozen[0])
+    verifying.verify(frozen[0])
     factories.freeze(engineer, parent=frozen[0].run)
-    waiting = services.start(run=factories.register(engineer), actor=engineer)
+    waiting = registering.start(run=factories.register(engineer), actor=engineer)
 
     elsewhere = _answers_of_sqlite(tmp_path)
     here = {**_derived(), "ledger": _recomputed_root()}
@@ -62,7 +62,7 @@ def test_both_engines_derive_and_freeze_the_same_bytes(officer, second_officer, 
     assert {name: elsewhere[name] for name in here} == here
     assert len(here) == len(frozen) + 2
     # Nobody wrote since the copy: this freeze has the same cut.
-    assert elsewhere["frozen"] == services.freeze(waiting.pk).digest
+    assert elsewhere["frozen"] == freezing.freeze(waiting.pk).digest
 
 
 def _derived() -> dict[str, str]:
@@ -78,7 +78,7 @@ def _derived() -> dict[str, str]:
 def _recomputed_root() -> str:
     report = verify_ledger()
     assert report.problems == []
-    assert report.root == ledger.read_head().root
+    assert report.root == entries.read_head().root
     return report.root
 
 
@@ -110,11 +110,11 @@ def answer(rows: str) -> None:
     with transaction.atomic():
         for label, values in copied.items():
             model = apps.get_model(label)
-            if label in ("portal.ledgerhead", "consent.census"):
+            if label in ("ledger.ledgerhead", "consent.census"):
                 model._base_manager.filter(pk=1).update(**values[0])
             else:
                 model._base_manager.bulk_create([model(**row) for row in values], batch_size=500)
     assert connection.vendor == "sqlite"
     found = {**_derived(), "ledger": _recomputed_root()}
     (waiting,) = Run.objects.requested()
-    sys.stdout.write(json.dumps({**found, "frozen": services.freeze(waiting.pk).digest}))
+    sys.stdout.write(json.dumps({**found, "frozen": freezing.freeze(waiting.pk).digest}))

@@ -10,7 +10,7 @@ import pytest
 
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import archives, eligibility, folding, services
+from training_runs import archives, eligibility, folding, freezing, verifying
 from training_runs.errors import CannotDerive
 
 
@@ -23,8 +23,8 @@ def test_the_fold_shares_nothing_with_the_rules():
     }
 
     assert not {module for module, _ in imported} & {
-        "consent.rules", "consent.querysets", "consent.services", "training_runs.packing",
-        "training_runs.services", "training_runs.country_sets", "training_runs.eligibility",
+        "consent.rules", "consent.querysets", "consent.decisions", "training_runs.packing",
+        "training_runs.registering", "training_runs.country_sets", "training_runs.eligibility",
     }  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_a_child_is_derived_with_its_parent(officer, second_officer, engineer, p
 
     manifest = factories.freeze(engineer, parent=parent.run)
 
-    assert services.load(manifest).included == services.load(parent).included
+    assert freezing.load(manifest).included == freezing.load(parent).included
     assert folding.derive(manifest) == archives.load(manifest.digest)
 
 
@@ -82,7 +82,7 @@ def test_an_old_manifest_verifies_after_reasons_were_reworded_and_added(
     monkeypatch.setattr(eligibility, "EXCLUSIONS", [*reworded, replace(reworded[0], code="new")])
     monkeypatch.setattr(eligibility, "BY_CODE", {rule.code: rule for rule in reworded})
 
-    assert services.verify(manifest).agreement == "agrees"
+    assert verifying.verify(manifest).agreement == "agrees"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -111,7 +111,7 @@ def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer,
         factories.decide(f"acc-{number}", "allow", actor=product, at=at)
     factories.add_members(1, prefix="american")
 
-    archive = services.load(factories.freeze(engineer))
+    archive = freezing.load(factories.freeze(engineer))
 
     assert late in archive.included
     assert {early, silent} <= set(archive.excluded["not_opted_in"])
@@ -130,4 +130,4 @@ def test_rows_of_an_entry_that_is_none_are_not_folded(officer, second_officer, e
         " history_type, 0 FROM consent_historicalmember WHERE id = 1",
     )
 
-    assert services.verify(manifest).agreement == "agrees"
+    assert verifying.verify(manifest).agreement == "agrees"

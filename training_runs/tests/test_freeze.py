@@ -7,14 +7,23 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from consent import services as consent
+from consent import accounts
 from consent.choices import Purpose
 from consent.models import Member
+from ledger import entries
+from ledger.models import Entry
 from objections.choices import Effect
-from portal import ledger
-from portal.models import Entry
 from tools import factories
-from training_runs import archives, eligibility, services
+from training_runs import (
+    archives,
+    eligibility,
+    explaining,
+    freezing,
+    registering,
+    sweeping,
+    verifying,
+    withdrawing,
+)
 from training_runs.errors import ManifestNotReady, ParentNotUsable, RunCancelled
 from training_runs.models import Manifest, Run
 
@@ -27,7 +36,7 @@ def world(officer, second_officer):
 
 
 def _reasons(manifest, number: int) -> list[str]:
-    return services.load(manifest).reasons(number)
+    return freezing.load(manifest).reasons(number)
 
 
 def test_the_manifest_says_what_it_counted(world, engineer):
@@ -35,7 +44,7 @@ def test_the_manifest_says_what_it_counted(world, engineer):
 
     manifest = factories.freeze(engineer)
 
-    archive = services.load(manifest)
+    archive = freezing.load(manifest)
     frozen = Entry.objects.get(kind="run.frozen")
     assert manifest.cut == archive.header["cut"] == frozen.sequence - 1
     assert sha256(archives.load(manifest.digest)).hexdigest() == manifest.digest
@@ -49,10 +58,10 @@ def test_the_manifest_says_what_it_counted(world, engineer):
 def test_freezing_again_gives_the_first_manifest(world, engineer):
     factories.add_members(5)
     manifest = factories.freeze(engineer)
-    before = ledger.read_head()
+    before = entries.read_head()
 
-    assert services.freeze(manifest.run_id) == manifest
-    assert ledger.read_head() == before
+    assert freezing.freeze(manifest.run_id) == manifest
+    assert entries.read_head() == before
     assert Manifest.objects.count() == 1
 
 
@@ -61,10 +70,10 @@ def test_only_a_requested_run_is_frozen(state, world, engineer):
     factories.add_members(5)
     run = factories.register(engineer)
     if state == "cancelled":
-        run = services.start(run=run, actor=engineer)
-        services.cancel(run=run, actor=engineer, reason="test")
+        run = registering.start(run=run, actor=engineer)
+        registering.cancel(run=run, actor=engineer, reason="test")
 
-    assert services.freeze(run.pk) is None
+    assert freezing.freeze(run.pk) is None
     assert not Manifest.objects.exists()
 
 
@@ -76,17 +85,17 @@ def test_what_a_member_decides_later_does_not_move_a_frozen_manifest(world, engi
     factories.decide("acc-0", "deny", actor=product)
 
     assert archives.load(manifest.digest) == data
-    assert services.verify(manifest).agreement == "agrees"
-    assert set(services.withdrawn_since(manifest).excluded["opted_out"]) == {numbers[0]}
+    assert verifying.verify(manifest).agreement == "agrees"
+    assert set(withdrawing.withdrawn_since(manifest).excluded["opted_out"]) == {numbers[0]}
     assert _reasons(factories.freeze(engineer), numbers[0]) == ["opted_out"]
 
 
 def test_a_decision_between_request_and_freeze_counts(world, engineer, product):
     numbers = factories.add_members(3)
-    run = services.start(run=factories.register(engineer), actor=engineer)
+    run = registering.start(run=factories.register(engineer), actor=engineer)
     factories.decide("acc-0", "deny", actor=product)
 
-    manifest = services.freeze(run.pk)
+    manifest = freezing.freeze(run.pk)
 
     assert _reasons(manifest, numbers[0]) == ["opted_out"]
 
@@ -178,15 +187,15 @@ def test_an_objection_keeps_out_of_the_purposes_it_names_only(world, engineer, o
 def test_one_run_that_fails_does_not_keep_the_others_waiting(world, engineer):
     factories.add_members(3)
     parent = factories.freeze(engineer)
-    child = services.start(run=factories.register(engineer, parent=parent.run), actor=engineer)
-    other = services.start(run=factories.register(engineer), actor=engineer)
+    child = registering.start(run=factories.register(engineer, parent=parent.run), actor=engineer)
+    other = registering.start(run=factories.register(engineer), actor=engineer)
     archives.path_of(parent.digest).unlink()
 
-    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
+    assert sweeping.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
 
     child.refresh_from_db()
     assert child.state == "requested"
-    assert services.usable_manifest(other).run == other
+    assert verifying.usable_manifest(other).run == other
 
 
 def test_a_run_that_waited_past_midnight_is_frozen_under_the_rules_of_the_day(
@@ -196,19 +205,19 @@ def test_a_run_that_waited_past_midnight_is_frozen_under_the_rules_of_the_day(
     (german,) = factories.add_members(1, country="DE")
     factories.add_members(1, prefix="american")
     with time_machine.travel(dt.datetime(2026, 10, 31, 12, tzinfo=dt.UTC), tick=False):
-        run = services.start(run=factories.register(engineer), actor=engineer)
+        run = registering.start(run=factories.register(engineer), actor=engineer)
         factories.allow(
             officer, second_officer, purposes=["generative-ai"], codes=["DE"], rule="excluded",
             effective_from=dt.date(2026, 11, 3),
         )  # fmt: skip
 
     with time_machine.travel(dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC), tick=False):
-        manifest = services.freeze(run.pk)
+        manifest = freezing.freeze(run.pk)
 
-    assert services.load(manifest).reasons(german) == ["region"]
+    assert freezing.load(manifest).reasons(german) == ["region"]
     assert manifest.header["as_of"] == "2026-11-20"
     assert Entry.objects.get(kind="run.day_moved").subject == run.reference
-    assert services.verify(manifest).agreement == "agrees"
+    assert verifying.verify(manifest).agreement == "agrees"
 
 
 def test_the_header_names_notices_in_the_order_of_their_versions(officer, second_officer, engineer):
@@ -228,7 +237,7 @@ def test_who_joined_after_the_cut_was_not_known_then(world, engineer):
     run = factories.freeze(engineer).run
     factories.add_member("newcomer")
 
-    explained = services.explain(run, consent.member_by_reference("newcomer"))
+    explained = explaining.explain(run, accounts.member_by_reference("newcomer"))
 
     assert explained.frozen == ["unknown_at_cut"]
     assert "did not know the account" in explained.sentences[0]
@@ -238,12 +247,12 @@ def test_who_joined_after_the_cut_was_not_known_then(world, engineer):
 def test_a_cancelled_runs_manifest_is_not_used_any_more(world, engineer):
     factories.add_members(1)
     run = factories.freeze(engineer).run
-    services.cancel(run=run, actor=engineer, reason="wrong data")
+    registering.cancel(run=run, actor=engineer, reason="wrong data")
 
     with pytest.raises(RunCancelled):
-        services.usable_manifest(Run.objects.get(pk=run.pk))
+        verifying.usable_manifest(Run.objects.get(pk=run.pk))
     with pytest.raises(ParentNotUsable, match="cancelled"):
-        services.preview(factories.register(engineer, parent=Run.objects.get(pk=run.pk)))
+        registering.preview(factories.register(engineer, parent=Run.objects.get(pk=run.pk)))
 
 
 def test_a_run_is_not_completed_before_its_manifest_verified(world, engineer):
@@ -251,32 +260,32 @@ def test_a_run_is_not_completed_before_its_manifest_verified(world, engineer):
     manifest = factories.freeze(engineer, verified=False)
 
     with pytest.raises(ManifestNotReady):
-        services.complete(run=manifest.run, trained_digest=manifest.digest, actor=engineer)
+        registering.complete(run=manifest.run, trained_digest=manifest.digest, actor=engineer)
 
 
 def test_a_verification_that_was_asked_for_is_done_by_the_sweep(world, engineer, auditor):
     factories.add_members(1)
     manifest = factories.freeze(engineer)
-    services.request_verification(manifest, actor=auditor)
+    verifying.request_verification(manifest, actor=auditor)
 
-    assert services.sweep() == {"frozen": 0, "verified": 1, "failed": 0}
-    assert services.sweep() == {"frozen": 0, "verified": 0, "failed": 0}
+    assert sweeping.sweep() == {"frozen": 0, "verified": 1, "failed": 0}
+    assert sweeping.sweep() == {"frozen": 0, "verified": 0, "failed": 0}
     assert Entry.objects.filter(kind="verification.requested", actor=auditor).count() == 1
 
 
 def test_a_run_that_cannot_be_frozen_does_not_hold_up_the_next(world, engineer, monkeypatch):
     factories.add_members(1)
     first, second = (
-        services.start(run=factories.register(engineer), actor=engineer) for _ in range(2)
+        registering.start(run=factories.register(engineer), actor=engineer) for _ in range(2)
     )
-    freeze = services.freeze
+    freeze = freezing.freeze
 
     def stumble(run_id):
         if run_id == first.pk:
             raise ZeroDivisionError
         return freeze(run_id)
 
-    monkeypatch.setattr(services, "freeze", stumble)
+    monkeypatch.setattr(sweeping, "freeze", stumble)
 
-    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
+    assert sweeping.sweep() == {"frozen": 1, "verified": 1, "failed": 1}
     assert Manifest.objects.get().run == second

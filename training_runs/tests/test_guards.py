@@ -12,10 +12,10 @@ from django.db import OperationalError, connection
 
 from consent.choices import Status
 from consent.models import Census, Decision, Member
-from portal.append_only import guard_sql, guarded_models, unguard_sql
+from ledger.append_only import guard_sql, guarded_models, unguard_sql
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import archives, eligibility, packing, services
+from training_runs import archives, eligibility, freezing, packing, registering, sweeping, verifying
 from training_runs.errors import (
     FreezeRefused,
     ManifestBlocked,
@@ -34,7 +34,7 @@ def requested(officer, second_officer, engineer) -> Run:
     """A run whose freeze would succeed."""
     factories.open_world(officer, second_officer)
     factories.add_members(20)
-    return services.start(run=factories.register(engineer), actor=engineer)
+    return registering.start(run=factories.register(engineer), actor=engineer)
 
 
 def _assert_waiting(run: Run, code: str) -> None:
@@ -46,7 +46,7 @@ def _assert_waiting(run: Run, code: str) -> None:
 
 
 def _assert_next_sweep_freezes(run: Run) -> None:
-    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 0}
+    assert sweeping.sweep() == {"frozen": 1, "verified": 1, "failed": 0}
     assert Manifest.objects.get().run == run
     assert not FreezeAttempt.objects.exists()
 
@@ -66,7 +66,7 @@ def test_a_rule_that_leaves_out_nobody_lets_its_canary_in_and_stops_the_freeze(
     with monkeypatch.context() as broken:
         _replace_rule(broken, code, lambda question: [Member.objects.none()])
         with pytest.raises(FreezeRefused):
-            services.freeze(requested.pk)
+            freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
     _assert_next_sweep_freezes(requested)
@@ -76,7 +76,7 @@ def test_a_rule_that_leaves_out_too_many_stops_the_freeze(requested, monkeypatch
     with monkeypatch.context() as broken:
         _replace_rule(broken, "opted_out", lambda question: [Member.objects.all()])
         with pytest.raises(FreezeRefused, match="too few or too many"):
-            services.freeze(requested.pk)
+            freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
 
@@ -88,7 +88,7 @@ def test_a_rule_that_fails_stops_the_freeze(requested, monkeypatch):
     with monkeypatch.context() as broken:
         _replace_rule(broken, "opted_out", fail)
         with pytest.raises(OperationalError):
-            services.freeze(requested.pk)
+            freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "OperationalError")
     assert "cannot be read" not in FreezeAttempt.objects.get().error
@@ -101,7 +101,7 @@ def test_a_rule_without_a_canary_stops_the_freeze(requested, monkeypatch):
         for module in ("eligibility", "canaries"):
             extended.setattr(f"training_runs.{module}.EXCLUSIONS", [*eligibility.EXCLUSIONS, new])
         with pytest.raises(FreezeRefused, match="No canary for new_rule"):
-            services.freeze(requested.pk)
+            freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
 
@@ -113,7 +113,7 @@ def test_another_number_of_members_than_the_census_counted_stops_the_freeze(fiel
     census.save()
 
     with pytest.raises(FreezeRefused, match="the census says"):
-        services.freeze(requested.pk)
+        freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
 
@@ -126,7 +126,7 @@ def test_a_rule_that_names_a_member_nobody_has_stops_the_freeze(requested, monke
     )
 
     with pytest.raises(FreezeRefused):
-        services.freeze(requested.pk)
+        freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
 
@@ -149,7 +149,7 @@ def test_a_store_that_cannot_be_written_stops_the_freeze_and_the_next_sweep_make
     store.write_text("a file where the directory should be")
 
     with pytest.raises(OSError):
-        services.freeze(requested.pk)
+        freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "NotADirectoryError")
     store.unlink()
@@ -184,28 +184,28 @@ def test_a_disk_that_fills_up_leaves_no_part_of_an_archive(tmp_path):
 
 
 def test_an_archive_with_one_byte_changed_is_damaged_and_blocked(requested):
-    manifest = services.freeze(requested.pk)
+    manifest = freezing.freeze(requested.pk)
     path = archives.path_of(manifest.digest)
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.chmod(0o600)
     path.write_bytes(data)
 
-    verification = services.verify(manifest)
+    verification = verifying.verify(manifest)
 
     assert verification.agreement == "differs"
     with pytest.raises(ManifestDamaged):
-        services.load(manifest)
+        freezing.load(manifest)
     with pytest.raises(ManifestBlocked):
-        services.usable_manifest(requested)
+        verifying.usable_manifest(requested)
     assert [finding.kind for finding in Finding.objects.all()] == ["manifest_differs"]
 
 
 def test_a_missing_archive_is_damaged(requested):
-    manifest = services.freeze(requested.pk)
+    manifest = freezing.freeze(requested.pk)
     archives.path_of(manifest.digest).unlink()
 
-    assert services.verify(manifest).agreement == "differs"
+    assert verifying.verify(manifest).agreement == "differs"
 
 
 # --- The second way -----------------------------------------------------------------------------
@@ -224,10 +224,10 @@ def _behind_the_back(table: str, statement: str, *params: object) -> None:
 
 
 def test_a_manifest_is_not_usable_before_it_is_verified(requested):
-    services.freeze(requested.pk)
+    freezing.freeze(requested.pk)
 
     with pytest.raises(ManifestNotReady):
-        services.usable_manifest(requested)
+        verifying.usable_manifest(requested)
 
 
 def test_a_reference_that_went_without_an_erasure_stops_the_freeze(requested):
@@ -239,7 +239,7 @@ def test_a_reference_that_went_without_an_erasure_stops_the_freeze(requested):
     )
 
     with pytest.raises(FreezeRefused, match="one went without an erasure"):
-        services.freeze(requested.pk)
+        freezing.freeze(requested.pk)
 
     _assert_waiting(requested, "freeze_refused")
 
@@ -257,7 +257,7 @@ def test_a_reference_that_went_without_an_erasure_stops_the_freeze(requested):
             id="a member closed",
         ),
         pytest.param(
-            "portal_entry", f"UPDATE portal_entry SET leaf = '{'00' * 32}' WHERE sequence = 1",
+            "ledger_entry", f"UPDATE ledger_entry SET leaf = '{'00' * 32}' WHERE sequence = 1",
             id="an entry's leaf",
         ),
     ],
@@ -268,16 +268,16 @@ def test_history_changed_behind_the_back_blocks_the_manifest(
     factories.open_world(officer, second_officer)
     factories.add_members(5)
     factories.decide("acc-0", "deny", actor=product)
-    run = services.start(run=factories.register(engineer), actor=engineer)
-    manifest = services.freeze(run.pk)
+    run = registering.start(run=factories.register(engineer), actor=engineer)
+    manifest = freezing.freeze(run.pk)
 
     _behind_the_back(table, statement)
-    verification = services.verify(manifest)
+    verification = verifying.verify(manifest)
 
     assert verification.agreement == "differs"
     assert [finding.run for finding in Finding.objects.all()] == [run]
     with pytest.raises(ManifestBlocked):
-        services.usable_manifest(run)
+        verifying.usable_manifest(run)
 
 
 def test_current_state_changed_behind_the_back_blocks_the_manifest(requested):
@@ -288,71 +288,71 @@ def test_current_state_changed_behind_the_back_blocks_the_manifest(requested):
     )
     Census.objects.filter(pk=1).update(complete=Census.objects.get(pk=1).complete + 1)
 
-    manifest = services.freeze(requested.pk)
-    verification = services.verify(manifest)
+    manifest = freezing.freeze(requested.pk)
+    verification = verifying.verify(manifest)
 
     assert verification.agreement == "differs"
     assert verification.detail["included"] == 1
     with pytest.raises(ManifestBlocked):
-        services.usable_manifest(requested)
+        verifying.usable_manifest(requested)
 
 
 def test_one_disagreement_blocks_for_good(requested):
-    manifest = services.freeze(requested.pk)
+    manifest = freezing.freeze(requested.pk)
     path = archives.path_of(manifest.digest)
     whole = path.read_bytes()
     path.unlink()
-    services.verify(manifest)
+    verifying.verify(manifest)
     path.write_bytes(whole)
 
-    assert services.verify(manifest).agreement == "agrees"
+    assert verifying.verify(manifest).agreement == "agrees"
 
     with pytest.raises(ManifestBlocked):
-        services.usable_manifest(requested)
+        verifying.usable_manifest(requested)
 
 
 # --- Runs with a parent -------------------------------------------------------------------------
 
 
 def test_a_child_needs_a_verified_parent(requested, engineer):
-    services.freeze(requested.pk)
+    freezing.freeze(requested.pk)
     child = factories.register(engineer, parent=requested)
 
     with pytest.raises(ParentNotUsable):
-        services.start(run=child, actor=engineer)
+        registering.start(run=child, actor=engineer)
 
 
 def test_a_child_of_a_parent_with_nobody_in_it_gets_nobody(requested, engineer, product):
     for number in range(20):
         factories.decide(f"acc-{number}", "deny", actor=product)
-    parent = services.freeze(requested.pk)
-    services.verify(parent)
-    assert len(services.load(parent).included) == 0
+    parent = freezing.freeze(requested.pk)
+    verifying.verify(parent)
+    assert len(freezing.load(parent).included) == 0
     # They come back, and others come: none of them was in the parent.
     factories.add_members(3, prefix="late")
     factories.decide("acc-0", "allow", actor=product)
     child = factories.register(engineer, parent=requested)
 
-    answer = services.preview(child)
+    answer = registering.preview(child)
 
     assert list(answer.included) == []
     with pytest.raises(StartRefused, match="Nobody is eligible"):
-        services.start(run=child, actor=engineer)
+        registering.start(run=child, actor=engineer)
 
 
 def test_a_child_gets_its_parents_members_minus_who_is_out_now(requested, engineer, product):
-    parent = services.freeze(requested.pk)
-    services.verify(parent)
+    parent = freezing.freeze(requested.pk)
+    verifying.verify(parent)
     factories.add_members(3, prefix="late")
     factories.decide("acc-0", "deny", actor=product)
     gone = 1
 
     manifest = factories.freeze(engineer, parent=requested)
 
-    before, after = services.load(parent).included, services.load(manifest).included
+    before, after = freezing.load(parent).included, freezing.load(manifest).included
     assert set(before) - set(after) == {gone}
     assert set(after) <= set(before)
-    assert services.load(manifest).header["parent"] == {
+    assert freezing.load(manifest).header["parent"] == {
         "run": requested.reference,
         "manifest": parent.digest,
     }

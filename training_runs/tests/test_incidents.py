@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from ledger.models import AccessRecord
 from objections.models import Incident, Ticket
-from portal.models import AccessRecord
 from tools import factories
 from training_runs.models import Run
 

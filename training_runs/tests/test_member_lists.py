@@ -8,13 +8,15 @@ import pyarrow.parquet as pq
 import pytest
 from django.db import connection
 
-from consent import services as consent
+from common.files import made_files
+from common.models import MadeFile
+from consent import accounts
 from consent.models import AccountReference
-from portal import ledger, made_files
-from portal.models import AccessRecord, MadeFile
+from ledger import entries
+from ledger.models import AccessRecord
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import member_lists, services
+from training_runs import freezing, member_lists, registering
 from training_runs.member_lists import Check, ListDiffers, account_refs
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,7 +51,7 @@ def listed(api, manifest, form):
 
 
 def expected(manifest):
-    included = services.load(manifest).included
+    included = freezing.load(manifest).included
     rows = AccountReference.objects.filter(member__in=list(included)).order_by("member_id")
     return list(rows.values_list("member_id", "account_ref"))
 
@@ -115,7 +117,7 @@ EXACT = [
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_references_are_written_as_the_product_sent_them(api, world, engineer, form):
-    with ledger.entry("test.members", actor="test"):
+    with entries.entry("test.members", actor="test"):
         pass
     for reference in EXACT:
         factories.add_member(reference)
@@ -165,7 +167,7 @@ def pages_of(included):
 )
 def test_a_list_that_differs_from_what_was_frozen_ends_as_an_error(world, engineer, spoil, said):
     factories.add_members(4)
-    included = services.load(factories.freeze(engineer)).included
+    included = freezing.load(factories.freeze(engineer)).included
 
     assert len(list(Check(included).passing(pages_of(included)))) == 4
     with pytest.raises(ListDiffers, match=said):
@@ -238,7 +240,7 @@ def test_a_list_is_deleted_when_one_of_its_accounts_is_erased(api, world, engine
     manifest = factories.freeze(engineer)
     before = listed(api, manifest, form)
 
-    consent.erase_member(account_ref="acc-2", actor=officer, reason="test")
+    accounts.erase_member(account_ref="acc-2", actor=officer, reason="test")
 
     assert [path for path in made_files.settings.MADE_FILE_DIR.rglob("*") if path.is_file()] == []
     assert api.get(address(manifest, form)).status_code == 202
@@ -253,7 +255,7 @@ def test_a_list_is_kept_when_another_account_is_erased(api, world, engineer, off
     factories.add_member("later")
     listed(api, manifest, "csv")
 
-    consent.erase_member(account_ref="later", actor=officer, reason="test")
+    accounts.erase_member(account_ref="later", actor=officer, reason="test")
 
     assert api.get(address(manifest, "csv")).status_code == 200
 
@@ -268,7 +270,7 @@ def test_a_list_that_is_being_written_starts_over_when_an_account_is_erased(
 
     def erasing(included, *, page):
         rows = list(whole(included, page=page))
-        consent.erase_member(account_ref="acc-2", actor=officer, reason="test")
+        accounts.erase_member(account_ref="acc-2", actor=officer, reason="test")
         yield from rows
 
     monkeypatch.setattr(member_lists, "account_refs", erasing)
@@ -306,7 +308,7 @@ def test_a_list_is_not_given_out_once_the_run_is_cancelled(api, world, engineer,
     page = f"/admin/files/{MadeFile.objects.get().key}/"
     assert api.get(page).status_code == api.get(f"{page}download/").status_code == 200
 
-    services.cancel(run=manifest.run, actor=engineer, reason="test")
+    registering.cancel(run=manifest.run, actor=engineer, reason="test")
 
     assert api.get(address(manifest, "csv")).json()["code"] == "run_cancelled"
     assert api.get(page).status_code == api.get(f"{page}download/").status_code == 409
@@ -350,5 +352,5 @@ def test_nothing_of_an_account_is_in_the_row_of_a_file(api, world, engineer):
     factories.download(api, address(manifest, "csv"))
 
     with connection.cursor() as cursor:
-        cursor.execute("SELECT * FROM portal_madefile")
+        cursor.execute("SELECT * FROM common_madefile")
         assert "secret" not in repr(cursor.fetchall())

@@ -9,14 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from portal import checkpoints
-from portal.errors import LedgerRewritten, ProofNotPossible
-from portal.merkle import leaf_hash, root_of
-from portal.merkle_proofs import root_of_inclusion
-from portal.signed_notes import TreeHead, open_note
+from ledger import entries
+from ledger.checkpoints import signing
+from ledger.checkpoints.notes import TreeHead, open_note
+from ledger.errors import LedgerRewritten, ProofNotPossible
+from ledger.merkle.proofs import root_of_inclusion
+from ledger.merkle.tree import leaf_hash, root_of
 from tools import factories
 from tools.outside import behind_the_back, hashes_of
-from training_runs import archives, manifest_file, proofs, services
+from training_runs import archives, freezing, manifest_file, proofs
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
 from training_runs.errors import ManifestDamaged
 from training_runs.manifest_file import Archive
@@ -73,15 +74,15 @@ def manifest(officer, second_officer, engineer, product):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_proof_leads_from_a_member_to_the_signed_and_sealed_root(manifest):
-    checkpoints.sign_now()
-    archive = services.load(manifest)
+    signing.sign_now()
+    archive = freezing.load(manifest)
 
     for number in (1, 8, 128, 129, manifest.population):
         proof = proofs.prove_member(manifest, number)
 
         head, _, note = proof.partition("\n\n")
         leaf = base64.b64decode(head.split("\n")[1].removeprefix("extra "))
-        signed = TreeHead.parse(open_note(note, checkpoints.verifiers()))
+        signed = TreeHead.parse(open_note(note, signing.verifiers()))
         index = leaf_of(number)
         assert (
             root_of_inclusion(leaf_hash(leaf), index, signed.size, hashes_of(proof)) == signed.root
@@ -99,7 +100,7 @@ def test_a_proof_for_a_billion_members_has_at_most_one_and_a_half_kilobytes():
     hashes = (leaves - 1).bit_length()
     note = proofs.sign(
         TreeHead("portal.example.org/ledger/TR-2026-000012", leaves, bytes(32)).text,
-        [checkpoints.Signer("portal.example.org/ledger", bytes([n]) * 32) for n in (1, 2)],
+        [signing.Signer("portal.example.org/ledger", bytes([n]) * 32) for n in (1, 2)],
     )
 
     proof = proofs.inclusion_text(leaves - 1, [bytes(32)] * hashes, note, bytes(64))
@@ -116,7 +117,7 @@ def test_before_the_tree_is_signed_there_is_no_proof(manifest):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_a_number_above_the_population_the_first_leaf_is_the_proof(manifest):
-    checkpoints.sign_now()
+    signing.sign_now()
 
     proof = proofs.prove_member(manifest, manifest.population + 1)
 
@@ -146,12 +147,10 @@ def test_whoever_owns_the_database_cannot_have_another_list_signed_for_a_run(man
         manifest.pk,
     )
     # As if all of it had been signed before: only the trees are left to sign.
-    keys = checkpoints.signers()
+    keys = signing.signers()
     with pytest.raises(LedgerRewritten):
-        checkpoints.sign_now()
-    newest = checkpoints.Checkpoint(
-        size=checkpoints.ledger.read_head().size, root=checkpoints.ledger.read_head().root
-    )
+        signing.sign_now()
+    newest = signing.Checkpoint(size=entries.read_head().size, root=entries.read_head().root)
 
     with pytest.raises(LedgerRewritten):
         proofs.sign_trees(keys, newest)
@@ -163,7 +162,7 @@ def test_whoever_owns_the_database_cannot_have_another_list_signed_for_a_run(man
 @pytest.mark.django_db(transaction=True)
 def test_a_forged_list_of_the_same_run_is_not_signed_however_well_its_rows_fit(manifest):
     """The archive, its digest and the members root are all of one piece; only the entries that sealed them are not."""
-    true = services.load(manifest)
+    true = freezing.load(manifest)
     everybody_in = {code: BitMap() for code in true.excluded}
     facts = {
         name: value for name, value in true.header.items() if name not in ("parts", "population")
@@ -173,7 +172,7 @@ def test_a_forged_list_of_the_same_run_is_not_signed_however_well_its_rows_fit(m
     digest = archives.store(data)
     root = MembersTree.of(manifest_file.parse(data), digest).root().hex()
     # The ledger is signed, and only the tree is still to be.
-    newest = checkpoints.sign_now()
+    newest = signing.sign_now()
     behind_the_back(
         "training_runs_manifestcheckpoint", "DELETE FROM training_runs_manifestcheckpoint"
     )
@@ -187,7 +186,7 @@ def test_a_forged_list_of_the_same_run_is_not_signed_however_well_its_rows_fit(m
     )
 
     with pytest.raises(LedgerRewritten, match="is not what checkpoint"):
-        proofs.sign_trees(checkpoints.signers(), newest)
+        proofs.sign_trees(signing.signers(), newest)
 
     assert not ManifestCheckpoint.objects.exists()
 
@@ -199,10 +198,10 @@ def test_a_lost_archive_keeps_neither_the_checkpoint_nor_other_trees_waiting(man
     proofs.tree_of.cache_clear()
 
     with pytest.raises(ManifestDamaged):
-        checkpoints.sign_now()
+        signing.sign_now()
 
-    newest = checkpoints.latest()
-    assert newest.size == checkpoints.ledger.read_head().size
+    newest = signing.latest()
+    assert newest.size == entries.read_head().size
     assert Path(f"{settings.CHECKPOINT_KEY_FILE}.last").read_text() == newest.note
     assert [row.manifest_id for row in ManifestCheckpoint.objects.all()] == [other.pk]
 
@@ -216,6 +215,6 @@ def test_a_tree_that_is_not_the_sealed_one_is_not_signed(manifest):
     )
 
     with pytest.raises(LedgerRewritten):
-        checkpoints.sign_now()
+        signing.sign_now()
 
     assert not ManifestCheckpoint.objects.exists()

@@ -16,8 +16,8 @@ from pyroaring import BitMap
 
 from consent.choices import DataCategory
 from consent.models import Member
-from portal import ledger
-from portal.models import Entry
+from ledger import entries
+from ledger.models import Entry
 from training_runs import canaries
 from training_runs.eligibility import EXCLUSIONS, Question, ask
 from training_runs.models import Canary
@@ -48,7 +48,7 @@ def by_timestamp(pause: Pause) -> Split:
     """The entries recorded up to now are the cut; what is committed is the state."""
     now = timezone.now()
     pause()
-    with ledger.snapshot():
+    with entries.snapshot():
         included = _included(_question())
     return Entry.objects.filter(recorded_at__lte=now).count(), included
 
@@ -57,21 +57,21 @@ def by_highest_number(pause: Pause) -> Split:
     """The highest entry number is the cut; the state is read right after."""
     cut = Entry.objects.aggregate(cut=Max("sequence"))["cut"]
     pause()
-    with ledger.snapshot():
+    with entries.snapshot():
         return cut, _included(_question())
 
 
 def page_by_page(pause: Pause) -> Split:
     """The head is the cut; the exclusions are read one after the other, each as it is by then."""
     with transaction.atomic():
-        cut, question = ledger.read_head().size, _question()
+        cut, question = entries.read_head().size, _question()
     return cut, _included(question, between=pause)
 
 
 def as_the_portal_does(pause: Pause) -> Split:
     """One snapshot whose first read is the head. On SQLite a snapshot keeps writers out: nothing to wait for."""
     pause()
-    with ledger.snapshot() as head:
+    with entries.snapshot() as head:
         return head.size, _included(_question())
 
 

@@ -12,14 +12,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
+from common.processes import hints, supervisor
+from common.processes.embedded import broker
 from objections import tasks as desk_tasks
 from objections.models import LetterText
-from portal import hints, supervisor
 from portal.celery import app
-from portal.embedded import broker
 from tools import factories, workers
 from tools.workers import until
-from training_runs import services, tasks
+from training_runs import freezing, registering, sweeping, tasks
 from training_runs.models import FreezeAttempt, Manifest, Run, Verification
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,7 +100,7 @@ def world(officer, second_officer):
 
 def started(engineer, count: int) -> list[Run]:
     runs = [factories.register(engineer) for _ in range(count)]
-    return [services.start(run=run, actor=engineer) for run in runs]
+    return [registering.start(run=run, actor=engineer) for run in runs]
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_a_mail_server_that_says_nothing_keeps_no_freeze_waiting(
 @pytest.mark.slow
 def test_a_heap_of_manifests_is_verified_once_each_by_many_workers(queue, world, engineer):
     count = 12
-    manifests = [services.freeze(run.pk) for run in started(engineer, count)]
+    manifests = [freezing.freeze(run.pk) for run in started(engineer, count)]
 
     with workers.worker(queue, processes=4):
         for _ in range(3):
@@ -163,25 +163,25 @@ def test_a_heap_of_manifests_is_verified_once_each_by_many_workers(queue, world,
 def test_a_sweep_ends_when_its_time_is_up_and_the_next_one_goes_on(world, engineer):
     started(engineer, 3)
 
-    frozen = [services.sweep_freezes(seconds=0)["frozen"] for _ in range(4)]
-    verified = [services.sweep_verifications(seconds=0)["verified"] for _ in range(4)]
+    frozen = [sweeping.sweep_freezes(seconds=0)["frozen"] for _ in range(4)]
+    verified = [sweeping.sweep_verifications(seconds=0)["verified"] for _ in range(4)]
 
     assert frozen == verified == [1, 1, 1, 0]
 
 
 def test_a_sweep_takes_up_so_many_and_no_more(world, engineer, monkeypatch):
-    monkeypatch.setattr(services, "MAX_SWEPT", 2)
+    monkeypatch.setattr(sweeping, "MAX_SWEPT", 2)
     started(engineer, 3)
 
-    assert services.sweep() == {"frozen": 2, "verified": 2, "failed": 0}
-    assert services.sweep() == {"frozen": 1, "verified": 1, "failed": 0}
+    assert sweeping.sweep() == {"frozen": 2, "verified": 2, "failed": 0}
+    assert sweeping.sweep() == {"frozen": 1, "verified": 1, "failed": 0}
 
 
 def test_runs_that_fail_again_and_again_keep_no_other_from_its_sweep(world, engineer):
     first, second = started(engineer, 2)
     FreezeAttempt.objects.create(run=first, error_code="test", error="", last_at=timezone.now())
 
-    services.sweep_freezes(seconds=0)
+    sweeping.sweep_freezes(seconds=0)
 
     assert Manifest.objects.get().run == second
 
@@ -189,30 +189,30 @@ def test_runs_that_fail_again_and_again_keep_no_other_from_its_sweep(world, engi
 def test_manifests_that_fail_again_and_again_keep_no_other_from_its_sweep(
     world, engineer, monkeypatch
 ):
-    monkeypatch.setattr(services, "MAX_SWEPT", 1)
-    broken, other = (services.freeze(run.pk) for run in started(engineer, 2))
+    monkeypatch.setattr(sweeping, "MAX_SWEPT", 1)
+    broken, other = (freezing.freeze(run.pk) for run in started(engineer, 2))
     store = Path(settings.MANIFEST_DIR) / broken.digest[:2] / f"{broken.digest}.manifest"
     store.unlink()
     store.mkdir()  # neither there nor missing: it cannot be read
 
-    assert services.sweep_verifications() == {"verified": 0, "failed": 1}
-    assert services.sweep_verifications() == {"verified": 1, "failed": 0}
+    assert sweeping.sweep_verifications() == {"verified": 0, "failed": 1}
+    assert sweeping.sweep_verifications() == {"verified": 1, "failed": 0}
 
     assert Verification.objects.get().manifest == other
 
 
 def test_two_sweeps_at_once_are_one(world, engineer, monkeypatch):
     started(engineer, 2)
-    freeze, meanwhile = services.freeze, []
+    freeze, meanwhile = freezing.freeze, []
 
     def freeze_and_sweep(run_id):
         if not meanwhile:
-            meanwhile.append(services.sweep_freezes())
+            meanwhile.append(sweeping.sweep_freezes())
         return freeze(run_id)
 
-    monkeypatch.setattr(services, "freeze", freeze_and_sweep)
+    monkeypatch.setattr(sweeping, "freeze", freeze_and_sweep)
 
-    assert services.sweep_freezes() == {"frozen": 2, "failed": 0}
+    assert sweeping.sweep_freezes() == {"frozen": 2, "failed": 0}
     assert meanwhile == [{"frozen": 0, "failed": 0}]
 
 

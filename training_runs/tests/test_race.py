@@ -5,9 +5,9 @@ import datetime as dt
 import pytest
 from django.db import connection
 
-from portal.models import Entry
-from portal.verification import verify_ledger
-from training_runs import canaries, services
+from ledger.models import Entry
+from ledger.recomputing.verification import verify_ledger
+from training_runs import canaries, freezing, verifying
 from training_runs.models import Canary
 from training_runs.tests import racing
 
@@ -40,7 +40,7 @@ def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, enginee
     assert race.faults == []
     planted = set(Canary.objects.values_list("member_id", flat=True))
     for item in frozen:
-        archive = services.load(item.manifest)
+        archive = freezing.load(item.manifest)
         cut, as_of = item.manifest.cut, dt.date.fromisoformat(archive.header["as_of"])
         expected = oracle.reasons_at(cut, as_of)
         members = set(range(1, item.manifest.population + 1)) - planted
@@ -50,7 +50,7 @@ def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, enginee
         # Whoever was answered before the start was asked for is counted.
         assert oracle.missing_before(item.start_asked, cut) == []
     for item in frozen[::10]:
-        assert services.verify(item.manifest).agreement == "agrees"
+        assert verifying.verify(item.manifest).agreement == "agrees"
 
     # Every acknowledged write is in the ledger once, nothing else is, and the ledger recomputes.
     written = Entry.objects.filter(kind__in=WRITTEN, sequence__gt=before).exclude(

@@ -1,7 +1,7 @@
 import pytest
 
 from tools import factories
-from training_runs import services, tasks
+from training_runs import freezing, registering, tasks, verifying
 from training_runs.models import Manifest
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def waiting(officer, second_officer, engineer):
     factories.open_world(officer, second_officer)
     factories.add_members(3)
-    return services.start(run=factories.register(engineer), actor=engineer)
+    return registering.start(run=factories.register(engineer), actor=engineer)
 
 
 def test_the_task_freezes_the_run_it_is_told(waiting):
@@ -37,7 +37,7 @@ def test_a_message_about_a_run_nobody_has_is_taken_and_forgotten(run_id):
 
 
 def test_verifying_stamps_the_manifest(waiting):
-    manifest = services.freeze(waiting.pk)
+    manifest = freezing.freeze(waiting.pk)
 
     tasks.verify_manifest(manifest.pk)
 
@@ -48,7 +48,7 @@ def test_the_sweeps_do_all_that_is_left_undone(waiting):
     tasks.sweep_freezes()
     tasks.sweep_verifications()
 
-    assert services.usable_manifest(waiting).run == waiting
+    assert verifying.usable_manifest(waiting).run == waiting
 
 
 def test_messages_carry_ids_only():

@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from auditing import exporting
-from portal.access import record_read
-from portal.errors import PortalError
-from portal.ledger import read_head
-from portal.management.people import active_person
+from ledger.entries import read_head
+from ledger.errors import Refusal
+from ledger.management.people import active_person
+from ledger.reads.recording import record_read
 
 
 class Command(BaseCommand):
@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         person = active_person(options["by"])
-        if not person.has_perm("portal.view_checkpoint"):
+        if not person.has_perm("ledger.view_checkpoint"):
             raise CommandError(f"{person.username} is no auditor: the ledger is theirs to export.")
         if not options["purpose"].strip():
             raise CommandError("Say what for.")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             record_read(person, "export.ledger", "ledger", purpose=options["purpose"])
             with tqdm(total=read_head().size, unit=" entries", disable=None, leave=False) as bar:
                 done = exporting.export(options["directory"], progress=bar.update)
-        except (PortalError, OSError) as error:
+        except (Refusal, OSError) as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
             f"{done.size} entries and {done.manifests} manifests are in {done.directory}.\n"

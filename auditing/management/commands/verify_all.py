@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from auditing import replaying
-from portal.errors import PortalError
-from portal.verification import verify_ledger
+from ledger.errors import Refusal
+from ledger.recomputing.verification import verify_ledger
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{report.size} entries and {report.rows} rows recomputed.")
         try:
             done = replaying.replay_all(other=options["other"])
-        except PortalError as error:
+        except Refusal as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{done.here} manifests agree with history here.")
         if done.engine:

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from consent import services
-from portal.errors import PortalError
-from portal.management.people import active_person
+from consent import accounts
+from ledger.errors import Refusal
+from ledger.management.people import active_person
 
 
 class Command(BaseCommand):
@@ -40,9 +40,9 @@ class Command(BaseCommand):
         if not options["yes"] and input("Erase this member for good? Type 'erase': ") != "erase":
             raise CommandError("Nothing was erased.")
         try:
-            member = services.erase_member(
+            member = accounts.erase_member(
                 account_ref=account_ref, actor=person, reason=options["reason"]
             )
-        except PortalError as refusal:
+        except Refusal as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(f"Erased: {member} is out of every run from now on.")

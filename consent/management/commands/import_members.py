@@ -17,9 +17,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from common.files import exports
 from consent import importing
 from consent.member_files import ImportStopped, Reject
-from portal import exports
 
 ACTOR = "command:import_members"
 LINES_LEFT_OUT = 3

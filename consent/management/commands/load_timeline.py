@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from consent import timeline
-from portal.errors import PortalError
+from ledger.errors import Refusal
 
 
 class Command(BaseCommand):
@@ -30,7 +30,7 @@ class Command(BaseCommand):
                 proposer=people[0], approver=people[1], until=options["until"]
             ):
                 self.stdout.write(sentence)
-        except PortalError as refusal:
+        except Refusal as refusal:
             raise CommandError(str(refusal)) from refusal
 
     def _person(self, username: str) -> User:

@@ -7,9 +7,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from objections import deadlines
 from objections.choices import Regime
-from objections.deadlines import Clock
+from objections.clock import deadlines
+from objections.clock.deadlines import Clock
 
 
 class Command(BaseCommand):

@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
-from portal import ledger
+from ledger import entries
 
 MAX_TRIES = 3
 
@@ -40,7 +40,7 @@ class Command(changepassword.Command):
             )
         password = self._from_stdin(user) if options["stdin"] else self._asked(user)
         # Both or neither. No transaction is open while somebody types.
-        with ledger.entry(
+        with entries.entry(
             "user.changed",
             actor="command:changepassword",
             subject=username[:100],

@@ -8,7 +8,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.core.validators import validate_email
 
-from portal import ledger, roles
+from common.identity import roles
+from ledger import entries
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
                 raise CommandError("--email is no e-mail address.") from error
         if User.objects.filter(username=username).exists():
             raise CommandError(f"There is a user {username} already; roles change in the admin.")
-        with ledger.entry(
+        with entries.entry(
             "user.changed",
             actor="command:create_person",
             subject=username[:100],

@@ -7,9 +7,10 @@ from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-from portal import ledger, roles, tokens
-from portal.errors import PortalError
-from portal.tokens import SCOPES
+from common.identity import roles, tokens
+from common.identity.tokens import SCOPES
+from ledger import entries
+from ledger.errors import Refusal
 
 ACTOR = "system:create_token"
 
@@ -41,7 +42,7 @@ class Command(BaseCommand):
                     days=options["days"],
                     actor=ACTOR,
                 )
-        except PortalError as refusal:
+        except Refusal as refusal:
             place = getattr(refusal, "field", "")
             raise CommandError(f"{place}: {refusal}" if place else str(refusal)) from refusal
         self.stdout.write(plain)
@@ -56,7 +57,7 @@ class Command(BaseCommand):
             return user
         if user is not None:
             raise CommandError(f"There is a user {username} already: leave --create-user away.")
-        with ledger.entry(
+        with entries.entry(
             "user.changed",
             actor=ACTOR,
             subject=username[:100],

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.management.commands import createsuperuser
 from django.core.management.base import CommandError
 
-from portal import ledger
+from ledger import entries
 
 REFUSAL = (
     "The portal has no superuser: one is past every rule of the roles, and cannot sign in."
@@ -20,7 +20,7 @@ class Command(createsuperuser.Command):
     help = __doc__
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with ledger.entry(
+        with entries.entry(
             "user.superuser_refused",
             actor="command:createsuperuser",
             reason="Refused: a superuser is past every rule of the roles.",

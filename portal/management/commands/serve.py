@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from portal import supervisor
+from common.processes import supervisor
 
 
 class Command(BaseCommand):

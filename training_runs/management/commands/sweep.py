@@ -6,13 +6,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from portal import made_files
-from portal.checks import require_triggers
-from training_runs import services
+from common.files import made_files
+from ledger.checks import require_triggers
+from training_runs import sweeping
 
 
 def _sweep() -> dict[str, int]:
-    done = services.sweep()
+    done = sweeping.sweep()
     made_files.remove_ended()
     files = made_files.make_due()
     failed = done.pop("failed") + files["failed"]

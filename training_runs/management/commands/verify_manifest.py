@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training_runs import services
+from training_runs import verifying
 from training_runs.choices import Agreement
 from training_runs.models import Manifest
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         manifest = Manifest.objects.select_related("run").filter(run__reference=reference).first()
         if manifest is None:
             raise CommandError(f"There is no manifest of {reference}.")
-        verification = services.verify(manifest, actor="command:verify_manifest")
+        verification = verifying.verify(manifest, actor="command:verify_manifest")
         self.stdout.write(
             f"frozen   {manifest.digest}\nderived  {verification.derived_digest}\n"
             f"cut      {manifest.cut}\nroot     {manifest.ledger_root}"

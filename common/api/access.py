@@ -1,0 +1,54 @@
+"""Access to the API by name: an endpoint names for each method a permission and a token scope; one that names none is closed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rest_framework import exceptions
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from common.identity.tokens import SCOPES
+from common.models import ServiceToken
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a method needs: the user's permission and, for a token, the scope.
+
+    Without a scope it is for people only: a token, which somebody else issued, does not decide.
+    """
+
+    permission: str
+    scope: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.scope is not None and self.scope not in SCOPES:
+            raise ValueError(f"{self.scope} is not in common.identity.tokens.SCOPES.")
+
+
+class NamedAccess(BasePermission):
+    """Lets a request in only by the access its view names for the method."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        named: Mapping[str, Access] = getattr(view, "access", {})
+        if not named or not request.user.is_authenticated:
+            return False
+        method = "GET" if request.method == "HEAD" else str(request.method)
+        if method not in named:
+            raise exceptions.MethodNotAllowed(method)
+        access = named[method]
+        if isinstance(request.auth, ServiceToken):
+            if access.scope is None:
+                raise exceptions.PermissionDenied(
+                    "This is for people, not for tokens.", code="people_only"
+                )
+            if access.scope not in request.auth.scopes:
+                raise exceptions.PermissionDenied(
+                    f"The token needs the scope {access.scope}.", code="scope_missing"
+                )
+        if not request.user.has_perm(access.permission):
+            raise exceptions.PermissionDenied(
+                f"This needs the permission {access.permission}.", code="permission_missing"
+            )
+        return True

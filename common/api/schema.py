@@ -1,0 +1,109 @@
+"""The API's description: what drf-spectacular cannot know by itself."""
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiResponse, inline_serializer
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from common.api.problems import PROBLEM
+from common.identity.tokens import SCOPES
+
+
+class ProblemError(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="Stable; the text may change.")
+    detail = serializers.CharField()
+    errors = ProblemError(many=True, required=False)  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    reasons = serializers.ListField(child=serializers.DictField(), required=False)
+
+
+def page_of(output: type[serializers.Serializer[Any]]) -> serializers.Serializer[Any]:
+    """A cursor page of an output."""
+    return inline_serializer(
+        output.__name__.replace("Output", "") + "Page",
+        {
+            "next": serializers.URLField(allow_null=True),
+            "previous": serializers.URLField(allow_null=True),
+            "results": output(many=True),
+        },
+    )
+
+
+class EndpointSchema(AutoSchema):
+    """Adds the problems every endpoint may answer with, and who may use it."""
+
+    def _get_response_bodies(self, direction: Any = "response") -> Any:
+        bodies = super()._get_response_bodies(direction)
+        for code in ("400", "401", "403", "404", "405", "409", "413", "415", "422", "500", "503"):
+            bodies.setdefault(
+                code,
+                self._get_response_for_code(
+                    OpenApiResponse(Problem), code, [PROBLEM], direction=direction
+                ),
+            )
+        return bodies
+
+    def get_description(self) -> str:  # type: ignore[override]  # spectacular's own signature
+        access = getattr(self.view, "access", {}).get(self.method)
+        words = super().get_description() or ""
+        if access is None:
+            return words
+        who = f"scope `{access.scope}`" if access.scope else "for people only"
+        return f"{words}\n\nPermission `{access.permission}`, {who}.".strip()
+
+
+class InputShape(OpenApiSerializerExtension):
+    """Inputs refuse fields they do not know; the description says so."""
+
+    target_class = "common.api.endpoints.Input"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Any:
+        shape = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**shape, "additionalProperties": False}
+
+
+class TokenScheme(OpenApiAuthenticationExtension):
+    target_class = "common.identity.tokens.ServiceTokenAuthentication"
+    name = "serviceToken"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        scopes = "\n".join(f"- `{scope}`: {sentence}" for scope, sentence in SCOPES.items())
+        return {"type": "http", "scheme": "bearer", "description": f"A service token.\n\n{scopes}"}
+
+
+class SignedIn(BasePermission):
+    """Lets in who is signed in, or has a token; in development everybody."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return settings.DEVELOPMENT or request.user.is_authenticated
+
+
+class SchemaView(SpectacularAPIView):
+    """The description holds no data, but it is a map: strangers get none."""
+
+    permission_classes = [SignedIn]
+
+
+class DocsView(SpectacularSwaggerSplitView):
+    """Swagger UI from our own files: no inline script or style, nothing from outside."""
+
+    permission_classes = [SignedIn]
+    template_name = "api/docs.html"
+    url_name = "api:schema"

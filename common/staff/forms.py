@@ -1,0 +1,35 @@
+from django import forms
+from django.contrib.auth.models import User
+
+from common.identity import tokens
+
+
+class IssueTokenForm(forms.Form):
+    """What a token is for, whose rights it has, and how much of them."""
+
+    name = forms.CharField(
+        max_length=100, help_text="What it is for, for example the tracker's name."
+    )
+    user = forms.ModelChoiceField(
+        User.objects.filter(is_active=True, is_superuser=False).order_by("username"),
+        help_text="The token may do what this account may do, and of that only its scopes.",
+    )
+    scopes = forms.MultipleChoiceField(
+        choices=lambda: [(scope, scope) for scope in tokens.SCOPES],
+        widget=forms.CheckboxSelectMultiple,
+    )
+    days = forms.IntegerField(
+        label="Valid for (days)", min_value=1, max_value=tokens.LONGEST_DAYS, initial=90
+    )
+
+
+class SettleClocksForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Which clock was wrong, and what was done about it. The ledger keeps this for good.",
+    )
+
+
+class ConfirmForm(forms.Form):
+    """Nothing to fill in: the POST itself is the word."""

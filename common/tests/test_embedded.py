@@ -1,0 +1,61 @@
+import socket
+
+import pytest
+import redis
+
+from common.processes import embedded
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "run" / "valkey.sock"
+
+
+def ask(url):
+    return redis.Redis(unix_socket_path=url.removeprefix("redis+socket://"))
+
+
+def test_the_broker_answers_while_the_block_runs_and_leaves_no_socket_behind(path):
+    with embedded.broker(path) as url:
+        assert url == f"redis+socket://{path}"
+        assert embedded.answers(path)
+
+    assert not path.exists()
+
+
+def test_it_listens_on_no_port(path):
+    with embedded.broker(path) as url:
+        assert ask(url).config_get("port") == {"port": "0"}
+
+
+def test_only_its_owner_may_open_the_socket(path):
+    with embedded.broker(path):
+        assert oct(path.stat().st_mode & 0o777) == "0o700"
+
+
+def test_the_socket_of_a_dead_broker_is_removed(path):
+    path.parent.mkdir()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    assert path.exists()
+
+    with embedded.broker(path):
+        assert embedded.answers(path)
+
+
+def test_a_broker_that_is_alive_is_used_and_left_running(path):
+    with embedded.broker(path) as first:
+        ask(first).set("word", "kept")
+
+        with embedded.broker(path) as second:
+            assert ask(second).get("word") == b"kept"
+
+        assert embedded.answers(path)
+
+
+def test_a_path_too_long_for_a_socket_moves_to_a_private_directory(tmp_path):
+    path = tmp_path / ("deep" * 30) / "valkey.sock"
+
+    with embedded.broker(path) as url:
+        assert ask(url).ping()
+        assert len(url.removeprefix("redis+socket://")) <= embedded.LONGEST_SOCKET_PATH

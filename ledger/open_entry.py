@@ -1,0 +1,59 @@
+"""The entry being written: rows ask for it, so that nothing tracked or sealed is written outside one."""
+
+import datetime as dt
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Union
+
+from django.db import models
+
+from ledger.errors import NoOpenEntry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+Actor = Union["User", str]
+"""Who acts: a user, or the name of a command or task, written `system:freezer`."""
+
+
+@dataclass
+class OpenEntry:
+    """The entry being written. `touch` says which sealed models it has written to."""
+
+    sequence: int
+    kind: str
+    actor_id: int | None
+    actor_name: str
+    subject: str
+    reason: str
+    recorded_at: dt.datetime
+    latest_at: dt.datetime
+    """The latest `recorded_at` up to this entry: its own, unless a clock stepped back before it."""
+    touched: set[type[models.Model]] = field(default_factory=set)
+    abandoned: bool = False
+    clocks_disagree: bool = False
+    """Nothing may be written that lets somebody in: the clocks disagree, or an earlier step is not settled yet."""
+
+    def abandon(self) -> None:
+        """Nothing needed to be written after all: no entry is made."""
+        self.abandoned = True
+
+    def touch(self, model: type[models.Model]) -> None:
+        self.touched.add(model)
+
+
+opened: ContextVar[OpenEntry | None] = ContextVar("opened", default=None)
+"""Set by `ledger.entries.entry` only."""
+
+
+def current(row: models.Model | None = None) -> OpenEntry:
+    """The open entry. Raises NoOpenEntry when there is none."""
+    found = opened.get()
+    if found is None:
+        what = row._meta.label if row is not None else "This"
+        raise NoOpenEntry(f"{what} is written inside `with ledger.entry(...)` only.")
+    return found
+
+
+def name_of(actor: Actor) -> str:
+    return actor if isinstance(actor, str) else actor.get_username()

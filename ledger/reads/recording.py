@@ -1,0 +1,21 @@
+"""Every read of a member's record or a manifest leaves a record; one that cannot be recorded is refused."""
+
+from django.contrib.auth.models import User
+from django.db import DatabaseError
+
+from ledger.errors import ReadNotRecorded
+from ledger.models import AccessRecord
+
+
+def record_read(actor: User, kind: str, subject: str, *, purpose: str = "") -> None:
+    """Call it before the answer is given. `subject` is a public reference or `member:<number>`."""
+    try:
+        AccessRecord(
+            user_id=actor.pk,
+            actor_name=actor.get_username(),
+            kind=kind,
+            subject=subject,
+            purpose=purpose[:200],
+        ).save()
+    except DatabaseError as error:
+        raise ReadNotRecorded("The read could not be recorded, so it is refused.") from error

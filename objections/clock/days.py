@@ -1,0 +1,17 @@
+"""Days where the establishment that answers is."""
+
+import datetime as dt
+
+from django.conf import settings
+from django.utils import timezone
+
+from objections.clock import deadlines
+
+
+def today() -> dt.date:
+    """The day where the establishment that answers is."""
+    return day_of(timezone.now())
+
+
+def day_of(moment: dt.datetime) -> dt.date:
+    return deadlines.local_date(moment, settings.CONTROLLER_TIME_ZONE)

@@ -1,0 +1,487 @@
+"""Letters: what they say, and the queue they wait in. `mailing` sends them.
+
+A letter is composed with the act that causes it, so that what was previewed is what is sent.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core import signing
+from django.db.models import Q
+from django.urls import reverse
+
+from common.errors import StaleEdit
+from consent import members
+from consent.choices import Purpose
+from ledger import entries, open_entry
+from ledger.errors import InvalidInput
+from objections.choices import (
+    UNPROVEN,
+    ChangeKind,
+    Delivery,
+    Effect,
+    LetterKind,
+    LetterState,
+    NoteKind,
+    Outcome,
+    State,
+    Verdict,
+)
+from objections.clock.days import day_of, today
+from objections.clock.deadlines import IDENTITY_WAIT_DAYS
+from objections.errors import LinkExpired, WordsErased
+from objections.letters import texts
+from objections.letters.texts import Text
+from objections.models import (
+    Letter,
+    LetterTemplate,
+    LetterText,
+    Objection,
+    Proposal,
+    ProposedChange,
+    Requester,
+    Ticket,
+)
+from objections.ticket import quarantine, two_person
+from objections.ticket.clocks import clock_after_identity
+
+logger = structlog.get_logger(__name__)
+
+UNSENT = (LetterState.WAITING, LetterState.FAILED)
+_LINK = "objections.confirmation"
+
+
+# --- Texts --------------------------------------------------------------------------------------
+
+
+def template(kind: str, language: str = "en") -> tuple[int, Text]:
+    """The text in use and its version; 0 is the one that comes along."""
+    newest = LetterTemplate.objects.filter(kind=kind, language=language).order_by("-number").first()
+    if newest is None:
+        return 0, texts.built_in(kind, language)
+    return newest.number, Text(newest.subject, newest.body)
+
+
+def propose_text(
+    *, kind: str, text: Text, version: int, actor: User, reason: str, language: str = "en"
+) -> ProposedChange:
+    """Propose another text for a kind of letter; a second person puts it into use.
+
+    Raises StaleEdit, InvalidInput, AlreadyProposed.
+    """
+    text = texts.tidy(text)
+    texts.check(kind, text)
+    if not reason.strip():
+        raise InvalidInput("Say what changed and why.", field="reason")
+    with entries.entry("letter.text_proposed", actor=actor, subject=kind, reason=reason):
+        _check_in_use(kind, text, version, language)
+        facts = {
+            "language": language,
+            "version": version,
+            "subject": text.subject,
+            "body": text.body,
+        }
+        return two_person.propose(ChangeKind.LETTER_TEXT, kind, actor=actor, facts=facts)
+
+
+def review_text(
+    *, change: ProposedChange, verdict: Verdict, actor: User, reason: str
+) -> LetterTemplate | None:
+    """The second person's word on a text: approved, it is in use from the next letter on.
+
+    Raises NeedsSecondPerson, AlreadySettled, and what `propose_text` raises where that holds by now.
+    """
+    two_person.check_reason(reason)
+    is_approved = verdict == Verdict.APPROVED
+    act = "letter.template_changed" if is_approved else "letter.text_returned"
+    with entries.entry(act, actor=actor, subject=change.subject, reason=reason):
+        two_person.record_word(change, verdict=verdict, actor=actor)
+        if not is_approved:
+            return None
+        text, facts = proposed_text(change), change.facts or {}
+        version, language = facts["version"], facts["language"]
+        texts.check(change.subject, text)
+        _check_in_use(change.subject, text, version, language)
+        row = LetterTemplate(
+            kind=change.subject,
+            language=language,
+            number=version + 1,
+            subject=text.subject,
+            body=text.body,
+        )
+        row.save()
+    return row
+
+
+def proposed_text(change: ProposedChange) -> Text:
+    facts = change.facts or {}
+    return Text(facts["subject"], facts["body"])
+
+
+def _check_in_use(kind: str, text: Text, version: int, language: str) -> None:
+    """Whether the text is written over the one in use, and says something else."""
+    current, in_use = template(kind, language)
+    if current != version:
+        raise StaleEdit("Somebody changed the text in the meantime: look at it again.")
+    if text == texts.tidy(in_use):
+        raise InvalidInput("This is the text in use: nothing would change.", field="body")
+
+
+def compose(ticket: Ticket, kind: str, **more: str) -> tuple[int, Text]:
+    """The letter as it would be sent, and the version of its text. `more` are what only the act knows."""
+    requester = requester_of(ticket)
+    version, text = template(kind, requester.language)
+    return version, texts.render(text, {**_values(ticket, requester), **more})
+
+
+def requester_of(ticket: Ticket) -> Requester:
+    """Raises WordsErased."""
+    requester = Requester.objects.filter(ticket=ticket).first()
+    if requester is None:
+        raise WordsErased(f"The personal data of {ticket} is erased: nobody can be written to.")
+    return requester
+
+
+def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
+    in_words = texts.date_in_words
+    assert ticket.due_on and ticket.refuse_by and ticket.regime and ticket.kind
+    assert ticket.recorded_at
+    due_on = in_words(ticket.due_on)
+    return {
+        **texts.LEGAL_WORDS[ticket.regime],
+        # Nobody's words are sent to an address that may be a stranger's.
+        "name": requester.name if is_address_proven(ticket) else "",
+        "reference": ticket.reference,
+        "request": texts.REQUEST_WORDS[ticket.kind],
+        "received_on": in_words(day_of(ticket.received_at)),
+        "purposes": _named(ticket.objections.values_list("purpose", flat=True)),
+        "restricted_on": in_words(day_of(ticket.recorded_at)),
+        "scope": _scope(ticket),
+        "files": _said_of_files(ticket, requester),
+        "due_on": due_on
+        if today() <= ticket.due_on
+        else f"{due_on} (that date has passed; we apologise for the delay)",
+        # The last day before silence may close the ticket.
+        "answer_by": in_words(today() + dt.timedelta(days=IDENTITY_WAIT_DAYS - 1)),
+        "refuse_by": in_words(ticket.refuse_by),
+        "controller": settings.CONTROLLER_NAME,
+        "contact": settings.CONTROLLER_CONTACT,
+        "authority_name": texts.authority_for(ticket.country or "", ticket.regime),
+    }
+
+
+def is_proven(ticket: Ticket) -> bool:
+    """Whether we know whom we write to: the person, or at least that the address is theirs."""
+    return ticket.is_verified or is_address_proven(ticket)
+
+
+def is_address_proven(ticket: Ticket) -> bool:
+    """Whether the address is known to be the person's. The product vouches for a member, not for what they typed."""
+    return (
+        ticket.confirmed_at is not None
+        or ticket.identified_at is not None
+        or ticket.channel not in UNPROVEN
+    )
+
+
+_YOUR_ACCOUNT = (
+    "This covers your account: it is on no list of accounts whose data new training may use."
+)
+
+
+def _scope(ticket: Ticket) -> str:
+    """What a promise covers. Who is not known to us is told nothing of any account."""
+    if not (ticket.is_verified and ticket.member_id):
+        return (
+            "This covers the accounts that we can tie to what you told us: they are on no list of accounts whose"
+            " data new training may use. It does not cover yet what others posted about you: we have no means of"
+            " finding that. If you have an account and did not name it, write to us and tell us which."
+        )
+    used = [incident.run for incident in ticket.incidents.order_by("run")]
+    if not used:
+        return _YOUR_ACCOUNT
+    return (
+        f"{_YOUR_ACCOUNT} Your message had reached us before we recorded it, and in between these"
+        f" training runs took data that includes yours: {', '.join(used)}. We are sorry."
+    )
+
+
+def _named(purposes: Iterable[str]) -> str:
+    return ", ".join(Purpose(purpose).label for purpose in sorted(purposes)) or "none"
+
+
+def outcome_values(
+    ticket: Ticket, outcomes: Mapping[str, str], words: Mapping[str, str]
+) -> dict[str, str]:
+    """What an outcome letter says beside the rest. `words` are staff's, by kind of note.
+
+    A duplicate is neither a yes nor a no, and ends no protection: it has words of its own.
+    """
+    own_words = {one.value: one.label for one in Outcome}
+    own_words[Outcome.DUPLICATE] = ELSEWHERE if ticket.is_verified else ELSEWHERE_TO_STRANGERS
+    upheld = [purpose for purpose, one in outcomes.items() if one == Outcome.UPHELD]
+    elsewhere = [purpose for purpose, one in outcomes.items() if one == Outcome.DUPLICATE]
+    return {
+        "outcomes": "\n".join(
+            f"- {Purpose(purpose).label}: {own_words[outcome]}"
+            for purpose, outcome in sorted(outcomes.items())
+        ),
+        "upheld_purposes": _named(upheld),
+        "lifted_purposes": _named(outcomes.keys() - {*upheld, *elsewhere}),
+        "ground": words.get(NoteKind.GROUND, ""),
+        "balancing_summary": words.get(NoteKind.BALANCING, ""),
+        "reasons": words.get(NoteKind.REASONS) or words.get(NoteKind.EVIDENCE, ""),
+        "withdrawal": words.get(NoteKind.EVIDENCE, ""),
+        "timeliness": _timeliness(ticket, is_yes=set(outcomes.values()) == {Outcome.UPHELD}),
+    }
+
+
+def _timeliness(ticket: Ticket, *, is_yes: bool) -> str:
+    """By when the answer was due, and an apology once that day is over. A no has a date of its own (Art. 12(4))."""
+    if ticket.state == State.IDENTITY_CHECK and ticket.identity_asked_on:
+        # A preview: the clock stands still until the act, which moves the dates as here.
+        clock = clock_after_identity(ticket, today())
+        due = clock.base_due if is_yes else clock.refuse_by
+    else:
+        assert ticket.due_on and ticket.refuse_by
+        due = ticket.due_on if is_yes else ticket.refuse_by
+    sentence = f"This answer was due by {texts.date_in_words(due)}."
+    if today() > due:
+        sentence += " It is late, and we apologise for the delay."
+    return sentence
+
+
+ELSEWHERE = "already dealt with under another of your objections, which stands"
+"""What a duplicate is called in a letter."""
+ELSEWHERE_TO_STRANGERS = "dealt with already, or will be; nothing more happens under this reference"
+"""The same for who may be a stranger that named somebody's account: it tells of no other ticket."""
+
+
+# --- The link in a confirmation -----------------------------------------------------------------
+
+
+def confirmation_link(ticket: Ticket) -> dict[str, str]:
+    """What a confirmation says beside the rest: the link and until when it can be opened."""
+    token = signing.dumps([ticket.reference, _address_hash(ticket)], salt=_LINK)
+    return {
+        "link": settings.PUBLIC_URL + reverse("objection-confirm", args=[token]),
+        "link_expires": texts.date_in_words(quarantine.last_day_of_link()),
+    }
+
+
+def _said_of_files(ticket: Ticket, requester: Requester) -> str:
+    """What a letter says about the files that came with the form; empty when there is nothing to say."""
+    if requester.files_refused:
+        return texts.FILES_REFUSED.format(contact=settings.CONTROLLER_CONTACT)
+    last_day = quarantine.last_day(ticket)
+    return texts.FILES_WAIT.format(day=texts.date_in_words(last_day)) if last_day else ""
+
+
+def ticket_of_link(token: str, *, lock: bool = False) -> Ticket:
+    """Raises LinkExpired, also for a link to an address that was corrected since. Locked, it stays as it is seen."""
+    try:
+        reference, address = signing.loads(
+            token, salt=_LINK, max_age=dt.timedelta(days=settings.CONFIRMATION_DAYS)
+        )
+    except signing.BadSignature as error:
+        raise LinkExpired("The link is too old, or not complete.") from error
+    tickets = Ticket.objects.worked()
+    ticket: Ticket = (tickets.select_for_update() if lock else tickets).get(reference=reference)
+    try:
+        is_theirs = ticket.erased_at is not None or address == _address_hash(ticket)
+    except WordsErased as error:
+        # Between two looks.
+        raise LinkExpired("The personal data is erased, the address with it.") from error
+    if not is_theirs:
+        raise LinkExpired("The link belongs to another address.")
+    return ticket
+
+
+def _address_hash(ticket: Ticket) -> str:
+    return members.keyed_hash("address", requester_of(ticket).email.encode())[:16]
+
+
+# --- The queue ----------------------------------------------------------------------------------
+
+
+def queue(
+    ticket: Ticket,
+    kind: LetterKind,
+    promised_on: dt.date | None = None,
+    /,
+    *,
+    also: Iterable[str] = (),
+    **more: str,
+) -> Letter:
+    """Compose a letter and put it into the queue; by post where there is no e-mail address.
+
+    Needs an open entry. `also` are references of linked tickets that it answers too, `promised_on` the new day that
+    an extension notice names.
+    """
+    if kind == LetterKind.CONFIRMATION:
+        # The link keeps the files: they wait as long as it can be opened.
+        quarantine.wait_for_link(ticket)
+    version, text = compose(ticket, kind, **more)
+    return _put(ticket, kind, version, text, also=also, promised_on=promised_on)
+
+
+def _put(
+    ticket: Ticket,
+    kind: str,
+    version: int,
+    text: Text | LetterText,
+    *,
+    also: Iterable[str],
+    promised_on: dt.date | None,
+) -> Letter:
+    requester = requester_of(ticket)
+    letter = Letter(
+        ticket=ticket,
+        kind=kind,
+        language=requester.language,
+        template_version=version,
+        delivery=delivery_of(requester),
+        also=list(also),
+        promised_on=promised_on,
+        queued_at=open_entry.current().recorded_at,
+    )
+    letter.save()
+    LetterText.objects.create(
+        letter=letter,
+        address=address_of(requester),
+        subject=text.subject,
+        body=text.body,
+        not_before=letter.queued_at,
+    )
+    return letter
+
+
+def repeat(letter: Letter) -> Letter:
+    """The letter once more, to the address of now; a confirmation with a fresh link. Needs an open entry."""
+    ticket = letter.ticket
+    if letter.kind == LetterKind.CONFIRMATION:
+        return queue(ticket, LetterKind.CONFIRMATION, **confirmation_link(ticket))
+    return _put(
+        ticket,
+        letter.kind,
+        letter.template_version,
+        letter.text,
+        also=letter.also,
+        promised_on=letter.promised_on,
+    )
+
+
+def cancel(ticket: Ticket, kind: LetterKind) -> bool:
+    """Letters of the kind that are not out are not sent any more; returns whether there were any. Needs an open entry."""
+    unsent = Letter.objects.filter(ticket=ticket, kind=kind, state__in=UNSENT)
+    for letter in (found := list(unsent.select_for_update())):
+        letter.state = LetterState.CANCELLED
+        letter.save()
+    return bool(found)
+
+
+def why_not_readdressed(ticket: Ticket, officer_id: int) -> str:
+    """Why an officer may not say where letters go; empty when they may.
+
+    While a letter is not out that lets somebody in again, who decided so must not choose who reads it.
+    """
+    if ticket.is_open or ticket.answered_at is not None:
+        return ""
+    waits = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
+    if officer_id in _deciders(ticket) and waits.exists():
+        return (
+            "You proposed or approved this outcome, and its letter lets somebody in again: ask a colleague to change"
+            " where it goes."
+        )
+    return ""
+
+
+def _deciders(ticket: Ticket) -> set[int]:
+    """Who proposed and who approved what became of a ticket, by itself or together with a linked one."""
+    group = ticket.linked_to_id or ticket.pk
+    approved = Proposal.objects.filter(
+        Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=Verdict.APPROVED
+    ).select_related("approval")
+    return {
+        number
+        for one in approved
+        if one.ticket_id == ticket.pk or ticket.reference in one.also
+        for number in (one.proposed_by_id, one.approval.reviewer_id)
+    }
+
+
+def readdress(ticket: Ticket) -> None:
+    """Letters that are not out go to the address the person has now. Needs an open entry."""
+    requester = requester_of(ticket)
+    for letter in Letter.objects.filter(ticket=ticket, state__in=UNSENT):
+        letter.delivery = delivery_of(requester)
+        letter.save()
+        LetterText.objects.filter(letter=letter).update(address=address_of(requester))
+
+
+def delivery_of(requester: Requester) -> Delivery:
+    return Delivery.EMAIL if requester.email else Delivery.POST
+
+
+def address_of(requester: Requester) -> str:
+    return requester.email or f"{requester.name}\n{requester.postal_address}".strip()
+
+
+def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list[Objection]:
+    """Objections of the same person to the same purpose that keep them out whatever becomes of this one.
+
+    Of a person we know only their own count. Of anybody else those count that came from the same address, and
+    only if that is proven to be theirs: a stranger's ticket, which names the same account, may be withdrawn.
+    """
+    others = _same_group(objection).filter(
+        Q(effect=Effect.UPHELD) | Q(effect=Effect.RESTRICTING, outcome__isnull=True)
+    )
+    return [one for one in others.exclude(ticket__in=list(but)) if _is_theirs(one, objection)]
+
+
+def is_refused_elsewhere(objection: Objection) -> bool:
+    """Whether the same person was told, on another ticket, that the same objection is refused."""
+    told = _same_group(objection).filter(
+        effect=Effect.LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
+    )
+    return any(_is_theirs(one, objection) for one in told)
+
+
+def answered_duplicates(objection: Objection) -> list[Objection]:
+    """Duplicates of an objection whose letter is out, and that keep the person out because nothing else stands."""
+    told = _same_group(objection).filter(
+        effect=Effect.RESTRICTING, outcome=Outcome.DUPLICATE, ticket__answered_at__isnull=False
+    )
+    return [one for one in told if _is_theirs(objection, one) and not others_standing(one)]
+
+
+def _same_group(objection: Objection) -> Any:
+    """The objections to the same purpose, for the same account, of tickets linked to this one."""
+    ticket = objection.ticket
+    group = ticket.linked_to_id or ticket.pk
+    return (
+        Objection.objects.filter(
+            Q(ticket=group) | Q(ticket__linked_to=group),
+            purpose=objection.purpose,
+            member=objection.member,
+        )
+        .exclude(pk=objection.pk)
+        .select_related("ticket", "ticket__requester")
+    )
+
+
+def _is_theirs(other: Objection, objection: Objection) -> bool:
+    """Whether we know the other objection to be of the person who wrote this one."""
+    ticket = objection.ticket
+    return other.ticket.is_verified or (
+        not ticket.is_verified and is_proven(other.ticket) and _one_address(ticket, other.ticket)
+    )
+
+
+def _one_address(ticket: Ticket, other: Ticket) -> bool:
+    addresses = [address_of(one) for one in Requester.objects.filter(ticket__in=[ticket, other])]
+    return len(addresses) == 2 and addresses[0] == addresses[1]

@@ -1,0 +1,291 @@
+"""What the page of a ticket shows: everything that is needed to decide.
+
+Who asks is told apart: auditors see what was done and when, no identity and no words.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet, prefetch_related_objects
+from django.http import HttpRequest
+from django.urls import reverse
+
+from common.staff.site import staff
+from common.text import words
+from consent import countries
+from consent.choices import Purpose
+from ledger.errors import LedgerError, Refusal
+from objections.acts import deciding, sent_back, steps
+from objections.choices import Delivery, Effect, LetterState, NoteKind, Outcome, State
+from objections.clock import deadlines
+from objections.clock.days import day_of, today
+from objections.letters import composing
+from objections.models import Letter, Objection, Proposal, Requester, Ticket
+from objections.ticket import checks, clocks, exposure, officers, retention
+from objections.ticket.due import due
+from objections.ticket.timeline import timeline_of
+
+WORK = ["objections.view_ticket", "objections.work_ticket"]
+IDENTITY = "objections.view_requester"
+MOST_RUNS = 20
+MOST_LINKED = 20
+
+TONES = {
+    State.UPHELD: "good",
+    State.PARTLY_UPHELD: "good",
+    LetterState.SENT: "good",
+    LetterState.WAITING: "warning",
+    LetterState.FAILED: "danger",
+}
+
+
+def url_of(ticket: Ticket) -> str:
+    return reverse("admin:objections_ticket_change", args=[ticket.pk])
+
+
+def tone_of(ticket: Ticket) -> str:
+    return TONES.get(State(ticket.state or ""), "")
+
+
+def subject_of(ticket: Ticket) -> str:
+    """What the record of a read names: the member where one is known."""
+    return f"member:{ticket.member_id}" if ticket.member_id else ticket.reference
+
+
+@dataclass(frozen=True)
+class ObjectionLine:
+    """What the ticket does to one purpose, in words."""
+
+    purpose: str
+    words: str
+    tone: str
+
+
+UNMATCHED = "no account matched: keeps nobody out"
+
+
+def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
+    effect, outcome = Effect(objection.effect), objection.outcome
+    words = Outcome(outcome).label if outcome else "being examined"
+    if effect == Effect.LIFTED:
+        found = f"{words}: in again as far as it goes by this ticket", ""
+    elif ticket.member_id is None:
+        found = f"{words}; {UNMATCHED}{' yet' if ticket.is_open else ''}", "warning"
+    elif ticket.is_closed_as_abuse:
+        found = "closed as abuse: stays out", "warning"
+    elif outcome is None:
+        found = effect.label, "warning"
+    elif effect == Effect.UPHELD:
+        found = "upheld: out for good", "good"
+    else:
+        found = f"{words}: still out, until the letter is sent", "warning"
+    return ObjectionLine(Purpose(objection.purpose).label, *found)
+
+
+def ending_of(state: State, outcomes: Mapping[str, str]) -> str:
+    """What a ticket becomes by an outcome, in words."""
+    if set(outcomes.values()) == {Outcome.DUPLICATE}:
+        return Outcome.DUPLICATE.label
+    return state.label
+
+
+@dataclass(frozen=True)
+class LetterLine:
+    """A letter, and what can be done about it."""
+
+    letter: Letter
+    tone: str
+    error: str
+
+    @property
+    def is_failed(self) -> bool:
+        return self.letter.state == LetterState.FAILED
+
+    @property
+    def can_be_repeated(self) -> bool:
+        """Sent, and its words are still kept."""
+        return self.letter.state == LetterState.SENT and hasattr(self.letter, "text")
+
+    @property
+    def waits_for_the_post(self) -> bool:
+        return self.letter.state == LetterState.WAITING and self.letter.delivery == Delivery.POST
+
+
+def _letter_lines(ticket: Ticket, *, with_words: bool) -> list[LetterLine]:
+    rows = ticket.letters.select_related("text") if with_words else ticket.letters.all()
+    return [
+        LetterLine(
+            row,
+            TONES.get(LetterState(row.state), ""),
+            getattr(getattr(row, "text", None), "last_error", "") if with_words else "",
+        )
+        for row in rows
+    ]
+
+
+def _runs_of(ticket: Ticket) -> dict[str, Any]:
+    """The runs that used the member's data for what the ticket names."""
+    if ticket.member_id is None:
+        return {}
+    try:
+        found = exposure.uses_of(ticket.member_id, [one.purpose for one in ticket.objections.all()])
+    except (LedgerError, Refusal, OSError):
+        # To say nothing beats saying that there is none.
+        return {"runs_unknown": True}
+    return {
+        "runs": [(use, Purpose(use.purpose).label) for use in found[:MOST_RUNS]],
+        "runs_hidden": max(0, len(found) - MOST_RUNS),
+    }
+
+
+def same_person(ticket: Ticket) -> QuerySet[Ticket]:
+    """Tickets linked to it: who shares an address or names the same account may still be somebody else."""
+    group = ticket.linked_to_id or ticket.pk
+    found: QuerySet[Ticket] = Ticket.objects.filter(Q(pk=group) | Q(linked_to=group)).exclude(
+        pk=ticket.pk
+    )
+    return found.order_by("pk")
+
+
+def statement_of(ticket: Ticket) -> str:
+    """What the person wrote; empty when it was nothing, or is erased."""
+    requester = Requester.objects.filter(ticket=ticket).first()
+    return words.visible(requester.statement) if requester else ""
+
+
+STRANGER = "The address is not confirmed: it may be a stranger's."
+
+
+def warnings_of(
+    ticket: Ticket, *, writes: bool = False, upholds: bool = False, refuses: bool = False
+) -> list[str]:
+    """What whoever acts must know first: where the act writes to the person, upholds or refuses."""
+    assert ticket.refuse_by
+    found = []
+    if writes and not composing.is_proven(ticket):
+        found.append(STRANGER)
+    if upholds and ticket.member_id is None:
+        found.append("No account is matched: nobody is kept out by it.")
+    if refuses and today() > ticket.refuse_by:
+        day = deadlines.in_words(ticket.refuse_by)
+        found.append(f"The deadline for refusing was {day}; the letter says that it is late.")
+    return found
+
+
+def dossier_of(ticket: Ticket) -> dict[str, Any]:
+    """What came with the ticket and what is known of it: for who decides, and for who reviews the decision."""
+    attachments = list(ticket.attachments.all())
+    return {
+        "attachments": attachments,
+        "files_wait": any(file.waits_until for file in attachments),
+        "incidents": list(ticket.incidents.all()),
+    }
+
+
+def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
+    if ticket.state != State.IDENTITY_CHECK:
+        return ""
+    if ticket.identity_asked_on is None:
+        return "Identity is asked for once the letter is sent; until then the clock runs."
+    runs = (
+        "the clock stands still until the answer"
+        if clocks.is_paused(ticket, clock)
+        else "the clock runs on"
+    )
+    return f"Identity was asked for on {deadlines.in_words(ticket.identity_asked_on)}: {runs}."
+
+
+def case_of(request: HttpRequest, ticket: Ticket) -> steps.Case:
+    return steps.Case(ticket, checks.waiting_proposal(ticket), staff(request))
+
+
+def assigned_in_words(ticket: Ticket, reader: User) -> str:
+    """Which officer has the ticket, for a page that says it beside its state."""
+    if ticket.assignee_id == reader.pk:
+        return "assigned to you"
+    in_words = officers.officer_in_words(ticket)
+    return in_words if in_words.startswith("unassigned") else f"assigned to {in_words}"
+
+
+def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
+    """What the page of a ticket shows. Who asks is told apart: auditors see no identity and no words."""
+    may_read = staff(request).has_perm(IDENTITY)
+    may_work = staff(request).has_perms(WORK)
+    # The files are asked for twice: by what is shown, and by what may be done.
+    prefetch_related_objects([ticket], "attachments")
+    case = case_of(request, ticket)
+    clock = clocks.clock_of(ticket)
+    forward = steps.steps_of(case, steps.FORWARD) if may_work else []
+    around = steps.steps_of(case, steps.AROUND) if may_work else []
+    linked = list(same_person(ticket)[: MOST_LINKED + 1])
+    requester = Requester.objects.filter(ticket=ticket).first() if may_read else None
+    came_back = sent_back.last_of(ticket)
+    return {
+        "may_read": may_read,
+        "may_work": may_work,
+        "due": due(ticket, today()),
+        "tone": tone_of(ticket),
+        "assigned": assigned_in_words(ticket, staff(request)),
+        "country": countries.name(ticket.country) if ticket.country else "not known",
+        "verified": _verified_in_words(ticket),
+        "objections": [
+            _effect_of(one, ticket)
+            for one in sorted(ticket.objections.all(), key=lambda one: one.purpose)
+        ],
+        "requester": requester,
+        "statement": words.visible(requester.statement) if requester else "",
+        **dossier_of(ticket),
+        "files_refused": requester.files_refused if requester else 0,
+        "unmatched": UNMATCHED + (" yet" if ticket.is_open else ""),
+        "address_standing": _address_in_words(ticket),
+        "linked": linked[:MOST_LINKED],
+        "linked_hidden": len(linked) > MOST_LINKED,
+        "clock": clock,
+        "explained": deadlines.explained(clock, is_extended=ticket.extended_on is not None),
+        "pause": pause_in_words(ticket, clock),
+        "letters": _letter_lines(ticket, with_words=may_read),
+        "proposal": case.proposal,
+        "proposed": proposed_in_words(case.proposal, with_words=may_read) if case.proposal else {},
+        "erasure": case.erasure,
+        "held_until": retention.held_until(ticket) if not ticket.erased_at else None,
+        "came_back": came_back,
+        "came_back_page": came_back and f"admin:objections_ticket_{sent_back.page_of(came_back)}",
+        "forward": forward,
+        "around": around,
+        "not_now": [step for step in [*forward, *around] if step.why_not],
+        "timeline": timeline_of(ticket, with_words=may_read),
+        **_runs_of(ticket),
+    }
+
+
+def _address_in_words(ticket: Ticket) -> str:
+    if ticket.confirmed_at:
+        return f"confirmed on {day_of(ticket.confirmed_at)}"
+    if composing.is_address_proven(ticket):
+        return "the person's"
+    if ticket.is_authenticated:
+        return "typed by the member, not confirmed: letters to it do not repeat the name"
+    return "not confirmed: it may be a stranger's"
+
+
+def _verified_in_words(ticket: Ticket) -> str:
+    if ticket.is_authenticated:
+        return "yes: logged in to the product"
+    if ticket.identified_at:
+        return f"yes: identity answered on {day_of(ticket.identified_at)}"
+    return "no"
+
+
+def proposed_in_words(proposal: Proposal, *, with_words: bool) -> dict[str, Any]:
+    """A proposal in words: the outcomes, and what its author wrote for them."""
+    said = deciding.words_of(proposal) if with_words else {}
+    return {
+        "state": ending_of(State(proposal.state), proposal.outcomes),
+        "outcomes": [
+            (Purpose(purpose).label, Outcome(outcome).label)
+            for purpose, outcome in sorted(proposal.outcomes.items())
+        ],
+        "words": [(NoteKind(kind).label, words.visible(text)) for kind, text in said.items()],
+    }

@@ -1,0 +1,58 @@
+"""Incidents: runs that were frozen with a member in them whose objection had reached us."""
+
+import structlog
+from django.db.models import Min
+
+from ledger import entries
+from ledger.errors import Refusal
+from objections.models import Incident, Objection, Ticket
+from objections.ticket import exposure
+
+logger = structlog.get_logger(__name__)
+
+DESK = "system:desk"
+
+
+def look_for_incidents(ticket: Ticket) -> list[Incident]:
+    """Record every run frozen with the member in it after the objection had reached us and before it was recorded.
+
+    Called wherever a restriction turns out to be older than its entry, after that entry: reading old archives takes
+    time and can fail, and no restriction may depend on it. What fails is logged and looked for again every day.
+    The manifests stay as they are.
+    """
+    if ticket.member_id is None or ticket.state is None:
+        return []
+    purposes = list(ticket.objections.values_list("purpose", flat=True))
+    try:
+        uses = exposure.uses_of(ticket.member_id, purposes, since=ticket.received_at)
+    except (Refusal, OSError) as error:
+        logger.error(
+            "incidents not looked for", ticket=ticket.reference, error=type(error).__name__
+        )
+        return []
+    recorded_in = _first_recorded(ticket)
+    with entries.entry("objection.incident_found", actor=DESK, subject=ticket.reference) as opened:
+        known = set(ticket.incidents.values_list("run", flat=True))
+        found = [
+            Incident(
+                ticket=ticket,
+                run=use.run,
+                purpose=use.purpose,
+                received_at=ticket.received_at,
+                frozen_at=use.frozen_at,
+            )
+            for use in uses
+            # A cut that counts the restriction has the member in it only where it was lifted by then.
+            if use.run not in known and use.cut < recorded_in[use.purpose]
+        ]
+        opened.reason = ", ".join(incident.run for incident in found)
+        entries.add(found)
+        if not found:
+            opened.abandon()
+    return found
+
+
+def _first_recorded(ticket: Ticket) -> dict[str, int]:
+    """For each purpose, the entry from which on the ledger has the objection as this member's."""
+    rows = Objection.history.filter(ticket_id=ticket.pk, member_id=ticket.member_id)
+    return dict(rows.order_by("purpose").values_list("purpose").annotate(Min("entry_id")))

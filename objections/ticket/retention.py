@@ -1,0 +1,276 @@
+"""Erasing what people wrote. Dates, codes and outcomes stay: they name nobody, and the proof needs them."""
+
+import datetime as dt
+from functools import partial
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from common import drafts
+from consent.models import Member
+from ledger import clock, entries, open_entry
+from ledger.errors import InvalidInput, Refusal
+from ledger.models import Entry
+from objections.choices import ChangeKind, LetterState, Verdict
+from objections.clock import deadlines
+from objections.clock.days import day_of, today
+from objections.errors import EvidenceHeld, ForbiddenMove, LetterNotSent, WordsErased
+from objections.models import (
+    Attachment,
+    Letter,
+    LetterText,
+    Note,
+    ProposedChange,
+    Requester,
+    Ticket,
+)
+from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
+from objections.ticket import quarantine, two_person, uploads
+from objections.ticket.checks import recorded, waiting_proposal
+from objections.ticket.states import locked
+
+logger = structlog.get_logger(__name__)
+
+RETENTION = "system:retention"
+
+
+def held_until(ticket: Ticket) -> dt.date | None:
+    """The day from which what was written about a ticket may be erased; None while its answer is owed.
+
+    It counts from the answer. Closed as abuse, from the closing: no answer is owed.
+    """
+    since = ticket.closed_at if ticket.is_closed_as_abuse else ticket.answered_at
+    if ticket.is_open or since is None:
+        return None
+    return day_of(since + dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS))
+
+
+def why_not_erased(ticket: Ticket) -> str:
+    """Why nobody may erase what was written about a ticket; empty when it may be."""
+    error = _error_of(ticket)
+    return str(error) if error else ""
+
+
+def _error_of(ticket: Ticket) -> Refusal | None:
+    if ticket.is_open:
+        return ForbiddenMove(f"{ticket} is open: the person could not be answered any more.")
+    until = held_until(ticket)
+    if until is None:
+        return LetterNotSent(f"The outcome letter of {ticket} has not been sent.")
+    if today() < until:
+        # GDPR Art. 5(2), 17(3)(e), 77, 79: who decided must be able to show how.
+        return EvidenceHeld(
+            f"What was decided on {ticket} can be contested: the evidence is kept until"
+            f" {deadlines.in_words(until)}, which is {settings.OBJECTION_RETENTION_DAYS} days after the answer."
+            " Then it is erased by itself."
+        )
+    return None
+
+
+def propose_erasure(*, ticket: Ticket, actor: User, reason: str) -> ProposedChange:
+    """Propose to erase what was written about a closed ticket; a second person approves it.
+
+    Raises ForbiddenMove while it is open, LetterNotSent while an answer is owed, EvidenceHeld until it was kept long
+    enough, AlreadyProposed, WordsErased.
+    """
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with recorded("objection.erasure_proposed", ticket, actor, reason=reason):
+        row = locked(ticket)
+        _check_erasable(row)
+        return two_person.propose(ChangeKind.ERASURE, row.reference, actor=actor)
+
+
+def review_erasure(*, change: ProposedChange, verdict: Verdict, actor: User, reason: str) -> Ticket:
+    """The second person's word: approved, the words are gone for good; sent back, they stay.
+
+    Raises NeedsSecondPerson, AlreadySettled, and what `propose_erasure` raises where that holds by now.
+    """
+    two_person.check_reason(reason)
+    is_approved = verdict == Verdict.APPROVED
+    kind = "objection.words_erased" if is_approved else "objection.erasure_returned"
+    ticket = Ticket.objects.worked().get(reference=change.subject)
+    with recorded(kind, ticket, actor, reason=reason) as opened:
+        row = locked(ticket)
+        two_person.record_word(change, verdict=verdict, actor=actor)
+        if is_approved:
+            _check_erasable(row)
+            _erase(row, opened.recorded_at)
+    return row
+
+
+def _check_erasable(ticket: Ticket) -> None:
+    if ticket.erased_at:
+        raise WordsErased(f"The personal data of {ticket} is erased already.")
+    if error := _error_of(ticket):
+        raise error
+
+
+def _erase_kept_long_enough(ticket: Ticket) -> bool:
+    """Erase one that was kept long enough, as was announced; nobody has to ask for it."""
+    with recorded("objection.words_erased", ticket, RETENTION, reason="kept long enough") as opened:
+        row = locked(ticket)
+        if row.erased_at:
+            opened.abandon()
+            return False
+        _check_erasable(row)
+        _erase(row, opened.recorded_at)
+    return True
+
+
+def _erase(ticket: Ticket, at: dt.datetime) -> None:
+    """Needs an open entry, and the ticket locked."""
+    keys = list(Attachment.objects.filter(ticket=ticket).values_list("key", flat=True))
+    Attachment.objects.filter(ticket=ticket).delete()
+    Note.objects.filter(ticket=ticket).delete()
+    LetterText.objects.filter(letter__ticket=ticket).delete()
+    Requester.objects.filter(ticket=ticket).delete()
+    drafts.forget(ticket.reference)
+    for letter in Letter.objects.filter(ticket=ticket).exclude(
+        state__in=[LetterState.SENT, LetterState.CANCELLED]
+    ):
+        letter.state = LetterState.CANCELLED
+        letter.save()
+    ticket.erased_at = at
+    ticket.save()
+    # A file goes once the rows are gone for sure; one that stays behind is found by `sweep_files`.
+    transaction.on_commit(lambda: _remove(keys), robust=True)
+
+
+def _remove(keys: list[str]) -> None:
+    for key in keys:
+        uploads.remove(key)
+
+
+def erase_words_of_member(member: Member) -> None:
+    """Part of a member's erasure (GDPR Art. 17), in its entry: also open tickets lose their words.
+
+    What they decided or still decide stays; the member is out for good anyway. Of tickets without a member those go
+    that an officer linked to one of theirs, and closed ones whose address is proven to be theirs. An open one that
+    shares only an address is left for an officer: whoever wrote it could not be answered any more.
+    """
+    at = open_entry.current().recorded_at
+    own = Ticket.objects.worked().filter(member=member)
+    of_nobody = Ticket.objects.worked().filter(member=None)
+    numbers = {
+        *own.values_list("pk", flat=True),
+        *of_nobody.filter(reference__in=_linked_by_officers(own)).values_list("pk", flat=True),
+        *_closed_of_proven_address(own, of_nobody),
+    }
+    found = Ticket.objects.filter(pk__in=numbers, erased_at__isnull=True)
+    for ticket in list(found.order_by("pk")):
+        _erase(locked(ticket), at)
+
+
+def _closed_of_proven_address(own: TicketQuerySet, of_nobody: TicketQuerySet) -> set[int]:
+    """Numbers of closed tickets from an address that is proven here and there."""
+    known = own.filter(Q(is_authenticated=True) | Q(identified_at__isnull=False))
+    emails = {
+        email
+        for email in known.filter(ADDRESS_PROVEN).values_list("requester__email", flat=True)
+        if email
+    }
+    closed = of_nobody.filter(ADDRESS_PROVEN, closed_at__isnull=False, requester__email__in=emails)
+    return set(closed.values_list("pk", flat=True))
+
+
+def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
+    """References of tickets that an officer said are the same person's as one of these.
+
+    Read from the entries: `linked_to` also joins what only came from the same address, which anybody can type.
+    """
+    heads = {linked_to or number for number, linked_to in tickets.values_list("pk", "linked_to")}
+    group = Ticket.objects.filter(Q(pk__in=heads) | Q(linked_to__in=heads))
+    links = Entry.objects.filter(
+        kind="objection.linked", subject__in=list(group.values_list("reference", flat=True))
+    )
+    # "OBJ-… and OBJ-… are one person's: …", as `services.link` writes it; the second is the subject.
+    pairs = [{one.subject, one.reason.partition(" ")[0]} for one in links]
+    found = set(tickets.values_list("reference", flat=True))
+    while more := [pair for pair in pairs if found & pair and pair - found]:
+        found = found.union(*more)
+    return found
+
+
+def is_erased(subject: str) -> bool:
+    """Whether a subject is a ticket whose words are gone: nothing would erase new ones."""
+    return Ticket.objects.filter(reference=subject, erased_at__isnull=False).exists()
+
+
+def erase_expired() -> int:
+    """Erase what was kept long enough; returns of how many tickets. One that fails keeps no other waiting.
+
+    It counts from the answer: while one is owed, its words are needed. Closed as abuse, from the closing.
+    """
+    before = clock.now() - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
+    # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
+    expired = Ticket.objects.closed().filter(
+        Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
+    )
+    count = 0
+    for ticket in expired.order_by("pk"):
+        try:
+            count += _erase_kept_long_enough(ticket)
+        except Refusal as error:
+            logger.error("words not erased", ticket=ticket.reference, error=error.code)
+    return count
+
+
+def let_files_go(now: dt.datetime | None = None) -> int:
+    """Delete the files whose time in quarantine is over: nobody confirmed the address. Returns of how many tickets.
+    One that fails keeps no other waiting.
+
+    What an outcome rests on is evidence: such files are kept, and wait on while an outcome waits for a second person.
+    """
+    over = Attachment.objects.filter(waits_until__lte=now or clock.now())
+    tickets = Ticket.objects.filter(pk__in=over.values("ticket")).order_by("pk")
+    count = 0
+    for ticket in list(tickets):
+        try:
+            count += _let_files_of_go(ticket, over.filter(ticket=ticket))
+        except Refusal as error:
+            logger.error("files not let go", ticket=ticket.reference, error=error.code)
+    return count
+
+
+def _let_files_of_go(ticket: Ticket, files: QuerySet[Attachment]) -> bool:
+    """Delete these files, or keep them when the ticket was decided meanwhile; returns whether they went."""
+    with entries.entry("objection.files_gone", actor=RETENTION, subject=ticket.reference) as opened:
+        row = locked(ticket)
+        # Asked again under the lock: the address may have been confirmed meanwhile.
+        keys = list(files.values_list("key", flat=True))
+        is_decided = row.closed_at is not None and not row.is_closed_as_abuse
+        if not keys or waiting_proposal(row) is not None:
+            opened.abandon()
+            return False
+        opened.reason = f"{len(keys)} file{'' if len(keys) == 1 else 's'}"
+        if is_decided:
+            opened.kind = "objection.files_kept"
+            opened.reason += ", on the ticket when it was decided"
+            quarantine.keep(row)
+            return False
+        files.delete()
+        transaction.on_commit(partial(_remove, keys), robust=True)
+    return True
+
+
+def sweep_files() -> int:
+    """Let go what has waited long enough, and mend what a process left that ended between two steps.
+
+    Files that no ticket has any more are removed; returns how many. Kept ones still in quarantine are moved.
+    """
+    let_files_go()
+    moved = Attachment.objects.filter(key__in=list(uploads.waiting()), waits_until__isnull=True)
+    for key in list(moved.values_list("key", flat=True)):
+        try:
+            uploads.keep(key)
+        except OSError as error:
+            # It is read where it is, and the next sweep tries again.
+            logger.error("file not moved", error=type(error).__name__)
+    kept = set(Attachment.objects.values_list("key", flat=True))
+    stray = [key for key in uploads.stored_before(dt.timedelta(days=1)) if key not in kept]
+    _remove(stray)
+    return len(stray)
