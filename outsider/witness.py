@@ -458,7 +458,7 @@ def locked(directory: Path) -> Iterator[None]:
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / ".lock").open("wb") as file:
         try:
-            import fcntl
+            import fcntl  # noqa: PLC0415  not on Windows
         except ImportError:  # Windows: see to it that only one runs
             yield
             return

@@ -17,8 +17,9 @@ def _keep_django_logging(**kwargs: object) -> None:
 
 @worker_init.connect
 def _begin(**kwargs: object) -> None:
-    from ledger import checks  # the app registry is ready only now
-    from portal import directories
+    # The app registry is ready only now.
+    from ledger import checks  # noqa: PLC0415
+    from portal import directories  # noqa: PLC0415
 
     directories.make()
     # Refuses to work unguarded.

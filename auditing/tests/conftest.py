@@ -2,6 +2,7 @@
 
 import pytest
 
+from consent.models import AccountReference
 from ledger.checkpoints import signing
 from tools import factories
 
@@ -20,6 +21,4 @@ def manifest(officer, second_officer, engineer, product):
 @pytest.fixture
 def opted_out():
     """The member number of acc-7."""
-    from consent.models import AccountReference
-
     return lambda: AccountReference.objects.get(account_ref="acc-7").member_id

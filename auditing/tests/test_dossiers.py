@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from consent import accounts
 from consent.choices import Purpose
+from consent.models import Member
 from ledger.checkpoints import signing
 from ledger.models import AccessRecord
 from tools import factories
@@ -187,8 +188,6 @@ def test_what_it_says_of_now_is_what_a_look_up_says(
 
 
 def factories_member(number: int) -> Any:
-    from consent.models import Member
-
     return Member.objects.get(pk=number)
 
 

@@ -14,8 +14,10 @@ from common.identity import tokens
 from consent import accounts
 from ledger import entries
 from ledger.checkpoints import signing
+from ledger.merkle.tree import Frontier
 from ledger.reads import batches
 from ledger.reads.recording import record_read
+from ledger.recomputing.leaves import recomputed
 from tools import factories
 from tools.outside import behind_the_back
 from training_runs import proofs
@@ -171,9 +173,6 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
 
 def _make_everything_fit_again():
     """Every leaf, the head and a checkpoint anew, with the real key; the old checkpoints and the memory are gone."""
-    from ledger.merkle.tree import Frontier
-    from ledger.recomputing.leaves import recomputed
-
     frontier = Frontier()
     for one in list(recomputed(0, entries.read_head().size)):
         frontier.append(one.leaf)

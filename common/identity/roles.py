@@ -6,6 +6,8 @@ migration has run. A permission that is not named here is nobody's.
 
 from typing import Any
 
+from django.contrib.auth.models import Group, Permission
+
 PRIVACY_OFFICER = "Privacy officer"
 ML_ENGINEER = "ML engineer"
 AUDITOR = "Auditor"
@@ -103,8 +105,6 @@ def sync_groups(sender: Any = None, **kwargs: Any) -> None:
     Runs after `migrate`, behind the app whose receiver creates the last of the permissions (contenttypes
     comes after auth in INSTALLED_APPS), and does nothing on a partly migrated database.
     """
-    from django.contrib.auth.models import Group, Permission
-
     if sender is not None and sender.name != "django.contrib.contenttypes":
         return
     known = {

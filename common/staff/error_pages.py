@@ -268,7 +268,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def _kept_as_draft(request: HttpRequest) -> bool:
     # Here: the error pages themselves ask no database, and must be loaded before the models are.
-    from common import drafts
+    from common import drafts  # noqa: PLC0415
 
     try:
         return drafts.keep_without_session(request)

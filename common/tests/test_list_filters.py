@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from common.staff.list_filters import OptionFilter
+from common.staff.list_forms import FormFilter
 from consent.models import Member
 from objections.models import Ticket
 from portal.admin import site
@@ -140,8 +141,6 @@ def test_a_file_of_a_list_refuses_what_the_list_refuses(
 
 
 def test_every_filter_of_our_own_offers_what_it_accepts() -> None:
-    from common.staff.list_forms import FormFilter
-
     own = {
         one
         for admin in site._registry.values()

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from consent import accounts
 from consent.models import Decision, Member, Notice, RegionRule, Review
 from ledger.models import AccessRecord, Entry
 from tools import factories
@@ -180,8 +181,6 @@ def test_no_word_makes_staff_record_an_allow(officer: User, client_of: Any) -> N
 
 
 def test_a_deny_for_an_erased_member_is_refused_in_words(officer: User, client_of: Any) -> None:
-    from consent import accounts
-
     number = factories.add_member("customer-1")
     accounts.erase_member(account_ref="customer-1", actor="test", reason="asked for it")
 
@@ -355,8 +354,6 @@ def test_rules_today_groups_every_country_once(
 def test_history_names_the_entry_the_actor_and_what_changed(
     officer: User, auditor: User, client_of: Any
 ) -> None:
-    from consent import accounts
-
     number = factories.add_member("customer-1")
     accounts.erase_member(account_ref="customer-1", actor=officer, reason="asked for it")
 
@@ -397,9 +394,6 @@ def test_a_list_asks_no_more_questions_for_three_rows_than_for_one(
     second_officer: User,
     client_of: Any,
 ) -> None:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
     client = client_of(officer)
     address = reverse(f"admin:consent_{label}_changelist")
     counts = []

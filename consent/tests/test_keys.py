@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 from django.urls import reverse
 
@@ -351,8 +352,6 @@ ALLOWED = {
 
 
 def test_references_are_resolved_by_the_service_that_records_and_nowhere_else():
-    from django.conf import settings
-
     raw = ("member_by_reference", "AccountReference", "members.referred", "members.known",
            "reference__account", "account_key=")  # fmt: skip
     found = set()

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from demo import desk
-from objections.acts import deciding
+from objections.acts import deciding, working
 from objections.choices import ABUSE, DUPLICATE, ENDINGS, OPEN_STATES, Outcome, State, Verdict
 from objections.clock.days import today
 from objections.models import Objection, Ticket
@@ -71,8 +71,6 @@ def _approve(ticket: Ticket, second_officer: User) -> Ticket:
 
 
 def _duplicate(officer: User, second_officer: User) -> Ticket:
-    from objections.acts import working
-
     factories.objection("acc-4", country="DE", purposes=["safety"])
     again = factories.reviewed(
         factories.objection("acc-4", country="DE", purposes=["safety"]), officer

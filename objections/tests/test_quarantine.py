@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import re
+import tempfile
 import threading
 from pathlib import Path
 
@@ -465,8 +466,6 @@ def test_a_file_whose_move_was_interrupted_is_read_and_moved_later():
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a second file system")
 def test_a_quarantine_on_a_disk_of_its_own_gives_files_up_whole(settings):
-    import tempfile
-
     with tempfile.TemporaryDirectory(dir="/dev/shm") as home:
         settings.QUARANTINE_DIR = Path(home)
         key = uploads.store(uploads.check("a.txt", b"words"), is_waiting=True)

@@ -14,11 +14,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from consent.models import Member
 from ledger import entries
 from ledger.models import AccessRecord, Entry
 from objections.acts import deciding, working
 from objections.choices import LetterState, State
 from objections.clock import deadlines
+from objections.errors import WordsErased
+from objections.letters import composing
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
 from objections.staff.bulk import ACTS, MOST
@@ -372,8 +375,6 @@ def test_nonsense_in_the_address_is_refused_and_never_read_as_another_part_of_th
 
 
 def test_test_accounts_are_not_in_the_queue(officer: User, client_of: Any) -> None:
-    from consent.models import Member
-
     member = Member.objects.get(pk=factories.add_member("acc-0"))
     row = working.keep_out(
         member=member, purpose="safety", effect="restricting", actor="test"
@@ -754,9 +755,6 @@ def test_a_row_says_that_no_account_is_matched(officer: User, client_of: Any) ->
 def test_a_refused_uphold_leaves_no_review_behind(
     officer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from objections.errors import WordsErased
-    from objections.letters import composing
-
     row = factories.objection()
     client = client_of(officer)
     page = choose(client, "uphold", row)

@@ -15,8 +15,9 @@ from consent.models import Notice
 from ledger.errors import Refusal
 from outsider import verify
 from tools import factories, sample_export
+from tools.campaign import let_a_member_in, with_true_roots
 from tools.sample_export import CODES
-from training_runs import manifest_file
+from training_runs import archives, manifest_file
 from training_runs.tests.test_manifest_format_document import SETS
 
 
@@ -195,7 +196,6 @@ def test_a_world_of_chance_is_derived_to_the_same_sets(
     manifest = factories.freeze(engineer)
 
     history = history_of(sample_export.lines_of_the_database()[: manifest.cut])
-    from training_runs import archives
 
     archive = verify.archive_from(archives.load(manifest.digest), "it")
     derived = history.derive(manifest.run_id, list(archive.sets), None)
@@ -244,8 +244,6 @@ def test_choices_and_objections_are_told(export, capsys):
 
 def test_a_manifest_that_does_not_follow_is_named(made, tmp_path, capsys):
     """All of it sealed and signed by the real key: only the fold can say that member was let in."""
-    from tools.campaign import let_a_member_in, with_true_roots
-
     sample = with_true_roots(let_a_member_in(random.Random(3), made.sample, "TR-2026-000003"))
     sample_export.write(sample.files(), tmp_path)
 

@@ -1,8 +1,10 @@
 """The admin's pages: who may open them, what they say, what they refuse."""
 
+import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 from django.test import Client
@@ -20,6 +22,7 @@ from ledger.models import Entry
 from ledger.reads import recording
 from portal.admin import ENTRY_KINDS, READ_KINDS
 from portal.version import __version__
+from tools import factories
 
 ROLE_FIXTURES = ["officer", "engineer", "auditor", "administrator", "stranger"]
 
@@ -161,8 +164,6 @@ def test_somebody_without_a_role_is_told_so(stranger: User, client_of: Any) -> N
 def test_an_entry_shows_the_rows_it_wrote(
     officer: User, second_officer: User, auditor: User, client_of: Any
 ) -> None:
-    from tools import factories
-
     factories.publish(officer, second_officer, version="2025-11-03")
     proposed = Entry.objects.get(kind="notice.proposed")
 
@@ -323,9 +324,6 @@ def test_a_token_about_to_expire_is_on_the_start_page(
 
 
 def test_no_inline_style_or_script_in_our_templates() -> None:
-    import re
-
-    from django.conf import settings
 
     inline = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)")
 
@@ -391,9 +389,6 @@ def test_no_list_asks_its_table_which_kinds_there_are(
 
 
 def test_the_kinds_of_the_filters_are_those_the_code_writes() -> None:
-    import re
-
-    from django.conf import settings
 
     def code_of(app: str) -> str:
         paths = (settings.BASE_DIR / app).rglob("*.py")

@@ -20,7 +20,7 @@ from django.utils.text import capfirst
 from playwright.sync_api import expect
 
 from common.identity import tokens
-from common.staff.site import PortalModelAdmin
+from common.staff.site import HistoryModelAdmin, PortalModelAdmin, site
 from consent import member_links, proposing
 from consent.choices import Purpose
 from consent.models import Decision, Member, RegionRule
@@ -175,8 +175,6 @@ LISTS = {
 
 def pages_of(role: str, world: World, desk: Desk) -> list[str]:
     """The address of every page the role has: each list, the first row of it, its history, each act."""
-    from common.staff.site import HistoryModelAdmin, site
-
     admins = {f"{m._meta.app_label}_{m._meta.model_name}": a for m, a in site._registry.items()}
     addresses = [reverse("admin:index"), reverse("admin:password_change")]
     for label in LISTS[role]:

@@ -8,6 +8,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from consent.models import Census
+from ledger.errors import Refusal
 from ledger.models import AccessRecord, Entry
 from tools import factories
 from training_runs import archives, freezing, registering, verifying
@@ -301,9 +303,6 @@ def test_the_run_says_that_canaries_are_counted(
 
 
 def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) -> None:
-    from consent.models import Census
-    from ledger.errors import Refusal
-
     run = registering.start(run=factories.register(engineer), actor=engineer)
     Census.objects.update(complete=99)
     with pytest.raises(Refusal):
