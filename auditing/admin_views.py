@@ -49,7 +49,7 @@ def member_dossier(request: HttpRequest, number: int) -> HttpResponse:
     here = whole_number(request, PAGE_VAR)
     first = max(0, here - 1) * RUNS_A_PAGE
     found = dossiers.member_dossier(
-        member, today=clock.today(), first=first, most=RUNS_A_PAGE, only_in=only_in
+        member, today=clock.today(), first=first, limit=RUNS_A_PAGE, only_in=only_in
     )
     pages = Paginator(range(found.chosen), RUNS_A_PAGE)
     return page(

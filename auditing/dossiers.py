@@ -24,9 +24,9 @@ from training_runs.eligibility import BY_CODE, NOT_IN_PARENT, UNKNOWN_AT_CUT, as
 from training_runs.errors import ManifestDamaged
 from training_runs.models import Finding, Manifest, Run, Verification
 
-MOST_ROWS = 1_000
+MAX_ROWS = 1_000
 """Rows of one kind that a time line holds, the newest of them; the list of entries has all."""
-MOST_READS = 50
+MAX_READS = 50
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def place(country: str) -> str:
 
 
 def _newest(rows: Any) -> tuple[list[Any], bool]:
-    found = list(rows[: MOST_ROWS + 1])
-    return found[:MOST_ROWS], len(found) > MOST_ROWS
+    found = list(rows[: MAX_ROWS + 1])
+    return found[:MAX_ROWS], len(found) > MAX_ROWS
 
 
 def _facts(rows: Sequence[Any], *, is_cut: bool) -> Iterator[Event]:
@@ -255,7 +255,7 @@ def find_member(number: int) -> Member | None:
 
 
 def member_dossier(
-    member: Member, *, today: dt.date, first: int, most: int, only_in: bool = False
+    member: Member, *, today: dt.date, first: int, limit: int, only_in: bool = False
 ) -> MemberDossier:
     """Everything that ever decided about a member, and every run. Of the runs those from place `first` (from 0) on."""
     book = Book.read()
@@ -263,7 +263,7 @@ def member_dossier(
     manifests = list(_manifests(member))
     included = {one["pk"]: _is_in(one["digest"], one["population"], member) for one in manifests}
     chosen = [one for one in manifests if included[one["pk"]] or not only_in]
-    shown = chosen[first : first + most]
+    shown = chosen[first : first + limit]
     questions = [ask(purpose, today, [], book) for purpose in Purpose.values]
     questions += [
         ask(one["run__purpose"], today, one["run__data_categories"], book) for one in shown
@@ -383,11 +383,11 @@ def run_dossier(run: Run) -> RunDossier:
     header = manifest.header if manifest else {"region_rules": [], "notices": []}
     rules = RegionRule.objects.filter(pk__in=header["region_rules"]).order_by("pk")
     notices = Notice.objects.filter(version__in=header["notices"]).order_by("pk")
-    reads = list(AccessRecord.objects.filter(subject=run.reference)[: MOST_READS + 1])
+    reads = list(AccessRecord.objects.filter(subject=run.reference)[: MAX_READS + 1])
     return RunDossier(
         run=run,
         manifest=manifest,
-        entries=list(Entry.objects.filter(subject=run.reference)[:MOST_ROWS]),
+        entries=list(Entry.objects.filter(subject=run.reference)[:MAX_ROWS]),
         rules=[
             _of_run(
                 row,
@@ -404,8 +404,8 @@ def run_dossier(run: Run) -> RunDossier:
         children=list(run.children.all()),
         findings=list(run.findings.all()),
         incidents=list(Incident.objects.filter(run=run.reference).select_related("ticket")),
-        reads=reads[:MOST_READS],
-        has_more_reads=len(reads) > MOST_READS,
+        reads=reads[:MAX_READS],
+        has_more_reads=len(reads) > MAX_READS,
     )
 
 

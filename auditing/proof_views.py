@@ -125,7 +125,7 @@ class GrantForm(forms.Form):
         max_length=40, label="Who", help_text="A member as member:12, or a ticket's reference."
     )
     hours = forms.IntegerField(
-        min_value=1, max_value=services.LONGEST_HOURS, initial=24, label="For how many hours"
+        min_value=1, max_value=services.MAX_HOURS, initial=24, label="For how many hours"
     )
     reason = forms.CharField(
         max_length=500,

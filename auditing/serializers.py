@@ -5,38 +5,38 @@ from rest_framework import serializers
 from common.api.endpoints import Input
 from ledger.models import Checkpoint
 
-_LARGEST = 2**53 - 1
+_MAX_INTEGER = 2**53 - 1
 
 
 class CheckpointQuery(Input):
     size = serializers.IntegerField(
-        required=False, min_value=1, max_value=_LARGEST, help_text="The newest unless told."
+        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="The newest unless told."
     )
 
 
 class ConsistencyQuery(Input):
-    old = serializers.IntegerField(min_value=1, max_value=_LARGEST)
+    old = serializers.IntegerField(min_value=1, max_value=_MAX_INTEGER)
     new = serializers.IntegerField(
-        required=False, min_value=1, max_value=_LARGEST, help_text="The newest unless told."
+        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="The newest unless told."
     )
 
 
 class LedgerQuery(Input):
-    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_LARGEST)
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_MAX_INTEGER)
     upto = serializers.IntegerField(
         required=False,
         min_value=1,
-        max_value=_LARGEST,
+        max_value=_MAX_INTEGER,
         help_text="At most, and by default, the size of the newest checkpoint.",
     )
 
 
 class ReadsQuery(Input):
-    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_LARGEST)
+    after = serializers.IntegerField(required=False, default=0, min_value=0, max_value=_MAX_INTEGER)
     upto = serializers.IntegerField(
         required=False,
         min_value=1,
-        max_value=_LARGEST,
+        max_value=_MAX_INTEGER,
         help_text="At most, and by default, the newest record.",
     )
 

@@ -12,7 +12,7 @@ from ledger.errors import InvalidInput, NotFound, RuleViolation
 from ledger.reads.recording import record_read
 from objections.models import Ticket
 
-LONGEST_HOURS = 72
+MAX_HOURS = 72
 
 
 class RevealOver(RuleViolation):
@@ -37,8 +37,8 @@ def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) 
         raise InvalidInput("Nobody grants it to themselves.", field="auditor")
     if not reason.strip():
         raise InvalidInput("Say what the auditor needs it for.", field="reason")
-    if not 1 <= hours <= LONGEST_HOURS:
-        raise InvalidInput(f"From 1 to {LONGEST_HOURS} hours.", field="hours")
+    if not 1 <= hours <= MAX_HOURS:
+        raise InvalidInput(f"From 1 to {MAX_HOURS} hours.", field="hours")
     subject = subject.strip()
     _row_behind(subject)
     with entries.entry("reveal.granted", actor=actor, subject=subject, reason=reason) as opened:

@@ -45,7 +45,7 @@ from consent.serializers import (
 )
 from ledger.errors import Refusal
 
-MOST_LINES = 10_000
+MAX_LINES = 10_000
 
 
 def asked_member(
@@ -124,8 +124,8 @@ class BulkDecisionsView(Endpoint):
         lines = request.data
         if not lines:
             raise ParseError("There are no lines.", code="no_lines")
-        if len(lines) > MOST_LINES:
-            return problem(413, f"At most {MOST_LINES} lines at a time.", name="too_many_lines")
+        if len(lines) > MAX_LINES:
+            return problem(413, f"At most {MAX_LINES} lines at a time.", name="too_many_lines")
         answers: list[dict[str, Any]] = [{} for _ in lines]
         sent = {}
         shape = DecisionInput()

@@ -24,7 +24,7 @@ from objections.intake import receiving
 from objections.models import Ticket
 
 SEED = 1
-MOST_ORDINARY = 240
+MAX_ORDINARY = 240
 """On a large population; on a small one, a ticket for every hundred members."""
 
 
@@ -46,7 +46,7 @@ def play(people: Sequence[Person], *, import_members: Callable[[], object]) -> i
             until=now - dt.timedelta(minutes=5),
             seed=SEED,
         )
-        ordinary = min(MOST_ORDINARY, len(people) // 100)
+        ordinary = min(MAX_ORDINARY, len(people) // 100)
         desk.play([*lives.of_all_kinds(desk), *lives.stream(desk, ordinary)])
     return Ticket.objects.worked().count()
 

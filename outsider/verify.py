@@ -47,18 +47,18 @@ NO_KEY = (
 
 # --- Bytes ---------------------------------------------------------------------------------------
 
-MOST_SMALL = 1 << 20
+MAX_SMALL_BYTES = 1 << 20
 """Bytes of a checkpoint or a proof; what is larger is none."""
 
 
-def read_small(path: Path, most: int = MOST_SMALL) -> bytes:
+def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) > most:
-        raise Wrong(f"{path} has more than {most} bytes, which nothing of its kind has.")
+    if len(data) > max_bytes:
+        raise Wrong(f"{path} has more than {max_bytes} bytes, which nothing of its kind has.")
     return data
 
 
@@ -428,7 +428,7 @@ def consistency_from(data: bytes, what: str) -> tuple[int, list[bytes], bytes]:
 
 # --- What is said ---------------------------------------------------------------------------------
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 """More are counted, not listed: one is enough to ask questions."""
 
 
@@ -449,7 +449,7 @@ class Report:
 
     def wrong(self, sentence: str) -> None:
         self.count += 1
-        if self.count <= MOST_PROBLEMS:
+        if self.count <= MAX_PROBLEMS:
             self.problems.append(sentence)
 
 
@@ -494,7 +494,7 @@ def canonical(line: bytes) -> Any:
 
 # --- Reading files line by line --------------------------------------------------------------------
 
-MOST_LINE = 64 << 20
+MAX_LINE_BYTES = 64 << 20
 """Bytes of a line. An import of 20,000 members, the largest entry by default, has about 3 MB."""
 PIECE = 8 << 20
 """Bytes that one process checks at a time."""
@@ -514,8 +514,8 @@ def pieces(path: Path) -> Iterator[tuple[int, int]]:
         begin = 0
         while begin < size:
             file.seek(begin + PIECE)
-            if len(file.readline(MOST_LINE + 1)) > MOST_LINE:
-                raise Wrong(f"{path.name} has a line of more than {MOST_LINE} bytes.")
+            if len(file.readline(MAX_LINE_BYTES + 1)) > MAX_LINE_BYTES:
+                raise Wrong(f"{path.name} has a line of more than {MAX_LINE_BYTES} bytes.")
             end = min(file.tell(), size)
             yield begin, end - begin
             begin = end
@@ -526,12 +526,12 @@ def lines_of(path: Path) -> Iterator[bytes]:
     with open_file(path) as file:
         number = 0
         while True:
-            line = file.readline(MOST_LINE + 1)
+            line = file.readline(MAX_LINE_BYTES + 1)
             number += 1
             if not line:
                 return
-            if len(line) > MOST_LINE:
-                raise Wrong(f"{path.name}, line {number}, has more than {MOST_LINE} bytes.")
+            if len(line) > MAX_LINE_BYTES:
+                raise Wrong(f"{path.name}, line {number}, has more than {MAX_LINE_BYTES} bytes.")
             if not line.endswith(b"\n"):
                 raise Wrong(f"{path.name}, line {number}, does not end: the file was cut off.")
             yield line[:-1]
@@ -1010,7 +1010,7 @@ CODES = (
 )  # fmt: skip
 """The half byte of a member is the place of the code in this list; NOBODY is above the population."""
 NOBODY = 15
-MOST_MEMBERS = 2**31
+MAX_MEMBERS = 2**31
 """Member numbers fit 31 bits."""
 
 
@@ -1032,10 +1032,10 @@ def number_of(members: int) -> int:
     return bin(members).count("1")
 
 
-def few(numbers: int, most: int = 5) -> str:
+def few(numbers: int, limit: int = 5) -> str:
     """The first members of a set, in words."""
     found: list[str] = []
-    while numbers and len(found) < most:
+    while numbers and len(found) < limit:
         lowest = numbers & -numbers
         found.append(str(lowest.bit_length() - 1))
         numbers ^= lowest
@@ -1058,7 +1058,7 @@ def _archive_from(data: bytes) -> Archive:
     if not isinstance(header, dict) or set(header) != HEADER_FIELDS:
         raise ValueError("the header does not have its fields")
     population = header["population"]
-    if type(population) is not int or not 0 <= population < MOST_MEMBERS:
+    if type(population) is not int or not 0 <= population < MAX_MEMBERS:
         raise ValueError("the population is not a number of members")
     names = [part["name"] for part in header["parts"]]
     if unknown := [name for name in names if name not in CODES]:

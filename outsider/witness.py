@@ -48,18 +48,18 @@ NO_KEY = (
 
 # --- Bytes ---------------------------------------------------------------------------------------
 
-MOST_SMALL = 1 << 20
+MAX_SMALL_BYTES = 1 << 20
 """Bytes of a checkpoint or a proof; what is larger is none."""
 
 
-def read_small(path: Path, most: int = MOST_SMALL) -> bytes:
+def read_small(path: Path, max_bytes: int = MAX_SMALL_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(most + 1)
+            data = file.read(max_bytes + 1)
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror}.") from error
-    if len(data) > most:
-        raise Wrong(f"{path} has more than {most} bytes, which nothing of its kind has.")
+    if len(data) > max_bytes:
+        raise Wrong(f"{path} has more than {max_bytes} bytes, which nothing of its kind has.")
     return data
 
 
@@ -569,15 +569,15 @@ class Portal:
         try:
             request = urllib.request.Request(self.url + address, headers=headers)  # noqa: S310  asked above
             with self.opener.open(request, timeout=60) as answer:
-                data: bytes = answer.read(MOST_SMALL + 1)
+                data: bytes = answer.read(MAX_SMALL_BYTES + 1)
         except urllib.error.HTTPError as error:
             kind = Refused if error.code in (404, 409) else Unreadable
             raise kind(f"{self.url}{address} answers {error.code}.") from None
         # HTTPException and what a broken address raises are no OSErrors.
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise Unreadable(f"{self.url}{address} cannot be reached: {error}.") from None
-        if len(data) > MOST_SMALL:
-            raise Unreadable(f"{self.url}{address} answers more than {MOST_SMALL} bytes.")
+        if len(data) > MAX_SMALL_BYTES:
+            raise Unreadable(f"{self.url}{address} answers more than {MAX_SMALL_BYTES} bytes.")
         return data
 
 

@@ -3,7 +3,7 @@ import datetime as dt
 from django.apps import AppConfig
 
 # The clock signs every five minutes, and must not be later than ten.
-LONGEST_UNSIGNED = dt.timedelta(minutes=15)
+MAX_UNSIGNED = dt.timedelta(minutes=15)
 # A list of ten million accounts takes minutes, and may wait for another one.
 MAX_FILE_WAIT = dt.timedelta(minutes=30)
 
@@ -27,7 +27,7 @@ class PortalConfig(AppConfig):
         from portal import checks  # noqa: F401  registering its checks is the effect
 
         register("reads are the sealed ones", reads_are_sealed)
-        register_age("oldest_unsigned_entry", oldest_unsigned, limit=LONGEST_UNSIGNED)
+        register_age("oldest_unsigned_entry", oldest_unsigned, limit=MAX_UNSIGNED)
         register_age("oldest_waiting_file", oldest_waiting, limit=MAX_FILE_WAIT)
 
         from common.files import made_files

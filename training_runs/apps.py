@@ -3,7 +3,7 @@ import datetime as dt
 from django.apps import AppConfig
 
 # A freeze takes seconds and the sweeper comes by every 20: a run older than this waits for people.
-LONGEST_WAIT = dt.timedelta(minutes=5)
+MAX_WAIT = dt.timedelta(minutes=5)
 # A verification takes seconds, of ten million members minutes.
 MAX_UNVERIFIED = dt.timedelta(minutes=15)
 
@@ -23,7 +23,7 @@ class TrainingRunsConfig(AppConfig):
         from training_runs.freezing import oldest_requested
         from training_runs.verifying import oldest_unverified
 
-        register_age("oldest_requested_run", oldest_requested, limit=LONGEST_WAIT)
+        register_age("oldest_requested_run", oldest_requested, limit=MAX_WAIT)
         register_age("oldest_unverified_manifest", oldest_unverified, limit=MAX_UNVERIFIED)
         exposure.register(uses_of)
         signing.also_sign(proofs.sign_trees)

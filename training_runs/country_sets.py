@@ -24,7 +24,7 @@ from ledger import canonical
 from ledger.files import write_whole
 from ledger.models import Entry
 
-MOST_CHANGES = 50_000
+MAX_CHANGES = 50_000
 """With more changed members than this, reading the whole set is quicker."""
 
 
@@ -59,8 +59,8 @@ def load(countries: Collection[str]) -> Kept | None:
         return None
     if not same_ledger:
         return None
-    since = Member.history.filter(entry_id__gt=kept.cut)[: MOST_CHANGES + 1].count()
-    return kept if since <= MOST_CHANGES else None
+    since = Member.history.filter(entry_id__gt=kept.cut)[: MAX_CHANGES + 1].count()
+    return kept if since <= MAX_CHANGES else None
 
 
 def keep(countries: Collection[str], cut: int, members: BitMap) -> None:

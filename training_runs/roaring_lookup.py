@@ -19,7 +19,7 @@ from training_runs.manifest_file import INCLUDED, MAGIC
 
 Buffer = bytes | mmap.mmap
 _WITH_RUNS, _WITHOUT_RUNS = 12347, 12346
-_MOST_IN_ARRAY = 4096
+_MAX_IN_ARRAY = 4096
 _BITMAP_BYTES = 8192
 _FEW_CONTAINERS = 4
 """With run containers, and fewer containers than these, the format leaves the offsets out."""
@@ -55,7 +55,7 @@ def contains(data: Buffer, start: int, number: int) -> bool:
     low = number & 0xFFFF
     if _is_run(data, runs_at, found):
         return _in_runs(data, at, low)
-    if size <= _MOST_IN_ARRAY:
+    if size <= _MAX_IN_ARRAY:
         return _in_array(data, at, size, low)
     return bool(data[at + low // 8] >> low % 8 & 1)
 
@@ -83,7 +83,7 @@ def _length(data: Buffer, at: int, runs_at: int, container: int, size: int) -> i
     """Bytes of a container that begins at `at`."""
     if _is_run(data, runs_at, container):
         return 2 + 4 * int(struct.unpack_from("<H", data, at)[0])
-    return 2 * size if size <= _MOST_IN_ARRAY else _BITMAP_BYTES
+    return 2 * size if size <= _MAX_IN_ARRAY else _BITMAP_BYTES
 
 
 def _in_array(data: Buffer, at: int, size: int, wanted: int) -> bool:

@@ -22,7 +22,7 @@ from training_runs.models import Manifest
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MOST_QUERIES = 15
+MAX_QUERIES = 15
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def test_it_takes_at_most_fifteen_queries_however_much_there_is(
         sizes.append((len(page.context["dossier"].runs), page.context["dossier"].frozen))
 
     assert sizes == [(2, 2), (31, 31)]
-    assert counts[0] == counts[1] <= MOST_QUERIES, counts
+    assert counts[0] == counts[1] <= MAX_QUERIES, counts
 
 
 def test_runs_come_in_pages_and_can_be_narrowed_to_those_with_the_member_in(
@@ -374,7 +374,7 @@ def test_a_runs_dossier_takes_at_most_fifteen_queries(
             client.get(address)
         counts.append(len(queries))
 
-    assert counts[0] == counts[1] <= MOST_QUERIES, counts
+    assert counts[0] == counts[1] <= MAX_QUERIES, counts
 
 
 def test_a_run_without_a_manifest_has_a_dossier_too(

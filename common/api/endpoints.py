@@ -116,13 +116,13 @@ class Several(serializers.ListField):
 
     def __init__(self, *, max_length: int, **kwargs: Any) -> None:
         super().__init__(max_length=max_length, **kwargs)
-        self.most = max_length
+        self.max_items = max_length
 
     def to_internal_value(self, data: Any) -> list[Any]:
         if not isinstance(data, list):
             self.fail("not_a_list", input_type=type(data).__name__)
-        if len(data) > self.most:
-            self.fail("max_length", max_length=self.most)
+        if len(data) > self.max_items:
+            self.fail("max_length", max_length=self.max_items)
         return super().to_internal_value(data)
 
 

@@ -25,7 +25,7 @@ from ledger.errors import RETRY_SECONDS, InvalidInput, Refusal
 logger = structlog.get_logger(__name__)
 
 PROBLEM = "application/problem+json"
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 """Who sends more mistakes than this learns nothing from the others."""
 
 _CODES = {
@@ -99,8 +99,8 @@ def refusal(error: Refusal) -> dict[str, Any]:
 
 
 def flat_errors(error: exceptions.ValidationError) -> list[dict[str, str]]:
-    """A validation error as a list of field, code and detail, MOST_ERRORS long at most."""
-    return list(islice(_flat(error.get_full_details()), MOST_ERRORS))
+    """A validation error as a list of field, code and detail, MAX_ERRORS long at most."""
+    return list(islice(_flat(error.get_full_details()), MAX_ERRORS))
 
 
 def _portal_problem(error: Refusal) -> HttpResponse:

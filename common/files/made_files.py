@@ -339,9 +339,9 @@ class _TooLong(Exception):
 class _InMemory(io.RawIOBase):
     """Where a maker writes what is short."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_bytes: int) -> None:
         super().__init__()
-        self._most = most
+        self._max_bytes = max_bytes
         self.data = bytearray()
 
     def writable(self) -> bool:
@@ -352,20 +352,20 @@ class _InMemory(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         size = memoryview(data).nbytes
-        if len(self.data) + size > self._most:
+        if len(self.data) + size > self._max_bytes:
             raise _TooLong
         self.data += data
         return size
 
 
 def make_at_once(
-    kind: str, parameters: Mapping[str, Any], *, most: int
+    kind: str, parameters: Mapping[str, Any], *, max_bytes: int
 ) -> tuple[MadeFile, bytes] | None:
-    """A short file, made whole in memory and not kept; None when it has more than `most` bytes.
+    """A short file, made whole in memory and not kept; None when it has more than `max_bytes` bytes.
 
     The row is not saved: it says what is in the file.
     """
-    to = _InMemory(most)
+    to = _InMemory(max_bytes)
     try:
         facts = maker_of(kind).write(parameters, to)
     except _TooLong:

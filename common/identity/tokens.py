@@ -20,7 +20,7 @@ from ledger.errors import InvalidInput
 
 logger = structlog.get_logger(__name__)
 
-LONGEST_DAYS = 365
+MAX_DAYS = 365
 FREE_TOKEN_FAILURES = 20
 """So many tokens of a sender may be refused before the sender has to wait."""
 SCOPES = {
@@ -83,8 +83,8 @@ def issue_token(
         raise InvalidInput(
             f"One or more of {', '.join(SCOPES)}.", field="scopes", code="unknown_word"
         )
-    if not 1 <= days <= LONGEST_DAYS:
-        raise InvalidInput(f"1 to {LONGEST_DAYS} days.", field="days")
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput(f"1 to {MAX_DAYS} days.", field="days")
     if not user.is_active:
         raise InvalidInput("The user is not active.", field="user")
     with entries.entry("token.issued", actor=actor) as opened:

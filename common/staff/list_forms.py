@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from common.staff import subjects
 
 ONE_DAY = dt.timedelta(days=1)
-MOST_HANGING = 5_000
+MAX_LINKED_ENTRIES = 5_000
 """More entries than these are not looked for beside those that name their subject."""
 
 
@@ -69,12 +69,12 @@ class DayInput(forms.DateInput):
         super().__init__(format="%Y-%m-%d")
 
 
-def _text(label: str, help_text: str, longest: int = 100) -> forms.CharField:
+def _text(label: str, help_text: str, max_length: int = 100) -> forms.CharField:
     attrs = {"autocomplete": "off", "spellcheck": "false"}
     return forms.CharField(
         label=label,
         help_text=help_text,
-        max_length=longest,
+        max_length=max_length,
         required=False,
         widget=forms.TextInput(attrs=attrs),
     )
@@ -141,7 +141,7 @@ class EntryForm(PeriodForm):
                 " or a ticket (OBJ-2026-000431)."
             )
         subject, key = found
-        return reference, sorted(set(subject.entries(key)))[-MOST_HANGING:]
+        return reference, sorted(set(subject.entries(key)))[-MAX_LINKED_ENTRIES:]
 
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         typed = self.cleaned_data

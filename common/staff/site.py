@@ -194,24 +194,24 @@ class VersionedForm(forms.Form):
 class CappedPaginator(AnyPaginator):
     """Pages of a list that may have ten million rows: counting stops where nobody turns pages any more."""
 
-    MOST = 10_000
+    MAX_COUNTED = 10_000
 
     @cached_property
     def _counted(self) -> int:
         rows = self.object_list
         if isinstance(rows, QuerySet):
             # By the key alone: what a row is annotated with is not worked out to count it.
-            return rows.order_by().values("pk")[: self.MOST + 1].count()
+            return rows.order_by().values("pk")[: self.MAX_COUNTED + 1].count()
         return len(rows)
 
     @property
     def has_more(self) -> bool:
         """Whether there are rows behind the last page; a filter or a search leads to them."""
-        return self._counted > self.MOST
+        return self._counted > self.MAX_COUNTED
 
     @cached_property
     def count(self) -> int:
-        return min(self._counted, self.MOST)
+        return min(self._counted, self.MAX_COUNTED)
 
 
 class PortalModelAdmin(ModelAdmin):

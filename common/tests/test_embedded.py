@@ -58,4 +58,4 @@ def test_a_path_too_long_for_a_socket_moves_to_a_private_directory(tmp_path):
 
     with embedded.broker(path) as url:
         assert ask(url).ping()
-        assert len(url.removeprefix("redis+socket://")) <= embedded.LONGEST_SOCKET_PATH
+        assert len(url.removeprefix("redis+socket://")) <= embedded.MAX_SOCKET_PATH

@@ -12,8 +12,8 @@ from ledger.errors import InvalidInput
 anything = st.text(st.characters())
 
 
-def cleaned(text, *, longest=1_000_000, lines=True):
-    return words.clean(text, longest=longest, field="statement", lines=lines)
+def cleaned(text, *, max_length=1_000_000, lines=True):
+    return words.clean(text, max_length=max_length, field="statement", lines=lines)
 
 
 @pytest.mark.parametrize(
@@ -71,18 +71,18 @@ def test_no_letter_digit_or_sign_is_lost(typed):
 
 def test_too_long_a_text_is_refused_with_the_limit_and_its_length():
     with pytest.raises(InvalidInput) as refusal:
-        cleaned("x" * 20_001, longest=20_000)
+        cleaned("x" * 20_001, max_length=20_000)
 
     assert str(refusal.value) == "At most 20,000 characters; these are 20,001."
     assert (refusal.value.field, refusal.value.code) == ("statement", "too_long")
 
 
 def test_the_length_is_that_of_what_is_kept():
-    assert cleaned(" \r\n" + "x\x00" * 20 + "\n ", longest=20) == "x" * 20
+    assert cleaned(" \r\n" + "x\x00" * 20 + "\n ", max_length=20) == "x" * 20
 
 
 def test_a_word_of_100_kb_is_kept_whole():
-    assert cleaned("x" * 100_000, longest=100_000) == "x" * 100_000
+    assert cleaned("x" * 100_000, max_length=100_000) == "x" * 100_000
 
 
 def test_a_pile_of_marks_is_cut_to_what_a_language_could_need():

@@ -16,29 +16,29 @@ _UNSEEN = re.compile(
 )
 # UAX #15 (stream-safe text): no language piles up more marks on a letter. Without a bound 80,000 of
 # them take NFC ten seconds, and cover the lines above.
-_MOST_MARKS = 30
+_MAX_MARKS = 30
 
 
-def clean(text: str, *, longest: int, field: str, lines: bool = True) -> str:
+def clean(text: str, *, max_length: int, field: str, lines: bool = True) -> str:
     r"""The text as it is kept: stripped, NFC, newlines as \n; without `lines`, on one line.
 
     Characters that nobody sees are removed, not refused: an objection is never lost over them. Raises
-    InvalidInput for `field` when more than `longest` characters remain.
+    InvalidInput for `field` when more than `max_length` characters remain.
     """
     # Longer than any cleaning makes short: whoever sends megabytes does not make us read them.
-    if len(text) > 8 * longest + 1_000:
-        raise _too_long(longest, field, len(text))
+    if len(text) > 8 * max_length + 1_000:
+        raise _too_long(max_length, field, len(text))
     text = _UNSEEN.sub("", _NEWLINE.sub("\n", text))
     text = text.strip() if lines else " ".join(text.split())
     text = unicodedata.normalize("NFC", _with_few_marks(text))
-    if len(text) > longest:
-        raise _too_long(longest, field, len(text))
+    if len(text) > max_length:
+        raise _too_long(max_length, field, len(text))
     return text
 
 
-def _too_long(longest: int, field: str, length: int) -> InvalidInput:
+def _too_long(max_length: int, field: str, length: int) -> InvalidInput:
     return InvalidInput(
-        f"At most {longest:,} characters; these are {length:,}.", field=field, code="too_long"
+        f"At most {max_length:,} characters; these are {length:,}.", field=field, code="too_long"
     )
 
 
@@ -54,7 +54,7 @@ def _with_few_marks(text: str) -> str:
     if text.isascii():
         return text
     return "".join(
-        "".join(islice(run, _MOST_MARKS if are_marks else None))
+        "".join(islice(run, _MAX_MARKS if are_marks else None))
         for are_marks, run in groupby(text, key=lambda letter: unicodedata.combining(letter) > 0)
     )
 

@@ -19,7 +19,7 @@ from ledger.models import Checkpoint, ClockSettlement, ClockStep, Entry, LedgerH
 from ledger.recomputing.leaves import PIECE, Piece, pieces
 from ledger.sealing import sealed_models
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 """More than these are not listed: one is an incident already."""
 
 Check = Callable[[], Iterable[str]]
@@ -43,7 +43,7 @@ class Report:
 
     def add(self, problems: Iterable[str]) -> None:
         for problem in problems:
-            if len(self.problems) == MOST_PROBLEMS:
+            if len(self.problems) == MAX_PROBLEMS:
                 break
             self.problems.append(problem)
 
@@ -136,7 +136,7 @@ def _times_of_the_head() -> Iterator[str]:
 def _rows_of_no_entry(size: int) -> Iterator[str]:
     """Entries are numbered from 1, and a row can be seen once its entry is committed: anything else was put in by hand."""
     beyond = Entry.objects.filter(Q(sequence__lt=1) | Q(sequence__gt=size)).order_by("sequence")
-    for sequence in beyond.values_list("sequence", flat=True)[:MOST_PROBLEMS]:
+    for sequence in beyond.values_list("sequence", flat=True)[:MAX_PROBLEMS]:
         yield f"There is an entry {sequence}, and the ledger has the entries 1 to {size}."
     largest = Checkpoint.objects.aggregate(last=Max("size"))["last"] or 0
     if largest > size:

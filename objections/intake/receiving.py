@@ -36,7 +36,7 @@ logger = structlog.get_logger(__name__)
 
 BY_PERSON = "the person"
 """Who added a file that came with the filing."""
-LONGEST_STATEMENT = 20_000
+MAX_STATEMENT_LENGTH = 20_000
 EARLIEST = dt.datetime(2018, 5, 25, tzinfo=dt.UTC)
 """The first day of the GDPR: an older receipt is a typing mistake."""
 CLOCK_SKEW = dt.timedelta(minutes=5)
@@ -80,10 +80,14 @@ class Filing:
             if not given or set(given) - set(known):
                 raise InvalidInput(f"One or more of {', '.join(known)}.", field=name)
         cleaned = {
-            "name": words.clean(self.name, longest=200, field="name", lines=False),
-            "email": words.clean(self.email, longest=254, field="email", lines=False).lower(),
-            "postal_address": words.clean(self.postal_address, longest=500, field="postal_address"),
-            "statement": words.clean(self.statement, longest=LONGEST_STATEMENT, field="statement"),
+            "name": words.clean(self.name, max_length=200, field="name", lines=False),
+            "email": words.clean(self.email, max_length=254, field="email", lines=False).lower(),
+            "postal_address": words.clean(
+                self.postal_address, max_length=500, field="postal_address"
+            ),
+            "statement": words.clean(
+                self.statement, max_length=MAX_STATEMENT_LENGTH, field="statement"
+            ),
             "account_ref": _key_named(self.account_ref),
         }
         for name, text in cleaned.items():
@@ -97,8 +101,8 @@ class Filing:
             raise InvalidInput("We need an address to answer to.", field="email")
         if len(self.source_id) > 64 or not self.source_id.isprintable():
             raise InvalidInput("At most 64 printable characters.", field="source_id")
-        if len(self.files) > uploads.MOST_FILES:
-            raise InvalidInput(f"At most {uploads.MOST_FILES} files.", field="attachments")
+        if len(self.files) > uploads.MAX_FILES:
+            raise InvalidInput(f"At most {uploads.MAX_FILES} files.", field="attachments")
 
     @property
     def is_authenticated(self) -> bool:

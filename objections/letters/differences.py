@@ -8,7 +8,7 @@ from typing import Literal
 
 CONTEXT = 2
 """Unchanged lines shown around a change."""
-MOST_COMPARED = 40_000
+MAX_COMPARED = 40_000
 """Pairs of words: a comparison takes time with their number, and longer passages are shown as replaced."""
 _WORDS = re.compile(r"\S+\s*|\s+")
 
@@ -79,7 +79,7 @@ def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[Line]:
 
 
 def _compared(old: list[str], new: list[str]) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    if len(old) * len(new) > MOST_COMPARED:
+    if len(old) * len(new) > MAX_COMPARED:
         return (Part("".join(old), True),), (Part("".join(new), True),)
     removed, added = [], []
     for tag, i, i_end, j, j_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():

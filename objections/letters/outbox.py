@@ -31,14 +31,14 @@ from objections.ticket.states import locked, move, take_back_extension
 logger = structlog.get_logger(__name__)
 
 MAILER = "system:mailer"
-MOST_ATTEMPTS = 8
+MAX_ATTEMPTS = 8
 """With doubling waits the last one comes about four hours after the first."""
 FIRST_WAIT = dt.timedelta(minutes=2)
 """Before a letter that could not be sent is tried again; doubled each time."""
-_LONGEST_TALK = 30
+_MAX_TIMEOUTS = 30
 """Steps of a talk to a mail server, from the connection to its last word, each of which may take EMAIL_TIMEOUT: about
 a dozen are usual, more where its name has several addresses."""
-CLAIM = dt.timedelta(seconds=_LONGEST_TALK * settings.EMAIL_TIMEOUT)
+CLAIM = dt.timedelta(seconds=_MAX_TIMEOUTS * settings.EMAIL_TIMEOUT)
 """How long whoever sends a letter has it alone: longer than the slowest talk to the mail server."""
 RETURNED = "it came back"
 OUTCOMES = frozenset(
@@ -113,7 +113,7 @@ def send(letter_id: int) -> Letter | None:
     if not claimed:
         return None
     letter: Letter = Letter.objects.select_related("ticket", "text").get(pk=letter_id)
-    if letter.text.attempts > MOST_ATTEMPTS:
+    if letter.text.attempts > MAX_ATTEMPTS:
         # It was mailed, perhaps more than once, and could not be recorded.
         return _end(letter, LetterState.FAILED, "letter.failed", "sent perhaps, not recorded")
     if gone := _why_not(letter):
@@ -190,7 +190,7 @@ def _mail(letter: Letter) -> None:
 
 def _note_failure(letter: Letter, error: Exception) -> None:
     text = letter.text
-    is_final = _is_for_good(error) or text.attempts >= MOST_ATTEMPTS
+    is_final = _is_for_good(error) or text.attempts >= MAX_ATTEMPTS
     wait = FIRST_WAIT * 2 ** (text.attempts - 1)
     # The server's own words may repeat the address.
     LetterText.objects.filter(letter=letter).update(

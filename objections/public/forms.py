@@ -23,7 +23,7 @@ from consent.choices import PURPOSES, ObjectionMode, Purpose
 from consent.models import Member
 from ledger.errors import InvalidInput
 from objections.choices import Channel, Kind
-from objections.intake.receiving import LONGEST_STATEMENT, Filing
+from objections.intake.receiving import MAX_STATEMENT_LENGTH, Filing
 from objections.letters.texts import closest
 from objections.ticket import uploads
 
@@ -150,9 +150,9 @@ def _plain(name: str) -> str:
     return unicodedata.normalize("NFKD", name)
 
 
-def most_together() -> int:
+def max_total_bytes() -> int:
     """How many bytes the files may have together, with room for everything else in a request."""
-    return min(uploads.LARGEST, settings.MAX_BODY_BYTES * 4 // 5)
+    return min(uploads.MAX_BYTES, settings.MAX_BODY_BYTES * 4 // 5)
 
 
 def _files_help() -> str:
@@ -160,7 +160,7 @@ def _files_help() -> str:
         "Up to %(count)s files, together at most %(size)s: PDF, pictures as PNG or JPEG, e-mails"
         " saved as .eml, plain text. "
         "Please do not send identity documents: if we need anything, we ask."
-    ) % {"count": uploads.MOST_FILES, "size": filesizeformat(most_together())}
+    ) % {"count": uploads.MAX_FILES, "size": filesizeformat(max_total_bytes())}
 
 
 # --- The fields ---------------------------------------------------------------------------------
@@ -182,17 +182,19 @@ class TypedField(forms.CharField):
     It has no `maxlength`: browsers cut off what is pasted without a word.
     """
 
-    def __init__(self, *, longest: int, lines: bool = False, **options: Any) -> None:
+    def __init__(self, *, max_characters: int, lines: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.longest = longest
+        self.max_characters = max_characters
         self.lines = lines
 
     def to_python(self, value: Any) -> str:
         try:
-            return words.clean(str(value or ""), longest=self.longest, field="", lines=self.lines)
+            return words.clean(
+                str(value or ""), max_length=self.max_characters, field="", lines=self.lines
+            )
         except InvalidInput as error:
-            sentence = gettext("%(question)s: at most %(longest)s characters.")
-            facts = {"question": self.label, "longest": f"{self.longest:,}"}
+            sentence = gettext("%(question)s: at most %(max_characters)s characters.")
+            facts = {"question": self.label, "max_characters": f"{self.max_characters:,}"}
             raise forms.ValidationError(sentence % facts) from error
 
 
@@ -278,20 +280,20 @@ class ObjectionForm(forms.Form):
             "Your account’s reference, exactly as your account settings show it: with it we find your data. "
             "Leave it empty if you have no account. If others posted about you, say below where."
         ),
-        longest=100,
+        max_characters=100,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     name = TypedField(
         label=gettext_lazy("Your name"),
-        longest=200,
+        max_characters=200,
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
     email = TypedField(
         label=gettext_lazy("Your e-mail address"),
         help_text=gettext_lazy("We answer to this address."),
-        longest=254,
+        max_characters=254,
         validators=[is_address],
         # Browsers refuse letters outside of ASCII before the @ in a field of type "email".
         widget=forms.TextInput(
@@ -323,7 +325,7 @@ class ObjectionForm(forms.Form):
             "safety it helps us to see that your interests weigh more. Where others posted about you, the pages’ "
             "addresses let us find it. Up to 20,000 characters."
         ),
-        longest=LONGEST_STATEMENT,
+        max_characters=MAX_STATEMENT_LENGTH,
         lines=True,
         required=False,
         widget=forms.Textarea(attrs={"rows": 7}),

@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT = 960, 260
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 14, 30
-MOST_LABELS = 13
-MOST_LINES = 5
+MAX_LABELS = 13
+MAX_LINES = 5
 _STEPS = (1, 2, 5)
 
 
@@ -57,7 +57,7 @@ def grid_step(top: int) -> int:
     power = 1
     while True:
         for step in _STEPS:
-            if step * power * MOST_LINES >= top:
+            if step * power * MAX_LINES >= top:
                 return step * power
         power *= 10
 
@@ -101,7 +101,7 @@ def _columns(series: Sequence[Series], count: int, scale: float) -> SafeString:
 
 def _labels(labels: Sequence[str]) -> SafeString:
     room = (WIDTH - LEFT - RIGHT) / max(len(labels), 1)
-    every = -(-len(labels) // MOST_LABELS) or 1
+    every = -(-len(labels) // MAX_LABELS) or 1
     return format_html_join(
         "",
         '<text x="{}" y="{}" text-anchor="middle">{}</text>',

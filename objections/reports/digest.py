@@ -31,7 +31,7 @@ logger = structlog.get_logger(__name__)
 DAYS_AHEAD = 7
 POST_DAYS = 3
 """A letter on paper that is not in the post by then is forgotten rather than on its way."""
-MOST_ROWS = 10
+MAX_ROWS = 10
 """A section names so many and counts the rest."""
 _SATURDAY = 5
 
@@ -149,7 +149,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
         Row(one.text, settings.PUBLIC_URL + one.url) for one in start_page.sent_back_to(officer)
     ]
     found = [
-        Section("sent back to you", len(came_back), came_back[:MOST_ROWS]),
+        Section("sent back to you", len(came_back), came_back[:MAX_ROWS]),
         _tickets("overdue", mine.overdue(today)),
         _tickets("overdue and nobody's", Ticket.objects.unassigned().overdue(today)),
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),
@@ -232,7 +232,7 @@ def _tickets(title: str, tickets: QuerySet[Ticket]) -> Section:
 
 
 def _section(title: str, found: QuerySet[Any], as_row: Callable[[Any], Row]) -> Section:
-    return Section(title, found.count(), [as_row(row) for row in found[:MOST_ROWS]])
+    return Section(title, found.count(), [as_row(row) for row in found[:MAX_ROWS]])
 
 
 def _address(name: str, *args: int) -> str:

@@ -29,7 +29,7 @@ from objections.models import Objection, Ticket
 from objections.querysets import TicketQuerySet, ending, overdue
 
 WEEKS = 26
-MOST_WEEKS = 104
+MAX_WEEKS = 104
 """More bars than these cannot be told apart."""
 _DAY = dt.timedelta(days=1)
 _WEEK = dt.timedelta(days=7)

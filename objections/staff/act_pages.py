@@ -38,7 +38,7 @@ from objections.staff.ticket_page import (
 from objections.ticket.due import due
 from objections.ticket.timeline import IN_WORDS
 
-MOST_TOGETHER = 100
+MAX_TOGETHER = 100
 """Linked tickets offered with a decision; what is left is decided with the next one."""
 
 Act = Callable[[HttpRequest, Ticket], HttpResponse]

@@ -41,7 +41,7 @@ from objections.intake import receiving
 from objections.models import Attachment, Proposal, Requester, Ticket
 from objections.staff import letter_acts
 from objections.staff.act_pages import (
-    MOST_TOGETHER,
+    MAX_TOGETHER,
     Preview,
     act,
     act_page,
@@ -515,7 +515,7 @@ def extend(request: HttpRequest, ticket: Ticket) -> HttpResponse:
 @act
 def decide(request: HttpRequest, ticket: Ticket) -> HttpResponse:
     objections = list(ticket.objections.select_related("ticket").order_by("purpose"))
-    others = same_person(ticket).filter(closed_at__isnull=True)[:MOST_TOGETHER]
+    others = same_person(ticket).filter(closed_at__isnull=True)[:MAX_TOGETHER]
     linked = [one for one in others if not deciding.why_not_together(ticket, one)]
     # Where the law leaves nothing to weigh, nothing is left to choose either.
     initial = {

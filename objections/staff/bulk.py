@@ -39,7 +39,7 @@ from objections.ticket.checks import waiting_proposal
 from objections.ticket.due import due
 from objections.ticket.officers import officer_in_words, officer_of
 
-MOST = 500
+MAX_TICKETS = 500
 """Tickets in one go: more would outlast a request, and nobody reads a longer list before agreeing."""
 
 
@@ -309,11 +309,11 @@ ACTS = {
 
 def ask(request: HttpRequest, name: str, tickets: QuerySet[Ticket]) -> HttpResponse | None:
     """The page that shows what an act will do to the tickets; None, with a message, if they are too many."""
-    chosen = list(_shown(tickets)[: MOST + 1])
-    if len(chosen) > MOST:
+    chosen = list(_shown(tickets)[: MAX_TICKETS + 1])
+    if len(chosen) > MAX_TICKETS:
         messages.error(
             request,
-            f"At most {MOST} tickets in one go: narrow the list down, or choose page by page."
+            f"At most {MAX_TICKETS} tickets in one go: narrow the list down, or choose page by page."
             " Nothing was done.",
         )
         return None

@@ -18,7 +18,7 @@ from objections.reports import charts, figures
 from objections.reports.figures import Table
 from objections.staff.letter_forms import FiguresForm
 
-MOST_ROWS = 15
+MAX_ROWS = 15
 """Longer tables go on below a fold; the file has all of it."""
 
 
@@ -40,11 +40,11 @@ class Figure:
 
     @property
     def first_rows(self) -> list[tuple[SafeString | str, Any]]:
-        return [] if self.graph else self.rows[:MOST_ROWS]
+        return [] if self.graph else self.rows[:MAX_ROWS]
 
     @property
     def other_rows(self) -> list[tuple[SafeString | str, Any]]:
-        return self.rows if self.graph else self.rows[MOST_ROWS:]
+        return self.rows if self.graph else self.rows[MAX_ROWS:]
 
 
 @takes(*FiguresForm.base_fields, "export")

@@ -27,21 +27,25 @@ from objections.models import Objection, Ticket
 from objections.querysets import working_officers
 from objections.ticket import uploads
 
-LONGEST_WORDS = 10_000
-LONGEST_REASON = 500
+MAX_TEXT_LENGTH = 10_000
+MAX_REASON_LENGTH = 500
 FOR_GOOD = "The ledger keeps this for good: no names, no addresses."
 
 
 class WordsField(forms.CharField):
     """What people write: nothing unseen stays in it, and no word is lost."""
 
-    def __init__(self, *, longest: int = LONGEST_WORDS, rows: int = 4, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_characters: int = MAX_TEXT_LENGTH, rows: int = 4, **kwargs: Any
+    ) -> None:
         super().__init__(widget=forms.Textarea(attrs={"rows": rows}), **kwargs)
-        self.longest = longest
+        self.max_characters = max_characters
 
     def to_python(self, value: Any) -> str:
         try:
-            return words.clean(super().to_python(value) or "", longest=self.longest, field="")
+            return words.clean(
+                super().to_python(value) or "", max_length=self.max_characters, field=""
+            )
         except InvalidInput as refusal:
             raise forms.ValidationError(str(refusal)) from refusal
 
@@ -92,7 +96,10 @@ class ReasonField(WordsField):
 
     def __init__(self, *, help_text: str = "", **kwargs: Any) -> None:
         super().__init__(
-            longest=LONGEST_REASON, rows=2, help_text=f"{help_text} {FOR_GOOD}".strip(), **kwargs
+            max_characters=MAX_REASON_LENGTH,
+            rows=2,
+            help_text=f"{help_text} {FOR_GOOD}".strip(),
+            **kwargs,
         )
 
 
@@ -106,8 +113,8 @@ class FilesField(forms.FileField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             widget=Files,
-            help_text=f"At most {uploads.MOST_FILES} files, each {uploads.ALLOWED}, "
-            f"up to {uploads.LARGEST // 2**20} MiB, together up to {settings.MAX_BODY_BYTES // 2**20} MiB.",
+            help_text=f"At most {uploads.MAX_FILES} files, each {uploads.ALLOWED}, "
+            f"up to {uploads.MAX_BYTES // 2**20} MiB, together up to {settings.MAX_BODY_BYTES // 2**20} MiB.",
             **kwargs,
         )
 
@@ -212,7 +219,7 @@ class AddressForm(VersionedForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
     )
     postal_address = WordsField(
-        longest=500,
+        max_characters=500,
         rows=3,
         required=False,
         help_text="Letters go by post where there is no e-mail address.",
@@ -507,7 +514,7 @@ class KeyInForm(CountryForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "email"}),
         help_text="Where the answer goes; without it, by post.",
     )
-    postal_address = WordsField(longest=500, rows=3, required=False)
+    postal_address = WordsField(max_characters=500, rows=3, required=False)
     account_ref = forms.CharField(
         max_length=100,
         required=False,
@@ -516,7 +523,7 @@ class KeyInForm(CountryForm):
         help_text="If the person names an account: it is out from now on, whether it is theirs or not.",
     )
     statement = WordsField(
-        longest=20_000, rows=8, required=False, help_text="The person's own words."
+        max_characters=20_000, rows=8, required=False, help_text="The person's own words."
     )
     attachments = FilesField(required=False, label="Files")
 

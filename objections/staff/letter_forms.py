@@ -12,7 +12,7 @@ from objections.choices import Regime
 from objections.intake.receiving import EARLIEST
 from objections.letters import texts
 from objections.letters.texts import Text
-from objections.reports.figures import MOST_WEEKS, Period
+from objections.reports.figures import MAX_WEEKS, Period
 
 
 class LetterTemplateForm(VersionedForm):
@@ -70,8 +70,8 @@ class FiguresForm(forms.Form):
             self.add_error("first", f"There are no tickets before {EARLIEST.date()}.")
         elif last > self.today:
             self.add_error("last", f"At most today, {self.today}.")
-        elif (last - first).days >= 7 * MOST_WEEKS:
-            self.add_error("first", f"At most {MOST_WEEKS} weeks.")
+        elif (last - first).days >= 7 * MAX_WEEKS:
+            self.add_error("first", f"At most {MAX_WEEKS} weeks.")
         return facts
 
     @property

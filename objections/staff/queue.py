@@ -33,7 +33,7 @@ from objections.staff.filters import (
 from objections.ticket.due import answered_in_time, due
 from objections.ticket.officers import officer_in_words, officer_of
 
-MOST_FOUND = 200
+MAX_FOUND = 200
 
 
 # --- A person's tickets -------------------------------------------------------------------------
@@ -65,7 +65,7 @@ def look_up(request: HttpRequest) -> HttpResponse:
         day = today()
         found = [
             (ticket, due(ticket, day), purposes_of(ticket), officer_in_words(ticket))
-            for ticket in tickets[: MOST_FOUND + 1]
+            for ticket in tickets[: MAX_FOUND + 1]
         ]
         subject = found[0][0].reference if found else "nobody"
         record_read(staff(request), "ticket.looked_up", subject, purpose="admin")
@@ -74,9 +74,9 @@ def look_up(request: HttpRequest) -> HttpResponse:
         "admin/objections/ticket/look_up.html",
         title="Find a person's tickets",
         form=form,
-        found=found and found[:MOST_FOUND],
+        found=found and found[:MAX_FOUND],
         is_asked=found is not None,
-        has_more=found is not None and len(found) > MOST_FOUND,
+        has_more=found is not None and len(found) > MAX_FOUND,
         button="Find",
         back=reverse("admin:objections_ticket_changelist"),
         back_title="Objection tickets",
@@ -94,7 +94,7 @@ def tickets_of(person: str) -> QuerySet[Ticket]:
             worked.filter(requester__account_named=key_of(person)),
             worked.filter(member__reference__account_key=key_of(person)),
         )
-        for one in rows.values_list("pk", "linked_to")[: MOST_FOUND + 1]
+        for one in rows.values_list("pk", "linked_to")[: MAX_FOUND + 1]
     ]
     first = {linked_to or number for number, linked_to in own}
     return (

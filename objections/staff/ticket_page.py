@@ -29,8 +29,8 @@ from objections.ticket.timeline import timeline_of
 
 WORK = ["objections.view_ticket", "objections.work_ticket"]
 IDENTITY = "objections.view_requester"
-MOST_RUNS = 20
-MOST_LINKED = 20
+MAX_RUNS = 20
+MAX_LINKED = 20
 
 TONES = {
     State.UPHELD: "good",
@@ -135,8 +135,8 @@ def _runs_of(ticket: Ticket) -> dict[str, Any]:
         # To say nothing beats saying that there is none.
         return {"runs_unknown": True}
     return {
-        "runs": [(use, Purpose(use.purpose).label) for use in found[:MOST_RUNS]],
-        "runs_hidden": max(0, len(found) - MOST_RUNS),
+        "runs": [(use, Purpose(use.purpose).label) for use in found[:MAX_RUNS]],
+        "runs_hidden": max(0, len(found) - MAX_RUNS),
     }
 
 
@@ -219,7 +219,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     clock = clocks.clock_of(ticket)
     forward = steps.steps_of(case, steps.FORWARD) if may_work else []
     around = steps.steps_of(case, steps.AROUND) if may_work else []
-    linked = list(same_person(ticket)[: MOST_LINKED + 1])
+    linked = list(same_person(ticket)[: MAX_LINKED + 1])
     requester = Requester.objects.filter(ticket=ticket).first() if may_read else None
     came_back = sent_back.last_of(ticket)
     return {
@@ -240,8 +240,8 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "files_refused": requester.files_refused if requester else 0,
         "unmatched": UNMATCHED + (" yet" if ticket.is_open else ""),
         "address_standing": _address_in_words(ticket),
-        "linked": linked[:MOST_LINKED],
-        "linked_hidden": len(linked) > MOST_LINKED,
+        "linked": linked[:MAX_LINKED],
+        "linked_hidden": len(linked) > MAX_LINKED,
         "clock": clock,
         "explained": deadlines.explained(clock, is_extended=ticket.extended_on is not None),
         "pause": pause_in_words(ticket, clock),

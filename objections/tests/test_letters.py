@@ -198,7 +198,7 @@ def test_a_letter_that_can_be_mailed_but_not_recorded_is_not_mailed_for_ever(tic
             clock.move_to(now + dt.timedelta(hours=hour))
             tasks.send_letters()
 
-    assert len(mail.outbox) == outbox.MOST_ATTEMPTS
+    assert len(mail.outbox) == outbox.MAX_ATTEMPTS
     assert the_letter(ticket).state == LetterState.FAILED
 
 

@@ -24,7 +24,7 @@ from objections.errors import WordsErased
 from objections.letters import composing
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
-from objections.staff.bulk import ACTS, MOST
+from objections.staff.bulk import ACTS, MAX_TICKETS
 from objections.staff.filters import TABS, counts, in_tab
 from objections.ticket import clocks
 from objections.ticket.due import Due, due
@@ -785,13 +785,13 @@ def test_a_ticket_goes_to_nobody_who_may_not_work_it(
 def test_too_many_at_once_are_refused_in_words(
     officer: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("objections.staff.bulk.MOST", 1)
+    monkeypatch.setattr("objections.staff.bulk.MAX_TICKETS", 1)
     rows = [factories.objection() for _ in range(2)]
 
     page = choose(client_of(officer), "take", *rows)
 
     assert "At most 1 tickets in one go" in page.text
-    assert MOST == 500
+    assert MAX_TICKETS == 500
 
 
 @pytest.mark.parametrize("sent", ["", "x", "1", "1:1,2:2", "1:1 ", "99999999999999999999:1"])

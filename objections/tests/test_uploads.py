@@ -177,11 +177,11 @@ def test_an_empty_file_is_refused(data):
 
 
 def test_a_file_of_the_largest_size_is_taken():
-    assert len(uploads.check("a.txt", b"x" * uploads.LARGEST).data) == 4 * 1024 * 1024
+    assert len(uploads.check("a.txt", b"x" * uploads.MAX_BYTES).data) == 4 * 1024 * 1024
 
 
 def test_a_larger_file_is_refused_with_both_sizes():
-    refusal = refusal_of("a.txt", b"x" * (uploads.LARGEST + 2**19))
+    refusal = refusal_of("a.txt", b"x" * (uploads.MAX_BYTES + 2**19))
 
     assert (str(refusal), refusal.code) == ("“a.txt” has 4.5 MiB; at most 4 MiB.", "too_large")
 

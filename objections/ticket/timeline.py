@@ -11,7 +11,7 @@ from ledger.models import Entry
 from objections.models import Letter, Note, Ticket
 from objections.ticket.retention import RETENTION
 
-MOST = 200
+MAX_ENTRIES = 200
 """Lines shown; what is older stands in the ticket's history."""
 
 IN_WORDS = {
@@ -116,5 +116,5 @@ def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
             notes=notes[entry.sequence],
             letters=sorted(letters[entry.sequence]),
         )
-        for entry in entries.order_by("-sequence")[:MOST]
+        for entry in entries.order_by("-sequence")[:MAX_ENTRIES]
     ]

@@ -26,9 +26,9 @@ from common.text import words
 from ledger.errors import InvalidInput, NotFound
 from ledger.files import write_whole
 
-LARGEST = 4 * 1024 * 1024
-MOST_FILES = 5
-LONGEST_NAME = 100
+MAX_BYTES = 4 * 1024 * 1024
+MAX_FILES = 5
+MAX_NAME_LENGTH = 100
 ALLOWED = "a PDF, a PNG or JPEG picture, an e-mail saved as .eml, or plain text in UTF-8"
 
 
@@ -122,14 +122,14 @@ def _mail_fault(data: bytes) -> str:
         mail = mail[found.end() :]
     if not _HEADER_FIELD.match(mail):
         return "does not begin with the header of an e-mail"
-    header = re.split(rb"\r\n\r\n|\n\n|\r\r", mail[:_MOST_HEADER], maxsplit=1)[0]
+    header = re.split(rb"\r\n\r\n|\n\n|\r\r", mail[:_MAX_HEADER_BYTES], maxsplit=1)[0]
     names = [name.decode().lower() for name in _HEADER_FIELD.findall(header)]
     if not _MAIL_FIELDS.intersection(names):
         return "has no field of an e-mail in its header, such as From, Date or Subject"
     return ""
 
 
-_MOST_HEADER = 256 * 1024
+_MAX_HEADER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +161,15 @@ _BY_MEDIA_TYPE = {file_type.media_type: file_type for file_type in [*FILE_TYPES,
 def check(name: str, data: bytes) -> Upload:
     """The file under a safe name and the type its content shows, whatever the sender said.
 
-    Raises InvalidInput (`attachments`) when it is empty, larger than LARGEST bytes, of no type we take, or
+    Raises InvalidInput (`attachments`) when it is empty, larger than MAX_BYTES bytes, of no type we take, or
     named like another type.
     """
     base = _base_name(name)
     if not data.strip():
         raise _refused(base, "is empty", "empty")
-    if len(data) > LARGEST:
+    if len(data) > MAX_BYTES:
         size = f"{len(data) / 2**20:.1f} MiB"
-        raise _refused(base, f"has {size}; at most {LARGEST // 2**20} MiB", "too_large")
+        raise _refused(base, f"has {size}; at most {MAX_BYTES // 2**20} MiB", "too_large")
     extension = _extension(base)
     file_type = next(known for known in FILE_TYPES if data.startswith(known.signature))
     if not file_type.signature and extension in MAIL.extensions:
@@ -184,10 +184,10 @@ def check(name: str, data: bytes) -> Upload:
 
 
 def check_all(files: Sequence[tuple[str, bytes]]) -> list[Upload]:
-    """Check names and contents that came together. Raises InvalidInput, also for more than MOST_FILES."""
-    if len(files) > MOST_FILES:
+    """Check names and contents that came together. Raises InvalidInput, also for more than MAX_FILES."""
+    if len(files) > MAX_FILES:
         raise InvalidInput(
-            f"At most {MOST_FILES} files; these are {len(files)}.",
+            f"At most {MAX_FILES} files; these are {len(files)}.",
             field="attachments",
             code="too_many",
         )
@@ -195,7 +195,7 @@ def check_all(files: Sequence[tuple[str, bytes]]) -> list[Upload]:
 
 
 def _refused(base: str, fault: str, code: str) -> InvalidInput:
-    shown = f"“{base[:LONGEST_NAME]}”" if base else "The file"
+    shown = f"“{base[:MAX_NAME_LENGTH]}”" if base else "The file"
     return InvalidInput(f"{shown} {fault}.", field="attachments", code=code)
 
 
@@ -203,7 +203,7 @@ def _base_name(name: str) -> str:
     """The last part of a path, without what file systems, shells or headers take for a sign. May be empty."""
     last = re.split(r"[/\\]", name)[-1]
     # Only the end is read: a longer name is cut anyway, and its extension stands there.
-    text = words.clean(last[-300:], longest=1_000, field="attachments", lines=False)
+    text = words.clean(last[-300:], max_length=1_000, field="attachments", lines=False)
     return re.sub(r'[<>:"|?*]', "_", text).strip(" .-")
 
 
@@ -213,13 +213,13 @@ def _extension(base: str) -> str:
 
 
 def _named(base: str, file_type: FileType) -> str:
-    """At most LONGEST_NAME characters, ending as its type does, never empty."""
+    """At most MAX_NAME_LENGTH characters, ending as its type does, never empty."""
     extension = _extension(base)
     if extension in file_type.extensions:
         base = base[: -len(extension)]
     else:
         extension = file_type.extensions[0]
-    stem = base[: LONGEST_NAME - len(extension)].rstrip(" .")
+    stem = base[: MAX_NAME_LENGTH - len(extension)].rstrip(" .")
     return (stem or "attachment") + extension
 
 

@@ -362,7 +362,7 @@ def test_the_ledger_panel_shows_the_size_and_root(auditor: User, client_of: Any)
 def test_counting_a_list_stops_and_says_that_there_is_more(
     auditor: User, client_of: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(CappedPaginator, "MOST", 3)
+    monkeypatch.setattr(CappedPaginator, "MAX_COUNTED", 3)
     for _ in range(3):
         with entries.entry("test.act", actor="test"):
             pass
@@ -473,4 +473,4 @@ def test_an_entry_is_read_only_after_the_reader_is_recorded(
 def test_the_longest_life_of_a_token_is_the_services(administrator: User, client_of: Any) -> None:
     response = client_of(administrator).get(reverse("admin:common_servicetoken_add"))
 
-    assert response.context["form"].fields["days"].max_value == tokens.LONGEST_DAYS
+    assert response.context["form"].fields["days"].max_value == tokens.MAX_DAYS

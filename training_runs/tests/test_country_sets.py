@@ -104,7 +104,7 @@ def test_set_that_lies_is_caught_by_the_fold(engineer, excluded_countries):
 def test_many_changes_are_read_from_the_table(engineer, excluded_countries, monkeypatch):
     add_members(3, country="DE")
     freeze(engineer)
-    monkeypatch.setattr(country_sets, "MOST_CHANGES", 1)
+    monkeypatch.setattr(country_sets, "MAX_CHANGES", 1)
     add_members(2, country="DE", prefix="new")
 
     assert country_sets.load(excluded_countries) is None
