@@ -15,11 +15,24 @@ from django.test import Client, TransactionTestCase
 from django.utils import timezone
 
 from common.identity import roles
-from ledger import clock
+from ledger import clock, registry
+from ledger.registry import EntryKind, ReadKind
 from portal import directories
 from tools import guards
 
 pytest_plugins = ["tools.browsing"]
+
+# Acts and reads of tests.
+registry.declare(
+    *(
+        EntryKind(code, "Act of a test")
+        for code in [
+            "import.batch", "inner", "outer", "test", "test.act", "test.asked", "test.clock", "test.failed",
+            "test.frozen", "test.incident", "test.moved", "test.taken",
+        ]
+    ),
+    ReadKind("test.read", "Read of a test"),
+)  # fmt: skip
 
 # Rows that migrations made and tests do not change.
 _KEPT = {

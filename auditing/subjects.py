@@ -46,29 +46,27 @@ def _entries_of_ticket(key: int) -> Iterator[int]:
     yield from Incident.objects.filter(ticket=key).values_list("entry_id", flat=True)
 
 
-SUBJECTS = [
-    Subject(
-        "consent.member",
-        re.compile(r"member:[0-9]{1,10}"),
-        _find_member,
-        _entries_of_member,
-        "admin:auditing_member_dossier",
-        "auditing.view_dossier",
-    ),
-    Subject(
-        "training_runs.run",
-        re.compile(r"TR-[0-9]{4}-[0-9]+"),
-        _find_run,
-        _entries_of_run,
-        "admin:auditing_run_dossier",
-        "auditing.view_dossier",
-    ),
-    Subject(
-        "objections.ticket",
-        re.compile(r"OBJ-[0-9]{4}-[0-9]+"),
-        _find_ticket,
-        _entries_of_ticket,
-        "admin:objections_ticket_change",
-        "objections.view_ticket",
-    ),
-]
+MEMBER = Subject(
+    "consent.member",
+    re.compile(r"member:[0-9]{1,10}"),
+    _find_member,
+    _entries_of_member,
+    "admin:auditing_member_dossier",
+    "auditing.view_dossier",
+)
+RUN = Subject(
+    "training_runs.run",
+    re.compile(r"TR-[0-9]{4}-[0-9]+"),
+    _find_run,
+    _entries_of_run,
+    "admin:auditing_run_dossier",
+    "auditing.view_dossier",
+)
+TICKET = Subject(
+    "objections.ticket",
+    re.compile(r"OBJ-[0-9]{4}-[0-9]+"),
+    _find_ticket,
+    _entries_of_ticket,
+    "admin:objections_ticket_change",
+    "objections.view_ticket",
+)

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.datastructures import MultiValueDict
 
+from common import registry
 from common.models import Draft, DraftFile
 
 logger = structlog.get_logger(__name__)
@@ -50,13 +51,6 @@ _NOT_WORDS = frozenset(
 )
 
 F = TypeVar("F", bound=forms.Form)
-
-_gone: list[Callable[[str], bool]] = []
-
-
-def refuse_for(is_gone: Callable[[str], bool]) -> None:
-    """Apps above say of which subjects no words are kept any more, because they were erased."""
-    _gone.append(is_gone)
 
 
 @dataclass
@@ -213,7 +207,9 @@ def _keep(
     kept: list[DraftFile],
 ) -> bool:
     """Write the draft. That it fails keeps nobody from their act."""
-    if place.subject and any(is_gone(place.subject) for is_gone in _gone):
+    if place.subject and any(
+        is_erased(place.subject) for is_erased in registry.hooks("common.is_erased")
+    ):
         return False
     # A NUL is no text that PostgreSQL's JSON takes.
     fields = {

@@ -3,14 +3,14 @@
 import datetime as dt
 import hmac
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import F, Max
 
-from common import drafts
+from common import drafts, registry
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
@@ -243,20 +243,9 @@ def create_sealed(
         complete=sum(fact.complete for fact in facts),
         live_references=len(sealed),
     )
-    for meet in _creations:
+    for meet in registry.hooks("consent.member_created"):
         meet(keys, numbers)
     return list(numbers)
-
-
-_creations: list[Callable[[Sequence[str], Sequence[int]], None]] = []
-
-
-def on_creation(meet: Callable[[Sequence[str], Sequence[int]], None]) -> None:
-    """Apps above may have heard of an account before we knew it: they are told its number in the same entry.
-
-    They are called with keys and numbers, thousands in one call, and must cost an import next to nothing.
-    """
-    _creations.append(meet)
 
 
 def change(changes: Sequence[tuple[Member, Facts]]) -> None:
@@ -313,17 +302,9 @@ def change_known(
     _count(complete=sum(after.complete - before.facts.complete for before, after in changes))
 
 
-_erasures: list[Callable[[Member], None]] = []
-
-
-def on_erasure(erase_more: Callable[[Member], None]) -> None:
-    """Apps above keep words of members of their own: they erase them in the same entry."""
-    _erasures.append(erase_more)
-
-
 def erase(member: Member, account_ref: str) -> None:
     """Out for good: the reference and its salt go, a keyed hash stays. Needs an open ledger entry."""
-    for erase_more in _erasures:
+    for erase_more in registry.hooks("consent.member_erased"):
         erase_more(member)
     drafts.forget(f"member:{member.pk}")
     reference = reference_of(member)

@@ -68,12 +68,3 @@ def erased_are_suppressed() -> Iterator[str]:
     suppressed = Suppression.objects.order_by().values_list("member_id")
     for (number,) in sorted(erased.difference(suppressed)[:20]):
         yield f"Member {number} is erased, and nothing keeps the account out of the next import."
-
-
-CHECKS = {
-    "choices are the fold of decisions": consent_is_its_decisions,
-    "the census is a count": census_is_a_count,
-    "account references are the sealed ones": references_are_sealed,
-    "every member has a reference or was erased": members.lost_references,
-    "erased accounts are suppressed": erased_are_suppressed,
-}

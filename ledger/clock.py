@@ -21,25 +21,6 @@ MAX_APART = dt.timedelta(seconds=60)
 """By so much the database's clock and this process's may differ."""
 _SQLITE_TICK = dt.timedelta(milliseconds=1)
 
-WRITTEN_ANYWAY = frozenset(
-    {
-        # Opt-outs (an *allow* among them is refused by `consent.decisions`), objections, erasures.
-        "consent.decision", "consent.decisions", "member.erased", "objection.received",
-        "objection.confirmed", "objection.matched", "objection.linked", "objection.noted",
-        "objection.attached", "objection.assigned", "objection.receipt_corrected",
-        "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
-        "letter.returned", "user.superuser_refused", "objection.words_erased",
-        "objection.files_gone",
-        # What stops a use, or lets nobody in by itself.
-        "run.cancelled", "manifest.differs", "ledger.differs", "rule.proposed", "rule.rejected",
-        "notice.proposed", "notice.rejected", "objection.returned",
-        # Evidence, and the administration that mends the clocks.
-        "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
-        "token.revoked", "user.changed", "clock.settled",
-    }
-)  # fmt: skip
-"""The kinds of entries that are written although the clocks disagree; all others wait (`ClocksDisagree`)."""
-
 
 class DatabaseNow(models.Func):
     """The database's clock at this moment, not at the beginning of the transaction."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 from django.utils import timezone
 
-from ledger import clock
+from ledger import clock, registry
 from ledger.errors import ClocksDisagree, InvalidInput, LedgerError
 from ledger.merkle.tree import Frontier, leaf_hash
 from ledger.models import ClockSettlement, ClockStep, Entry, LedgerHead, Sealed
@@ -29,15 +29,16 @@ CLOCK_SETTLED = "clock.settled"
 def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> Iterator[OpenEntry]:
     """One act: everything written inside commits together under one sequence number, or not at all.
 
-    `kind` is a stable dotted code (`consent.decision`), `subject` a public reference, `reason` words
+    `kind` is the code of a declared `EntryKind` (`consent.decision`), `subject` a public reference, `reason` words
     without personal data. Entries do not nest.
 
     Its time is the database's. Where that is more than `clock.MAX_BACK` before the last entry's, or more than
-    `clock.MAX_APART` from this process's, only the kinds in `clock.WRITTEN_ANYWAY` are written, with a `ClockStep`;
+    `clock.MAX_APART` from this process's, only kinds declared `despite_clocks` are written, with a `ClockStep`;
     the others raise ClocksDisagree, until an administrator has settled it.
     """
     if open_entry.get() is not None:
         raise LedgerError("An entry is one act: entries do not nest.")
+    declared = registry.entry_kind(kind)
     with transaction.atomic():
         asked = timezone.now()
         # One statement locks the head and reads the clock. PostgreSQL reads it again where it waited for another entry.
@@ -52,7 +53,7 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         )
         recorded_at = reading.at if is_stepped else max(reading.at, head.last_at or reading.at)
         clocks_disagree = reading.here is not None and (is_stepped or head.stepped_in is not None)
-        if clocks_disagree and kind not in clock.WRITTEN_ANYWAY:
+        if clocks_disagree and not declared.despite_clocks:
             raise ClocksDisagree(
                 "The clocks of the database and the web server disagree, or one stepped back. Opt-outs, objections"
                 " and erasures are taken; everything else waits until an administrator has settled the clocks."

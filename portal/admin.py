@@ -13,8 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
+from common import registry
 from common.identity import people
-from common.identity.roles import ROLES
 from common.models import ServiceToken
 from common.staff import changes, file_views, subjects
 from common.staff.list_exports import ExportedList
@@ -30,6 +30,7 @@ from common.staff.site import (
     staff,
 )
 from ledger import entries
+from ledger import registry as ledger_registry
 from ledger.models import AccessRecord, Checkpoint, ClockSettlement, ClockStep, Entry
 from portal import admin_views
 
@@ -40,65 +41,20 @@ site.pages += [
     ("files/<str:key>/download/", file_views.download, "portal_file_download"),
 ]
 
-# What entries and reads are about, as the code writes it. Asking the tables would read all of their rows.
-ENTRY_KINDS = [
-    "canary.opened", "canary.planted", "checkpoint.key_added", "checkpoint.key_retired",
-    "clock.settled",
-    "consent.decision", "consent.decisions", "ledger.differs", "ledger.verified",
-    "letter.cancelled", "letter.failed", "letter.repeated", "letter.requeued", "letter.returned",
-    "letter.sent", "letter.template_changed", "letter.text_proposed", "letter.text_returned", "manifest.differs", "manifest.verified",
-    "member.erased", "members.imported", "notice.approved", "notice.proposed", "notice.rejected",
-    "objection.address_confirmed", "objection.address_corrected", "objection.approved",
-    "objection.assigned", "objection.attached", "objection.confirmed",
-    "objection.country_corrected", "objection.decided", "objection.erasure_proposed", "objection.erasure_returned",
-    "objection.extension_asked",
-    "objection.files_gone", "objection.files_kept",
-    "objection.identity_answered", "objection.identity_asked", "objection.identity_waived",
-    "objection.incident_found", "objection.linked", "objection.matched", "objection.noted",
-    "objection.planted", "objection.proposed", "objection.receipt_corrected",
-    "objection.received", "objection.released", "objection.returned", "objection.review_begun",
-    "objection.words_erased", "reads.sealed", "reveal.granted", "rule.approved", "rule.proposed",
-    "rule.rejected", "run.cancelled", "run.completed", "run.completion_refused", "run.day_moved", "run.frozen",
-    "run.registered", "run.renamed", "run.requested", "token.issued", "token.revoked",
-    "user.changed", "user.superuser_refused", "verification.requested",
-]  # fmt: skip
-READ_KINDS = [
-    "answer.given", "attachment.read", "checkpoint.read", "consent.listed", "consent.read",
-    "decision.listed", "decision.read", "dossier.read", "entry.listed", "entry.proved",
-    "entry.read", "export.accessrecord", "export.decision", "export.entry", "export.ledger",
-    "export.member", "export.reads", "export.run", "export.ticket", "export.verification",
-    "incident.listed", "incident.read", "letter.history_read", "letter.listed", "letter.read",
-    "manifest.archive", "manifest.members", "manifest.read", "manifest.withdrawn",
-    "member.history_read", "member.listed", "member.objections", "member.proved", "member.read",
-    "member.revealed", "member.setting_link", "member.standing", "objection.history_read",
-    "objection.listed", "objection.read", "proposal.listed", "proposal.read", "run.explained",
-    "state.read", "ticket.history_read", "ticket.listed", "ticket.looked_up", "ticket.progress",
-    "ticket.read",
-]  # fmt: skip
 
-
-class KindFilter(OptionFilter):
+class ReadKindFilter(OptionFilter):
     title = "kind"
     parameter_name = "kind"
-    kinds: ClassVar[list[str]]
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(kind, kind) for kind in self.kinds]
+        return [(kind, kind) for kind in sorted(ledger_registry.read_kinds)]
 
     def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
         return rows.filter(kind=option)
 
 
-class EntryListForm(EntryForm):
-    kinds = ENTRY_KINDS
-
-
 class EntryFilter(FormFilter):
-    form_class = EntryListForm
-
-
-class ReadKindFilter(KindFilter):
-    kinds = READ_KINDS
+    form_class = EntryForm
 
 
 @admin.register(Entry, site=site)
@@ -272,7 +228,7 @@ class GroupAdmin(ReadOnlyModelAdmin, DjangoGroupAdmin):
         return ", ".join(sorted(user.username for user in group.user_set.all())) or "nobody"
 
     def may(self, group: Group) -> str:
-        return "\n".join(ROLES.get(group.name, [])) or "nothing"
+        return "\n".join(registry.permissions.get(group.name, [])) or "nothing"
 
 
 # --- Clocks -------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ from kombu.exceptions import OperationalError
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from common import registry
 from common.files import space
 from common.identity.tokens import ServiceTokenAuthentication
-from common.processes import ages
 from ledger import clock, entries
 from ledger.append_only import missing_guards
 from portal.celery import app
@@ -52,7 +52,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     checks["free_space"], free = _space()
     checks["clocks"] = _clocks() if ready else UNKNOWN
     waiting: dict[str, int | None] = {}
-    for name, age, limit in ages.ages():
+    for name, age, limit in registry.waiting:
         checks[name], waiting[name] = _age(age, limit) if ready else (UNKNOWN, None)
     status = "unavailable" if not ready else OK if set(checks.values()) == {OK} else "degraded"
     return JsonResponse(
@@ -135,7 +135,7 @@ def _space() -> tuple[str, dict[str, int | None]]:
     return (TOO_LITTLE if least.is_short() else OK), found
 
 
-def _age(age: ages.Age, limit: dt.timedelta) -> tuple[str, int | None]:
+def _age(age: registry.Age, limit: dt.timedelta) -> tuple[str, int | None]:
     try:
         found = age(clock.now())
     except DatabaseError:

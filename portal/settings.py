@@ -46,6 +46,7 @@
 """
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -56,6 +57,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Queue
 
 from common.processes import logs
+from common.registry import Brings, Daily, Every
 from portal.version import __version__
 
 env = environ.Env()
@@ -115,6 +117,8 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # From the roof down: each imports only what is below it.
 OUR_APPS = ["portal", "auditing", "training_runs", "objections", "consent", "common", "ledger"]
+# The ledger knows nothing of the others: it declares its kinds itself. What the others declare imports no model.
+BROUGHT: list[Brings] = [import_module(f"{app}.brings").BRINGS for app in OUR_APPS[:-1]]
 INSTALLED_APPS = [
     *OUR_APPS,
     "django.contrib.admin.apps.SimpleAdminConfig",
@@ -285,49 +289,24 @@ CELERY_TASK_QUEUES = [
 ]
 CELERY_TASK_DEFAULT_QUEUE = "housekeeping"
 CELERY_TASK_ROUTES = {
-    "training_runs.tasks.freeze_run": {"queue": "freezes"},
-    "training_runs.tasks.sweep_freezes": {"queue": "freezes"},
-    "training_runs.tasks.verify_manifest": {"queue": "verifications"},
-    "training_runs.tasks.sweep_verifications": {"queue": "verifications"},
-    "objections.tasks.send_letters": {"queue": "letters"},
-    "objections.tasks.send_digests": {"queue": "letters"},
-    "auditing.tasks.mail_checkpoint": {"queue": "letters"},
-    "common.tasks.make_file": {"queue": "files"},
-    "common.tasks.make_files": {"queue": "files"},
+    task: {"queue": queue} for one in BROUGHT for task, queue in one.queues.items()
 }
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
 MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 
 
-def _every(task: str, seconds: float) -> dict[str, Any]:
-    """A task that the clock asks for again and again. A message that was not taken by then is thrown away."""
-    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
-
-
-def _daily(task: str, *, hour: str, minute: str, within: int = 20 * 3600) -> dict[str, Any]:
-    """A task of the day. A message that no worker took within so many seconds is thrown away: the next one comes."""
-    when = crontab(hour=hour, minute=minute)
-    return {"task": task, "schedule": when, "options": {"expires": within}}
+def _scheduled(task: Every | Daily) -> dict[str, Any]:
+    """As Celery's clock wants it. A message that no worker took in time is thrown away: the next one comes."""
+    if isinstance(task, Every):
+        seconds = globals()[task.seconds]
+        return {"task": task.task, "schedule": seconds, "options": {"expires": seconds}}
+    when = crontab(hour=task.hour, minute=task.minute)
+    return {"task": task.task, "schedule": when, "options": {"expires": task.within}}
 
 
 CELERY_BEAT_SCHEDULE = {
-    "freezes": _every("training_runs.tasks.sweep_freezes", SWEEP_SECONDS),
-    "verifications": _every("training_runs.tasks.sweep_verifications", SWEEP_SECONDS),
-    "long files": _every("common.tasks.make_files", SWEEP_SECONDS),
-    "ended files": _daily("common.tasks.remove_files", hour="*", minute="20", within=1800),
-    "letters": _every("objections.tasks.send_letters", SWEEP_SECONDS),
-    "checkpoints": _every("ledger.tasks.sign_checkpoint", CHECKPOINT_SECONDS),
-    "checkpoints by mail": _daily("auditing.tasks.mail_checkpoint", hour="6", minute="15"),
-    # A part of the manifests each night, the whole ledger every night.
-    "nightly check": _daily("auditing.tasks.check_tonight", hour="2", minute="10"),
-    "incidents": _daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
-    "erasure": _daily("objections.tasks.erase_expired", hour="5", minute="35"),
-    "drafts": _daily("common.tasks.remove_old_drafts", hour="5", minute="45"),
-    "files": _daily("objections.tasks.sweep_files", hour="5", minute="40"),
-    "sign-ins": _daily("common.tasks.forget_sign_ins", hour="5", minute="45"),
-    # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
-    "digests": _daily("objections.tasks.send_digests", hour="6-10", minute="0,30", within=1800),
+    name: _scheduled(task) for one in BROUGHT for name, task in one.schedule.items()
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "run" / "celerybeat-schedule")
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from auditing import exporting
 from consent.models import Decision
-from ledger import entries, sealing
+from ledger import entries, registry, sealing
 from ledger.bulk import Rows, insert_rows, vacuum
 from ledger.checkpoints import signing
 from ledger.merkle.tree import Frontier, leaf_hash
@@ -25,6 +25,7 @@ from ledger.models import Entry, LedgerHead
 from ledger.open_entry import OpenEntry
 from ledger.recomputing import leaves
 from ledger.recomputing.verification import verify_ledger
+from ledger.registry import EntryKind
 
 PIECE = 50_000
 OUTSIDER = Path(__file__).resolve().parent.parent / "outsider" / "verify.py"
@@ -47,6 +48,9 @@ def report(count: int) -> None:
         command = [sys.executable, "-I", "-S", OUTSIDER, "export", directory, "--key", key]
         _timed("verify.py export", lambda: _run([*command, "--no-fold"]))
     print("  (aim: a million entries verified in at most 10 s on two cores)")
+
+
+registry.declare(EntryKind("bench.act", "Act of a measurement"))
 
 
 def _timed(what: str, act: Callable[[], Any]) -> None:

@@ -15,7 +15,8 @@ from consent.choices import DataCategory, Purpose, Rule, Verdict
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
 from consent.references import key_of
-from ledger import entries
+from ledger import entries, registry
+from ledger.registry import EntryKind
 from objections.acts import deciding
 from objections.acts import working as objections
 from objections.choices import Outcome
@@ -28,6 +29,8 @@ from objections.ticket import retention
 from training_runs import freezing, verifying
 from training_runs import registering as runs
 from training_runs.models import Manifest, Run
+
+registry.declare(EntryKind("test.members", "Members of a test created"))
 
 ADULT = dt.date(1990, 1, 1)
 LONG_AGO = dt.date(2024, 9, 18)

@@ -14,6 +14,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from common import registry
 from common.identity import tokens
 from common.staff.site import site
 from ledger.checkpoints import signing
@@ -189,7 +190,7 @@ def test_with_a_session_nothing_is_written(run: Run, auditor: User, client_of: A
 def test_with_a_token_of_every_scope_nothing_is_written(run: Run, auditor: User) -> None:
     signing.sign_now()
     _, plain = tokens.issue_token(
-        user=auditor, name="all", scopes=list(tokens.SCOPES), days=1, actor="test"
+        user=auditor, name="all", scopes=list(registry.scopes), days=1, actor="test"
     )
     client = Client(headers={"Authorization": f"Bearer {plain}"})
     before = state()

@@ -8,7 +8,7 @@ from rest_framework import exceptions
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from common.identity.tokens import SCOPES
+from common import registry
 from common.models import ServiceToken
 
 
@@ -23,8 +23,8 @@ class Access:
     scope: str | None = None
 
     def __post_init__(self) -> None:
-        if self.scope is not None and self.scope not in SCOPES:
-            raise ValueError(f"{self.scope} is not in common.identity.tokens.SCOPES.")
+        if self.scope is not None and self.scope not in registry.scopes:
+            raise ValueError(f"{self.scope} is a scope that no app declares.")
 
 
 class NamedAccess(BasePermission):

@@ -11,8 +11,8 @@ from rest_framework import serializers
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from common import registry
 from common.api.problems import PROBLEM
-from common.identity.tokens import SCOPES
 
 
 class ProblemError(serializers.Serializer[Any]):
@@ -84,7 +84,9 @@ class TokenScheme(OpenApiAuthenticationExtension):
     name = "serviceToken"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        scopes = "\n".join(f"- `{scope}`: {sentence}" for scope, sentence in SCOPES.items())
+        scopes = "\n".join(
+            f"- `{scope}`: {sentence}" for scope, sentence in registry.scopes.items()
+        )
         return {"type": "http", "scheme": "bearer", "description": f"A service token.\n\n{scopes}"}
 
 

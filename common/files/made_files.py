@@ -4,7 +4,7 @@ A request only asks for a file. Its row is the queue: a worker claims it with a 
 name, and gives it that name, its SHA-256, when it is whole; a file that is not whole is never given out. A message of
 Celery is a hint, and the sweep makes what a lost one left. A file ends after some hours and is deleted.
 
-The ground knows no list: apps register a `Maker` for each kind of file.
+Apps declare a `Maker` for each kind of file (`common.registry.Brings.files`).
 """
 
 import errno
@@ -29,6 +29,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F, Min, QuerySet, Sum
 from django.utils import timezone
 
+from common import registry
 from common.choices import FileState
 from common.files import space
 from common.models import MadeFile
@@ -145,16 +146,9 @@ class Maker(ABC):
         return {}
 
 
-_makers: dict[str, Maker] = {}
-
-
-def register(maker: Maker) -> None:
-    """Add a kind of file. Called by apps when they are ready."""
-    _makers[maker.kind] = maker
-
-
 def maker_of(kind: str) -> Maker:
-    return _makers[kind]
+    maker: Maker = registry.makers[kind]
+    return maker
 
 
 # --- Asking -------------------------------------------------------------------------------------
@@ -305,7 +299,7 @@ def _end() -> Any:
 
 
 def _in_quota(**narrowed: Any) -> QuerySet[MadeFile]:
-    without = [maker.kind for maker in _makers.values() if not maker.is_in_quota]
+    without = [maker.kind for maker in registry.makers.values() if not maker.is_in_quota]
     return MadeFile.objects.filter(state=FileState.READY, **narrowed).exclude(kind__in=without)
 
 
@@ -466,7 +460,7 @@ def _make(row: MadeFile) -> None:
     part = Path(settings.MADE_FILE_DIR) / f"{row.key}-{row.claim}.part"
     try:
         with Writing(row, part, _room(row.owner)) as to:
-            facts = _makers[row.kind].write(row.parameters, to)
+            facts = maker_of(row.kind).write(row.parameters, to)
             to.settle()
         row.digest, row.size = to.digest, to.size
         path = path_of(row)

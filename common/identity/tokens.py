@@ -11,6 +11,7 @@ from knox.auth import TokenAuthentication
 from rest_framework import exceptions
 from rest_framework.request import Request
 
+from common import registry
 from common.errors import MustWait
 from common.identity import sign_in
 from common.identity.sender import pseudonym, sender_of
@@ -23,18 +24,6 @@ logger = structlog.get_logger(__name__)
 MAX_DAYS = 365
 FREE_TOKEN_FAILURES = 20
 """So many tokens of a sender may be refused before the sender has to wait."""
-SCOPES = {
-    "decisions:write": "Record what members decided.",
-    "members:read": "Ask where a member stands, and why a member is in or out of a run.",
-    "objections:write": "File objections.",
-    "objections:read": "Ask how far an objection is.",
-    "audit:read": "Read the ledger, its checkpoints and proofs.",
-    "rules:read": "Read region rules and notices.",
-    "runs:read": "Read runs and preview them.",
-    "runs:write": "Register, start, complete and cancel runs.",
-    "health:read": "Read what `/readyz` says in detail.",
-    "manifests:read": "Read manifests and download them with their member lists.",
-}
 
 
 class ServiceTokenAuthentication(TokenAuthentication):
@@ -78,10 +67,10 @@ def issue_token(
     """Make a token for a user. The plain token is returned once and kept nowhere."""
     if not 1 <= len(name.strip()) <= 100 or not name.isprintable():
         raise InvalidInput("Say in 1 to 100 characters what it is for.", field="name")
-    unknown = sorted(set(scopes) - SCOPES.keys())
+    unknown = sorted(set(scopes) - registry.scopes.keys())
     if unknown or not scopes:
         raise InvalidInput(
-            f"One or more of {', '.join(SCOPES)}.", field="scopes", code="unknown_word"
+            f"One or more of {', '.join(registry.scopes)}.", field="scopes", code="unknown_word"
         )
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"1 to {MAX_DAYS} days.", field="days")

@@ -1,6 +1,7 @@
 from django import forms
 from django.contrib.auth.models import User
 
+from common import registry
 from common.identity import tokens
 
 
@@ -15,7 +16,7 @@ class IssueTokenForm(forms.Form):
         help_text="The token may do what this account may do, and of that only its scopes.",
     )
     scopes = forms.MultipleChoiceField(
-        choices=lambda: [(scope, scope) for scope in tokens.SCOPES],
+        choices=lambda: [(scope, scope) for scope in registry.scopes],
         widget=forms.CheckboxSelectMultiple,
     )
     days = forms.IntegerField(

@@ -1,7 +1,7 @@
 """Filters that are typed: a form above a list, sent by GET, that works without script."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from django import forms
@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet, Value
 from django.http import HttpRequest
 
 from common.staff import subjects
+from ledger import registry
 
 ONE_DAY = dt.timedelta(days=1)
 MAX_LINKED_ENTRIES = 5_000
@@ -105,8 +106,6 @@ class EntryForm(PeriodForm):
 
     field_order = ["kind", "by", "actor", "subject", "about", "words", "first", "last"]
 
-    kinds: ClassVar[Iterable[str]] = ()
-
     kind = forms.ChoiceField(required=False)
     by = forms.ChoiceField(
         label="By",
@@ -126,7 +125,8 @@ class EntryForm(PeriodForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        kinds = [(kind, kind) for kind in self.kinds]
+        # Asking the table which there are would read all of its rows.
+        kinds = [(kind, kind) for kind in sorted(registry.entry_kinds)]
         self.fields["kind"] = forms.ChoiceField(required=False, choices=[("", "any"), *kinds])
 
     def clean_about(self) -> tuple[str, list[int]] | None:

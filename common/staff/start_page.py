@@ -1,6 +1,6 @@
 """The start page: for each role, what waits for that person.
 
-Apps add their panels from their `admin.py`; the portal itself knows no member, ticket or run.
+Apps add their panels with a decorator, from the modules that their `admin.py` imports.
 """
 
 from collections.abc import Callable, Iterable, Sequence

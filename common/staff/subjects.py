@@ -1,6 +1,6 @@
 """What entries are about: the public references people type, and the pages and entries behind them.
 
-The portal itself knows no member, ticket or run: each app that does registers its kind of subject when it starts.
+The apps declare them (`common.registry.Brings.subjects`).
 """
 
 import re
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.urls import reverse
+
+from common import registry
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,13 @@ class Subject:
     """Who may open that page."""
 
 
-_subjects: list[Subject] = []
-
-
-def register(subject: Subject) -> None:
-    _subjects.append(subject)
+def _subjects() -> list[Subject]:
+    return registry.subjects
 
 
 def find(reference: str) -> tuple[Subject, int] | None:
     """The row a reference names; None when nothing is named like that."""
-    for subject in _subjects:
+    for subject in _subjects():
         if subject.pattern.fullmatch(reference):
             key = subject.find(reference)
             return None if key is None else (subject, key)
@@ -52,7 +51,7 @@ def page_of(reference: str, may: Callable[[str], bool]) -> str:
 
 def page_of_row(model: str, key: object, may: Callable[[str], bool]) -> str:
     """The same for a row of a model."""
-    for subject in _subjects:
+    for subject in _subjects():
         if subject.model == model and isinstance(key, int):
             return _address(subject, key, may)
     return ""

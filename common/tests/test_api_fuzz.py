@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from common import registry
 from common.identity import tokens
 from tools import factories
 
@@ -80,7 +81,7 @@ def authorization(db) -> dict[str, str]:
     user = User.objects.create_user("everybody")
     user.groups.set(Group.objects.all())
     _, plain = tokens.issue_token(
-        user=user, name="fuzz", scopes=list(tokens.SCOPES), days=1, actor="test"
+        user=user, name="fuzz", scopes=list(registry.scopes), days=1, actor="test"
     )
     return {"Authorization": f"Bearer {plain}"}
 

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.test import RequestFactory
 from django.utils import timezone
 
-from common import tasks
+from common import registry, tasks
 from common.choices import FileState
 from common.files import made_files, serving
 from common.files.made_files import FileGone, FileNotMade, FileQuota, FileRefused, FilesUnavailable
@@ -63,7 +63,7 @@ class Numbers(made_files.Maker):
 @pytest.fixture
 def maker(monkeypatch):
     maker = Numbers()
-    monkeypatch.setitem(made_files._makers, maker.kind, maker)
+    monkeypatch.setitem(registry.makers, maker.kind, maker)
     return maker
 
 
@@ -331,7 +331,7 @@ def test_a_file_ends_and_is_deleted(ask, settings):
 def test_two_files_with_the_same_content_end_on_their_own(ask, maker, monkeypatch):
     other = Numbers()
     other.kind = "test-others"
-    monkeypatch.setitem(made_files._makers, other.kind, other)
+    monkeypatch.setitem(registry.makers, other.kind, other)
     first, second = ask(), made_files.ask(other.kind, {"lines": 3}, owner=again(ask()).owner)
     made_files.make_due()
     assert again(first).digest == again(second).digest

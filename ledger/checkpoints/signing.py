@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from ledger import clock, entries, open_entry
+from ledger import clock, entries, open_entry, registry
 from ledger.checkpoints.notes import Signer, TreeHead, Verifier, open_note, sign
 from ledger.errors import BadNote, LedgerRewritten, NoSigningKey, ProofNotPossible
 from ledger.files import locked, write_whole
@@ -38,13 +38,6 @@ logger = structlog.get_logger(__name__)
 MAX_EXTRA_BYTES = 64 * 1024
 """Bytes of an entry that still travel inside its proof."""
 KEY_ADDED, KEY_RETIRED = "checkpoint.key_added", "checkpoint.key_retired"
-
-_also: list[Callable[[Sequence[Signer], Checkpoint], object]] = []
-
-
-def also_sign(sign_more: Callable[[Sequence[Signer], Checkpoint], object]) -> None:
-    """Apps above have trees of their own: they are signed by the same keys, once the ledger is, whose checkpoint they get."""
-    _also.append(sign_more)
 
 
 # --- Keys ---------------------------------------------------------------------------------------
@@ -157,7 +150,7 @@ def sign_now() -> Checkpoint:
         checkpoint = _sign_ledger(keys)
         _remember(checkpoint)
         _put_out(checkpoint)
-        for sign_more in _also:
+        for sign_more in registry.trees:
             sign_more(keys, checkpoint)
     return checkpoint
 

@@ -3,12 +3,14 @@
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
+from ledger import registry
 from ledger.errors import ReadNotRecorded
 from ledger.models import AccessRecord
 
 
 def record_read(actor: User, kind: str, subject: str, *, purpose: str = "") -> None:
-    """Call it before the answer is given. `subject` is a public reference or `member:<number>`."""
+    """Call it before the answer is given. `kind` is the code of a declared `ReadKind`, `subject` a public reference."""
+    registry.read_kind(kind)
     try:
         AccessRecord(
             user_id=actor.pk,

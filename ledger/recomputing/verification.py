@@ -1,7 +1,7 @@
 """Recomputing the ledger from the rows it seals: nothing that is stored is taken at its word.
 
 Memory does not grow with the ledger (`ledger.recomputing.leaves`).
-Apps add what only they can check (`register`).
+Apps add what only they can check (`ledger.registry.checks`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,6 +13,7 @@ from django.apps import apps
 from django.db import connection
 from django.db.models import Max, Min, Q
 
+from ledger import registry
 from ledger.entries import read_head, snapshot
 from ledger.merkle.tree import Frontier
 from ledger.models import Checkpoint, ClockSettlement, ClockStep, Entry, LedgerHead, Tracked
@@ -21,14 +22,6 @@ from ledger.sealing import sealed_models
 
 MAX_PROBLEMS = 20
 """More than these are not listed: one is an incident already."""
-
-Check = Callable[[], Iterable[str]]
-_checks: dict[str, Check] = {}
-
-
-def register(name: str, check: Check) -> None:
-    """Add a check; it yields a sentence for each problem and says nothing when all is well."""
-    _checks[name] = check
 
 
 @dataclass
@@ -77,7 +70,7 @@ def _verify(report: Report, progress: Callable[[int], object], *, in_processes: 
         # Later entries were written meanwhile.
         report.add(_rows_of_no_entry(read_head().size))
         report.add(_times_of_the_head())
-        checks = {"current state is the last history row": _current_state, **_checks}
+        checks = {"current state is the last history row": _current_state, **registry.checks}
         for name, check in checks.items():
             report.checks.append(name)
             report.add(check())

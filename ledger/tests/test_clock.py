@@ -19,13 +19,12 @@ from consent import decisions as consent
 from consent.choices import Purpose, Verdict
 from consent.decisions import DecisionInput
 from consent.models import Consent, Member
-from ledger import checks, clock, entries
+from ledger import brings, checks, clock, entries
 from ledger.append_only import unguard_sql
 from ledger.errors import ClocksDisagree
 from ledger.models import ClockSettlement, ClockStep, Entry, LedgerHead
 from ledger.recomputing import verification
 from outsider import verify
-from portal.admin import ENTRY_KINDS
 from tools import factories, sample_export
 from training_runs import freezing
 from training_runs import registering as runs
@@ -352,8 +351,9 @@ def test_an_entry_dated_backwards_without_a_mark_is_found():
 
 def test_every_kind_of_entry_is_written_anyway_or_waits_for_the_clocks():
     """A new kind is decided about: what can let somebody in waits."""
-    assert set(ENTRY_KINDS) >= clock.WRITTEN_ANYWAY
-    assert sorted(set(ENTRY_KINDS) - clock.WRITTEN_ANYWAY) == WAIT
+    declared = [*brings.KINDS, *(kind for one in settings.BROUGHT for kind in one.entries)]
+
+    assert sorted(kind.code for kind in declared if not kind.despite_clocks) == WAIT
 
 
 WAIT = [

@@ -36,7 +36,7 @@ from objections.staff.ticket_page import (
     url_of,
 )
 from objections.ticket.due import due
-from objections.ticket.timeline import IN_WORDS
+from objections.ticket.timeline import in_words
 
 MAX_TOGETHER = 100
 """Linked tickets offered with a decision; what is left is decided with the next one."""
@@ -243,7 +243,7 @@ def _latest_act(ticket: Ticket) -> str:
     entry = Entry.objects.filter(subject=ticket.reference).order_by("-sequence").first()
     if entry is None:
         return ""
-    what = IN_WORDS.get(entry.kind, entry.kind)
+    what = in_words(entry)
     return f"The latest: {what}, by {entry.actor_name}, {entry.recorded_at:%Y-%m-%d %H:%M} UTC."
 
 

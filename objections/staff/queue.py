@@ -219,7 +219,7 @@ def _line(ticket: Ticket, day: Any) -> start_page.Line:
     return start_page.Line(ticket.reference, url, words, said.tone)
 
 
-@start_page.panel("objections.work_ticket", order=7)
+@start_page.panel("objections.work_ticket", order=6)
 def outcomes_panel(request: HttpRequest) -> start_page.Panel:
     waiting = (
         Proposal.objects.waiting()

@@ -21,8 +21,6 @@ from objections.choices import LetterKind, LetterState, Outcome
 from objections.letters import composing, outbox
 from objections.models import Requester, Ticket
 from objections.ticket import checks, uploads
-from objections.ticket.timeline import IN_WORDS
-from portal.admin import ENTRY_KINDS
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -279,22 +277,6 @@ def test_an_earlier_receipt_shows_the_incidents_it_would_bring(
 
 
 # --- The next steps -----------------------------------------------------------------------------
-
-
-def test_every_kind_of_entry_about_a_ticket_has_words() -> None:
-    kinds = {kind for kind in ENTRY_KINDS if kind.split(".")[0] in ("objection", "letter")}
-
-    # Test accounts and the texts of letters are no tickets.
-    others = {
-        "objection.planted", "letter.template_changed", "letter.text_proposed", "letter.text_returned",
-    }  # fmt: skip
-    assert kinds - others == IN_WORDS.keys() - {
-        "member.erased",
-        # They make an account known that a ticket named.
-        "consent.decision",
-        "consent.decisions",
-        "members.imported",
-    }
 
 
 def possible(ticket: Ticket, reader: User) -> list[str]:

@@ -1,12 +1,13 @@
 """Which runs used a member's data. The runs know; the desk must ask without knowing them.
 
-`training_runs` registers the answer when it starts (see `common.processes.ages` for the same way round).
+`training_runs` declares the answer (`common.registry.Brings.hooks`).
 """
 
 import datetime as dt
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from common import registry
 from ledger.errors import LedgerError
 
 
@@ -21,20 +22,11 @@ class Use:
     """The ledger size its manifest counts."""
 
 
-Source = Callable[[int, Collection[str], dt.datetime | None], list[Use]]
-"""(member number, purposes, frozen since) -> uses, the latest first."""
-
-_sources: list[Source] = []
-
-
-def register(source: Source) -> None:
-    _sources.append(source)
-
-
 def uses_of(
     number: int, purposes: Collection[str], *, since: dt.datetime | None = None
 ) -> list[Use]:
     """Every run that used the member's data. Raises LedgerError when nobody can say."""
-    if not _sources:
+    sources = registry.hooks("objections.uses_of_member")
+    if not sources:
         raise LedgerError("Nobody registered what runs use: an incident could be missed.")
-    return [use for source in _sources for use in source(number, purposes, since)]
+    return [use for source in sources for use in source(number, purposes, since)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from common.text import words
+from ledger import registry
 from ledger.models import Entry
 from objections.models import Letter, Note, Ticket
 from objections.ticket.retention import RETENTION
@@ -14,47 +15,13 @@ from objections.ticket.retention import RETENTION
 MAX_ENTRIES = 200
 """Lines shown; what is older stands in the ticket's history."""
 
-IN_WORDS = {
+# What entries of other kinds did to a ticket.
+_OF_TICKETS = {
     "consent.decision": "The account it names became known",
     "consent.decisions": "The account it names became known",
-    "letter.cancelled": "Letter not sent any more",
-    "letter.failed": "Letter could not be sent",
-    "letter.repeated": "Letter sent once more",
-    "letter.requeued": "Letter put back into the queue",
-    "letter.returned": "Letter came back",
-    "letter.sent": "Letter sent",
     "member.erased": "The member's data was erased",
     "members.imported": "The account it names became known",
-    "objection.address_confirmed": "Address confirmed by an officer",
-    "objection.address_corrected": "Address corrected",
-    "objection.approved": "Outcome approved by a second person",
-    "objection.assigned": "Assigned",
-    "objection.attached": "Files attached",
-    "objection.confirmed": "E-mail address confirmed",
-    "objection.country_corrected": "Country corrected",
-    "objection.decided": "Decided",
-    "objection.erasure_proposed": "Erasure of the personal data proposed",
-    "objection.erasure_returned": "Erasure of the personal data sent back by a second person",
-    "objection.extension_asked": "Extension notice written",
-    "objection.files_gone": "Files deleted: nobody confirmed the address in time",
-    "objection.files_kept": "Files kept by an officer",
-    "objection.identity_answered": "Identity answered",
-    "objection.identity_asked": "Identity asked for",
-    "objection.identity_waived": "Review goes on without identity",
-    "objection.incident_found": "Incident found",
-    "objection.linked": "Linked",
-    "objection.matched": "Matched to a member",
-    "objection.noted": "Note",
-    "objection.proposed": "Outcome proposed",
-    "objection.receipt_corrected": "Receipt corrected",
-    "objection.received": "Received",
-    "objection.released": "Released, after it was set aside",
-    "objection.returned": "Outcome sent back by a second person",
-    "objection.review_begun": "Review begun",
-    "objection.words_erased": "Personal data erased",
 }
-
-
 _KEPT_BY_RETENTION = "Files kept: the ticket was decided before their time was over"
 
 
@@ -86,10 +53,12 @@ class Line:
     letters: list[int]
 
 
-def _in_words(entry: Entry) -> str:
+def in_words(entry: Entry) -> str:
+    """What an entry did to a ticket."""
     if entry.kind == "objection.files_kept" and entry.actor_name == RETENTION:
         return _KEPT_BY_RETENTION
-    return IN_WORDS.get(entry.kind, entry.kind)
+    known = registry.entry_kinds.get(entry.kind)
+    return _OF_TICKETS.get(entry.kind) or (known.words if known else entry.kind)
 
 
 def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
@@ -110,7 +79,7 @@ def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
             number=entry.sequence,
             at=entry.recorded_at,
             who=entry.actor_name,
-            what=_in_words(entry),
+            what=in_words(entry),
             reason=entry.reason,
             with_ticket="" if entry.subject == ticket.reference else entry.subject,
             notes=notes[entry.sequence],

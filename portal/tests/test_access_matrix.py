@@ -20,6 +20,7 @@ from django.urls.resolvers import URLResolver
 
 from auditing import replaying
 from auditing import services as auditing
+from common import registry
 from common.files import made_files
 from common.identity import tokens
 from common.models import MadeFile
@@ -477,7 +478,7 @@ def test_a_token_without_the_scope_is_let_in_nowhere(run):
             if who == EVERYBODY:
                 continue
             access = resolve(address(name, run)).func.cls.access[method]
-            others = [scope for scope in tokens.SCOPES if scope != access.scope]
+            others = [scope for scope in registry.scopes if scope != access.scope]
             code = "scope_missing" if access.scope else "people_only"
             expected[name, method] = (403, code)
             refused = ask(everybody, others, method, name, run)

@@ -11,11 +11,11 @@ from django.utils import timezone
 from common.identity import tokens
 from common.processes import embedded
 from ledger.append_only import unguard_sql
-from objections.apps import MAX_UNSENT
+from objections.brings import MAX_UNSENT
 from portal.version import __version__
 from tools import factories
 from training_runs import registering, sweeping
-from training_runs.apps import MAX_UNVERIFIED, MAX_WAIT
+from training_runs.brings import MAX_UNVERIFIED, MAX_WAIT
 
 ALL_WELL = {
     "database": "ok",

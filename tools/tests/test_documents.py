@@ -10,7 +10,7 @@ from django.apps import apps
 from django.conf import settings
 from django.core.management import get_commands
 
-from common.identity.roles import ROLES
+from common.identity import roles
 from tools import pictures, states
 
 ROOT = settings.BASE_DIR
@@ -215,7 +215,7 @@ def test_the_page_of_states_is_drawn_from_the_code():
 def test_the_roles_are_those_of_the_code(name):
     named = re.findall(r"^\| ([A-Z][\w ]+) \|", (ROOT / name).read_text(), re.MULTILINE)
 
-    assert sorted(named) == sorted(ROLES)
+    assert sorted(named) == sorted(roles.NAMES)
 
 
 def test_every_picture_is_shown_and_small():

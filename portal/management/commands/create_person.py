@@ -17,7 +17,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("username")
-        parser.add_argument("--role", required=True, choices=sorted(roles.ROLES))
+        parser.add_argument("--role", required=True, choices=sorted(roles.NAMES))
         parser.add_argument(
             "--email", default="", help="Where the daily digest of the objection desk goes."
         )

@@ -7,8 +7,8 @@ from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from common import registry
 from common.identity import roles, tokens
-from common.identity.tokens import SCOPES
 from ledger import entries
 from ledger.errors import Refusal
 
@@ -21,13 +21,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", required=True, help="The user's name.")
         parser.add_argument("--name", required=True, help="What the token is for.")
-        parser.add_argument("--scope", required=True, nargs="+", help=f"From: {', '.join(SCOPES)}.")
+        parser.add_argument(
+            "--scope", required=True, nargs="+", help=f"From: {', '.join(registry.scopes)}."
+        )
         parser.add_argument("--days", type=int, default=90, help="Ends after (90, at most 365).")
         parser.add_argument(
             "--create-user", action="store_true",
             help="Make a service user of that name, who cannot log in by password; needs --role.",
         )  # fmt: skip
-        parser.add_argument("--role", choices=sorted(roles.ROLES), help="The new user's role.")
+        parser.add_argument("--role", choices=sorted(roles.NAMES), help="The new user's role.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if bool(options["role"]) != options["create_user"]:

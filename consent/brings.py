@@ -1,0 +1,65 @@
+"""Members, choices, rules and notices: what this app brings to the portal."""
+
+from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER, PRODUCT
+from common.registry import Brings, EntryKind, ReadKind
+
+_RULES = ["consent.view_notice", "consent.view_regionrule", "consent.view_review"]
+_CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]
+
+BRINGS = Brings(
+    entries=[
+        # An *allow* is refused by `consent.decisions` while the clocks disagree; an opt-out is taken.
+        EntryKind("consent.decision", "Decision recorded", despite_clocks=True),
+        EntryKind("consent.decisions", "Decisions recorded, in a batch", despite_clocks=True),
+        EntryKind("member.erased", "Member's data erased", despite_clocks=True),
+        EntryKind("members.imported", "Members imported"),
+        EntryKind("notice.approved", "Notice approved by a second person"),
+        EntryKind("notice.proposed", "Notice proposed", despite_clocks=True),
+        EntryKind("notice.rejected", "Notice rejected by a second person", despite_clocks=True),
+        EntryKind("rule.approved", "Region rule approved by a second person"),
+        EntryKind("rule.proposed", "Region rule proposed", despite_clocks=True),
+        EntryKind("rule.rejected", "Region rule rejected by a second person", despite_clocks=True),
+    ],
+    reads=[
+        ReadKind("consent.listed", "List of choices"),
+        ReadKind("consent.read", "Page of a choice"),
+        ReadKind("decision.listed", "List of decisions"),
+        ReadKind("decision.read", "Page of a decision"),
+        ReadKind("export.decision", "List of decisions, as a file"),
+        ReadKind("export.member", "List of members, as a file"),
+        ReadKind("member.history_read", "History of a member"),
+        ReadKind("member.listed", "List of members"),
+        ReadKind("member.read", "Record of a member"),
+        ReadKind("member.setting_link", "Link to a member's setting page"),
+        ReadKind("member.standing", "Standing of a member"),
+    ],
+    scopes={
+        "decisions:write": "Record what members decided.",
+        "members:read": "Ask where a member stands, and why a member is in or out of a run.",
+        "rules:read": "Read region rules and notices.",
+    },
+    permissions={
+        PRIVACY_OFFICER: [
+            *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_review",
+            "consent.add_decision", *_CHOICES, "consent.view_accountreference",
+        ],
+        ML_ENGINEER: _RULES,
+        AUDITOR: [*_RULES, *_CHOICES],
+        # The product's own service: it tells us what members decide and shows them where they stand.
+        PRODUCT: ["consent.record_decision", "consent.view_standing"],
+    },
+    checks={
+        "choices are the fold of decisions": "consent.verification.consent_is_its_decisions",
+        "the census is a count": "consent.verification.census_is_a_count",
+        "account references are the sealed ones": "consent.verification.references_are_sealed",
+        "every member has a reference or was erased": "consent.members.lost_references",
+        "erased accounts are suppressed": "consent.verification.erased_are_suppressed",
+    },
+    points={
+        "consent.member_created":
+            "Called with account keys and member numbers, thousands in one call, in the entry that creates them. It must"
+            " cost an import next to nothing.",
+        "consent.member_erased":
+            "Called with the member, in the entry that erases the account: erases personal data that the app keeps.",
+    },
+)  # fmt: skip

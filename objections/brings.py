@@ -1,0 +1,111 @@
+"""Objections, tickets and letters: what this app brings to the portal."""
+
+import datetime as dt
+
+from common.identity.roles import AUDITOR, PRIVACY_OFFICER, PRODUCT
+from common.registry import Brings, Daily, EntryKind, Every, ReadKind, Waiting
+
+# The mailer comes by every 20 seconds, and servers that put strangers off take them within half an hour.
+MAX_UNSENT = dt.timedelta(hours=1)
+
+_TICKETS = [
+    "objections.view_ticket", "objections.view_objection", "objections.view_letter",
+    "objections.view_proposal", "objections.view_incident",
+]  # fmt: skip
+
+BRINGS = Brings(
+    entries=[
+        EntryKind("letter.cancelled", "Letter not sent any more"),
+        EntryKind("letter.failed", "Letter could not be sent"),
+        EntryKind("letter.repeated", "Letter sent once more"),
+        EntryKind("letter.requeued", "Letter put back into the queue"),
+        EntryKind("letter.returned", "Letter came back", despite_clocks=True),
+        EntryKind("letter.sent", "Letter sent"),
+        EntryKind("letter.template_changed", "Letter text changed"),
+        EntryKind("letter.text_proposed", "Letter text proposed"),
+        EntryKind("letter.text_returned", "Letter text sent back by a second person"),
+        EntryKind("objection.address_confirmed", "Address confirmed by an officer"),
+        EntryKind("objection.address_corrected", "Address corrected"),
+        EntryKind("objection.approved", "Outcome approved by a second person"),
+        EntryKind("objection.assigned", "Assigned", despite_clocks=True),
+        EntryKind("objection.attached", "Files attached", despite_clocks=True),
+        EntryKind("objection.confirmed", "E-mail address confirmed", despite_clocks=True),
+        EntryKind("objection.country_corrected", "Country corrected"),
+        EntryKind("objection.decided", "Decided"),
+        EntryKind("objection.erasure_proposed", "Erasure of the personal data proposed", despite_clocks=True),
+        EntryKind("objection.erasure_returned", "Erasure of the personal data sent back by a second person", despite_clocks=True),
+        EntryKind("objection.extension_asked", "Extension notice written"),
+        EntryKind("objection.files_gone", "Files deleted: nobody confirmed the address in time", despite_clocks=True),
+        EntryKind("objection.files_kept", "Files kept by an officer"),
+        EntryKind("objection.identity_answered", "Identity answered"),
+        EntryKind("objection.identity_asked", "Identity asked for"),
+        EntryKind("objection.identity_waived", "Review goes on without identity"),
+        EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
+        EntryKind("objection.linked", "Linked", despite_clocks=True),
+        EntryKind("objection.matched", "Matched to a member", despite_clocks=True),
+        EntryKind("objection.noted", "Note", despite_clocks=True),
+        EntryKind("objection.planted", "Objection of a test account planted"),
+        EntryKind("objection.proposed", "Outcome proposed"),
+        EntryKind("objection.receipt_corrected", "Receipt corrected", despite_clocks=True),
+        EntryKind("objection.received", "Received", despite_clocks=True),
+        EntryKind("objection.released", "Released, after it was set aside"),
+        EntryKind("objection.returned", "Outcome sent back by a second person", despite_clocks=True),
+        EntryKind("objection.review_begun", "Review begun"),
+        EntryKind("objection.words_erased", "Personal data erased", despite_clocks=True),
+    ],
+    reads=[
+        ReadKind("attachment.read", "File of a ticket"),
+        ReadKind("export.ticket", "List of tickets, as a file"),
+        ReadKind("incident.listed", "List of incidents"),
+        ReadKind("incident.read", "Page of an incident"),
+        ReadKind("letter.history_read", "History of a letter"),
+        ReadKind("letter.listed", "List of letters"),
+        ReadKind("letter.read", "Letter"),
+        ReadKind("member.objections", "Objections of a member"),
+        ReadKind("objection.history_read", "History of an objection"),
+        ReadKind("objection.listed", "List of objections"),
+        ReadKind("objection.read", "Page of an objection"),
+        ReadKind("proposal.listed", "List of proposed outcomes"),
+        ReadKind("proposal.read", "Page of a proposed outcome"),
+        ReadKind("ticket.history_read", "History of a ticket"),
+        ReadKind("ticket.listed", "List of tickets"),
+        ReadKind("ticket.looked_up", "Tickets looked up"),
+        ReadKind("ticket.progress", "Progress of an objection"),
+        ReadKind("ticket.read", "Ticket"),
+    ],
+    scopes={
+        "objections:write": "File objections.",
+        "objections:read": "Ask how far an objection is.",
+    },
+    permissions={
+        PRIVACY_OFFICER: [
+            *_TICKETS, "objections.work_ticket", "objections.view_requester",
+            "objections.view_lettertemplate", "objections.add_lettertemplate",
+        ],
+        AUDITOR: [*_TICKETS, "objections.view_lettertemplate"],
+        PRODUCT: ["objections.file_ticket"],
+    },
+    schedule={
+        "letters": Every("objections.tasks.send_letters", "SWEEP_SECONDS"),
+        "incidents": Daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
+        "erasure": Daily("objections.tasks.erase_expired", hour="5", minute="35"),
+        "files": Daily("objections.tasks.sweep_files", hour="5", minute="40"),
+        # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
+        "digests": Daily("objections.tasks.send_digests", hour="6-10", minute="0,30", within=1800),
+    },
+    queues={
+        "objections.tasks.send_letters": "letters",
+        "objections.tasks.send_digests": "letters",
+    },
+    waiting=[Waiting("oldest_unsent_letter", "objections.letters.outbox.oldest_unsent", MAX_UNSENT)],
+    points={
+        "objections.uses_of_member":
+            "Called with a member's number, purposes and a time: the runs that used the member's data since then.",
+    },
+    hooks={
+        "common.work_of_account": "objections.ticket.officers.work_of",
+        "common.is_erased": "objections.ticket.retention.is_erased",
+        "consent.member_created": "objections.intake.receiving.restrict_new_members",
+        "consent.member_erased": "objections.ticket.retention.erase_words_of_member",
+    },
+)  # fmt: skip

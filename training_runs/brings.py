@@ -1,0 +1,83 @@
+"""Runs, manifests and their verification: what this app brings to the portal."""
+
+import datetime as dt
+
+from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
+from common.registry import Brings, EntryKind, Every, ReadKind, Waiting
+
+# A freeze takes seconds and the sweeper comes by every 20: a run older than this waits for people.
+MAX_WAIT = dt.timedelta(minutes=5)
+# A verification takes seconds, of ten million members minutes.
+MAX_UNVERIFIED = dt.timedelta(minutes=15)
+
+_RUNS = ["training_runs.view_run", "training_runs.view_manifest", "training_runs.view_verification"]
+
+BRINGS = Brings(
+    entries=[
+        EntryKind("canary.opened", "Test account opened"),
+        EntryKind("canary.planted", "Test account planted"),
+        EntryKind("manifest.differs", "Verification found a difference", despite_clocks=True),
+        EntryKind("manifest.verified", "Manifest verified"),
+        EntryKind("run.cancelled", "Run cancelled", despite_clocks=True),
+        EntryKind("run.completed", "Run completed"),
+        EntryKind("run.completion_refused", "Completion refused: trained on another digest"),
+        EntryKind("run.day_moved", "Date whose rules apply changed"),
+        EntryKind("run.frozen", "Manifest frozen"),
+        EntryKind("run.registered", "Run registered"),
+        EntryKind("run.renamed", "Run renamed"),
+        EntryKind("run.requested", "Run started: manifest requested"),
+        EntryKind("verification.requested", "Verification requested again"),
+    ],
+    reads=[
+        ReadKind("export.run", "List of runs, as a file"),
+        ReadKind("export.verification", "List of verifications, as a file"),
+        ReadKind("manifest.archive", "Archive of a manifest"),
+        ReadKind("manifest.members", "List of a manifest's accounts"),
+        ReadKind("manifest.read", "Manifest"),
+        ReadKind("manifest.withdrawn", "Accounts withdrawn since the manifest"),
+        ReadKind("run.explained", "Why a member is in or out of a run"),
+    ],
+    scopes={
+        "runs:read": "Read runs and preview them.",
+        "runs:write": "Register, start, complete and cancel runs.",
+        "manifests:read": "Read manifests and download them with their member lists.",
+    },
+    permissions={
+        PRIVACY_OFFICER: [
+            "training_runs.explain_run", "training_runs.add_verification", *_RUNS,
+            "training_runs.view_finding",
+        ],
+        ML_ENGINEER: [
+            *_RUNS, "training_runs.view_finding", "training_runs.add_run",
+            "training_runs.change_run", "training_runs.start_run", "training_runs.explain_run",
+            "training_runs.view_own_incident", "training_runs.download_manifest",
+        ],
+        AUDITOR: [
+            *_RUNS, "training_runs.view_finding", "training_runs.view_canary",
+            "training_runs.explain_run",
+        ],
+    },
+    schedule={
+        "freezes": Every("training_runs.tasks.sweep_freezes", "SWEEP_SECONDS"),
+        "verifications": Every("training_runs.tasks.sweep_verifications", "SWEEP_SECONDS"),
+    },
+    queues={
+        "training_runs.tasks.freeze_run": "freezes",
+        "training_runs.tasks.sweep_freezes": "freezes",
+        "training_runs.tasks.verify_manifest": "verifications",
+        "training_runs.tasks.sweep_verifications": "verifications",
+    },
+    waiting=[
+        Waiting("oldest_requested_run", "training_runs.freezing.oldest_requested", MAX_WAIT),
+        Waiting(
+            "oldest_unverified_manifest", "training_runs.verifying.oldest_unverified",
+            MAX_UNVERIFIED,
+        ),
+    ],
+    files=["training_runs.member_lists.MemberList", "training_runs.withdrawn.WithdrawnSet"],
+    trees=["training_runs.proofs.sign_trees"],
+    hooks={
+        "consent.member_erased": "training_runs.member_lists.end_lists_with",
+        "objections.uses_of_member": "training_runs.explaining.uses_of",
+    },
+)  # fmt: skip
