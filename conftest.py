@@ -1,5 +1,6 @@
 """What every test may ask for: a database that can be emptied, people, their clients, a real worker."""
 
+import contextlib
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,17 +9,18 @@ from typing import Any
 import pytest
 import time_machine
 from django.conf import settings
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from django.utils import timezone
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from common.identity import roles
 from ledger import clock, registry
 from ledger.registry import EntryKind, ReadKind
 from portal import directories
-from tools import guards
+from tools import factories, guards
 
 pytest_plugins = ["tools.browsing"]
 
@@ -44,10 +46,38 @@ _KEPT = {
 }
 
 
+_ASKS_FOR_DATABASE = {"db", "transactional_db", "live_server", "shared_database"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for no database is the same on every engine: `make test` runs it once."""
+    for item in items:
+        asks = (
+            item.get_closest_marker("django_db")
+            or _ASKS_FOR_DATABASE.intersection(getattr(item, "fixturenames", []))
+            or issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+        )
+        if not asks:
+            item.add_marker("no_database")
+
+
+# PostgreSQL's sequences that have given a number, but for those of kept rows.
+_RESTART_NUMBERS = """
+    SELECT setval(seqrelid::regclass, seqstart, false)
+    FROM pg_sequence
+    JOIN pg_depend ON objid = seqrelid AND classid = 'pg_class'::regclass
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+    JOIN pg_class ON pg_class.oid = refobjid
+    WHERE relname <> ALL(%s) AND pg_sequence_last_value(seqrelid) IS NOT NULL
+"""
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """SQLite in a file: threads and a worker share it."""
+    """SQLite in a file: threads and a worker share it. It need not outlive the machine, so no commit waits for the disk."""
     if connection.vendor == "sqlite":
+        connection.settings_dict["OPTIONS"]["init_command"] += "; PRAGMA synchronous=OFF"
         connection.settings_dict["TEST"]["NAME"] = str(
             tmp_path_factory.mktemp("db") / "test.sqlite3"
         )
@@ -68,9 +98,11 @@ def guards_of_migrations(db: Any) -> list[guards.Made]:
     return list(_of_migrations)
 
 
-def _empty_database(case: TransactionTestCase) -> None:
+def _empty_database(case: TransactionTestCase | None = None) -> None:
     """Django's flush is refused by the guards, as it should be: lift them, empty, put the migrations' own back.
 
+    A test leaves rows in a few tables: only they are emptied, and only their guards are lifted. On PostgreSQL a TRUNCATE
+    of all tables gives every table and index a new file, which costs more than most tests.
     In one transaction: on SQLite a hundred single ones would wait for the disk a hundred times.
     """
     with connection.cursor() as cursor:
@@ -79,19 +111,27 @@ def _empty_database(case: TransactionTestCase) -> None:
             cursor.execute("PRAGMA foreign_keys=OFF")
     with transaction.atomic(), connection.cursor() as cursor:
         tables = [t for t in connection.introspection.table_names(cursor) if t not in _KEPT]
-        guards.lift()
+        cursor.execute(
+            " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT 1 FROM \"{t}\")" for t in tables)
+        )
+        filled = [row[0] for row in cursor.fetchall()]
+        standing = set(guards.read())
+        lifted = {made for made in standing if made.table in filled or made not in _of_migrations}
+        guards.lift(lifted)
         if connection.vendor == "postgresql":
-            names = ", ".join(f'"{table}"' for table in tables)
-            cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
-        else:
-            for table in tables:
-                cursor.execute(f'DELETE FROM "{table}"')
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        for table in filled:
+            cursor.execute(f'DELETE FROM "{table}"')
+        if connection.vendor == "postgresql":
+            # The foreign keys are checked now: a table whose checks wait takes no trigger back.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            cursor.execute(_RESTART_NUMBERS, [list(_KEPT)])
         cursor.execute("INSERT INTO ledger_ledgerhead (id, size, frontier) VALUES (1, 0, '')")
         cursor.execute(
             "INSERT INTO consent_census (id, total, complete, erasures, live_references)"
             " VALUES (1, 0, 0, 0, 0)"
         )
-        guards.put_back(_of_migrations)
+        guards.put_back(made for made in _of_migrations if made not in standing - lifted)
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("PRAGMA foreign_keys=ON")
@@ -104,6 +144,26 @@ TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[attr-def
 def _cheap_passwords() -> None:
     """A slow hash protects people; nobody here needs it."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _static_files_found_once() -> Iterator[None]:
+    """Each client has a handler of its own, and each handler would look for every static file on disk."""
+    find = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def find_once(self: WhiteNoiseMiddleware) -> None:
+        key = (self.static_prefix, str(self.max_age), *map(str, settings.STATICFILES_DIRS))
+        if key not in found:
+            before = self.files
+            self.files = {}
+            find(self)
+            found[key], self.files = self.files, before
+        self.files.update(found[key])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,76 +193,92 @@ def databases_own_clock(_travelled_clock: None) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _own_files(tmp_path: Path) -> Iterator[None]:
-    """Archives, attachments, keys and checkpoints of one test are not those of another."""
+@contextlib.contextmanager
+def _files_below(directory: Path) -> Iterator[None]:
+    """Archives, attachments, keys and checkpoints are kept below this directory."""
     own = {
-        "MANIFEST_DIR": tmp_path / "manifests",
-        "ATTACHMENT_DIR": tmp_path / "attachments",
-        "QUARANTINE_DIR": tmp_path / "quarantine",
-        "MADE_FILE_DIR": tmp_path / "made",
-        "CHECKPOINT_KEY_FILE": str(tmp_path / "keys" / "checkpoint.key"),
-        "CHECKPOINT_DIR": str(tmp_path / "checkpoints"),
+        "MANIFEST_DIR": directory / "manifests",
+        "ATTACHMENT_DIR": directory / "attachments",
+        "QUARANTINE_DIR": directory / "quarantine",
+        "MADE_FILE_DIR": directory / "made",
+        "CHECKPOINT_KEY_FILE": str(directory / "keys" / "checkpoint.key"),
+        "CHECKPOINT_DIR": str(directory / "checkpoints"),
     }
     before = {name: getattr(settings, name) for name in own}
     for name, value in own.items():
         setattr(settings, name, value)
-    cache.clear()
     yield
     for name, value in before.items():
         setattr(settings, name, value)
 
 
+@pytest.fixture(autouse=True)
+def _own_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Files of one test are not those of another, unless the tests of a module share a database."""
+    cache.clear()
+    if "shared_database" in request.fixturenames:
+        yield
+    else:
+        with _files_below(request.getfixturevalue("tmp_path")):
+            yield
+
+
+@pytest.fixture(scope="module")
+def shared_database(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A database, with its files, for tests that only read: what costs most is made once for a module.
+
+    Such a test has no `django_db` mark and asks for no person (`factories.person` makes one for the module).
+    """
+    with django_db_blocker.unblock(), _files_below(tmp_path_factory.mktemp("shared")):
+        yield
+        _empty_database()
+
+
 # --- People -------------------------------------------------------------------------------------
-
-
-def _person(username: str, role: str | None) -> User:
-    user = User.objects.create_user(username, password="correct horse battery", is_staff=True)
-    if role:
-        user.groups.add(Group.objects.get(name=role))
-    return user
 
 
 @pytest.fixture
 def officer(db: Any) -> User:
-    return _person("olga", roles.PRIVACY_OFFICER)
+    return factories.person("olga", roles.PRIVACY_OFFICER)
 
 
 @pytest.fixture
 def second_officer(db: Any) -> User:
-    return _person("otto", roles.PRIVACY_OFFICER)
+    return factories.person("otto", roles.PRIVACY_OFFICER)
 
 
 @pytest.fixture
 def engineer(db: Any) -> User:
-    return _person("emil", roles.ML_ENGINEER)
+    return factories.person("emil", roles.ML_ENGINEER)
 
 
 @pytest.fixture
 def second_engineer(db: Any) -> User:
-    return _person("edda", roles.ML_ENGINEER)
+    return factories.person("edda", roles.ML_ENGINEER)
 
 
 @pytest.fixture
 def auditor(db: Any) -> User:
-    return _person("ada", roles.AUDITOR)
+    return factories.person("ada", roles.AUDITOR)
 
 
 @pytest.fixture
 def administrator(db: Any) -> User:
-    return _person("anton", roles.ADMINISTRATOR)
+    return factories.person("anton", roles.ADMINISTRATOR)
 
 
 @pytest.fixture
 def product(db: Any) -> User:
     """The product's service account."""
-    return _person("product", roles.PRODUCT)
+    return factories.person("product", roles.PRODUCT)
 
 
 @pytest.fixture
 def stranger(db: Any) -> User:
     """Somebody on the staff without a role."""
-    return _person("stranger", None)
+    return factories.person("stranger", None)
 
 
 @pytest.fixture

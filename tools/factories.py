@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib.auth.models import Group, User
 from django.test import override_settings
 from django.utils import timezone
 
@@ -35,6 +36,14 @@ registry.declare(EntryKind("test.members", "Members of a test created"))
 ADULT = dt.date(1990, 1, 1)
 LONG_AGO = dt.date(2024, 9, 18)
 _numbers = itertools.count(1)
+
+
+def person(username: str, role: str | None = None) -> User:
+    """Somebody on the staff."""
+    user = User.objects.create_user(username, password="correct horse battery", is_staff=True)  # noqa: S106  in tests
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    return user
 
 
 def add_member(

@@ -3,6 +3,7 @@
 Nothing here knows which guards the models declare: a guard that a migration forgot is missing in every test.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -35,15 +36,15 @@ def read() -> list[Made]:
         return sorted(Made(*row) for row in cursor.fetchall())
 
 
-def lift() -> None:
-    """Drop every trigger."""
+def lift(guards: Iterable[Made] | None = None) -> None:
+    """Drop these triggers, or every one."""
     with connection.cursor() as cursor:
-        for made in read():
+        for made in read() if guards is None else guards:
             on = f' ON "{made.table}"' if connection.vendor == "postgresql" else ""
             cursor.execute(f'DROP TRIGGER "{made.name}"{on}')
 
 
-def put_back(guards: list[Made]) -> None:
+def put_back(guards: Iterable[Made]) -> None:
     """Make these triggers; none of them may stand."""
     how = {"A": "ENABLE ALWAYS", "R": "ENABLE REPLICA", "D": "DISABLE"}
     with connection.cursor() as cursor:

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
 from auditing import replaying, services
+from common.identity import roles
 from consent import accounts
 from ledger import entries
 from ledger.append_only import guard_sql, guarded_models, missing_guards, trigger_name
@@ -26,15 +27,20 @@ from training_runs import freezing, verifying
 from training_runs import registering as runs
 from training_runs.errors import DigestMismatch
 
-pytestmark = pytest.mark.django_db(transaction=True)
+in_the_database = pytest.mark.django_db(transaction=True)
 
 POSTGRESQL = connection.vendor == "postgresql"
 TABLES = guarded_models()
 
 
-@pytest.fixture
-def rows_everywhere(officer, second_officer, engineer, product, auditor) -> None:
-    """At least one row in every guarded table: a trigger for each row needs a row to fire."""
+@pytest.fixture(scope="module")
+def rows_everywhere(shared_database) -> None:
+    """At least one row in every guarded table: a trigger for each row needs a row to fire. No test changes one."""
+    officer = factories.person("olga", roles.PRIVACY_OFFICER)
+    second_officer = factories.person("otto", roles.PRIVACY_OFFICER)
+    engineer = factories.person("emil", roles.ML_ENGINEER)
+    product = factories.person("product", roles.PRODUCT)
+    auditor = factories.person("ada", roles.AUDITOR)
     factories.open_world(officer, second_officer)
     factories.add_members(3)
     factories.decide("acc-0", "deny", actor=product)
@@ -113,6 +119,7 @@ def test_no_statement_changes_or_removes_a_row(table, rows_everywhere):
         )
 
 
+@in_the_database
 def test_the_migrations_make_exactly_the_guards_that_the_models_declare(guards_of_migrations):
     guards.lift()
     with connection.cursor() as cursor:
@@ -136,15 +143,18 @@ def a_guard_gone():
     return name
 
 
+@in_the_database
 def test_every_guard_is_there():
     assert missing_guards() == []
     require_triggers()
 
 
+@in_the_database
 def test_a_dropped_guard_is_noticed(a_guard_gone):
     assert missing_guards() == [a_guard_gone]
 
 
+@in_the_database
 @pytest.mark.skipif(not POSTGRESQL, reason="SQLite cannot switch a trigger off")
 @pytest.mark.parametrize("state", ["DISABLE TRIGGER", "ENABLE TRIGGER", "ENABLE REPLICA TRIGGER"])
 def test_a_guard_that_is_switched_off_is_noticed(state):
@@ -155,6 +165,7 @@ def test_a_guard_that_is_switched_off_is_noticed(state):
     assert missing_guards() == [name]
 
 
+@in_the_database
 def test_the_system_check_names_a_missing_guard(a_guard_gone):
     with pytest.raises(CommandError, match=r"portal\.E001") as found:
         call_command("check", databases=["default"], stderr=io.StringIO())
@@ -162,6 +173,7 @@ def test_the_system_check_names_a_missing_guard(a_guard_gone):
     assert a_guard_gone in str(found.value)
 
 
+@in_the_database
 def test_neither_the_web_server_nor_the_worker_starts_unguarded(a_guard_gone, monkeypatch):
     # The web server's limits are set before the guards are looked for, and must not outlive this test.
     monkeypatch.setitem(
