@@ -46,7 +46,7 @@ _KEPT = {
 }
 
 
-_ASKS_FOR_DATABASE = {"db", "transactional_db", "live_server", "shared_database"}
+_ASKS_FOR_DATABASE = {"db", "transactional_db", "live_server", "django_db_setup"}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects

@@ -23,7 +23,11 @@ from objections.models import Ticket
 from portal.tests import test_access_matrix as matrix
 from training_runs.models import Manifest, Run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.one_engine,
+]
 
 # Fixtures of the matrix: a world in which every table has a row.
 people = matrix.people

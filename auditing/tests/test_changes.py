@@ -16,7 +16,7 @@ from objections.acts import working as objections
 from tools import factories
 from training_runs import registering
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 def anything(permission: str) -> bool:

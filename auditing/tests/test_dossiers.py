@@ -20,7 +20,7 @@ from training_runs import archives, eligibility, explaining, freezing, registeri
 from training_runs.errors import DigestMismatch
 from training_runs.models import Manifest
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 MAX_QUERIES = 15
 

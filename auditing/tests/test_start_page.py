@@ -13,7 +13,7 @@ from ledger.checkpoints import signing
 from ledger.models import LedgerCheck
 from tools import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 TITLE = "Is it all still true?"
 

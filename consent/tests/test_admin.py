@@ -17,7 +17,7 @@ from consent.models import Decision, Member, Notice, RegionRule, Review
 from ledger.models import AccessRecord, Entry
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 DENY = {"purpose": "generative-ai", "reason": "asked by letter"}
 RULE = {

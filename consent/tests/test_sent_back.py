@@ -15,7 +15,7 @@ from consent.choices import Verdict
 from consent.models import Notice, RegionRule
 from consent.sent_back import TOLD_DAYS
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 WHY = "The statement names other countries."
 

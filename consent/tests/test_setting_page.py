@@ -21,7 +21,7 @@ from training_runs import archives, canaries, eligibility, explaining, manifest_
 from training_runs.models import Canary, Manifest
 from training_runs.templatetags import member_runs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 PAGE = "/settings/ai-training/"
 

@@ -26,7 +26,7 @@ from objections.public import forms, pages
 from objections.public.forms import ObjectionForm
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 FORM = "/objection/"
 FILED = "/objection/filed/"
@@ -507,6 +507,7 @@ def test_the_admin_stays_english_whatever_a_browser_asks_for(officer, client_of,
     assert '<html lang="en-gb"' in page.text
 
 
+@pytest.mark.both_engines
 def test_a_burst_is_taken_without_loss(client):
     found = set()
     for number in range(150):
@@ -523,6 +524,7 @@ def test_a_burst_is_taken_without_loss(client):
     assert Letter.objects.filter(kind=LetterKind.CONFIRMATION).count() == 150
 
 
+@pytest.mark.both_engines
 @pytest.mark.django_db(transaction=True)
 def test_many_at_once_are_taken_without_loss():
     answers = []
@@ -546,6 +548,7 @@ def test_many_at_once_are_taken_without_loss():
     assert shown == set(Ticket.objects.values_list("reference", flat=True))
 
 
+@pytest.mark.both_engines
 @pytest.mark.django_db(transaction=True)
 def test_one_form_sent_many_times_at_once_is_one_ticket():
     sent = typed()

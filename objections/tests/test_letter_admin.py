@@ -24,7 +24,7 @@ from objections.models import Incident, Letter, LetterTemplate, ProposedChange, 
 from objections.reports import digest
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 KIND = LetterKind.ACKNOWLEDGEMENT
 BUILT_IN = texts.built_in(KIND)

@@ -17,7 +17,7 @@ from objections.models import Proposal, Ticket
 from objections.reports import digest
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 QUEUE = "/admin/objections/ticket/"
 GROUND = "A court has ordered that these records are kept as evidence."

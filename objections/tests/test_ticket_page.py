@@ -23,7 +23,7 @@ from objections.models import Requester, Ticket
 from objections.ticket import checks, uploads
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 SECRETS = [
     "Ada Lovelace",

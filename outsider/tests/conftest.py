@@ -12,6 +12,9 @@ from tools import sample_export
 def pytest_collection_modifyitems(items):
     for item in items:
         if "made" in item.fixturenames:
+            if not item.get_closest_marker("django_db"):
+                # The export is made by the database; what is done to its files is the same on every engine.
+                item.add_marker(pytest.mark.one_engine)
             # pytest-django makes a database only if a test says that it needs one.
             item.add_marker(pytest.mark.django_db)
 

@@ -19,6 +19,7 @@ def problems(export, *kept, keys=(KEY,), fold=True):
     return verify.check_export(export, keys, kept, fold).problems
 
 
+@pytest.mark.both_engines
 def test_a_true_export_is_found_good(export, kept):
     report = verify.check_export(export, [KEY], [kept])
 

@@ -39,7 +39,11 @@ from training_runs import member_lists, registering
 from training_runs.errors import DigestMismatch
 from training_runs.models import Run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.slow,
+    pytest.mark.one_engine,
+]
 
 PEOPLE = {
     "O": "officer",

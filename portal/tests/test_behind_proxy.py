@@ -22,6 +22,7 @@ NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.one_engine,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         NGINX is None,

@@ -16,7 +16,7 @@ from training_runs import archives, freezing, registering, verifying
 from training_runs.admin_views import Share, shares
 from training_runs.models import Finding, Run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 RUN = {"tracker_run_id": "mlflow-1", "purpose": "generative-ai", "data_categories": ["posts"]}
 
