@@ -18,7 +18,7 @@ from consent.models import AccountReference, Member
 from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import ENDINGS, OPEN_STATES, Channel, Delivery, Outcome, Regime, Verdict
 from objections.clock import deadlines
 from objections.clock.days import day_of
@@ -156,19 +156,29 @@ class Desk:
     # --- Acts of staff --------------------------------------------------------------------------
 
     def assign(self, ticket: Ticket, officer: User) -> None:
-        working.assign(ticket=ticket, officer=officer, version=_version(ticket), actor=officer)
+        acts.assign.do(ticket=ticket, officer=officer, version=_version(ticket), actor=officer)
 
     def begin_review(self, ticket: Ticket, officer: User) -> None:
-        working.begin_review(ticket=ticket, version=_version(ticket), actor=officer)
+        acts.begin_review.do(ticket=ticket, version=_version(ticket), actor=officer)
 
     def note(self, ticket: Ticket, officer: User) -> None:
-        working.note(ticket=ticket, text=self.chance.choice(wording.NOTES), actor=officer)
+        acts.note.do(
+            ticket=ticket,
+            version=_version(ticket),
+            text=self.chance.choice(wording.NOTES),
+            actor=officer,
+        )
 
     def attach(self, ticket: Ticket, officer: User, name: str, data: bytes) -> None:
-        working.attach(ticket=ticket, files=[uploads.check(name, data)], actor=officer)
+        acts.attach.do(
+            ticket=ticket,
+            version=_version(ticket),
+            files=[uploads.check(name, data)],
+            actor=officer,
+        )
 
     def ask_identity(self, ticket: Ticket, officer: User) -> None:
-        working.ask_identity(
+        acts.ask_identity.do(
             ticket=ticket,
             doubt=wording.DOUBT,
             question=wording.QUESTION,
@@ -177,7 +187,7 @@ class Desk:
         )
 
     def record_identity(self, ticket: Ticket, officer: User) -> None:
-        working.record_identity(
+        acts.record_identity.do(
             ticket=ticket,
             answered_on=day_of(self.clock.now()),
             how="Answered from the address of the account.",
@@ -186,7 +196,7 @@ class Desk:
         )
 
     def extend(self, ticket: Ticket, officer: User, ground: str) -> None:
-        working.extend(
+        acts.extend.do(
             ticket=ticket,
             ground=ground,
             explanation="You name several purposes and years of posts; we go through all of them.",
@@ -203,7 +213,7 @@ class Desk:
     ) -> Proposal | None:
         """Everything upheld is done at once; anything else comes back as a proposal."""
         refused = [one for one in outcomes if outcomes[one] == Outcome.REFUSED]
-        done = deciding.decide(
+        done = acts.decide.do(
             ticket=ticket,
             outcomes=outcomes,
             version=_version(ticket),
@@ -233,7 +243,7 @@ class Desk:
         """What lets somebody in again is told to an address that is known to be theirs."""
         ticket.refresh_from_db()
         if not composing.is_proven(ticket):
-            working.confirm_address(
+            acts.confirm_address.do(
                 ticket=ticket,
                 reason="The person wrote to us from it.",
                 version=_version(ticket),
@@ -242,7 +252,7 @@ class Desk:
 
     def propose_withdrawal(self, ticket: Ticket, officer: User) -> Proposal:
         self.make_sure_of_address(ticket, officer)
-        return deciding.propose_withdrawal(
+        return acts.withdraw.do(
             ticket=ticket,
             evidence="The person took it back by an answer to our acknowledgement.",
             version=_version(ticket),
@@ -251,7 +261,7 @@ class Desk:
 
     def propose_unidentified(self, ticket: Ticket, officer: User) -> Proposal:
         ticket.refresh_from_db()
-        return deciding.propose_unidentified(
+        return acts.close_unidentified.do(
             ticket=ticket,
             evidence="We asked for the month of joining by letter, and nothing came back.",
             version=_version(ticket),
@@ -265,8 +275,8 @@ class Desk:
             Verdict.APPROVED: "Read the request, the ground and the letter.",
             Verdict.RETURNED: "The balancing does not answer what the person fears. Please add it.",
         }
-        deciding.review(
-            proposal=proposal,
+        acts.review.do(
+            ticket=proposal.ticket,
             verdict=verdict,
             version=_version(proposal.ticket),
             actor=reviewer,
@@ -282,7 +292,7 @@ class Desk:
             outbox.record_posted(letter=letter, posted_on=day_of(self.clock.now()), actor=officer)
 
     def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
-        working.correct_address(
+        acts.correct_address.do(
             ticket=ticket,
             email=email,
             postal_address="",
@@ -294,7 +304,7 @@ class Desk:
             outbox.try_again(letter=letter, actor=officer)
 
     def correct_receipt(self, ticket: Ticket, officer: User, received_at: dt.datetime) -> None:
-        working.correct_receipt(
+        acts.correct_receipt.do(
             ticket=ticket,
             received_at=received_at,
             reason="The post room's stamp on the envelope.",
@@ -303,7 +313,7 @@ class Desk:
         )
 
     def match(self, ticket: Ticket, officer: User, account_ref: str) -> None:
-        working.match(
+        acts.match.do(
             ticket=ticket,
             account_ref=account_ref,
             reason="The answer names the account.",
@@ -312,7 +322,7 @@ class Desk:
         )
 
     def link(self, ticket: Ticket, other: Ticket, officer: User) -> None:
-        working.link(
+        acts.link.do(
             ticket=ticket,
             other=other,
             reason="Both messages say so.",
@@ -321,7 +331,7 @@ class Desk:
         )
 
     def release(self, ticket: Ticket, officer: User) -> None:
-        receiving.release(ticket=ticket, actor=officer)
+        acts.release.do(ticket=ticket, version=_version(ticket), actor=officer)
 
 
 def _due(day: dt.date, regime: Regime) -> dt.date:

@@ -6,5 +6,9 @@ class ObjectionsConfig(AppConfig):
     verbose_name = "Objections"
 
     def ready(self) -> None:
-        # Its panel and its part of the digest come with the import.
-        from objections.acts import sent_back  # noqa: F401
+        # The panel of what was sent back and its part of the digest come with the import.
+        from ledger import registry
+        from objections import acts
+
+        # The rest of what the app brings stands in `brings`, which can import no act.
+        registry.declare(*acts.KINDS)

@@ -14,6 +14,7 @@ _TICKETS = [
 ]  # fmt: skip
 
 BRINGS = Brings(
+    # Those of officers' acts on tickets are declared with the acts (`objections.acts.KINDS`).
     entries=[
         EntryKind("letter.cancelled", "Letter not sent any more"),
         EntryKind("letter.failed", "Letter could not be sent"),
@@ -24,34 +25,11 @@ BRINGS = Brings(
         EntryKind("letter.template_changed", "Letter text changed"),
         EntryKind("letter.text_proposed", "Letter text proposed"),
         EntryKind("letter.text_returned", "Letter text sent back by a second person"),
-        EntryKind("objection.address_confirmed", "Address confirmed by an officer"),
-        EntryKind("objection.address_corrected", "Address corrected"),
-        EntryKind("objection.approved", "Outcome approved by a second person"),
-        EntryKind("objection.assigned", "Assigned", despite_clocks=True),
-        EntryKind("objection.attached", "Files attached", despite_clocks=True),
         EntryKind("objection.confirmed", "E-mail address confirmed", despite_clocks=True),
-        EntryKind("objection.country_corrected", "Country corrected"),
-        EntryKind("objection.decided", "Decided"),
-        EntryKind("objection.erasure_proposed", "Erasure of the personal data proposed", despite_clocks=True),
-        EntryKind("objection.erasure_returned", "Erasure of the personal data sent back by a second person", despite_clocks=True),
-        EntryKind("objection.extension_asked", "Extension notice written"),
         EntryKind("objection.files_gone", "Files deleted: nobody confirmed the address in time", despite_clocks=True),
-        EntryKind("objection.files_kept", "Files kept by an officer"),
-        EntryKind("objection.identity_answered", "Identity answered"),
-        EntryKind("objection.identity_asked", "Identity asked for"),
-        EntryKind("objection.identity_waived", "Review goes on without identity"),
         EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
-        EntryKind("objection.linked", "Linked", despite_clocks=True),
-        EntryKind("objection.matched", "Matched to a member", despite_clocks=True),
-        EntryKind("objection.noted", "Note", despite_clocks=True),
         EntryKind("objection.planted", "Objection of a test account planted"),
-        EntryKind("objection.proposed", "Outcome proposed"),
-        EntryKind("objection.receipt_corrected", "Receipt corrected", despite_clocks=True),
         EntryKind("objection.received", "Received", despite_clocks=True),
-        EntryKind("objection.released", "Released, after it was set aside"),
-        EntryKind("objection.returned", "Outcome sent back by a second person", despite_clocks=True),
-        EntryKind("objection.review_begun", "Review begun"),
-        EntryKind("objection.words_erased", "Personal data erased", despite_clocks=True),
     ],
     reads=[
         ReadKind("attachment.read", "File of a ticket"),

@@ -1,6 +1,24 @@
 from ledger.errors import RuleViolation
 
 
+class WhyNot(str):
+    """Why something cannot be done, in a sentence, with the error that says so where it is tried all the same."""
+
+    error: type[RuleViolation]
+
+    def __new__(cls, sentence: str, error: type[RuleViolation]) -> "WhyNot":
+        one = super().__new__(cls, sentence)
+        one.error = error
+        return one
+
+
+def refuse(sentence: str) -> None:
+    """Raise the sentence of a rule, as its own error if it has one, else as NotAllowedHere; an empty one allows."""
+    if sentence:
+        error = sentence.error if isinstance(sentence, WhyNot) else NotAllowedHere
+        raise error(sentence)
+
+
 class AlreadySettled(RuleViolation):
     """A settled objection is not settled again; a new objection opens a new ticket."""
 

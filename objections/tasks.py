@@ -4,10 +4,9 @@ from celery import shared_task
 from django.conf import settings
 
 from common.processes import hints
-from objections.acts import working
 from objections.letters import outbox
 from objections.reports import digest
-from objections.ticket import retention
+from objections.ticket import incidents, retention
 
 HINT_SECONDS = 10
 """How long the letters of one message may keep a worker from the day's digests."""
@@ -23,7 +22,7 @@ def send_letters(seconds: float = 60) -> None:
 
 @shared_task
 def look_again_for_incidents() -> None:
-    working.look_again_for_incidents()
+    incidents.look_again_for_incidents()
 
 
 @shared_task

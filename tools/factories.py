@@ -18,15 +18,20 @@ from consent.models import AccountReference, Notice, RegionRule
 from consent.references import key_of
 from ledger import entries, registry
 from ledger.registry import EntryKind
-from objections.acts import deciding
-from objections.acts import working as objections
+from objections import acts
 from objections.choices import Outcome
 from objections.choices import Verdict as Word
 from objections.intake import receiving
 from objections.letters import composing, outbox
 from objections.letters.texts import Text
-from objections.models import Letter, LetterTemplate, Proposal, Ticket
-from objections.ticket import retention
+from objections.models import (
+    Attachment,
+    Letter,
+    LetterTemplate,
+    Proposal,
+    ProposedChange,
+    Ticket,
+)
 from training_runs import freezing, verifying
 from training_runs import registering as runs
 from training_runs.models import Manifest, Run
@@ -205,7 +210,7 @@ def confirmed(ticket: Ticket, officer: Any) -> Ticket:
     ticket.refresh_from_db()
     if composing.is_proven(ticket):
         return ticket
-    return objections.confirm_address(
+    return acts.confirm_address.do(
         ticket=ticket, reason="test", version=ticket.version or 0, actor=officer
     )
 
@@ -213,14 +218,14 @@ def confirmed(ticket: Ticket, officer: Any) -> Ticket:
 def reviewed(ticket: Ticket, officer: Any) -> Ticket:
     """The ticket in review."""
     ticket.refresh_from_db()
-    return objections.begin_review(ticket=ticket, version=ticket.version or 0, actor=officer)
+    return acts.begin_review.do(ticket=ticket, version=ticket.version or 0, actor=officer)
 
 
 def uphold(ticket: Ticket, officer: Any) -> Ticket:
     """Upheld for everything the ticket names; the letter waits."""
     ticket = reviewed(ticket, officer)
     outcomes = {one.purpose: Outcome.UPHELD for one in ticket.objections.all()}
-    deciding.decide(ticket=ticket, outcomes=outcomes, version=ticket.version or 0, actor=officer)
+    acts.decide.do(ticket=ticket, outcomes=outcomes, version=ticket.version or 0, actor=officer)
     ticket.refresh_from_db()
     return ticket
 
@@ -228,7 +233,7 @@ def uphold(ticket: Ticket, officer: Any) -> Ticket:
 def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
     """Withdrawn and approved; the letter waits, and so does its effect."""
     ticket = confirmed(ticket, officer)
-    proposal = deciding.propose_withdrawal(
+    proposal = acts.withdraw.do(
         ticket=ticket, evidence=EVIDENCE, version=ticket.version or 0, actor=officer
     )
     return approve(proposal, second_officer)
@@ -236,8 +241,8 @@ def withdraw(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
 
 def approve(proposal: Proposal, second_officer: Any) -> Ticket:
     version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
-    return deciding.review(
-        proposal=proposal,
+    return acts.review.do(
+        ticket=proposal.ticket,
         verdict=Word.APPROVED,
         version=version,
         actor=second_officer,
@@ -245,12 +250,41 @@ def approve(proposal: Proposal, second_officer: Any) -> Ticket:
     )
 
 
+# --- As an officer who looks at the ticket now ---------------------------------------------------
+
+
+def _seen(ticket: Ticket) -> int:
+    return Ticket.objects.get(pk=ticket.pk).version or 0
+
+
+def note(*, ticket: Ticket, text: str, actor: Any) -> None:
+    acts.note.do(ticket=ticket, text=text, version=_seen(ticket), actor=actor)
+
+
+def attach(*, ticket: Ticket, files: Any, actor: Any) -> list[Attachment]:
+    return acts.attach.do(ticket=ticket, files=files, version=_seen(ticket), actor=actor)
+
+
+def release(*, ticket: Ticket, actor: Any) -> Ticket:
+    return acts.release.do(ticket=ticket, version=_seen(ticket), actor=actor)
+
+
+def propose_erasure(*, ticket: Ticket, reason: str, actor: Any) -> ProposedChange:
+    return acts.erase.do(ticket=ticket, reason=reason, version=_seen(ticket), actor=actor)
+
+
+def review_erasure(*, ticket: Ticket, verdict: Word, reason: str, actor: Any) -> Ticket:
+    return acts.review_erasure.do(
+        ticket=ticket, verdict=verdict, version=_seen(ticket), actor=actor, reason=reason
+    )
+
+
 def erase_words(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
     """The words of a decided ticket erased by two people, as if they had been kept long enough."""
     with override_settings(OBJECTION_RETENTION_DAYS=0):
-        change = retention.propose_erasure(ticket=ticket, actor=officer, reason="test")
-        return retention.review_erasure(
-            change=change, verdict=Word.APPROVED, actor=second_officer, reason="test"
+        propose_erasure(ticket=ticket, actor=officer, reason="test")
+        return review_erasure(
+            ticket=ticket, verdict=Word.APPROVED, actor=second_officer, reason="test"
         )
 
 

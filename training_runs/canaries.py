@@ -12,8 +12,8 @@ from consent.choices import PURPOSES, Channel, Choice, Control, Status
 from consent.members import Facts
 from consent.models import Member, Suppression
 from ledger import entries
-from objections.acts import working as objections
 from objections.choices import Effect
+from objections.intake import planting
 from objections.models import Objection
 from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
 from training_runs.errors import FreezeRefused
@@ -96,7 +96,7 @@ def _object(member: Member, code: str) -> None:
     for purpose, facts in PURPOSES.items():
         # The opted-out canary objects where no setting keeps it out.
         if purpose not in effects and (code != "opted_out" or facts.control != Control.SETTING):
-            objections.keep_out(member=member, purpose=purpose, effect=effect, actor=ACTOR)
+            planting.keep_out(member=member, purpose=purpose, effect=effect, actor=ACTOR)
 
 
 def check(answer: Answer) -> None:

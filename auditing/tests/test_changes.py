@@ -12,7 +12,7 @@ from common.staff.changes import SHOWN_ROWS, changes_of
 from consent.models import Decision
 from ledger.checkpoints import signing
 from ledger.models import Entry
-from objections.acts import working as objections
+from objections import acts
 from tools import factories
 from training_runs import registering
 
@@ -54,7 +54,7 @@ def test_choices_people_and_what_is_referred_to_are_told_in_words(
 ) -> None:
     number = factories.add_member("acc-1")
     ticket = factories.objection("acc-1")
-    objections.assign(ticket=ticket, officer=second_officer, version=1, actor=officer)
+    acts.assign.do(ticket=ticket, officer=second_officer, version=1, actor=officer)
 
     received = told(Entry.objects.get(kind="objection.received"))
     assigned = told(Entry.objects.get(kind="objection.assigned"))

@@ -17,7 +17,6 @@ from ledger.checkpoints import signing
 from ledger.merkle.tree import leaf_hash, root_of
 from ledger.models import Checkpoint
 from ledger.recomputing.verification import verify_ledger
-from objections.acts import working as objections
 from objections.ticket import uploads
 from tools import factories
 from training_runs import archives, proofs, verifying
@@ -68,7 +67,7 @@ def lived(officer, second_officer, engineer, auditor, product, client_of):
         purposes=["safety"],
         files=[uploads.check(f"{WORD}.txt", WORD.encode())],
     )
-    objections.note(ticket=ticket, text=f"{WORD} called.", actor=officer)
+    factories.note(ticket=ticket, text=f"{WORD} called.", actor=officer)
     factories.send_letters(factories.uphold(ticket, officer))
     signing.sign_now()
     for subject in (f"member:{number}", ticket.reference):

@@ -7,7 +7,6 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from ledger.models import Entry
-from objections.acts import working as objections
 from tools import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +35,7 @@ def places(officer: User, second_officer: User, engineer: User) -> list[str]:
         postal_address="1 Zander Lane",
         statement="I was stalked.",
     )
-    objections.note(ticket=ticket, text="She called, too.", actor=officer)
+    factories.note(ticket=ticket, text="She called, too.", actor=officer)
     run = factories.freeze(engineer).run
     state = reverse("admin:auditing_state")
     entries = [

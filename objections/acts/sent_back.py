@@ -10,21 +10,12 @@ from common.staff import start_page
 from common.staff.start_page import SentBack
 from common.text.words import visible
 from consent.choices import Purpose
-from objections.acts import deciding
-from objections.choices import ChangeKind, NoteKind, Outcome, State, Verdict
+from objections.acts.outcomes import act_of, words_of
+from objections.choices import ChangeKind, NoteKind, Outcome, Verdict
 from objections.clock import deadlines
 from objections.clock.days import day_of
 from objections.letters.differences import Line, differences
 from objections.models import Proposal, ProposedChange, Ticket
-
-
-def page_of(proposal: Proposal) -> str:
-    """The act that an outcome is proposed by, as the name of its page."""
-    if proposal.ticket.is_set_aside:
-        return "close_abuse"
-    if proposal.state == State.WITHDRAWN:
-        return "withdraw"
-    return "close_unidentified" if proposal.state == State.CLOSED_UNIDENTIFIED else "decide"
 
 
 @start_page.sent_back("objections.work_ticket")
@@ -36,7 +27,7 @@ def outcomes(officer: Any) -> Iterator[SentBack]:
     for one in found.order_by("ticket__due_on", "pk"):
         yield SentBack(
             f"{one.ticket}: {one.get_state_display()}",
-            reverse(f"admin:objections_ticket_{page_of(one)}", args=[one.ticket_id]),
+            reverse(f"admin:objections_ticket_{act_of(one)}", args=[one.ticket_id]),
             one.approval.reviewer.get_username(),
             one.approval.entry.reason,
         )
@@ -92,9 +83,9 @@ def last_of(ticket: Ticket) -> Proposal | None:
 def words_for(ticket: Ticket, page: str) -> dict[str, Any]:
     """What the form of an act begins with, from the proposal that came back; nothing where none did."""
     proposal = last_of(ticket)
-    if proposal is None or page_of(proposal) != page:
+    if proposal is None or act_of(proposal) != page:
         return {}
-    words: dict[str, Any] = dict(deciding.words_of(proposal))
+    words: dict[str, Any] = dict(words_of(proposal))
     if page == "decide":
         chosen = {f"outcome_{purpose}": value for purpose, value in proposal.outcomes.items()}
         return {**words, **chosen, "also": list(proposal.also)}
@@ -128,6 +119,6 @@ def _as_text(proposal: Proposal) -> str:
     together = [f"Together with {', '.join(proposal.also)}"] if proposal.also else []
     words = [
         f"{capfirst(NoteKind(kind).label)}: {visible(text)}"
-        for kind, text in deciding.words_of(proposal).items()
+        for kind, text in words_of(proposal).items()
     ]
     return "\n".join([*outcomes, *together, *words])

@@ -1,6 +1,7 @@
 """Days where the establishment that answers is."""
 
 import datetime as dt
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.utils import timezone
@@ -15,3 +16,9 @@ def today() -> dt.date:
 
 def day_of(moment: dt.datetime) -> dt.date:
     return deadlines.local_date(moment, settings.CONTROLLER_TIME_ZONE)
+
+
+def moment_in_words(moment: dt.datetime) -> str:
+    """2026-03-05 12:00 (Europe/Dublin)."""
+    local = timezone.localtime(moment, ZoneInfo(settings.CONTROLLER_TIME_ZONE))
+    return f"{local:%Y-%m-%d %H:%M} ({settings.CONTROLLER_TIME_ZONE})"

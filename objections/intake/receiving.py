@@ -8,7 +8,7 @@ from hashlib import sha256
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet, Sum
+from django.db.models import QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from common.files import space
@@ -24,11 +24,11 @@ from ledger.errors import InvalidInput
 from ledger.references import next_reference
 from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
 from objections.clock import deadlines
-from objections.errors import ForbiddenMove, FormUsed, TicketIdReused
+from objections.errors import FormUsed, TicketIdReused
 from objections.letters import composing
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.ticket import quarantine, uploads
-from objections.ticket.checks import check_undecided
+from objections.ticket.case import Case, case_of
 from objections.ticket.incidents import look_for_incidents
 from objections.ticket.states import join_groups
 
@@ -275,9 +275,12 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     )
     ticket.save()
     opened.subject = ticket.reference
-    for purpose in sorted(set(filing.purposes)):
-        Objection(ticket=ticket, purpose=purpose).save()
-    Requester.objects.create(
+    objections = [
+        Objection(ticket=ticket, purpose=purpose) for purpose in sorted(set(filing.purposes))
+    ]
+    for objection in objections:
+        objection.save()
+    requester = Requester.objects.create(
         ticket=ticket,
         name=filing.name,
         email=filing.email,
@@ -290,9 +293,20 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         files_refused=len(filing.files) - len(stored),
     )
     waits_until = quarantine.end_of_wait() if filing.files_wait else None
-    for upload, key in stored:
+    files = [
         attach(ticket, upload, key, added_by=BY_PERSON, waits_until=waits_until)
-    _first_letter(ticket)
+        for upload, key in stored
+    ]
+    first_letter(
+        Case(
+            ticket=ticket,
+            requester=requester,
+            objections=tuple(objections),
+            proposal=None,
+            attachments=tuple(files),
+            incidents=(),
+        )
+    )
     return ticket
 
 
@@ -325,8 +339,8 @@ def _member_named(account_ref: str) -> Member | None:
     """Whoever names an account keeps it out from now on, whether it is theirs or not: out is the safe side."""
     if not account_ref or members.is_test_account(account_ref):
         return None
-    found = members.referred([account_ref]).get(account_ref)
-    return Member.objects.get(pk=found.number) if found else None
+    found: Member | None = Member.objects.filter(reference__account_key=key_of(account_ref)).first()
+    return found
 
 
 def restrict_new_members(keys: Sequence[str], numbers: Sequence[int]) -> None:
@@ -371,17 +385,23 @@ def first_of_person(
     member: Member | None, email: str, *, but: Ticket | None = None
 ) -> Ticket | None:
     """The first ticket of the same person, open or closed: the same member, or the same e-mail address."""
-    tickets = Ticket.objects.worked().exclude(pk=but.pk if but else None)
-    # Two questions: one over both would read all tickets, under the ledger's lock.
-    firsts = [
-        found.select_related("linked_to").order_by("pk").first()
-        for found in (
-            tickets.filter(member=member) if member else tickets.none(),
-            tickets.filter(requester__email=email) if email else tickets.none(),
-        )
-    ]
-    first = min((one for one in firsts if one), key=lambda one: one.pk, default=None)
-    return (first.linked_to or first) if first else None
+    tickets = Ticket.objects.worked().exclude(pk=but.pk if but else None).order_by("pk")
+    of_person = []
+    if member:
+        of_person.append(tickets.filter(member=member))
+    if email:
+        of_person.append(tickets.filter(requester__email=email))
+    if not of_person:
+        return None
+    # Two questions in one statement: a condition over both would read all tickets, under the ledger's lock.
+    firsts = [Subquery(rows.values("pk")[:1]) for rows in of_person]
+    found: Ticket | None = (
+        Ticket.objects.filter(pk__in=firsts)  # type: ignore[misc]  # subqueries are values to Django
+        .select_related("linked_to")
+        .order_by("pk")
+        .first()
+    )
+    return (found.linked_to or found) if found else None
 
 
 def _sender_hash(sender: str) -> str:
@@ -437,17 +457,18 @@ def attach(
     )
 
 
-def _first_letter(ticket: Ticket) -> None:
+def first_letter(case: Case) -> None:
     """Where we cannot know whose address it is, a link to confirm it; nothing to what is set aside."""
+    ticket = case.ticket
     if ticket.is_set_aside:
         return
     is_known = ticket.is_authenticated or ticket.channel not in UNPROVEN
     # Without our pages, or on paper, nobody could follow a link.
     can_follow = settings.MEMBER_PAGES and composing.requester_of(ticket).email
     if is_known or not can_follow:
-        composing.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
+        composing.queue(case, LetterKind.ACKNOWLEDGEMENT)
     else:
-        composing.queue(ticket, LetterKind.CONFIRMATION, **composing.confirmation_link(ticket))
+        composing.queue(case, LetterKind.CONFIRMATION, **composing.confirmation_link(ticket))
 
 
 def confirm(token: str) -> Ticket:
@@ -464,25 +485,7 @@ def confirm(token: str) -> Ticket:
             return ticket
         ticket.confirmed_at = opened.recorded_at
         ticket.save()
-        quarantine.keep(ticket)
-        composing.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
-    return ticket
-
-
-def release(*, ticket: Ticket, actor: open_entry.Actor) -> Ticket:
-    """A person looked at what a flood set aside: from here it goes on as any other.
-
-    Raises AlreadyProposed while a colleague proposes to close it as abuse, ForbiddenMove once it is closed.
-    """
-    with entries.entry("objection.released", actor=actor, subject=ticket.reference) as opened:
-        ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
-        if not ticket.is_set_aside:
-            opened.abandon()
-            return ticket
-        check_undecided(ticket)
-        if not ticket.is_open:
-            raise ForbiddenMove(f"{ticket} was closed as abuse: nothing is written to anybody.")
-        ticket.is_set_aside = False
-        ticket.save()
-        _first_letter(ticket)
+        case = case_of(ticket)
+        quarantine.keep(case.attachments)
+        composing.queue(case, LetterKind.ACKNOWLEDGEMENT)
     return ticket

@@ -33,7 +33,7 @@ from objections.choices import (
 )
 from objections.clock.days import day_of, today
 from objections.clock.deadlines import IDENTITY_WAIT_DAYS
-from objections.errors import LinkExpired, WordsErased
+from objections.errors import LinkExpired, NeedsSecondPerson, WhyNot, WordsErased
 from objections.letters import texts
 from objections.letters.texts import Text
 from objections.models import (
@@ -47,6 +47,7 @@ from objections.models import (
     Ticket,
 )
 from objections.ticket import quarantine, two_person
+from objections.ticket.case import Case, case_of
 from objections.ticket.clocks import clock_after_identity
 
 logger = structlog.get_logger(__name__)
@@ -131,23 +132,23 @@ def _check_in_use(kind: str, text: Text, version: int, language: str) -> None:
         raise InvalidInput("This is the text in use: nothing would change.", field="body")
 
 
-def compose(ticket: Ticket, kind: str, **more: str) -> tuple[int, Text]:
+def compose(case: Case, kind: str, **more: str) -> tuple[int, Text]:
     """The letter as it would be sent, and the version of its text. `more` are what only the act knows."""
-    requester = requester_of(ticket)
+    requester = requester_of(case.ticket)
     version, text = template(kind, requester.language)
-    return version, texts.render(text, {**_values(ticket, requester), **more})
+    return version, texts.render(text, {**_values(case, requester), **more})
 
 
 def requester_of(ticket: Ticket) -> Requester:
     """Raises WordsErased."""
-    requester = Requester.objects.filter(ticket=ticket).first()
+    requester: Requester | None = getattr(ticket, "requester", None)
     if requester is None:
         raise WordsErased(f"The personal data of {ticket} is erased: nobody can be written to.")
     return requester
 
 
-def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
-    in_words = texts.date_in_words
+def _values(case: Case, requester: Requester) -> dict[str, str]:
+    ticket, in_words = case.ticket, texts.date_in_words
     assert ticket.due_on and ticket.refuse_by and ticket.regime and ticket.kind
     assert ticket.recorded_at
     due_on = in_words(ticket.due_on)
@@ -158,10 +159,10 @@ def _values(ticket: Ticket, requester: Requester) -> dict[str, str]:
         "reference": ticket.reference,
         "request": texts.REQUEST_WORDS[ticket.kind],
         "received_on": in_words(day_of(ticket.received_at)),
-        "purposes": _named(ticket.objections.values_list("purpose", flat=True)),
+        "purposes": _named(case.purposes),
         "restricted_on": in_words(day_of(ticket.recorded_at)),
-        "scope": _scope(ticket),
-        "files": _said_of_files(ticket, requester),
+        "scope": _scope(case),
+        "files": _said_of_files(case, requester),
         "due_on": due_on
         if today() <= ticket.due_on
         else f"{due_on} (that date has passed; we apologise for the delay)",
@@ -193,15 +194,15 @@ _YOUR_ACCOUNT = (
 )
 
 
-def _scope(ticket: Ticket) -> str:
+def _scope(case: Case) -> str:
     """What a promise covers. Who is not known to us is told nothing of any account."""
-    if not (ticket.is_verified and ticket.member_id):
+    if not (case.ticket.is_verified and case.ticket.member_id):
         return (
             "This covers the accounts that we can tie to what you told us: they are on no list of accounts whose"
             " data new training may use. It does not cover yet what others posted about you: we have no means of"
             " finding that. If you have an account and did not name it, write to us and tell us which."
         )
-    used = [incident.run for incident in ticket.incidents.order_by("run")]
+    used = sorted(incident.run for incident in case.incidents)
     if not used:
         return _YOUR_ACCOUNT
     return (
@@ -273,11 +274,11 @@ def confirmation_link(ticket: Ticket) -> dict[str, str]:
     }
 
 
-def _said_of_files(ticket: Ticket, requester: Requester) -> str:
+def _said_of_files(case: Case, requester: Requester) -> str:
     """What a letter says about the files that came with the form; empty when there is nothing to say."""
     if requester.files_refused:
         return texts.FILES_REFUSED.format(contact=settings.CONTROLLER_CONTACT)
-    last_day = quarantine.last_day(ticket)
+    last_day = quarantine.last_day(case.attachments)
     return texts.FILES_WAIT.format(day=texts.date_in_words(last_day)) if last_day else ""
 
 
@@ -309,7 +310,7 @@ def _address_hash(ticket: Ticket) -> str:
 
 
 def queue(
-    ticket: Ticket,
+    case: Case,
     kind: LetterKind,
     promised_on: dt.date | None = None,
     /,
@@ -324,9 +325,9 @@ def queue(
     """
     if kind == LetterKind.CONFIRMATION:
         # The link keeps the files: they wait as long as it can be opened.
-        quarantine.wait_for_link(ticket)
-    version, text = compose(ticket, kind, **more)
-    return _put(ticket, kind, version, text, also=also, promised_on=promised_on)
+        quarantine.wait_for_link(case.attachments)
+    version, text = compose(case, kind, **more)
+    return _put(case.ticket, kind, version, text, also=also, promised_on=promised_on)
 
 
 def _put(
@@ -364,7 +365,7 @@ def repeat(letter: Letter) -> Letter:
     """The letter once more, to the address of now; a confirmation with a fresh link. Needs an open entry."""
     ticket = letter.ticket
     if letter.kind == LetterKind.CONFIRMATION:
-        return queue(ticket, LetterKind.CONFIRMATION, **confirmation_link(ticket))
+        return queue(case_of(ticket), LetterKind.CONFIRMATION, **confirmation_link(ticket))
     return _put(
         ticket,
         letter.kind,
@@ -384,18 +385,20 @@ def cancel(ticket: Ticket, kind: LetterKind) -> bool:
     return bool(found)
 
 
-def why_not_readdressed(ticket: Ticket, officer_id: int) -> str:
+def why_not_readdressed(case: Case, officer_id: int) -> str:
     """Why an officer may not say where letters go; empty when they may.
 
     While a letter is not out that lets somebody in again, who decided so must not choose who reads it.
     """
+    ticket = case.ticket
     if ticket.is_open or ticket.answered_at is not None:
         return ""
-    waits = ticket.objections.filter(effect=Effect.RESTRICTING, outcome__isnull=False)
-    if officer_id in _deciders(ticket) and waits.exists():
-        return (
+    waits = any(one.effect == Effect.RESTRICTING and one.outcome for one in case.objections)
+    if waits and officer_id in _deciders(ticket):
+        return WhyNot(
             "You proposed or approved this outcome, and its letter lets somebody in again: ask a colleague to change"
-            " where it goes."
+            " where it goes.",
+            NeedsSecondPerson,
         )
     return ""
 

@@ -265,8 +265,8 @@ def send_again(*, letter: Letter, actor: open_entry.Actor) -> Letter:
 
     What took effect when it was first sent stays as it was.
     """
-    ticket = letter.ticket
-    with entries.entry("letter.repeated", actor=actor, subject=ticket.reference) as opened:
+    with entries.entry("letter.repeated", actor=actor, subject=letter.ticket.reference) as opened:
+        letter = Letter.objects.select_related("ticket").get(pk=letter.pk)
         if letter.state != LetterState.SENT:
             raise LetterNotSent(
                 f"The letter is {letter.get_state_display()}: only a sent one is repeated."
@@ -274,7 +274,7 @@ def send_again(*, letter: Letter, actor: open_entry.Actor) -> Letter:
         if gone := _why_not(letter):
             raise LetterNotSent(f"This letter is not to be sent: {gone}.")
         # Said before the text is looked for, which is erased with it.
-        composing.requester_of(ticket)
+        composing.requester_of(letter.ticket)
         opened.reason = letter.get_kind_display()
         return composing.repeat(letter)
 

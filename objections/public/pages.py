@@ -208,7 +208,7 @@ def _receipt_for(filing: receiving.Filing, ticket: Ticket) -> Receipt:
         purposes=sorted(set(filing.purposes)),
         due=ticket.due_on.isoformat(),
         is_member=filing.is_authenticated,
-        files_until=str(quarantine.last_day(ticket) or ""),
+        files_until=str(quarantine.last_day(ticket.attachments.all()) or ""),
         files_refused=composing.requester_of(ticket).files_refused,
     )
 

@@ -1,8 +1,11 @@
-"""What the pages of acts on a ticket have in common: who may, the form with its version, the letter as it would be sent."""
+"""The page of an act on a ticket: who may, the form with its version, the letter as it would be sent.
+
+GET shows what will happen; POST does it by the act's own function. "Preview the letter" posts the same form and records
+nothing. Every view asks for its permission itself: the admin alone lets all staff in.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import wraps
+from functools import partial
 from typing import Any
 
 from django import forms
@@ -16,147 +19,134 @@ from django.views.decorators.http import require_http_methods
 from common import drafts
 from common.errors import StaleEdit
 from common.staff.site import VersionedForm, page, refusal_shown_in, staff
-from ledger.errors import InvalidInput, LedgerError, Refusal
+from ledger.errors import LedgerError, Refusal
 from ledger.models import Entry
 from ledger.reads.recording import record_read
-from objections.acts import deciding, sent_back, steps
-from objections.choices import Delivery, LetterKind, State
+from objections import tasks
+from objections.acts import sent_back
+from objections.acts.act import Act, ActForm, Said
+from objections.acts.outcomes import act_of
+from objections.acts.previews import Preview
 from objections.clock.days import today
 from objections.errors import NotAllowedHere
-from objections.letters import composing
 from objections.models import Proposal, Ticket
 from objections.staff.ticket_page import (
-    IDENTITY,
-    WORK,
     assigned_in_words,
-    case_of,
     statement_of,
     subject_of,
     tone_of,
     url_of,
 )
+from objections.ticket.case import Case, case_of
 from objections.ticket.due import due
 from objections.ticket.timeline import in_words
 
-MAX_TOGETHER = 100
-"""Linked tickets offered with a decision; what is left is decided with the next one."""
 
-Act = Callable[[HttpRequest, Ticket], HttpResponse]
-
-
-def act(view: Act) -> Callable[..., HttpResponse]:
+def view_of(act: Act) -> Callable[..., HttpResponse]:
     """The page of an act on one ticket: for officers; what its form holds is in no error report."""
 
     @require_http_methods(["GET", "POST"])
-    @permission_required([*WORK, IDENTITY], raise_exception=True)
+    @permission_required(act.permission, raise_exception=True)
     @sensitive_post_parameters()
-    @wraps(view)
     def acting(request: HttpRequest, number: int) -> HttpResponse:
         rows = Ticket.objects.worked().select_related("member", "assignee", "linked_to")
-        return view(request, get_object_or_404(rows, pk=number))
+        return _page_of(act, request, case_of(get_object_or_404(rows, pk=number)))
 
+    acting.__name__, acting.__doc__ = act.name, act.do.__doc__
     return acting
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A letter as it would be sent, and where to."""
+def _page_of(act: Act, request: HttpRequest, case: Case) -> HttpResponse:
+    assert act.page is not None
+    ticket, actor = case.ticket, staff(request)
+    shown = act.page(case, actor)
+    form: ActForm = bound(
+        act.form,
+        request,
+        ticket,
+        name=act.name,
+        title=act.title,
+        initial=shown.initial,
+        **shown.form_takes,
+    )
 
-    about: str
-    """The tickets it answers."""
-    is_proven: bool
-    """Whether the address is known to be the person's."""
-    kind: str
-    by: str
-    to: str
-    subject: str
-    body: str
+    def do(known: Said) -> str:
+        said = {**form.said(), "actor": actor}
+        result = act.do(ticket=ticket, **said)
+        if act.letters:
+            tasks.hint()
+        return act.done(case, said, result)
 
-
-def preview(ticket: Ticket, kind: str, also: Sequence[Ticket] = (), /, **more: str) -> Preview:
-    """Raises WordsErased."""
-    requester = composing.requester_of(ticket)
-    _, text = composing.compose(ticket, kind, **more)
-    by = Delivery.EMAIL if requester.email else Delivery.POST
-    to = requester.email or f"{requester.name}\n{requester.postal_address}".strip()
-    about = ", ".join(str(one) for one in [ticket, *also])
-    return Preview(
-        about=about,
-        is_proven=composing.is_proven(ticket),
-        kind=LetterKind(kind).label,
-        by=by.label,
-        to=to,
-        subject=text.subject,
-        body=text.body,
+    return act_page(
+        request,
+        case,
+        form,
+        do,
+        name=act.name,
+        title=act.title,
+        button=act.button,
+        why_not=act.why_not(case, actor),
+        will=shown.will,
+        warnings=shown.warnings,
+        to_send=partial(shown.to_send, form) if shown.to_send else None,
+        shows=shown.shows,
+        dangerous=shown.dangerous,
+        **shown.context,
     )
 
 
-def outcome_letters(
-    tickets: Sequence[Ticket], state: State, outcomes: Mapping[str, str], words: Mapping[str, str]
-) -> list[Preview]:
-    """Every letter that an outcome brings, with those of the tickets decided together."""
-    for one in tickets[1:]:
-        if not {row.purpose for row in one.objections.all()} <= set(outcomes):
-            raise InvalidInput(f"{one} names a purpose that {tickets[0]} does not.", field="also")
-    planned = deciding.outcome_letters(tickets, state, outcomes, words)
-    if not planned:
-        composing.requester_of(tickets[0])
-    return [preview(one.ticket, one.kind, one.also, **one.values) for one in planned]
-
-
-def or_gap(text: str, what: str) -> str:
-    """What was typed; where nothing was, the letter shows what is missing."""
-    return text or f"[{what}: not written yet]"
-
-
-def bound(kind: type[forms.Form], request: HttpRequest, ticket: Ticket, **more: Any) -> Any:
-    """The form with what was typed; else with the version its reader sees now, the words of a proposal that came back,
-    and over them those of the reader's own draft."""
-    name = _act_of(request)
+def bound(
+    kind: type[forms.Form],
+    request: HttpRequest,
+    ticket: Ticket,
+    *,
+    name: str = "",
+    title: str,
+    initial: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> Any:
+    """The form with what was typed; else with the version its reader sees now, the words of a proposal that came back
+    to the act `name`, and over them those of the reader's own draft."""
     came_back = sent_back.words_for(ticket, name) if request.method != "POST" else {}
-    initial = {"version": ticket.version, **more.pop("initial", {}), **came_back}
-    title = f"{ticket}: {steps.TITLES.get(name, name.replace('_', ' ')).lower()}"
     return drafts.form_for(
-        kind, request, subject=ticket.reference, title=title, initial=initial, **more
+        kind,
+        request,
+        subject=ticket.reference,
+        title=f"{ticket}: {title.lower()}",
+        initial={"version": ticket.version, **(initial or {}), **came_back},
+        **more,
     )
-
-
-def _act_of(request: HttpRequest) -> str:
-    match = request.resolver_match
-    return (match.url_name or "").removeprefix("objections_ticket_") if match else ""
 
 
 def came_back(ticket: Ticket, name: str) -> Proposal | None:
     """The proposal that came back, on the page of the act it was made by."""
     found = sent_back.last_of(ticket)
-    return found if found and sent_back.page_of(found) == name else None
+    return found if found and act_of(found) == name else None
 
 
 def act_page(
     request: HttpRequest,
-    ticket: Ticket,
+    case: Case,
     form: forms.Form,
     do: Callable[[dict[str, Any]], str],
     *,
     name: str = "",
-    title: str = "",
+    title: str,
     button: str = "",
-    will: list[str],
+    why_not: str,
+    will: Sequence[str],
     warnings: Sequence[str] = (),
     to_send: Callable[[dict[str, Any]], list[Preview]] | None = None,
     shows: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
-    why_not: str = "",
     **context: Any,
 ) -> HttpResponse:
-    """Do the act if it was posted, else show its page. Where `why_not`, or the rule of the step `name`, says why not, it
-    is not done either.
+    """Do the act if it was posted, else show its page. Where `why_not` says why not, it is not done either.
 
     `do` takes what the form says and returns the sentence for a message. `to_send` and `shows` are given what is
     known so far, and show the letters and what else the act would bring.
     """
-    title = title or steps.TITLES[name]
+    ticket = case.ticket
     is_preview = "preview" in request.POST
-    why_not = why_not or (steps.why_not(case_of(request, ticket), name) if name else "")
     if form.is_valid() and not is_preview:
         with refusal_shown_in(form):
             if why_not:
@@ -200,7 +190,7 @@ def act_page(
         has_letter=to_send is not None or shows is not None,
         has_words=(to_send is not None or shows is not None) and name != "review",
         shows_change=shows is not None,
-        statement=statement_of(ticket) if to_send else "",
+        statement=statement_of(case) if to_send else "",
         came_back=came_back(ticket, name),
         preview_button="Preview the letter" if to_send else "Show what it changes",
         is_preview=is_preview,
@@ -245,9 +235,3 @@ def _latest_act(ticket: Ticket) -> str:
         return ""
     what = in_words(entry)
     return f"The latest: {what}, by {entry.actor_name}, {entry.recorded_at:%Y-%m-%d %H:%M} UTC."
-
-
-def incidents_in_words(count: int) -> str:
-    if not count:
-        return "No run used the data since it was received."
-    return f"{count} run{'' if count == 1 else 's'} used the data since it was received: see Incidents."

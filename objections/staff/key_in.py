@@ -15,15 +15,17 @@ from common import drafts
 from common.staff.site import page, refusal_shown_in, staff
 from ledger.errors import Refusal
 from objections import tasks
+from objections.acts.act import OFFICER
+from objections.acts.fields import place
 from objections.clock import deadlines
 from objections.intake import receiving
-from objections.staff.act_pages import incidents_in_words
-from objections.staff.forms import KeyInForm, place
-from objections.staff.ticket_page import IDENTITY, WORK, url_of
+from objections.staff.forms import KeyInForm
+from objections.staff.ticket_page import url_of
+from objections.ticket.incidents import incidents_in_words
 
 
 @require_http_methods(["GET", "POST"])
-@permission_required([*WORK, IDENTITY], raise_exception=True)
+@permission_required(OFFICER, raise_exception=True)
 @sensitive_post_parameters()
 def key_in(request: HttpRequest) -> HttpResponse:
     """An objection that came by e-mail or on paper."""

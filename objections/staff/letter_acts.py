@@ -14,23 +14,18 @@ from common.staff.forms import ConfirmForm
 from common.staff.site import page, staff
 from ledger.reads.recording import record_read
 from objections import tasks
+from objections.acts.act import OFFICER
+from objections.acts.previews import warnings_of
 from objections.choices import Delivery, LetterKind, LetterState
 from objections.clock import deadlines
 from objections.errors import WordsErased
 from objections.letters import outbox
-from objections.models import Letter, Requester, Ticket
+from objections.models import Letter, Ticket
 from objections.staff.act_pages import act_page, bound
 from objections.staff.forms import PostedForm, ReturnedForm
-from objections.staff.ticket_page import (
-    IDENTITY,
-    TONES,
-    WORK,
-    LetterLine,
-    subject_of,
-    url_of,
-    warnings_of,
-)
+from objections.staff.ticket_page import TONES, LetterLine, subject_of, url_of
 from objections.ticket import clocks, uploads
+from objections.ticket.case import case_of
 
 
 def _letter(number: int) -> Letter:
@@ -42,7 +37,7 @@ def of_letter(view: Callable[[HttpRequest, Letter], HttpResponse]) -> Callable[.
     """The page of an act on one letter, for officers."""
 
     @require_http_methods(["GET", "POST"])
-    @permission_required([*WORK, IDENTITY], raise_exception=True)
+    @permission_required(OFFICER, raise_exception=True)
     @sensitive_post_parameters()
     @wraps(view)
     def acting(request: HttpRequest, number: int) -> HttpResponse:
@@ -52,7 +47,7 @@ def of_letter(view: Callable[[HttpRequest, Letter], HttpResponse]) -> Callable[.
 
 
 @require_GET
-@permission_required([*WORK, IDENTITY], raise_exception=True)
+@permission_required(OFFICER, raise_exception=True)
 def letter(request: HttpRequest, number: int) -> HttpResponse:
     """What a letter says, and where it went."""
     row = _letter(number)
@@ -70,7 +65,7 @@ def letter(request: HttpRequest, number: int) -> HttpResponse:
 
 
 @require_GET
-@permission_required([*WORK, IDENTITY], raise_exception=True)
+@permission_required(OFFICER, raise_exception=True)
 def letter_text(request: HttpRequest, number: int) -> HttpResponse:
     """The letter as a file, to print and post."""
     row = _letter(number)
@@ -98,8 +93,8 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
     is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
-        row.ticket,
-        bound(ConfirmForm, request, row.ticket),
+        case_of(row.ticket),
+        bound(ConfirmForm, request, row.ticket, title="letter again"),
         do,
         title=f"Try the {row.get_kind_display()} again",
         button="Try it again",
@@ -126,8 +121,8 @@ def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
     is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
-        row.ticket,
-        bound(ConfirmForm, request, row.ticket),
+        case_of(row.ticket),
+        bound(ConfirmForm, request, row.ticket, title="letter repeat"),
         do,
         title=f"Send the {row.get_kind_display()} once more",
         button="Send it once more",
@@ -158,8 +153,8 @@ def letter_posted(request: HttpRequest, row: Letter) -> HttpResponse:
 
     return act_page(
         request,
-        row.ticket,
-        bound(PostedForm, request, row.ticket),
+        case_of(row.ticket),
+        bound(PostedForm, request, row.ticket, title="letter posted"),
         do,
         title=f"Record the {row.get_kind_display()} as posted",
         button="Record as posted",
@@ -189,8 +184,8 @@ def letter_returned(request: HttpRequest, row: Letter) -> HttpResponse:
 
     return act_page(
         request,
-        row.ticket,
-        bound(ReturnedForm, request, row.ticket),
+        case_of(row.ticket),
+        bound(ReturnedForm, request, row.ticket, title="letter returned"),
         do,
         title=f"Record that the {row.get_kind_display()} came back",
         button="It came back",
@@ -220,5 +215,16 @@ def _undone_with(row: Letter) -> str:
 
 
 def _has_no_street(ticket: Ticket) -> bool:
-    requester = Requester.objects.filter(ticket=ticket).first()
+    requester = getattr(ticket, "requester", None)
     return requester is not None and not requester.postal_address
+
+
+LETTER_PAGES: list[tuple[str, Callable[..., HttpResponse], str]] = [
+    ("letters/<int:number>/", letter, "objections_ticket_letter"),
+    ("letters/<int:number>/text/", letter_text, "objections_ticket_letter_text"),
+    ("letters/<int:number>/again/", letter_again, "objections_ticket_letter_again"),
+    ("letters/<int:number>/repeat/", letter_repeat, "objections_ticket_letter_repeat"),
+    ("letters/<int:number>/posted/", letter_posted, "objections_ticket_letter_posted"),
+    ("letters/<int:number>/returned/", letter_returned, "objections_ticket_letter_returned"),
+]  # fmt: skip
+"""(route, view, name) of the pages of letters."""

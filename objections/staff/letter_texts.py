@@ -22,6 +22,7 @@ from common.staff.parameters import takes
 from common.staff.site import page, refusal_shown_in, staff
 from ledger.models import Entry
 from objections.acts import sent_back
+from objections.acts.review import ReviewForm
 from objections.choices import ChangeKind, Delivery, LetterKind, LetterState
 from objections.errors import AlreadySettled
 from objections.letters import composing, texts
@@ -29,7 +30,6 @@ from objections.letters.differences import Line, differences
 from objections.letters.texts import Text
 from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange, Ticket
 from objections.reports import digest
-from objections.staff.forms import ReviewForm
 from objections.staff.letter_forms import LetterTemplateForm
 from objections.ticket import two_person
 

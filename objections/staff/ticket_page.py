@@ -3,12 +3,10 @@
 Who asks is told apart: auditors see what was done and when, no identity and no words.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -17,18 +15,23 @@ from common.text import words
 from consent import countries
 from consent.choices import Purpose
 from ledger.errors import LedgerError, Refusal
-from objections.acts import deciding, sent_back, steps
-from objections.choices import Delivery, Effect, LetterState, NoteKind, Outcome, State
+from objections import acts
+from objections.acts import sent_back, steps
+from objections.acts.act import IDENTITY, WORK
+from objections.acts.outcomes import act_of, proposed_in_words
+from objections.acts.previews import dossier_of
+from objections.choices import Delivery, Effect, LetterState, Outcome, State
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.letters import composing
-from objections.models import Letter, Objection, Proposal, Requester, Ticket
-from objections.ticket import checks, clocks, exposure, officers, retention
+from objections.models import Letter, Objection, Ticket
+from objections.ticket import exposure, officers, retention
+from objections.ticket.case import Case, case_of
+from objections.ticket.clocks import pause_in_words
 from objections.ticket.due import due
+from objections.ticket.states import same_person
 from objections.ticket.timeline import timeline_of
 
-WORK = ["objections.view_ticket", "objections.work_ticket"]
-IDENTITY = "objections.view_requester"
 MAX_RUNS = 20
 MAX_LINKED = 20
 
@@ -84,13 +87,6 @@ def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
     return ObjectionLine(Purpose(objection.purpose).label, *found)
 
 
-def ending_of(state: State, outcomes: Mapping[str, str]) -> str:
-    """What a ticket becomes by an outcome, in words."""
-    if set(outcomes.values()) == {Outcome.DUPLICATE}:
-        return Outcome.DUPLICATE.label
-    return state.label
-
-
 @dataclass(frozen=True)
 class LetterLine:
     """A letter, and what can be done about it."""
@@ -125,12 +121,12 @@ def _letter_lines(ticket: Ticket, *, with_words: bool) -> list[LetterLine]:
     ]
 
 
-def _runs_of(ticket: Ticket) -> dict[str, Any]:
+def _runs_of(case: Case) -> dict[str, Any]:
     """The runs that used the member's data for what the ticket names."""
-    if ticket.member_id is None:
+    if case.ticket.member_id is None:
         return {}
     try:
-        found = exposure.uses_of(ticket.member_id, [one.purpose for one in ticket.objections.all()])
+        found = exposure.uses_of(case.ticket.member_id, case.purposes)
     except (LedgerError, Refusal, OSError):
         # To say nothing beats saying that there is none.
         return {"runs_unknown": True}
@@ -140,65 +136,9 @@ def _runs_of(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def same_person(ticket: Ticket) -> QuerySet[Ticket]:
-    """Tickets linked to it: who shares an address or names the same account may still be somebody else."""
-    group = ticket.linked_to_id or ticket.pk
-    found: QuerySet[Ticket] = Ticket.objects.filter(Q(pk=group) | Q(linked_to=group)).exclude(
-        pk=ticket.pk
-    )
-    return found.order_by("pk")
-
-
-def statement_of(ticket: Ticket) -> str:
+def statement_of(case: Case) -> str:
     """What the person wrote; empty when it was nothing, or is erased."""
-    requester = Requester.objects.filter(ticket=ticket).first()
-    return words.visible(requester.statement) if requester else ""
-
-
-STRANGER = "The address is not confirmed: it may be a stranger's."
-
-
-def warnings_of(
-    ticket: Ticket, *, writes: bool = False, upholds: bool = False, refuses: bool = False
-) -> list[str]:
-    """What whoever acts must know first: where the act writes to the person, upholds or refuses."""
-    assert ticket.refuse_by
-    found = []
-    if writes and not composing.is_proven(ticket):
-        found.append(STRANGER)
-    if upholds and ticket.member_id is None:
-        found.append("No account is matched: nobody is kept out by it.")
-    if refuses and today() > ticket.refuse_by:
-        day = deadlines.in_words(ticket.refuse_by)
-        found.append(f"The deadline for refusing was {day}; the letter says that it is late.")
-    return found
-
-
-def dossier_of(ticket: Ticket) -> dict[str, Any]:
-    """What came with the ticket and what is known of it: for who decides, and for who reviews the decision."""
-    attachments = list(ticket.attachments.all())
-    return {
-        "attachments": attachments,
-        "files_wait": any(file.waits_until for file in attachments),
-        "incidents": list(ticket.incidents.all()),
-    }
-
-
-def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
-    if ticket.state != State.IDENTITY_CHECK:
-        return ""
-    if ticket.identity_asked_on is None:
-        return "Identity is asked for once the letter is sent; until then the clock runs."
-    runs = (
-        "the clock stands still until the answer"
-        if clocks.is_paused(ticket, clock)
-        else "the clock runs on"
-    )
-    return f"Identity was asked for on {deadlines.in_words(ticket.identity_asked_on)}: {runs}."
-
-
-def case_of(request: HttpRequest, ticket: Ticket) -> steps.Case:
-    return steps.Case(ticket, checks.waiting_proposal(ticket), staff(request))
+    return words.visible(case.requester.statement) if case.requester else ""
 
 
 def assigned_in_words(ticket: Ticket, reader: User) -> str:
@@ -213,14 +153,11 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
     """What the page of a ticket shows. Who asks is told apart: auditors see no identity and no words."""
     may_read = staff(request).has_perm(IDENTITY)
     may_work = staff(request).has_perms(WORK)
-    # The files are asked for twice: by what is shown, and by what may be done.
-    prefetch_related_objects([ticket], "attachments")
-    case = case_of(request, ticket)
-    clock = clocks.clock_of(ticket)
-    forward = steps.steps_of(case, steps.FORWARD) if may_work else []
-    around = steps.steps_of(case, steps.AROUND) if may_work else []
+    case, reader = case_of(ticket), staff(request)
+    forward = steps.steps_of(case, reader, acts.FORWARD) if may_work else []
+    around = steps.steps_of(case, reader, acts.AROUND) if may_work else []
     linked = list(same_person(ticket)[: MAX_LINKED + 1])
-    requester = Requester.objects.filter(ticket=ticket).first() if may_read else None
+    requester = case.requester if may_read else None
     came_back = sent_back.last_of(ticket)
     return {
         "may_read": may_read,
@@ -230,33 +167,30 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "assigned": assigned_in_words(ticket, staff(request)),
         "country": countries.name(ticket.country) if ticket.country else "not known",
         "verified": _verified_in_words(ticket),
-        "objections": [
-            _effect_of(one, ticket)
-            for one in sorted(ticket.objections.all(), key=lambda one: one.purpose)
-        ],
+        "objections": [_effect_of(one, ticket) for one in case.objections],
         "requester": requester,
-        "statement": words.visible(requester.statement) if requester else "",
-        **dossier_of(ticket),
+        "statement": statement_of(case) if may_read else "",
+        **dossier_of(case),
         "files_refused": requester.files_refused if requester else 0,
         "unmatched": UNMATCHED + (" yet" if ticket.is_open else ""),
         "address_standing": _address_in_words(ticket),
         "linked": linked[:MAX_LINKED],
         "linked_hidden": len(linked) > MAX_LINKED,
-        "clock": clock,
-        "explained": deadlines.explained(clock, is_extended=ticket.extended_on is not None),
-        "pause": pause_in_words(ticket, clock),
+        "clock": case.clock,
+        "explained": deadlines.explained(case.clock, is_extended=ticket.extended_on is not None),
+        "pause": pause_in_words(ticket, case.clock),
         "letters": _letter_lines(ticket, with_words=may_read),
         "proposal": case.proposal,
         "proposed": proposed_in_words(case.proposal, with_words=may_read) if case.proposal else {},
         "erasure": case.erasure,
         "held_until": retention.held_until(ticket) if not ticket.erased_at else None,
         "came_back": came_back,
-        "came_back_page": came_back and f"admin:objections_ticket_{sent_back.page_of(came_back)}",
+        "came_back_page": came_back and f"admin:objections_ticket_{act_of(came_back)}",
         "forward": forward,
         "around": around,
         "not_now": [step for step in [*forward, *around] if step.why_not],
         "timeline": timeline_of(ticket, with_words=may_read),
-        **_runs_of(ticket),
+        **_runs_of(case),
     }
 
 
@@ -276,16 +210,3 @@ def _verified_in_words(ticket: Ticket) -> str:
     if ticket.identified_at:
         return f"yes: identity answered on {day_of(ticket.identified_at)}"
     return "no"
-
-
-def proposed_in_words(proposal: Proposal, *, with_words: bool) -> dict[str, Any]:
-    """A proposal in words: the outcomes, and what its author wrote for them."""
-    said = deciding.words_of(proposal) if with_words else {}
-    return {
-        "state": ending_of(State(proposal.state), proposal.outcomes),
-        "outcomes": [
-            (Purpose(purpose).label, Outcome(outcome).label)
-            for purpose, outcome in sorted(proposal.outcomes.items())
-        ],
-        "words": [(NoteKind(kind).label, words.visible(text)) for kind, text in said.items()],
-    }

@@ -19,9 +19,12 @@ from common.staff.parameters import StrictList
 from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
 from consent import countries
 from consent.admin import CountryFilter
+from objections import acts
 from objections.clock.days import day_of, today
 from objections.models import Objection, Ticket
-from objections.staff import acts, bulk, figures, queue
+from objections.staff import bulk, figures, queue
+from objections.staff.act_pages import view_of
+from objections.staff.files import attachment
 from objections.staff.filters import (
     CLOSED,
     MINE,
@@ -38,6 +41,7 @@ from objections.staff.filters import (
     tab_of,
 )
 from objections.staff.key_in import key_in
+from objections.staff.letter_acts import LETTER_PAGES
 from objections.staff.letters import ProposalAdmin  # noqa: F401  registers letters, proposals, incidents
 from objections.staff.ticket_page import ticket_context
 from objections.ticket.due import due
@@ -80,9 +84,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
     list_select_related = ["assignee"]
     ordering = ["due_on", "id"]
     sortable_by = ["due_words", "received_on", "country_name", "assignee_name"]
-    actions = [
-        "take", "assign", "begin_review", "uphold", "release", "close_abuse", "approve_abuse",
-    ]  # fmt: skip
+    actions = [bulk.action_of(act) for act in acts.FOR_MANY]
     actions_selection_counter = True
     fields = ["reference", "received_at", "state", "kind", "channel", "country"]
     change_list_template = "admin/objections/ticket/change_list.html"
@@ -92,7 +94,16 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
         ("figures/", figures.show, "objections_figures"),
         ("take/", bulk.take_one, "objections_ticket_take_one"),
         ("bulk/<slug:name>/", bulk.do, "objections_ticket_bulk"),
-        *acts.TICKET_PAGES,
+        *(
+            (
+                f"<int:number>/{act.name.replace('_', '-')}/",
+                view_of(act),
+                f"objections_ticket_{act.name}",
+            )
+            for act in acts.WITH_PAGE
+        ),
+        ("attachments/<int:number>/", attachment, "objections_ticket_attachment"),
+        *LETTER_PAGES,
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -258,38 +269,6 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
     def export_rows(self, rows: QuerySet[Any]) -> Iterable[Sequence[object]]:
         return queue.lines(rows)
-
-    # --- Acts for many --------------------------------------------------------------------------
-
-    @admin.action(description="Take: assign to me", permissions=["work"])
-    def take(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "take", queryset)
-
-    @admin.action(description="Assign to…", permissions=["work"])
-    def assign(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "assign", queryset)
-
-    @admin.action(description="Begin the review", permissions=["work"])
-    def begin_review(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "begin-review", queryset)
-
-    @admin.action(description="Uphold for every purpose named", permissions=["work"])
-    def uphold(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "uphold", queryset)
-
-    @admin.action(description="Release what was set aside", permissions=["work"])
-    def release(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "release", queryset)
-
-    @admin.action(description="Close as abuse what was set aside", permissions=["work"])
-    def close_abuse(self, request: HttpRequest, queryset: QuerySet[Ticket]) -> HttpResponse | None:
-        return bulk.ask(request, "close-abuse", queryset)
-
-    @admin.action(description="Approve the closing as abuse", permissions=["work"])
-    def approve_abuse(
-        self, request: HttpRequest, queryset: QuerySet[Ticket]
-    ) -> HttpResponse | None:
-        return bulk.ask(request, "approve-abuse", queryset)
 
 
 @admin.register(Objection, site=site)

@@ -13,12 +13,12 @@ from django.utils import timezone
 
 from consent.choices import Purpose
 from ledger.models import AccessRecord, Entry
-from objections.acts import deciding, working
+from objections import acts
+from objections.acts.previews import STRANGER
 from objections.choices import Effect, LetterState, NoteKind, Outcome, State
 from objections.clock.days import today
 from objections.letters import outbox
 from objections.models import Letter, LetterText, Note, ProposedChange, Requester, Ticket
-from objections.staff.ticket_page import STRANGER
 from objections.ticket import checks
 from tools import factories
 
@@ -561,7 +561,7 @@ def test_a_reviewer_sees_every_letter_and_what_came_with_the_ticket(
     client: Client, officer: User, second_officer: User, client_of: Any
 ) -> None:
     first, second = decided_together(officer)
-    client.post(url("attach", first), {"attachments": [SimpleUploadedFile("a.txt", b"words")]})
+    post(client, "attach", first, attachments=[SimpleUploadedFile("a.txt", b"words")])
     factories.objection("customer-1")
     also = seen(second)
     post(client, "decide", first, **{"outcome_generative-ai": "duplicate", "also": also})
@@ -711,7 +711,7 @@ def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) ->
 def proposed(officer: User) -> Ticket:
     filed = factories.objection(purposes=[Purpose.PERSONALISATION], channel="email")
     ticket = factories.reviewed(filed, officer)
-    deciding.decide(
+    acts.decide.do(
         ticket=ticket,
         outcomes={"personalisation": Outcome.REFUSED},
         version=ticket.version or 0,
@@ -727,7 +727,7 @@ def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
 ) -> None:
     first, second = decided_together(officer)
     shown_then = seen(second)
-    working.note(ticket=second, text="STOP", actor=officer)
+    factories.note(ticket=second, text="STOP", actor=officer)
 
     response = post(
         client, "decide", first, **{"outcome_generative-ai": "upheld", "also": shown_then}
@@ -779,10 +779,10 @@ def test_a_step_that_does_not_come_up_is_not_done_whatever_the_service_allows(
     client: Client, officer: User
 ) -> None:
     ticket = factories.objection()
-    client.post(url("release", ticket))
+    post(client, "release", ticket)
     before = Entry.objects.count()
 
-    response = client.post(url("release", ticket))
+    response = post(client, "release", ticket)
 
     assert "it is not set aside" in shown(response)
     assert (response.status_code, Entry.objects.count()) == (200, before)
@@ -801,7 +801,7 @@ def in_state(state: str, officer: User) -> Ticket:
         return factories.objection(looks_automatic=True)
     if state == "withdrawal proposed":
         ticket = factories.objection(channel="email")
-        return deciding.propose_withdrawal(
+        return acts.withdraw.do(
             ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
         ).ticket
     ticket = factories.objection()
@@ -815,7 +815,7 @@ def in_state(state: str, officer: User) -> Ticket:
     if state == "upheld":
         return factories.uphold(ticket, officer)
     if state == "identity asked for":
-        return working.ask_identity(
+        return acts.ask_identity.do(
             ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
     assert state == "received"
@@ -881,7 +881,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     ticket = factories.reviewed(first, officer)
     ticket.refresh_from_db()
     stale = ticket.version
-    working.assign(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
+    acts.assign.do(ticket=ticket, officer=second_officer, version=stale or 0, actor=second_officer)
     said = {"outcome_generative-ai": "upheld", "outcome_personalisation": "refused", **WORDS}
     said["also"] = seen(*linked)
 
@@ -913,7 +913,7 @@ def test_a_file_is_attached_and_given_out_as_a_download_only(client: Client) -> 
     ticket = factories.objection()
     file = SimpleUploadedFile("=cmd|calc.txt", b"only words", content_type="text/html")
 
-    client.post(url("attach", ticket), {"attachments": [file]})
+    post(client, "attach", ticket, attachments=[file])
     kept = ticket.attachments.get()
     response = client.get(url("attachment", kept))
 
@@ -938,7 +938,7 @@ def test_a_file_that_is_not_what_we_take_is_refused(
 ) -> None:
     ticket = factories.objection()
 
-    response = client.post(url("attach", ticket), {"attachments": [SimpleUploadedFile(name, data)]})
+    response = post(client, "attach", ticket, attachments=[SimpleUploadedFile(name, data)])
 
     assert sentence in shown(response)
     assert not ticket.attachments.exists()
@@ -1179,13 +1179,6 @@ def test_what_cannot_be_keyed_in_is_said_and_nothing_typed_is_lost(
 
 # --- Who may ------------------------------------------------------------------------------------
 
-ACTS = [
-    "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
-    "go_on_without_identity", "match", "link", "confirm_address", "correct_address",
-    "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
-    "close_abuse", "review", "note", "attach", "erase",
-]  # fmt: skip
-
 
 @pytest.mark.parametrize("role", ["auditor", "engineer", "administrator", "stranger"])
 def test_nobody_but_officers_opens_an_act(
@@ -1194,7 +1187,7 @@ def test_nobody_but_officers_opens_an_act(
     ticket = by_post()
     letter = ticket.letters.get()
     client = client_of(request.getfixturevalue(role))
-    pages = [url(name, ticket) for name in ACTS]
+    pages = [url(act.name, ticket) for act in acts.WITH_PAGE]
     pages += [url(name, letter) for name in ("letter", "letter_text", "letter_again")]
     pages += [url("letter_repeat", letter), url("letter_returned", letter)]
     pages += [url("letter_posted", letter), reverse(ADD)]

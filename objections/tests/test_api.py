@@ -16,9 +16,9 @@ from consent.accounts import erase_member
 from consent.models import AccountReference, Member
 from ledger.append_only import guarded_models
 from ledger.models import AccessRecord, Entry
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import Effect, Outcome, State
-from objections.intake import receiving
+from objections.intake import planting, receiving
 from objections.models import LetterTemplate, Objection, Requester, Ticket
 from tools import factories
 
@@ -112,7 +112,7 @@ def test_a_replay_gets_the_first_answer_whatever_happened_since(api, ada, office
 def test_a_replay_gets_the_first_dates_after_the_receipt_was_corrected(api, ada, officer):
     first = file(api, OF_A_MEMBER)
     ticket = Ticket.objects.get()
-    working.correct_receipt(
+    acts.correct_receipt.do(
         ticket=ticket,
         received_at=ticket.received_at - dt.timedelta(days=10),
         reason="postmark",
@@ -298,7 +298,7 @@ def test_officers_work_tickets_in_the_admin_and_file_none_here(client_of, office
 def planted():
     """The ticket that keeps a test account out."""
     member = Member.objects.get(pk=factories.add_member("canary:objections"))
-    return working.keep_out(
+    return planting.keep_out(
         member=member, purpose="safety", effect=Effect.UPHELD, actor="test"
     ).ticket
 
@@ -418,18 +418,18 @@ def test_each_state_is_told_with_its_dates(told, officer, ada):
         ticket = factories.objection(purposes=both, channel="product")
         received = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=2))
-        acted(working.ask_identity, ticket, officer, **factories.IDENTITY)
+        acted(acts.ask_identity.do, ticket, officer, **factories.IDENTITY)
         asked = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=5))
         answered_on = clock_day()
-        acted(working.record_identity, ticket, officer, answered_on=answered_on, how="By phone.")
+        acted(acts.record_identity.do, ticket, officer, answered_on=answered_on, how="By phone.")
         in_review = told(ticket)
-        acted(working.extend, ticket, officer, ground="complexity", explanation=factories.MORE_TIME)
+        acted(acts.extend.do, ticket, officer, ground="complexity", explanation=factories.MORE_TIME)
         extended = told(ticket)
         clock.move_to(RECEIVED + dt.timedelta(days=200))
         late = told(ticket)
         upheld = dict.fromkeys(both, Outcome.UPHELD)
-        acted(deciding.decide, ticket, officer, outcomes=upheld)
+        acted(acts.decide.do, ticket, officer, outcomes=upheld)
         done = told(ticket)
 
     out = (
@@ -491,7 +491,7 @@ def clock_day():
 
 def test_an_identity_request_is_told_once_its_letter_is_sent(told, officer, ada):
     ticket = factories.objection(channel="product")
-    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
+    acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
     waiting = told(ticket)["state"]
     factories.send_letters(ticket)
 
@@ -501,7 +501,7 @@ def test_an_identity_request_is_told_once_its_letter_is_sent(told, officer, ada)
 def decide(ticket, officer, second_officer, **outcomes):
     """Decided and approved; the letter waits."""
     ticket = factories.reviewed(ticket, officer)
-    proposal = deciding.decide(
+    proposal = acts.decide.do(
         ticket=ticket,
         outcomes=outcomes,
         ground="GROUND of staff, " + factories.REFUSAL["ground"],
@@ -600,7 +600,7 @@ def test_the_member_is_told_of_an_objection_that_a_stranger_filed_in_their_name(
     with time_machine.travel(RECEIVED, tick=False):
         file(api, {**OF_ANYBODY, "name": "Eve", "purposes": ["generative-ai"]})
         ticket = Ticket.objects.get()
-        acted(working.ask_identity, ticket, officer, **factories.IDENTITY)
+        acted(acts.ask_identity.do, ticket, officer, **factories.IDENTITY)
 
         [listed] = ask_of_member(api, "acc-ada-1").json()["results"]
 
@@ -663,7 +663,7 @@ def test_an_answer_names_neither_people_nor_their_words_nor_staff(
 ):
     file(api, OF_A_MEMBER)
     ticket = Ticket.objects.get()
-    working.note(ticket=ticket, text="NOTE of staff", actor=officer)
+    factories.note(ticket=ticket, text="NOTE of staff", actor=officer)
     refuse_one(fresh(ticket), officer, second_officer)
     factories.send_letters(ticket)
 

@@ -13,12 +13,14 @@ from django.db import connection, transaction
 from common.identity import roles
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import LetterState, Outcome, State
 from objections.errors import LetterNotSent, LinkExpired, NeedsSecondPerson, NotAllowedHere
 from objections.intake import receiving
 from objections.letters import composing, outbox, texts
 from objections.models import Letter, Ticket
+from objections.ticket import clocks
+from objections.ticket.checks import recorded
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -40,7 +42,7 @@ def in_review(officer, **facts) -> Ticket:
 
 def extend(ticket: Ticket, officer) -> Letter:
     ticket.refresh_from_db()
-    working.extend(
+    acts.extend.do(
         ticket=ticket,
         ground="complexity",
         explanation=factories.MORE_TIME,
@@ -52,7 +54,7 @@ def extend(ticket: Ticket, officer) -> Letter:
 
 def move_to(ticket: Ticket, officer, country: str, region: str = "") -> Ticket:
     ticket.refresh_from_db()
-    return working.correct_country(
+    return acts.correct_country.do(
         ticket=ticket,
         country=country,
         region=region,
@@ -64,14 +66,14 @@ def move_to(ticket: Ticket, officer, country: str, region: str = "") -> Ticket:
 
 def receive_earlier(ticket: Ticket, officer) -> Ticket:
     ticket.refresh_from_db()
-    return working.correct_receipt(
+    return acts.correct_receipt.do(
         ticket=ticket, received_at=EARLIER, reason="x", version=ticket.version, actor=officer
     )[0]
 
 
 def readdress(ticket: Ticket, actor, email: str = "new@example.org", reason: str = "x") -> Ticket:
     ticket.refresh_from_db()
-    return working.correct_address(
+    return acts.correct_address.do(
         ticket=ticket,
         email=email,
         postal_address="",
@@ -142,9 +144,9 @@ def test_a_notice_is_not_sent_that_names_another_day_than_the_clock(clock, offic
     ticket = in_review(officer)
     notice = extend(ticket, officer)
     assert notice.promised_on == dt.date(2026, 6, 5)
-    with working.recorded("test.clock", ticket, "test"):
+    with recorded("test.clock", ticket, "test"):
         row = Ticket.objects.get(pk=ticket.pk)
-        working.keep_clock(row, working.clock_from(row, EARLIER))
+        clocks.keep_clock(row, clocks.clock_from(row, EARLIER))
         row.save()
 
     factories.send_letters(ticket)
@@ -247,7 +249,7 @@ def refused(officer, second_officer, *others: Ticket) -> Ticket:
     ticket = factories.objection("customer-1", purposes=["safety"], email="a@example.org")
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
-    proposal = deciding.decide(
+    proposal = acts.decide.do(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
         **factories.REFUSAL,
@@ -279,7 +281,7 @@ def test_who_decided_together_does_not_choose_who_reads_it_either(officer, secon
         factories.reviewed(factories.objection("customer-1", purposes=["safety"]), officer)
         for _ in range(2)
     )
-    proposal = deciding.decide(
+    proposal = acts.decide.do(
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={second.reference: second.version},
@@ -356,7 +358,7 @@ def test_no_address_is_confirmed_on_a_closed_ticket(officer):
     ticket = factories.uphold(factories.objection(), officer)
 
     with pytest.raises(NotAllowedHere, match="is closed"):
-        working.confirm_address(ticket=ticket, reason="x", version=ticket.version, actor=officer)
+        acts.confirm_address.do(ticket=ticket, reason="x", version=ticket.version, actor=officer)
 
     assert not ticket.letters.filter(kind="acknowledgement").exists()
 
@@ -366,7 +368,7 @@ def test_a_closed_ticket_is_given_to_nobody(officer, second_officer):
 
     for who in (second_officer, None):
         with pytest.raises(NotAllowedHere, match="worked by nobody"):
-            working.assign(ticket=ticket, officer=who, version=ticket.version, actor=officer)
+            acts.assign.do(ticket=ticket, officer=who, version=ticket.version, actor=officer)
 
     ticket.refresh_from_db()
     assert ticket.assignee == officer

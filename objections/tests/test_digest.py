@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ledger import entries
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import LetterState
 from objections.clock.days import day_of
 from objections.clock.days import today as this_day
@@ -136,9 +136,7 @@ def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
         failed.state = LetterState.FAILED
         failed.save()
     asked = factories.reviewed(factories.objection(channel="email"), otto)
-    deciding.propose_withdrawal(
-        ticket=asked, evidence=factories.EVIDENCE, version=asked.version, actor=otto
-    )
+    acts.withdraw.do(ticket=asked, evidence=factories.EVIDENCE, version=asked.version, actor=otto)
 
     early = sections(olga, ticket.due_on - dt.timedelta(days=7))
     late = sections(olga, ticket.due_on + dt.timedelta(days=1))
@@ -217,7 +215,7 @@ def test_the_strictest_reading_of_british_law_is_announced_to_everybody(olga, da
 
 
 def test_the_day_of_a_refusal_is_announced_where_it_is_not_the_day_of_the_answer(ticket, olga):
-    working.extend(
+    acts.extend.do(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,

@@ -17,7 +17,7 @@ from common import drafts, tasks
 from common.models import Draft, DraftFile
 from common.staff.site import site
 from consent import accounts
-from objections.acts import deciding, working
+from objections import acts
 from objections.models import Attachment, Note, Ticket
 from tools import factories
 
@@ -195,7 +195,7 @@ def test_an_error_a_refusal_and_a_stale_edit_keep_what_was_typed_also_after_leav
     typed = {"version": str(ticket.version), "outcome_safety": "refused", "ground": "Only this."}
 
     refused = client.post(page_of(ticket, "decide"), typed)
-    working.note(ticket=ticket, text="Meanwhile.", actor=second_officer)
+    factories.note(ticket=ticket, text="Meanwhile.", actor=second_officer)
     shown = client.get(page_of(ticket, "decide"))
     form = shown.context["form"]
 
@@ -221,7 +221,7 @@ def test_the_draft_goes_when_the_act_is_done_or_discarded(
     client.post(page_of(ticket, "withdraw"), {"version": "1", "evidence": ""})
     assert Draft.objects.count() == 2
 
-    client.post(page_of(ticket, "note"), {"text": "She called."})
+    client.post(page_of(ticket, "note"), {"version": ticket.version, "text": "She called."})
     discarded = client.post(
         page_of(ticket, "withdraw"), {"version": "1", "evidence": "Not this", "discard_draft": "1"}
     )
@@ -365,7 +365,7 @@ def test_what_confirms_an_act_is_typed_anew(
 
 
 def upheld(ticket: Ticket, officer: User) -> Ticket:
-    deciding.decide(
+    acts.decide.do(
         ticket=ticket, outcomes={"safety": "upheld"}, version=ticket.version or 0, actor=officer
     )
     ticket.refresh_from_db()

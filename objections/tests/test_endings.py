@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from demo import desk
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import ABUSE, DUPLICATE, ENDINGS, OPEN_STATES, Outcome, State, Verdict
 from objections.clock.days import today
 from objections.models import Objection, Ticket
@@ -46,7 +46,7 @@ def _decided(account: str, outcome: str, officer: User, second_officer: User) ->
     ticket = factories.reviewed(
         factories.objection(account, country="DE", purposes=["safety"]), officer
     )
-    deciding.decide(
+    acts.decide.do(
         ticket=ticket,
         outcomes={"safety": outcome},
         version=ticket.version or 0,
@@ -60,8 +60,8 @@ def _approve(ticket: Ticket, second_officer: User) -> Ticket:
     ticket.refresh_from_db()
     proposal = waiting_proposal(ticket)
     assert proposal
-    deciding.review(
-        proposal=proposal,
+    acts.review.do(
+        ticket=proposal.ticket,
         verdict=Verdict.APPROVED,
         version=ticket.version or 0,
         actor=second_officer,
@@ -77,11 +77,11 @@ def _duplicate(officer: User, second_officer: User) -> Ticket:
     )
     first = Ticket.objects.worked().filter(member=again.member_id).earliest("pk")
     if again.linked_to_id is None:
-        working.link(
+        acts.link.do(
             ticket=again, other=first, reason="the same", version=again.version or 0, actor=officer
         )
         again.refresh_from_db()
-    deciding.decide(
+    acts.decide.do(
         ticket=again,
         outcomes={"safety": Outcome.DUPLICATE},
         version=again.version or 0,
@@ -94,7 +94,7 @@ def _duplicate(officer: User, second_officer: User) -> Ticket:
 def _abuse(officer: User, second_officer: User) -> Ticket:
     ticket = factories.objection(is_vouched=False, looks_automatic=True)
     assert ticket.is_set_aside
-    deciding.propose_abuse(
+    acts.close_abuse.do(
         ticket=ticket,
         evidence="A program sent it, as ninety others of the same minute and network.",
         version=ticket.version or 0,

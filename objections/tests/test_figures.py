@@ -10,8 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from objections.acts import deciding, working
+from consent.models import Member
+from objections import acts
 from objections.choices import Effect, Outcome
+from objections.intake import planting
 from objections.reports import charts, figures
 from objections.reports.figures import Period
 from tools import factories
@@ -102,7 +104,7 @@ def test_an_open_ticket_is_as_old_as_days_have_passed(day, band):
 def test_a_ticket_whose_clock_may_stand_still_is_not_called_overdue(officer):
     with at("2026-04-01"):
         ticket = factories.objection()
-        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
 
     ages = rows(figures.open_by_age(PERIOD, TODAY))
@@ -128,7 +130,7 @@ def test_a_refusal_has_a_day_of_its_own(officer, second_officer):
         ticket = received("2026-03-05", purposes=["safety"], channel="email")
         with at("2026-03-10"):
             ticket = factories.reviewed(ticket, officer)
-            working.extend(
+            acts.extend.do(
                 ticket=ticket,
                 ground="complexity",
                 explanation=factories.MORE_TIME,
@@ -138,7 +140,7 @@ def test_a_refusal_has_a_day_of_its_own(officer, second_officer):
             factories.send_letters(ticket)
         with at(day):
             ticket.refresh_from_db()
-            proposal = deciding.decide(
+            proposal = acts.decide.do(
                 ticket=ticket,
                 outcomes={"safety": Outcome.REFUSED},
                 version=ticket.version,
@@ -172,7 +174,7 @@ def test_a_duplicate_is_no_refusal(officer, second_officer):
         factories.objection("acc-0", purposes=["safety"])
         ticket = factories.objection("acc-0", purposes=["safety"])
         ticket = factories.reviewed(ticket, officer)
-        proposal = deciding.decide(
+        proposal = acts.decide.do(
             ticket=ticket,
             outcomes={"safety": Outcome.DUPLICATE},
             version=ticket.version,
@@ -207,7 +209,7 @@ def test_who_still_waits_beyond_the_day_was_not_answered_in_time(officer):
 def test_no_letter_is_owed_to_what_is_closed_as_abuse(officer, second_officer):
     with at("2026-05-04"):
         ticket = factories.objection(looks_automatic=True)
-        proposal = deciding.propose_abuse(
+        proposal = acts.close_abuse.do(
             ticket=ticket, evidence=factories.EVIDENCE, version=1, actor=officer
         )
         factories.approve(proposal, second_officer)
@@ -253,8 +255,8 @@ def test_purpose_and_regime_narrow_every_figure(officer):
 def test_test_accounts_are_no_tickets():
     number = factories.add_member("acc-0")
     with at("2026-06-10"):
-        working.keep_out(
-            member=working.Member.objects.get(pk=number),
+        planting.keep_out(
+            member=Member.objects.get(pk=number),
             purpose="safety",
             effect=Effect.UPHELD,
             actor="test",

@@ -14,8 +14,7 @@ from consent.models import Member
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from ledger.recomputing.verification import verify_ledger
-from objections import tasks
-from objections.acts import working
+from objections import acts, tasks
 from objections.choices import Effect, State
 from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused
 from objections.intake import receiving
@@ -215,7 +214,7 @@ def test_what_comes_in_floods_is_set_aside_restricts_and_is_not_written_to(same,
     assert Objection.objects.restricting("safety").count() == 7
     assert [ticket.letters.count() for ticket in several] == [1] * 5 + [0] * 2
 
-    released = receiving.release(ticket=several[-1], actor=officer)
+    released = factories.release(ticket=several[-1], actor=officer)
     assert (released.is_set_aside, released.letters.count()) == (False, 1)
 
 
@@ -318,12 +317,12 @@ def test_a_ticket_that_named_no_account_is_matched_to_one_and_keeps_it_out(offic
     (number,) = factories.add_members(1)
     ticket = file(channel="email")
 
-    working.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
+    acts.match.do(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     assert [o.member_id for o in Objection.objects.restricting("safety")] == [number]
     ticket.refresh_from_db()
     with pytest.raises(NotAllowedHere, match="already"):
-        working.match(
+        acts.match.do(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
 
@@ -340,7 +339,7 @@ def test_a_match_leaves_every_ticket_linked_to_a_first_one_and_none_to_itself(of
 
     for ticket in (child, head):
         ticket.refresh_from_db()
-        working.match(
+        acts.match.do(
             ticket=ticket, account_ref="acc-0", reason="x", version=ticket.version, actor=officer
         )
 
@@ -355,7 +354,7 @@ def test_a_match_of_the_first_ticket_of_a_person_links_it_to_nothing(officer):
     first = file(email="one@example.org")
     second = file(email="one@example.org", account_ref="acc-0")
 
-    working.match(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
+    acts.match.do(ticket=first, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     second.refresh_from_db()
     assert (Ticket.objects.get(pk=first.pk).linked_to, second.linked_to) == (None, first)
@@ -489,7 +488,7 @@ def test_receipt_is_corrected_backwards_only_moves_the_clock_and_lists_the_runs(
 
     def correct(received_at, reason="The letter's stamp."):
         ticket.refresh_from_db()
-        return working.correct_receipt(
+        return acts.correct_receipt.do(
             ticket=ticket,
             received_at=received_at,
             reason=reason,
@@ -519,7 +518,7 @@ def test_matching_late_lists_the_runs_since_receipt(frozen, officer, engineer):
     ticket = file(channel="email")
     second = factories.freeze(engineer, purpose="safety")
 
-    working.match(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
+    acts.match.do(ticket=ticket, account_ref="acc-0", reason="x", version=1, actor=officer)
 
     assert incidents() == [(ticket.reference, second.run.reference)]
 
@@ -529,7 +528,7 @@ def test_an_earlier_receipt_of_a_closed_ticket_lists_the_runs_and_leaves_its_clo
     ticket = factories.uphold(file(account_ref="acc-0"), officer)
     due = ticket.due_on
 
-    working.correct_receipt(
+    acts.correct_receipt.do(
         ticket=ticket,
         received_at=ticket.received_at - dt.timedelta(days=1),
         reason="x",
@@ -588,7 +587,7 @@ def test_linking_joins_whole_groups(officer):
     first, second = file(email="a@example.org"), file(email="b@example.org")
     third = file(email="b@example.org")
 
-    working.link(ticket=third, other=first, reason="x", version=third.version, actor=officer)
+    acts.link.do(ticket=third, other=first, reason="x", version=third.version, actor=officer)
 
     linked = Ticket.objects.order_by("pk").values_list("linked_to", flat=True)
     assert list(linked) == [None, first.pk, first.pk]
@@ -600,7 +599,7 @@ def test_linking_joins_whole_groups(officer):
 def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
     ticket = file(channel="form", email="wrong@example.org")
     old = link_of(ticket)
-    working.correct_address(
+    acts.correct_address.do(
         ticket=ticket,
         email="right@example.org",
         postal_address="",
@@ -621,7 +620,7 @@ def test_a_link_to_a_wrong_address_does_not_confirm_the_corrected_one(officer):
 def test_an_officer_corrects_whose_law_it_is(officer):
     with time_machine.travel(dt.datetime(2026, 1, 2, 12, tzinfo=dt.UTC), tick=False):
         ticket = file(country="")
-        working.correct_country(
+        acts.correct_country.do(
             ticket=ticket, country="US", region="CA", reason="x", version=1, actor=officer
         )
 

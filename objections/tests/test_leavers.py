@@ -10,7 +10,7 @@ from django.core import mail
 from django.utils import timezone
 
 from common.identity import roles
-from objections.acts import working
+from objections import acts
 from objections.clock.days import today
 from objections.models import Ticket
 from objections.reports import digest
@@ -42,7 +42,7 @@ LEAVES = [close, take_role, swap_role]
 @pytest.fixture
 def hers(officer: User, second_officer: User) -> Ticket:
     ticket = factories.objection()
-    return working.assign(
+    return acts.assign.do(
         ticket=ticket, officer=second_officer, version=ticket.version or 0, actor=officer
     )
 
@@ -95,7 +95,7 @@ def test_the_review_of_a_ticket_whose_officer_left_gives_it_to_the_person_who_be
 ) -> None:
     leaves(second_officer)
 
-    row = working.begin_review(ticket=hers, version=hers.version or 0, actor=officer)
+    row = acts.begin_review.do(ticket=hers, version=hers.version or 0, actor=officer)
 
     assert row.assignee == officer
     assert officer_of(row) == officer
@@ -149,7 +149,7 @@ def test_asking_for_the_list_costs_no_question_for_each_ticket(
     client = client_of(officer)
     for _ in range(3):
         one = factories.objection()
-        working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+        acts.assign.do(ticket=one, officer=officer, version=one.version or 0, actor=officer)
     client.get(QUEUE)
 
     with django_assert_max_num_queries(20) as asked:
@@ -157,7 +157,7 @@ def test_asking_for_the_list_costs_no_question_for_each_ticket(
     few = len(asked)
     for _ in range(5):
         one = factories.objection()
-        working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+        acts.assign.do(ticket=one, officer=officer, version=one.version or 0, actor=officer)
 
     with django_assert_max_num_queries(few):
         client.get(QUEUE)

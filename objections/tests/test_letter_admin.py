@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from ledger import entries
 from ledger.models import AccessRecord
-from objections.acts import deciding
+from objections import acts
 from objections.choices import LetterKind, LetterState, Verdict
 from objections.clock.days import today
 from objections.errors import NeedsSecondPerson
@@ -460,7 +460,7 @@ def test_the_text_is_read_on_record_and_by_no_auditor(ticket, officer, auditor, 
 
 @pytest.mark.parametrize("model", ["letter", "proposal", "incident"])
 def test_looking_at_what_is_a_tickets_is_on_record(model, client, ticket, officer):
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     with entries.entry("test.incident", actor="test"):
@@ -526,7 +526,7 @@ def test_the_start_page_counts_what_keeps_letters_from_people(client):
 def test_only_a_second_person_is_offered_the_review(
     reader, is_offered, ticket, officer, request, client_of
 ):
-    proposal = deciding.propose_withdrawal(
+    proposal = acts.withdraw.do(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
     client = client_of(request.getfixturevalue(reader))
@@ -544,7 +544,7 @@ def test_only_a_second_person_is_offered_the_review(
 def test_proposals_are_filtered_by_their_standing(standing, count, client, officer, second_officer):
     for _ in range(2):
         one = factories.objection(channel="email")
-        proposal = deciding.propose_withdrawal(
+        proposal = acts.withdraw.do(
             ticket=one, evidence=factories.EVIDENCE, version=one.version, actor=officer
         )
     factories.approve(proposal, second_officer)

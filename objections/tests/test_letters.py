@@ -13,14 +13,14 @@ from django.utils import timezone
 from common.errors import StaleEdit
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from objections import tasks
-from objections.acts import working
+from objections import acts, tasks
 from objections.choices import LetterState, State
 from objections.errors import LetterNotSent
 from objections.letters import composing, outbox
 from objections.letters.texts import Text, built_in
 from objections.models import Letter, LetterTemplate, LetterText, Ticket
 from objections.ticket import clocks
+from objections.ticket.case import case_of
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -151,7 +151,7 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
     assert the_letter(ticket).state == LetterState.FAILED
 
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    working.correct_address(
+    acts.correct_address.do(
         ticket=ticket,
         email="right@example.org",
         postal_address="",
@@ -219,7 +219,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
             received_at=dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC),
         )  # fmt: skip
         factories.reviewed(ticket, officer)
-        working.extend(
+        acts.extend.do(
             ticket=ticket,
             ground="number",
             explanation=factories.MORE_TIME,
@@ -240,7 +240,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
 
 def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
     tasks.send_letters()
-    working.correct_address(
+    acts.correct_address.do(
         ticket=ticket,
         email="new@example.org",
         postal_address="",
@@ -304,7 +304,7 @@ def test_an_extension_notice_too_late_is_not_sent_and_counts_for_nothing(ticket,
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
     due = ticket.due_on
-    working.extend(
+    acts.extend.do(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,
@@ -325,7 +325,7 @@ def test_an_extension_counts_once_its_notice_is_sent(ticket, officer):
     factories.reviewed(ticket, officer)
     ticket.refresh_from_db()
     clock = clocks.clock_of(ticket)
-    working.extend(
+    acts.extend.do(
         ticket=ticket,
         ground="number",
         explanation=factories.MORE_TIME,
@@ -347,7 +347,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
     factories.add_members(1)
     with time_machine.travel(dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC), tick=False) as clock:
         ticket = factories.objection("acc-0", is_vouched=False, country="IE")
-        working.ask_identity(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
+        acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         clock.move_to(dt.datetime(2026, 3, 6, 12, tzinfo=dt.UTC))
         tasks.send_letters()
         ticket.refresh_from_db()
@@ -357,7 +357,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
         )
         clock.move_to(dt.datetime(2026, 3, 16, 12, tzinfo=dt.UTC))
 
-        working.record_identity(
+        acts.record_identity.do(
             ticket=ticket,
             answered_on=dt.date(2026, 3, 16),
             how="x",
@@ -372,7 +372,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
 
 
 def test_what_was_previewed_is_what_is_sent_and_kept(ticket):
-    _, preview = composing.compose(ticket, "acknowledgement")
+    _, preview = composing.compose(case_of(ticket), "acknowledgement")
 
     tasks.send_letters()
 

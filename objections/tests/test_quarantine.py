@@ -20,10 +20,8 @@ from consent import accounts, member_links
 from consent.models import Member
 from ledger.errors import Refusal
 from ledger.models import AccessRecord, Entry
-from objections import tasks
-from objections.acts import deciding, working
+from objections import acts, tasks
 from objections.errors import ForbiddenMove
-from objections.intake import receiving
 from objections.letters import composing, texts
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.public import forms
@@ -90,7 +88,7 @@ def test_a_file_of_a_stranger_waits_apart_and_page_and_mail_say_until_when(setti
     answer = send(files=[text_file()])
 
     file, ticket = Attachment.objects.get(), Ticket.objects.get()
-    last_day = quarantine.last_day(ticket)
+    last_day = quarantine.last_day(ticket.attachments.all())
     in_words = texts.date_in_words(last_day)
     assert (waiting_files(), kept_files()) == ([file.key], [])
     assert last_day == composing.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
@@ -152,8 +150,8 @@ def test_a_link_that_is_sent_later_gives_the_files_as_much_time(settings, office
     assert not set_aside.letters.exists()
 
     with after(days=settings.CONFIRMATION_DAYS - 1):
-        receiving.release(ticket=set_aside, actor=officer)
-        last_day = quarantine.last_day(set_aside)
+        factories.release(ticket=set_aside, actor=officer)
+        last_day = quarantine.last_day(set_aside.attachments.all())
         assert last_day == composing.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
     with after(days=settings.CONFIRMATION_DAYS + 2):
         tasks.sweep_files()
@@ -166,7 +164,7 @@ def test_an_officer_sees_waiting_files_and_keeps_them(client_of, officer):
     send(files=[text_file()])
     ticket, file = Ticket.objects.get(), Attachment.objects.get()
     browser = client_of(officer)
-    last_day = quarantine.last_day(ticket)
+    last_day = quarantine.last_day(ticket.attachments.all())
 
     page = browser.get(reverse("admin:objections_ticket_change", args=[ticket.pk]))
     download = browser.get(reverse("admin:objections_ticket_attachment", args=[file.pk]))
@@ -194,7 +192,7 @@ def test_an_officer_who_confirms_the_address_keeps_the_files(officer):
     send(files=[text_file()])
     ticket, file = Ticket.objects.get(), Attachment.objects.get()
 
-    working.confirm_address(
+    acts.confirm_address.do(
         ticket=ticket, reason="wrote from it", version=ticket.version, actor=officer
     )
 
@@ -230,7 +228,7 @@ def test_files_of_what_is_closed_as_abuse_go(officer, second_officer):
     send(files=[text_file()], topic="a program filled this in")
     ticket = Ticket.objects.get()
     assert ticket.is_set_aside
-    proposal = deciding.propose_abuse(
+    proposal = acts.close_abuse.do(
         ticket=ticket,
         evidence="A program sent this form over and over, from one network.",
         version=ticket.version,
@@ -443,7 +441,7 @@ def test_a_staff_members_files_do_not_stay_when_the_ticket_takes_none(officer):
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
 
     with pytest.raises(Refusal):
-        working.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")] * 2, actor=officer)
+        factories.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")] * 2, actor=officer)
 
     assert kept_files() == []
 

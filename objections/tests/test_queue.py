@@ -17,10 +17,11 @@ from django.urls import reverse
 from consent.models import Member
 from ledger import entries
 from ledger.models import AccessRecord, Entry
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import LetterState, State
 from objections.clock import deadlines
 from objections.errors import WordsErased
+from objections.intake import planting
 from objections.letters import composing
 from objections.models import Letter, Requester, Ticket
 from objections.querysets import paused
@@ -248,7 +249,7 @@ def desk(officer: User, second_officer: User) -> dict[str, Ticket]:
         found["mine"] = factories.reviewed(factories.objection("acc-3"), officer)
         found["waiting"] = factories.objection(country="FR")
         row = factories.reviewed(factories.objection("acc-4"), second_officer)
-        found["second-person"] = deciding.propose_withdrawal(
+        found["second-person"] = acts.withdraw.do(
             ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=second_officer
         ).ticket
         found["failed-letters"] = factories.objection("acc-5")
@@ -376,7 +377,7 @@ def test_nonsense_in_the_address_is_refused_and_never_read_as_another_part_of_th
 
 def test_test_accounts_are_not_in_the_queue(officer: User, client_of: Any) -> None:
     member = Member.objects.get(pk=factories.add_member("acc-0"))
-    row = working.keep_out(
+    row = planting.keep_out(
         member=member, purpose="safety", effect="restricting", actor="test"
     ).ticket
     client = client_of(officer)
@@ -398,7 +399,7 @@ def test_an_empty_part_says_of_how_many_tickets_that_is_so(
     closed = factories.uphold(factories.objection("acc-0", country="DE"), officer)
     all_closed = said_of(client.get(QUEUE, {"queue": tab.name}))
     one = factories.objection("acc-1", country="DE")
-    working.assign(ticket=one, officer=officer, version=one.version or 0, actor=officer)
+    acts.assign.do(ticket=one, officer=officer, version=one.version or 0, actor=officer)
     filtered = said_of(client.get(QUEUE, {"queue": tab.name, "country": "NO"}))
     whole = client.get(QUEUE, {"queue": tab.name})
 
@@ -598,7 +599,7 @@ def test_the_page_of_an_act_shows_it_and_does_nothing_yet(
 
     page = choose(client_of(officer), action, row)
 
-    assert page.context["title"] == ACTS[ACTIONS[action]].title
+    assert page.context["title"] == ACTS[ACTIONS[action]].many.title
     assert [shown["ticket"] for shown in page.context["rows"]] == [row]
     assert Entry.objects.count() == before
 
@@ -643,7 +644,9 @@ def test_a_flood_is_closed_as_abuse_in_one_go_by_two_people(
     again = choose(second, "approve_abuse", *rows, genuine)
     agree(second, "approve-abuse", again, reason="looked at ten of them")
 
-    assert [shown["why_not"] for shown in page.context["refused"]] == ["It is not set aside."]
+    assert [shown["why_not"] for shown in page.context["refused"]] == [
+        f"{genuine} was not set aside: whoever filed it gets an answer."
+    ]
     assert {shown["why_not"] for shown in own.context["refused"]} == {"You proposed it yourself."}
     assert [shown["ticket"] for shown in again.context["refused"]] == [genuine]
     closed = Ticket.objects.closed()
@@ -656,7 +659,7 @@ def test_an_outcome_with_a_letter_is_not_approved_unread(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     row = factories.reviewed(factories.objection(channel="email"), officer)
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=row, evidence=factories.EVIDENCE, version=row.version or 0, actor=officer
     )
     client = client_of(second_officer)
@@ -676,7 +679,7 @@ def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
     stale, fresh = factories.objection(), factories.objection()
     client = client_of(officer)
     page = choose(client, "uphold", stale, fresh)
-    working.assign(
+    acts.assign.do(
         ticket=stale, officer=second_officer, version=stale.version or 0, actor=second_officer
     )
 
@@ -692,11 +695,11 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     asked = factories.objection()
-    working.ask_identity(
+    acts.ask_identity.do(
         ticket=asked, **factories.IDENTITY, version=asked.version or 0, actor=officer
     )
     proposed = factories.reviewed(factories.objection(channel="email"), officer)
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=proposed, evidence=factories.EVIDENCE, version=proposed.version or 0, actor=officer
     )
     aside = factories.objection(looks_automatic=True)
@@ -707,9 +710,9 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
     agree(client, "uphold", page)
 
     assert {shown["ticket"]: shown["why_not"] for shown in page.context["refused"]} == {
-        asked: "It is identity asked for and cannot become upheld.",
-        proposed: "An outcome of it waits for a second person.",
-        aside: "It is set aside: release it first.",
+        asked: "Identity was asked for: record the answer, or go on without it, first.",
+        proposed: f"An outcome of {proposed} waits for a second person: it is approved or sent back first.",
+        aside: f"{aside} was set aside: release it first, so that it may be answered.",
     }
     fine.refresh_from_db()
     assert fine.state == State.UPHELD
@@ -830,7 +833,7 @@ def test_a_ticket_that_somebody_else_took_is_not_taken_from_them(
 ) -> None:
     row = factories.objection()
     shown = versions(row)
-    working.assign(
+    acts.assign.do(
         ticket=row, officer=second_officer, version=row.version or 0, actor=second_officer
     )
 

@@ -9,8 +9,7 @@ from django.urls import reverse
 
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from objections import tasks
-from objections.acts import deciding, working
+from objections import acts, tasks
 from objections.choices import Effect, LetterState, Outcome, State
 from objections.errors import LetterNotSent
 from objections.letters import outbox
@@ -44,7 +43,7 @@ def refused(officer, second_officer, count: int = 1) -> list[Ticket]:
         for _ in range(count)
     ]
     first, *others = tickets
-    proposal = deciding.decide(
+    proposal = acts.decide.do(
         ticket=first,
         outcomes={"safety": Outcome.REFUSED},
         also={one.reference: one.version for one in others},
@@ -139,7 +138,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
     with time_machine.travel(MARCH, tick=False):
         ticket = factories.reviewed(factories.objection(channel="email", country="DE"), officer)
         base = ticket.due_on, ticket.refuse_by
-        working.extend(
+        acts.extend.do(
             ticket=ticket,
             ground="number",
             explanation=factories.MORE_TIME,
@@ -165,7 +164,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
 
 def asked(officer) -> Ticket:
     ticket = factories.objection(channel="email", country="DE")
-    working.ask_identity(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
+    acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=ticket.version, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     assert ticket.identity_asked_on is not None
@@ -190,7 +189,7 @@ def test_a_closing_without_identity_is_not_approved_once_the_question_came_back(
     officer, second_officer
 ):
     ticket = asked(officer)
-    proposal = deciding.propose_unidentified(
+    proposal = acts.close_unidentified.do(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         is_answered=True,
@@ -224,7 +223,7 @@ def test_it_is_said_how_a_letter_came_back(officer):
 
 def test_what_has_no_effect_any_more_is_not_undone(officer):
     answered = asked(officer)
-    working.record_identity(
+    acts.record_identity.do(
         ticket=answered,
         answered_on=answered.identity_asked_on,
         how="x",

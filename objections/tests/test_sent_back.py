@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent import accounts
-from objections.acts import deciding, working
+from objections import acts
 from objections.choices import Outcome, Verdict
 from objections.clock.days import today
 from objections.models import Proposal, Ticket
@@ -39,7 +39,7 @@ def in_review(account: str, officer: User, **more: Any) -> Ticket:
 
 def refusal(ticket: Ticket, officer: User, **more: Any) -> Proposal:
     ticket.refresh_from_db()
-    proposal = deciding.decide(
+    proposal = acts.decide.do(
         ticket=ticket,
         outcomes={one.purpose: Outcome.REFUSED for one in ticket.objections.all()},
         version=ticket.version or 0,
@@ -52,8 +52,8 @@ def refusal(ticket: Ticket, officer: User, **more: Any) -> Proposal:
 
 def send_back(proposal: Proposal, by: User, reason: str = WHY) -> None:
     version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
-    deciding.review(
-        proposal=proposal, verdict=Verdict.RETURNED, version=version, actor=by, reason=reason
+    acts.review.do(
+        ticket=proposal.ticket, verdict=Verdict.RETURNED, version=version, actor=by, reason=reason
     )
 
 
@@ -95,7 +95,7 @@ def test_its_ticket_is_first_among_mine_and_marked_in_the_queue_also_where_anoth
     returned: Ticket, officer: User, second_officer: User, client_of: Any
 ) -> None:
     earlier = reviewed("acc-1", officer, received_at=timezone.now() - dt.timedelta(days=9))
-    working.assign(
+    acts.assign.do(
         ticket=returned, officer=second_officer, version=returned.version or 0, actor=officer
     )
 
@@ -139,7 +139,7 @@ def test_linked_tickets_stay_chosen_also_when_they_changed(
     other = in_review("acc-0", officer)
     proposal = refusal(ticket, officer, also={other.reference: other.version or 0})
     send_back(proposal, second_officer)
-    working.note(ticket=other, text="Somebody called.", actor=second_officer)
+    factories.note(ticket=other, text="Somebody called.", actor=second_officer)
     other.refresh_from_db()
 
     form = page(client_of(officer), ticket, "decide").context["form"]
@@ -154,18 +154,18 @@ def test_every_kind_of_closing_finds_its_evidence(
     evidence = "A letter of the 3rd with a signature, kept in the file."
     if name == "close_abuse":
         ticket = factories.objection(looks_automatic=True)
-        propose = deciding.propose_abuse
+        propose = acts.close_abuse.do
     elif name == "withdraw":
         ticket = reviewed("acc-0", officer)
-        propose = deciding.propose_withdrawal
+        propose = acts.withdraw.do
     else:
         ticket = factories.objection(channel="email")
-        ticket = working.ask_identity(
+        ticket = acts.ask_identity.do(
             ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
         )
         factories.send_letters(ticket)
         ticket.refresh_from_db()
-        propose = deciding.propose_unidentified
+        propose = acts.close_unidentified.do
     more = {"is_answered": True} if name == "close_unidentified" else {}
     proposal = propose(
         ticket=ticket, evidence=evidence, version=ticket.version or 0, actor=officer, **more

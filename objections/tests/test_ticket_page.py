@@ -16,11 +16,13 @@ from django.utils import timezone
 from consent.choices import Purpose
 from ledger import entries
 from ledger.models import AccessRecord
-from objections.acts import deciding, steps, working
+from objections import acts
+from objections.acts import steps
 from objections.choices import LetterKind, LetterState, Outcome
 from objections.letters import composing, outbox
 from objections.models import Requester, Ticket
-from objections.ticket import checks, uploads
+from objections.ticket import uploads
+from objections.ticket.case import case_of
 from tools import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
@@ -59,7 +61,7 @@ def of_ada(officer: User, **more: Any) -> Ticket:
         **more,
     )
     Requester.objects.update(account_named="account-of-ada")
-    working.note(ticket=ticket, text="called back", actor=officer)
+    factories.note(ticket=ticket, text="called back", actor=officer)
     ticket.refresh_from_db()
     return ticket
 
@@ -83,7 +85,7 @@ def test_an_auditor_sees_what_was_done_and_no_identity(
     officer: User, auditor: User, client_of: Any
 ) -> None:
     ticket = factories.confirmed(of_ada(officer), officer)
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
 
@@ -136,7 +138,7 @@ def test_an_open_identity_request_says_whether_the_clock_stands_still(
     client: Client, officer: User
 ) -> None:
     ticket = factories.objection(country="DE")
-    working.ask_identity(
+    acts.ask_identity.do(
         ticket=ticket, **factories.IDENTITY, version=ticket.version or 0, actor=officer
     )
     unsent = page(client, ticket)
@@ -165,7 +167,7 @@ def test_a_proposal_is_shown_with_its_words_and_a_button_for_a_colleague(
 ) -> None:
     filed = factories.objection(purposes=[Purpose.SAFETY], channel="email")
     ticket = factories.reviewed(filed, officer)
-    deciding.decide(
+    acts.decide.do(
         ticket=ticket,
         outcomes={"safety": Outcome.REFUSED},
         **factories.REFUSAL,
@@ -226,7 +228,7 @@ def test_a_ticket_decided_with_another_tells_it_in_its_own_timeline(
 ) -> None:
     first = factories.reviewed(factories.objection(email="ada@example.org"), officer)
     second = factories.reviewed(factories.objection(email="ada@example.org"), officer)
-    deciding.decide(
+    acts.decide.do(
         ticket=first,
         outcomes={"generative-ai": Outcome.UPHELD},
         also={second.reference: second.version or 0},
@@ -281,8 +283,8 @@ def test_an_earlier_receipt_shows_the_incidents_it_would_bring(
 
 def possible(ticket: Ticket, reader: User) -> list[str]:
     ticket.refresh_from_db()
-    case = steps.Case(ticket, checks.waiting_proposal(ticket), reader)
-    return [step.name for step in steps.steps_of(case, steps.FORWARD) if not step.why_not]
+    found = steps.steps_of(case_of(ticket), reader, acts.FORWARD)
+    return [step.name for step in found if not step.why_not]
 
 
 def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer: User) -> None:
@@ -296,7 +298,7 @@ def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer:
     factories.reviewed(ticket, officer)
     assert possible(ticket, officer) == ["decide", "extend", "withdraw"]
 
-    proposal = deciding.propose_withdrawal(
+    proposal = acts.withdraw.do(
         ticket=ticket,
         evidence=factories.EVIDENCE,
         version=Ticket.objects.get(pk=ticket.pk).version,
@@ -309,7 +311,7 @@ def test_the_buttons_follow_the_map_and_the_rules(officer: User, second_officer:
     assert possible(ticket, officer) == []
 
 
-@pytest.mark.parametrize("name", [name for name, _, _ in [*steps.FORWARD, *steps.AROUND]])
+@pytest.mark.parametrize("name", [act.name for act in acts.WITH_PAGE])
 def test_every_button_leads_to_a_page(name: str, client: Client) -> None:
     ticket = factories.objection()
 
@@ -355,7 +357,7 @@ def url_of_withdrawal(ticket: Ticket) -> str:
 
 def test_what_an_older_program_left_is_made_visible(client: Client, officer: User) -> None:
     ticket = factories.objection()
-    working.note(ticket=ticket, text="a\u202eb", actor=officer)
+    factories.note(ticket=ticket, text="a\u202eb", actor=officer)
 
     assert "a[U+202E]b" in page(client, ticket)
 
@@ -385,8 +387,8 @@ def grown(officer: User, times: int, account_ref: str = "") -> Ticket:
     email = f"ada-{times}@example.org"
     ticket = factories.objection(account_ref, purposes=Purpose.values, email=email)
     for _ in range(times):
-        working.note(ticket=ticket, text="a note", actor=officer)
-        working.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
+        factories.note(ticket=ticket, text="a note", actor=officer)
+        factories.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
         factories.objection(email=email)
         with_letter(ticket)
     return ticket
@@ -394,7 +396,7 @@ def grown(officer: User, times: int, account_ref: str = "") -> Ticket:
 
 def with_letter(ticket: Ticket) -> None:
     with entries.entry("letter.requeued", actor="test", subject=ticket.reference):
-        composing.queue(ticket, LetterKind.ACKNOWLEDGEMENT)
+        composing.queue(case_of(ticket), LetterKind.ACKNOWLEDGEMENT)
 
 
 def test_the_page_costs_the_same_with_one_and_with_ten_of_everything(

@@ -1,9 +1,8 @@
-"""What every act on a ticket asks first, and the entry it is recorded in."""
+"""The entry of an act on a ticket, and the outcome that waits on it."""
 
 from contextlib import AbstractContextManager
 
 from ledger import entries, open_entry
-from objections.errors import AlreadyProposed, NotAllowedHere, WordsErased
 from objections.models import Proposal, Ticket
 
 
@@ -20,24 +19,3 @@ def waiting_proposal(ticket: Ticket) -> Proposal | None:
         Proposal.objects.waiting().filter(ticket=ticket).select_related("proposed_by").first()
     )
     return found
-
-
-def check_undecided(ticket: Ticket) -> None:
-    """Nothing else is decided while an outcome waits."""
-    if waiting_proposal(ticket):
-        raise AlreadyProposed(
-            f"An outcome of {ticket} waits for a second person: it is approved or sent back first."
-        )
-
-
-def check_writable(ticket: Ticket) -> None:
-    """Nobody is written to before a person has looked at what a flood set aside."""
-    if ticket.is_set_aside:
-        raise NotAllowedHere(
-            f"{ticket} was set aside: release it first, so that it may be answered."
-        )
-
-
-def check_not_erased(ticket: Ticket) -> None:
-    if ticket.erased_at:
-        raise WordsErased(f"The personal data of {ticket} is erased: nothing is added to it.")

@@ -37,6 +37,20 @@ def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
     )
 
 
+def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
+    """What an open identity request does to the clock; empty where none is open."""
+    if ticket.state != State.IDENTITY_CHECK:
+        return ""
+    if ticket.identity_asked_on is None:
+        return "Identity is asked for once the letter is sent; until then the clock runs."
+    runs = (
+        "the clock stands still until the answer"
+        if is_paused(ticket, clock)
+        else "the clock runs on"
+    )
+    return f"Identity was asked for on {deadlines.in_words(ticket.identity_asked_on)}: {runs}."
+
+
 def clock_after_identity(ticket: Ticket, on: dt.date) -> deadlines.Clock:
     """The clock of a ticket whose identity request came to an end on that day."""
     clock = clock_of(ticket)

@@ -1,10 +1,13 @@
 """Incidents: runs that were frozen with a member in them whose objection had reached us."""
 
-import structlog
-from django.db.models import Min
+import datetime as dt
 
-from ledger import entries
+import structlog
+from django.db.models import F, Min, Q
+
+from ledger import clock, entries
 from ledger.errors import Refusal
+from ledger.models import Entry
 from objections.models import Incident, Objection, Ticket
 from objections.ticket import exposure
 
@@ -56,3 +59,27 @@ def _first_recorded(ticket: Ticket) -> dict[str, int]:
     """For each purpose, the entry from which on the ledger has the objection as this member's."""
     rows = Objection.history.filter(ticket_id=ticket.pk, member_id=ticket.member_id)
     return dict(rows.order_by("purpose").values_list("purpose").annotate(Min("entry_id")))
+
+
+def incidents_in_words(count: int) -> str:
+    if not count:
+        return "No run used the data since it was received."
+    return f"{count} run{'' if count == 1 else 's'} used the data since it was received: see Incidents."
+
+
+_MAY_BE_LATE = ("objection.received", "objection.receipt_corrected", "objection.matched")
+
+
+def look_again_for_incidents(now: dt.datetime | None = None) -> int:
+    """Look once more at restrictions older than their entries, recorded in the last 30 days; returns the incidents.
+
+    A run that was being frozen meanwhile had its manifest recorded later; and a look may have failed.
+    """
+    since = (now or clock.now()) - dt.timedelta(days=30)
+    lately = Entry.objects.filter(kind__in=_MAY_BE_LATE, recorded_at__gt=since)
+    matched = lately.filter(kind="objection.matched")
+    late = Ticket.objects.filter(
+        Q(received_at__lt=F("recorded_at")) | Q(reference__in=matched.values("subject")),
+        reference__in=lately.values("subject"),
+    )
+    return sum(len(look_for_incidents(ticket)) for ticket in late.order_by("pk"))

@@ -4,21 +4,20 @@ They lie in `QUARANTINE_DIR`; what a limit or a full disk refuses is decided whe
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
 
 from objections.clock.days import today
-from objections.models import Attachment, Ticket
+from objections.models import Attachment
 from objections.ticket import uploads
 
 
-def waiting(ticket: Ticket) -> QuerySet[Attachment]:
-    """The ticket's files that wait."""
-    return Attachment.objects.filter(ticket=ticket, waits_until__isnull=False)
+def waiting(files: Iterable[Attachment]) -> list[Attachment]:
+    """Those of a ticket's files that wait."""
+    return [file for file in files if file.waits_until is not None]
 
 
 def last_day_of_link() -> dt.date:
@@ -32,25 +31,33 @@ def end_of_wait() -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), ZoneInfo(settings.CONTROLLER_TIME_ZONE))
 
 
-def wait_for_link(ticket: Ticket) -> None:
-    """Give the ticket's files as much time as a link that is sent now. Needs an open entry."""
-    waiting(ticket).update(waits_until=end_of_wait())
+def wait_for_link(files: Iterable[Attachment]) -> None:
+    """Give a ticket's files as much time as a link that is sent now. Needs an open entry."""
+    _wait_until(waiting(files), end_of_wait())
 
 
-def last_day(ticket: Ticket) -> dt.date | None:
-    """The last day of the ticket's files that wait; None when none waits."""
-    first = waiting(ticket).order_by("waits_until").first()
-    return first.last_day if first else None
+def last_day(files: Iterable[Attachment]) -> dt.date | None:
+    """The last day of a ticket's files that wait; None when none waits."""
+    days = [file.last_day for file in files if file.last_day]
+    return min(days, default=None)
 
 
-def keep(ticket: Ticket) -> int:
-    """Keep the ticket's files that wait; returns how many. Needs an open entry, and the ticket locked."""
-    files = waiting(ticket)
-    keys = list(files.values_list("key", flat=True))
-    files.update(waits_until=None)
+def keep(files: Iterable[Attachment]) -> int:
+    """Keep those of a ticket's files that wait; returns how many. Needs an open entry, and the ticket locked."""
+    found = waiting(files)
+    _wait_until(found, None)
+    keys = [file.key for file in found]
     # A file that cannot be moved is read where it is, and moved by `retention.sweep_files`.
     transaction.on_commit(lambda: _move(keys), robust=True)
     return len(keys)
+
+
+def _wait_until(files: Sequence[Attachment], end: dt.datetime | None) -> None:
+    """In the database, and in the rows that the caller has."""
+    if files:
+        Attachment.objects.filter(pk__in=[file.pk for file in files]).update(waits_until=end)
+    for file in files:
+        file.waits_until = end
 
 
 def _move(keys: Sequence[str]) -> None:

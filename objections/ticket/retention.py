@@ -5,30 +5,35 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from common import drafts
 from consent.models import Member
 from ledger import clock, entries, open_entry
-from ledger.errors import InvalidInput, Refusal
+from ledger.errors import Refusal
 from ledger.models import Entry
-from objections.choices import ChangeKind, LetterState, Verdict
+from objections.choices import LetterState
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
-from objections.errors import EvidenceHeld, ForbiddenMove, LetterNotSent, WordsErased
+from objections.errors import (
+    EvidenceHeld,
+    ForbiddenMove,
+    LetterNotSent,
+    WhyNot,
+    WordsErased,
+    refuse,
+)
 from objections.models import (
     Attachment,
     Letter,
     LetterText,
     Note,
-    ProposedChange,
     Requester,
     Ticket,
 )
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
-from objections.ticket import quarantine, two_person, uploads
+from objections.ticket import quarantine, uploads
 from objections.ticket.checks import recorded, waiting_proposal
 from objections.ticket.states import locked
 
@@ -49,64 +54,25 @@ def held_until(ticket: Ticket) -> dt.date | None:
 
 
 def why_not_erased(ticket: Ticket) -> str:
-    """Why nobody may erase what was written about a ticket; empty when it may be."""
-    error = _error_of(ticket)
-    return str(error) if error else ""
-
-
-def _error_of(ticket: Ticket) -> Refusal | None:
+    """Why what was written about a ticket may not be erased; empty when it may be."""
+    if ticket.erased_at:
+        return WhyNot(f"The personal data of {ticket} is erased already.", WordsErased)
     if ticket.is_open:
-        return ForbiddenMove(f"{ticket} is open: the person could not be answered any more.")
+        return WhyNot(
+            f"{ticket} is open: the person could not be answered any more.", ForbiddenMove
+        )
     until = held_until(ticket)
     if until is None:
-        return LetterNotSent(f"The outcome letter of {ticket} has not been sent.")
+        return WhyNot(f"The outcome letter of {ticket} has not been sent.", LetterNotSent)
     if today() < until:
         # GDPR Art. 5(2), 17(3)(e), 77, 79: who decided must be able to show how.
-        return EvidenceHeld(
+        return WhyNot(
             f"What was decided on {ticket} can be contested: the evidence is kept until"
             f" {deadlines.in_words(until)}, which is {settings.OBJECTION_RETENTION_DAYS} days after the answer."
-            " Then it is erased by itself."
+            " Then it is erased by itself.",
+            EvidenceHeld,
         )
-    return None
-
-
-def propose_erasure(*, ticket: Ticket, actor: User, reason: str) -> ProposedChange:
-    """Propose to erase what was written about a closed ticket; a second person approves it.
-
-    Raises ForbiddenMove while it is open, LetterNotSent while an answer is owed, EvidenceHeld until it was kept long
-    enough, AlreadyProposed, WordsErased.
-    """
-    if not reason.strip():
-        raise InvalidInput("Say why.", field="reason")
-    with recorded("objection.erasure_proposed", ticket, actor, reason=reason):
-        row = locked(ticket)
-        _check_erasable(row)
-        return two_person.propose(ChangeKind.ERASURE, row.reference, actor=actor)
-
-
-def review_erasure(*, change: ProposedChange, verdict: Verdict, actor: User, reason: str) -> Ticket:
-    """The second person's word: approved, the words are gone for good; sent back, they stay.
-
-    Raises NeedsSecondPerson, AlreadySettled, and what `propose_erasure` raises where that holds by now.
-    """
-    two_person.check_reason(reason)
-    is_approved = verdict == Verdict.APPROVED
-    kind = "objection.words_erased" if is_approved else "objection.erasure_returned"
-    ticket = Ticket.objects.worked().get(reference=change.subject)
-    with recorded(kind, ticket, actor, reason=reason) as opened:
-        row = locked(ticket)
-        two_person.record_word(change, verdict=verdict, actor=actor)
-        if is_approved:
-            _check_erasable(row)
-            _erase(row, opened.recorded_at)
-    return row
-
-
-def _check_erasable(ticket: Ticket) -> None:
-    if ticket.erased_at:
-        raise WordsErased(f"The personal data of {ticket} is erased already.")
-    if error := _error_of(ticket):
-        raise error
+    return ""
 
 
 def _erase_kept_long_enough(ticket: Ticket) -> bool:
@@ -116,12 +82,12 @@ def _erase_kept_long_enough(ticket: Ticket) -> bool:
         if row.erased_at:
             opened.abandon()
             return False
-        _check_erasable(row)
-        _erase(row, opened.recorded_at)
+        refuse(why_not_erased(row))
+        erase(row, opened.recorded_at)
     return True
 
 
-def _erase(ticket: Ticket, at: dt.datetime) -> None:
+def erase(ticket: Ticket, at: dt.datetime) -> None:
     """Needs an open entry, and the ticket locked."""
     keys = list(Attachment.objects.filter(ticket=ticket).values_list("key", flat=True))
     Attachment.objects.filter(ticket=ticket).delete()
@@ -162,7 +128,7 @@ def erase_words_of_member(member: Member) -> None:
     }
     found = Ticket.objects.filter(pk__in=numbers, erased_at__isnull=True)
     for ticket in list(found.order_by("pk")):
-        _erase(locked(ticket), at)
+        erase(locked(ticket), at)
 
 
 def _closed_of_proven_address(own: TicketQuerySet, of_nobody: TicketQuerySet) -> set[int]:
@@ -187,7 +153,7 @@ def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
     links = Entry.objects.filter(
         kind="objection.linked", subject__in=list(group.values_list("reference", flat=True))
     )
-    # "OBJ-… and OBJ-… are one person's: …", as `services.link` writes it; the second is the subject.
+    # "OBJ-… and OBJ-… are one person's: …", as the act of linking writes it; the second is the subject.
     pairs = [{one.subject, one.reason.partition(" ")[0]} for one in links]
     found = set(tickets.values_list("reference", flat=True))
     while more := [pair for pair in pairs if found & pair and pair - found]:
@@ -250,7 +216,7 @@ def _let_files_of_go(ticket: Ticket, files: QuerySet[Attachment]) -> bool:
         if is_decided:
             opened.kind = "objection.files_kept"
             opened.reason += ", on the ticket when it was decided"
-            quarantine.keep(row)
+            quarantine.keep(row.attachments.all())
             return False
         files.delete()
         transaction.on_commit(partial(_remove, keys), robust=True)

@@ -1,20 +1,25 @@
 """The moves between the states of a ticket, and the links between tickets of one person."""
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from common.errors import StaleEdit
 from ledger import open_entry
 from objections.choices import AS_ABUSE, NEXT_STATES, State
-from objections.errors import ForbiddenMove
+from objections.errors import ForbiddenMove, WhyNot, refuse
 from objections.models import Ticket
 
 
 def locked(ticket: Ticket, version: int | None = None) -> Ticket:
     """The ticket as it is now, locked; needs an open entry. Raises StaleEdit unless it is at the version its reader saw."""
     row: Ticket = Ticket.objects.worked().select_for_update().get(pk=ticket.pk)
-    if version is not None and row.version != version:
-        raise StaleEdit(f"Somebody changed {row} in the meantime: look at it again.")
+    check_version(row, version)
     return row
+
+
+def check_version(ticket: Ticket, version: int | None) -> None:
+    """Raises StaleEdit unless the ticket is at the version its reader saw; without one, none was seen."""
+    if version is not None and ticket.version != version:
+        raise StaleEdit(f"Somebody changed {ticket} in the meantime: look at it again.")
 
 
 def why_no_move(ticket: Ticket, state: State) -> str:
@@ -31,13 +36,15 @@ def why_no_move(ticket: Ticket, state: State) -> str:
         if allowed
         else "A closed ticket is not reopened: a new objection opens a new ticket."
     )
-    return f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}. {rest}"
+    return WhyNot(
+        f"{ticket} is {ticket.get_state_display()} and cannot become {state.label}. {rest}",
+        ForbiddenMove,
+    )
 
 
 def move(ticket: Ticket, state: State) -> None:
     """The one place where a ticket changes state; the caller saves it."""
-    if sentence := why_no_move(ticket, state):
-        raise ForbiddenMove(sentence)
+    refuse(why_no_move(ticket, state))
     ticket.state = state
     if not NEXT_STATES[state]:
         ticket.closed_at = open_entry.current().recorded_at
@@ -68,6 +75,15 @@ def join_groups(ticket: Ticket, other: Ticket) -> bool:
         one.linked_to = first
         one.save()
     return True
+
+
+def same_person(ticket: Ticket) -> QuerySet[Ticket]:
+    """Tickets linked to it: who shares an address or names the same account may still be somebody else."""
+    group = ticket.linked_to_id or ticket.pk
+    found: QuerySet[Ticket] = Ticket.objects.filter(Q(pk=group) | Q(linked_to=group)).exclude(
+        pk=ticket.pk
+    )
+    return found.order_by("pk")
 
 
 def effect_in_words(ticket: Ticket) -> str:

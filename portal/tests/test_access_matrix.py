@@ -29,8 +29,7 @@ from ledger import entries
 from ledger.checkpoints import signing
 from ledger.models import Checkpoint, ClockSettlement, ClockStep
 from ledger.reads.recording import record_read
-from objections.acts import deciding
-from objections.acts import working as objections
+from objections import acts
 from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
 from objections.ticket import uploads
@@ -329,10 +328,10 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
 
 def fill_desk(ticket: Ticket, officer: User, second_officer: User) -> None:
     """A row of what else the desk keeps."""
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version or 0, actor=officer
     )
-    objections.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
+    factories.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
     text = replace(built_in("upheld"), subject="{{ reference }}")
     factories.put_into_use("upheld", text, officer, second_officer)
     with entries.entry("test.incident", actor="test"):

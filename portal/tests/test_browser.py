@@ -25,9 +25,7 @@ from consent import member_links, proposing
 from consent.choices import Purpose
 from consent.models import Decision, Member, RegionRule
 from ledger.models import Entry
-from objections import tasks
-from objections.acts import deciding
-from objections.acts import working as objections
+from objections import acts, tasks
 from objections.choices import LetterKind
 from objections.letters import composing
 from objections.letters.texts import Text, built_in
@@ -113,15 +111,15 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     long_ago = timezone.now() - dt.timedelta(days=40)
     with time_machine.travel(long_ago):
         asked = factories.objection(statement="Out, please.")
-        asked = objections.ask_identity(
+        asked = acts.ask_identity.do(
             ticket=asked, **factories.IDENTITY, version=asked.version or 0, actor=officer
         )
         tasks.send_letters()
     answered = factories.uphold(factories.objection("acc-2", country="SE"), officer)
     tasks.send_letters()
     received = factories.objection(name="Nora", statement="I was\nstalked.", email="n@example.org")
-    objections.attach(ticket=received, files=[uploads.check("a.txt", b"words")], actor=officer)
-    objections.note(ticket=received, text="She called, too.", actor=officer)
+    factories.attach(ticket=received, files=[uploads.check("a.txt", b"words")], actor=officer)
+    factories.note(ticket=received, text="She called, too.", actor=officer)
     shorter = Text("Our answer is yes ({{ reference }})", built_in(LetterKind.UPHELD).body)
     template = factories.put_into_use(LetterKind.UPHELD, shorter, officer, second_officer)
     # A run was frozen with the member since: an incident.
@@ -129,7 +127,7 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     factories.objection("acc-3", country="GB")
     proposed = factories.objection("acc-4")
     factories.withdraw(factories.objection("acc-5"), officer, second_officer)
-    deciding.propose_withdrawal(
+    acts.withdraw.do(
         ticket=proposed,
         evidence=factories.EVIDENCE,
         version=proposed.version or 0,

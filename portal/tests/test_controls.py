@@ -24,8 +24,7 @@ from common.staff.list_forms import FormFilter
 from common.staff.site import PortalModelAdmin, site
 from consent import countries
 from ledger.models import Entry
-from objections.acts import deciding
-from objections.acts import working as objections
+from objections import acts
 from objections.models import Proposal, Ticket
 from objections.staff.tickets import TicketAdmin
 from portal.tests import test_browser
@@ -453,20 +452,20 @@ def more(desk: Any, officer: User, second_officer: User, engineer: User, client_
     """What the pages' own world lacks: lists of several pages, a colleague who left, an outcome that came back."""
     for number, code in enumerate(["FR", "FR", "SE", "GB", "US"]):
         row = factories.objection(f"acc-{10 + number}", country=code, purposes=["safety"])
-        objections.assign(ticket=row, officer=officer, version=row.version or 0, actor=officer)
+        acts.assign.do(ticket=row, officer=officer, version=row.version or 0, actor=officer)
     leaver = User.objects.create_user("lena", is_staff=True)
     leaver.groups.set(officer.groups.all())
     row = factories.objection("acc-16", country="DE")
-    objections.assign(ticket=row, officer=leaver, version=row.version or 0, actor=officer)
+    acts.assign.do(ticket=row, officer=leaver, version=row.version or 0, actor=officer)
     leaver.is_active = False
     leaver.save()
     back = factories.confirmed(factories.objection("acc-17"), officer)
-    proposal = deciding.propose_withdrawal(
+    proposal = acts.withdraw.do(
         ticket=back, evidence=factories.EVIDENCE, version=back.version or 0, actor=officer
     )
     back.refresh_from_db()
-    deciding.review(
-        proposal=proposal, verdict="returned", version=back.version or 0, actor=second_officer,
+    acts.review.do(
+        ticket=proposal.ticket, verdict="returned", version=back.version or 0, actor=second_officer,
         reason="The evidence is not attached.",
     )  # fmt: skip
     for number in range(18, 20):

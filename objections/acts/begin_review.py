@@ -1,0 +1,71 @@
+"""Beginning the review of what the person asks. Who begins has the ticket, unless an officer has it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from ledger.registry import EntryKind
+from objections.acts.act import Act, Many, Page, Said, acting
+from objections.choices import Regime, State
+from objections.models import Ticket
+from objections.ticket.case import Case
+from objections.ticket.officers import officer_of
+from objections.ticket.states import effect_in_words, move, why_no_move
+
+
+def why_not(case: Case, actor: User) -> str:
+    if case.ticket.state == State.IDENTITY_CHECK:
+        return "Identity was asked for: record the answer, or close the ticket."
+    return why_no_move(case.ticket, State.IN_REVIEW)
+
+
+def do(*, ticket: Ticket, version: int, actor: User) -> Ticket:
+    with acting("objection.review_begun", ticket, actor, why_not, version=version) as (case, _):
+        row = case.ticket
+        move(row, State.IN_REVIEW)
+        row.assignee = officer_of(row) or actor
+        row.save()
+    return row
+
+
+def _page(case: Case, actor: User) -> Page:
+    has_officer = officer_of(case.ticket) is not None
+    return Page(
+        will=[
+            "The ticket is in review; identity can not be asked for any more.",
+            f"{'It stays with its officer' if has_officer else 'You have it from now on'}.",
+            f"{effect_in_words(case.ticket)} Nothing is sent.",
+        ]
+    )
+
+
+def _done(case: Case, said: Said, result: Any) -> str:
+    return f"{case.ticket} is in review."
+
+
+def _without_identity(case: Case) -> Sequence[str]:
+    if case.ticket.is_verified or case.ticket.regime == Regime.US_CA:
+        return []
+    return ["Nobody knows who asks, and identity cannot be asked for after this."]
+
+
+ACT = Act(
+    name="begin_review",
+    title="Begin the review",
+    kinds=[EntryKind("objection.review_begun", "Review begun")],
+    comes_up=lambda case, actor: case.ticket.state == State.RECEIVED,
+    why_not=why_not,
+    do=do,
+    page=_page,
+    done=_done,
+    many=Many(
+        action="Begin the review",
+        title="Begin the review of tickets",
+        lead="Whoever has no officer yet gets you.",
+        button="Begin the review",
+        done="Review begun",
+        will=lambda case: "In review" + ("." if officer_of(case.ticket) else " by you."),
+        warns=_without_identity,
+    ),
+)
