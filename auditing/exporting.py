@@ -27,7 +27,7 @@ def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
     Entries and what they wrote never change, so a stream that takes minutes is of one piece all the same.
     """
     for one in recomputed_in_pieces(after, upto):
-        yield one.data + b"\n"
+        yield one.line + b"\n"
 
 
 def checkpoint_lines(upto: int) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ from consent.errors import AccountErased, ChoiceChanged, WrittenForAnother
 from consent.models import Member
 from consent.privacy_signals import privacy_signal
 from consent.setting import ShownForm, receipt, setting_of, switch
+from ledger import open_entry
 from ledger.errors import InvalidInput
 
 View = Callable[..., HttpResponse]
@@ -63,6 +64,8 @@ def setting(request: HttpRequest) -> HttpResponse:
     member = member_links.member_of(request)
     if member is None:
         return closed(request)
+    # Also where the same browser is signed in as staff.
+    open_entry.credential.set("link")
     if request.method != "POST":
         return _show(request, member)
     try:

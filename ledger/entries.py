@@ -18,9 +18,9 @@ from ledger import clock, registry
 from ledger.errors import ClocksDisagree, InvalidInput, LedgerError
 from ledger.merkle.tree import Frontier, leaf_hash
 from ledger.models import ClockSettlement, ClockStep, Entry, LedgerHead, Sealed
-from ledger.open_entry import Actor, OpenEntry, current, name_of
+from ledger.open_entry import Actor, OpenEntry, credential_now, current, name_of
 from ledger.open_entry import opened as open_entry
-from ledger.sealing import entry_bytes, sealed_rows
+from ledger.sealing import MAX_BYTES, leaf_data, sealed_rows
 
 CLOCK_SETTLED = "clock.settled"
 
@@ -39,6 +39,8 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
     if open_entry.get() is not None:
         raise LedgerError("An entry is one act: entries do not nest.")
     declared = registry.entry_kind(kind)
+    # Asked before the lock.
+    credential = credential_now()
     with transaction.atomic():
         asked = timezone.now()
         # One statement locks the head and reads the clock. PostgreSQL reads it again where it waited for another entry.
@@ -67,6 +69,7 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
             reason=reason,
             recorded_at=recorded_at,
             latest_at=max(recorded_at, head.latest_at or recorded_at),
+            credential=credential,
             clocks_disagree=clocks_disagree,
         )
         reset = open_entry.set(opened)
@@ -80,12 +83,16 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
             if opened.touched:
                 raise LedgerError("An entry that wrote rows cannot be abandoned.")
             return
-        leaf = leaf_hash(entry_bytes(opened, sealed_rows(opened)))
+        data = leaf_data(opened, sealed_rows(opened)).data
+        if len(data) > MAX_BYTES:
+            raise InvalidInput("The reason is too long for the ledger.", field="reason")
+        leaf = leaf_hash(data)
         Entry(
             sequence=opened.sequence,
             kind=opened.kind,
             actor_id=opened.actor_id,
             actor_name=opened.actor_name,
+            credential=opened.credential,
             # A block may learn its kind, subject or reason only while it runs.
             subject=opened.subject,
             reason=opened.reason,

@@ -20,6 +20,11 @@ class Entry(AppendOnly):
     kind = models.CharField(max_length=64, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = models.CharField(max_length=150, help_text="Stays when the account goes.")
+    credential = models.CharField(
+        max_length=150,
+        blank=True,
+        help_text="By what the actor could act: a session, a token, a command, a task.",
+    )
     subject = models.CharField(max_length=100, blank=True, db_index=True)
     reason = models.TextField(blank=True)
     recorded_at = models.DateTimeField()

@@ -1,6 +1,8 @@
 """The entry being written: rows ask for it, so that nothing tracked or sealed is written outside one."""
 
 import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Union
@@ -31,6 +33,7 @@ class OpenEntry:
     """The latest `recorded_at` up to this entry: its own, unless a clock stepped back before it."""
     touched: set[type[models.Model]] = field(default_factory=set)
     abandoned: bool = False
+    credential: str = ""
     clocks_disagree: bool = False
     """Nothing may be written that lets somebody in: the clocks disagree, or an earlier step is not settled yet."""
 
@@ -44,6 +47,30 @@ class OpenEntry:
 
 opened: ContextVar[OpenEntry | None] = ContextVar("opened", default=None)
 """Set by `ledger.entries.entry` only."""
+
+
+credential: ContextVar[str | Callable[[], str]] = ContextVar("credential", default="")
+"""By what the actor may act: `session`, `link`, `token:<token key>`, `command:<name>:<user of the system>`, `task:<name>`.
+
+A function is called when an entry asks: who is signed in costs a query that most requests do not need. Empty where
+nothing is known.
+"""
+
+
+@contextmanager
+def acting_with(what: str | Callable[[], str]) -> Iterator[None]:
+    """Entries inside record `what` as their credential, unless one inside sets another."""
+    reset = credential.set(what)
+    try:
+        yield
+    finally:
+        credential.reset(reset)
+
+
+def credential_now() -> str:
+    """The credential of an entry that is opened now."""
+    found = credential.get()
+    return found if isinstance(found, str) else found()
 
 
 def current(row: models.Model | None = None) -> OpenEntry:

@@ -1,7 +1,9 @@
 """What a leaf covers: the canonical bytes of an entry with the rows it wrote."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, partial
+from hashlib import sha256
 from typing import Any
 
 from django.apps import apps
@@ -13,6 +15,13 @@ from ledger.open_entry import OpenEntry
 
 # Not part of the leaf: the entry is the row's address; simple-history's user repeats the entry's actor.
 UNSEALED = frozenset({"entry_id", "history_user_id"})
+
+FORMAT = 1
+"""Of an entry's canonical bytes. Another format takes another number, and a nullable column that says which entries have it."""
+MAX_BYTES = 65_535
+"""Of what a leaf covers: two bytes say the length of an entry of a C2SP tile."""
+MANY_ROWS = 100
+"""So many rows are usually more than MAX_BYTES."""
 
 
 @cache
@@ -64,19 +73,65 @@ class _UtcText(models.Func):
 
 
 def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> bytes:
-    """The canonical bytes of an entry (an `Entry` or an `OpenEntry`) with the rows it wrote."""
+    """The canonical bytes of an entry (an `Entry` or an `OpenEntry`) with the rows it wrote: a line of an export."""
+    return _bytes(row, _tables(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class LeafData:
+    """What a leaf is the hash of. `is_whole` where it is the entry's canonical bytes."""
+
+    data: bytes
+    is_whole: bool
+
+
+def leaf_data(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> LeafData:
+    """The canonical bytes of an entry, or of its short form where they are more than MAX_BYTES.
+
+    In the short form each table has, in place of its values, how many rows there are and the SHA-256 of the values'
+    canonical bytes.
+    """
+    tables = _tables(rows)
+    if sum(map(len, rows.values())) <= MANY_ROWS:
+        data = _bytes(row, tables)
+        if len(data) <= MAX_BYTES:
+            return LeafData(data, is_whole=True)
+    # Of many rows the values are written once only, where they are too long by themselves.
+    values = {label: canonical.dumps_plain(table["values"]) for label, table in tables.items()}
+    if sum(map(len, values.values())) <= MAX_BYTES:
+        data = _bytes(row, tables)
+        if len(data) <= MAX_BYTES:
+            return LeafData(data, is_whole=True)
+    short = {
+        label: {
+            "columns": table["columns"],
+            "count": len(table["values"]),
+            "digest": sha256(values[label]).hexdigest(),
+        }
+        for label, table in tables.items()
+    }
+    return LeafData(_bytes(row, short), is_whole=False)
+
+
+def _bytes(row: Any, tables: Mapping[str, Any]) -> bytes:
     # Texts, and numbers that are keys: only times and what the rows hold have to be looked at.
     return canonical.dumps_plain(
         {
             "actor": {"id": row.actor_id, "name": row.actor_name},
+            "credential": row.credential,
+            "format": FORMAT,
             "kind": row.kind,
             "reason": row.reason,
             "recorded_at": canonical.plain(row.recorded_at),
-            "rows": {label: _table(label, values) for label, values in rows.items() if values},
+            "rows": tables,
             "sequence": row.sequence,
             "subject": row.subject,
         }
     )
+
+
+def _tables(rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> dict[str, dict[str, Any]]:
+    return {label: _table(label, values) for label, values in rows.items() if values}
 
 
 def _table(label: str, values: Sequence[tuple[Any, ...]]) -> dict[str, Any]:

@@ -582,7 +582,20 @@ def _next_level(level: bytes) -> bytes:
 
 # --- The ledger's lines -----------------------------------------------------------------------------
 
-FIELDS = {"actor", "kind", "reason", "recorded_at", "rows", "sequence", "subject"}
+FIELDS = {
+    "actor",
+    "credential",
+    "format",
+    "kind",
+    "reason",
+    "recorded_at",
+    "rows",
+    "sequence",
+    "subject",
+}
+FORMAT = 1
+MAX_LEAF_BYTES = 65535
+"""Bytes that a leaf covers. A longer entry is sealed in its short form."""
 RUN = "training_runs.historicalrun"
 MANIFEST = "training_runs.manifest"
 VERIFICATION = "training_runs.verification"
@@ -652,19 +665,39 @@ def rows_of(entry: Row, name: str) -> list[Row]:
     return [dict(zip(table["columns"], values)) for values in table["values"]]
 
 
+def leaf_data(line: bytes, entry: Any) -> bytes:
+    """What the leaf of an entry is the hash of, given its line: of a long one the short form."""
+    if len(line) <= MAX_LEAF_BYTES:
+        return line
+    short = {
+        name: {
+            "columns": table["columns"],
+            "count": len(table["values"]),
+            "digest": sha256(_encode(table["values"]).encode("utf-8")).hexdigest(),
+        }
+        for name, table in entry["rows"].items()
+    }
+    data = _encode({**entry, "rows": short}).encode("utf-8")
+    if len(data) > MAX_LEAF_BYTES:
+        raise ValueError(f"it is longer than {MAX_LEAF_BYTES} bytes without its rows")
+    return data
+
+
 def check_piece(place: tuple[str, int, int]) -> Piece:
     """Hash and read the lines of a piece. Runs in a process of its own when there are several pieces."""
     path, begin, size = place
     with open_file(Path(path)) as file:
         file.seek(begin)
         lines, bad_end = lines_in(file.read(size))
-    leaves = b"".join([sha256(b"\x00" + line).digest() for line in lines])
-    piece = Piece(leaves, array("Q"), [], [], [], {}, ("", ""), array("Q"))
+    leaves = [sha256(b"\x00" + line).digest() for line in lines]
+    piece = Piece(b"", array("Q"), [], [], [], {}, ("", ""), array("Q"))
     first, last = "", ""
     for number, line in enumerate(lines):
         try:
             entry = canonical(line)
             _look_at(entry, number, piece)
+            if len(line) > MAX_LEAF_BYTES:
+                leaves[number] = leaf_hash(leaf_data(line, entry))
             at = _time(entry["recorded_at"])
             piece.sequences.append(entry["sequence"])
             if MANIFEST in entry["rows"]:
@@ -677,15 +710,23 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
             piece.sequences.append(UNKNOWN)
     if bad_end:
         piece.problems.append((len(lines) - 1, bad_end))
-    return piece._replace(times=(first, last))
+    return piece._replace(leaves=b"".join(leaves), times=(first, last))
+
+
+def _check_fields(entry: Any) -> None:
+    if not isinstance(entry, dict) or entry.keys() != FIELDS:
+        raise ValueError("it does not have the fields of an entry")
+    if type(entry["format"]) is not int or entry["format"] != FORMAT:
+        raise ValueError(f"it is not of format {FORMAT}")
+    if not isinstance(entry["credential"], str):
+        raise ValueError("its credential is no text")
+    if type(entry["sequence"]) is not int or entry["sequence"] < 1:
+        raise ValueError("its sequence is not a number from 1")
 
 
 def _look_at(entry: Any, number: int, piece: Piece) -> None:
     """Check an entry's form, and take from it what the other checks need."""
-    if not isinstance(entry, dict) or entry.keys() != FIELDS:
-        raise ValueError("it does not have the fields of an entry")
-    if type(entry["sequence"]) is not int or entry["sequence"] < 1:
-        raise ValueError("its sequence is not a number from 1")
+    _check_fields(entry)
     rows = entry["rows"]
     if not isinstance(rows, dict) or not isinstance(entry["reason"], str):
         raise ValueError("its rows or its reason are not what they are in an entry")
@@ -1886,9 +1927,22 @@ def do_manifest(options: argparse.Namespace) -> Report:
     return report
 
 
+def _leaf_in(path: Path) -> bytes:
+    """What the leaf of an entry covers, given the entry's line of an export in a file."""
+    line = read_file(path).rstrip(b"\n")
+    try:
+        entry = canonical(line)
+        rows = entry.get("rows") if isinstance(entry, dict) else None
+        if not isinstance(rows, dict) or not all(map(_is_table, rows.values())):
+            raise ValueError("it has no rows")
+        return leaf_data(line, entry)
+    except ValueError as error:
+        raise Wrong(f"{path} is no line of ledger.ndjson: {error}.") from None
+
+
 def do_proof(options: argparse.Namespace) -> Report:
     report, what = Report(), str(options.proof)
-    leaf = read_file(options.data).rstrip(b"\n") if options.data else None
+    leaf = _leaf_in(options.data) if options.data else None
     proved = check_proof(read_small(options.proof), keys_of(options), what, leaf)
     checkpoint = proved.checkpoint
     signed = f"{checkpoint.origin}, size {checkpoint.size}, signed by {checkpoint.signers[0]}"
@@ -2006,7 +2060,10 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--member", type=int, metavar="N", help="say what it proves about member N")
     one.add_argument("--entry", action="store_true", help="print the entry it proves")
     one.add_argument(
-        "--data", type=Path, metavar="FILE", help="the entry, where the proof leaves it out"
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="the entry's line of ledger.ndjson, with all its rows",
     )
     one = command(
         "fold", do_fold, "Derive manifests, or a member's state, from the entries.", False

@@ -61,14 +61,32 @@ class EntryFilter(FormFilter):
 class EntryAdmin(ExportedList, ReadOnlyModelAdmin):
     export_columns = {
         name: name
-        for name in ["sequence", "recorded_at", "actor_name", "kind", "subject", "reason", "leaf"]
+        for name in [
+            "sequence",
+            "recorded_at",
+            "actor_name",
+            "credential",
+            "kind",
+            "subject",
+            "reason",
+            "leaf",
+        ]
     }
     read_on_record = True
     list_display = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at"]
     list_filter = [EntryFilter]
     sortable_by = ["sequence"]
     change_list_template = "admin/common/form_list.html"
-    fields = ["sequence", "kind", "actor_name", "subject", "reason", "recorded_at", "leaf"]
+    fields = [
+        "sequence",
+        "kind",
+        "actor_name",
+        "credential",
+        "subject",
+        "reason",
+        "recorded_at",
+        "leaf",
+    ]
     change_form_template = "admin/ledger/entry/change_form.html"
 
     def read_subject(self, row: Any) -> str:

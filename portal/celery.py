@@ -1,7 +1,9 @@
 import os
 
-from celery import Celery
-from celery.signals import setup_logging, worker_init
+from celery import Celery, Task
+from celery.signals import setup_logging, task_postrun, task_prerun, worker_init
+
+from ledger import open_entry
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 
@@ -25,3 +27,14 @@ def _begin(**kwargs: object) -> None:
     # Refuses to work unguarded.
     checks.require_triggers()
     checks.compare_clocks()
+
+
+@task_prerun.connect
+def _acts(task: Task, **kwargs: object) -> None:
+    """What the task writes to the ledger records the task."""
+    open_entry.credential.set(f"task:{task.name}")
+
+
+@task_postrun.connect
+def _acted(**kwargs: object) -> None:
+    open_entry.credential.set("")

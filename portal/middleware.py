@@ -15,6 +15,7 @@ from django.utils.cache import patch_cache_control
 
 from common.api import problems
 from common.staff import error_pages
+from ledger import open_entry
 from ledger.errors import Refusal
 from portal import health
 
@@ -62,6 +63,17 @@ def _number_of_user(request: HttpRequest) -> int | None:
     # Django keeps a session's user here once it was asked for; an endpoint puts a token's user in place of the question.
     known = (request.__dict__.get("_cached_user"), request.__dict__.get("user"))
     return next((user.pk for user in known if type(user) is User), None)
+
+
+class CredentialMiddleware:
+    """Entries of the ledger record by what the request could act: here a session, where a token is taken the token."""
+
+    def __init__(self, get_response: Next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with open_entry.acting_with(lambda: "session" if request.user.is_authenticated else ""):
+            return self.get_response(request)
 
 
 class NoStoreMiddleware:

@@ -114,6 +114,7 @@ def _fill(count: int) -> None:
             kind="consent.decision",
             actor_id=actor.pk,
             actor_name="bench-product",
+            credential="",
             subject="",
             reason="",
         )

@@ -207,6 +207,8 @@ def entry_line(
     return canonical.dumps(
         {
             "actor": {"id": None, "name": "system:signer"},
+            "credential": "",
+            "format": 1,
             "kind": kind,
             "reason": "",
             "recorded_at": at,
@@ -221,7 +223,7 @@ def lines_of_the_database() -> list[bytes]:
     """The canonical bytes of every entry."""
     from ledger.models import Entry
     from ledger.open_entry import OpenEntry
-    from ledger.sealing import entry_bytes, sealed_models, sealed_rows
+    from ledger.sealing import entry_bytes, leaf_data, sealed_models, sealed_rows
 
     lines = []
     for entry in Entry.objects.order_by("sequence"):
@@ -234,11 +236,12 @@ def lines_of_the_database() -> list[bytes]:
             reason=entry.reason,
             recorded_at=entry.recorded_at,
             latest_at=entry.recorded_at,
+            credential=entry.credential,
             touched=set(sealed_models().values()),
         )
-        line = entry_bytes(opened, sealed_rows(opened))
-        assert leaf_hash(line).hex() == entry.leaf
-        lines.append(line)
+        rows = sealed_rows(opened)
+        assert leaf_hash(leaf_data(opened, rows).data).hex() == entry.leaf
+        lines.append(entry_bytes(opened, rows))
     return lines
 
 

@@ -54,6 +54,8 @@ class ServiceTokenAuthentication(TokenAuthentication):
         user, auth_token = super().authenticate_credentials(token)
         if user.is_superuser:
             raise exceptions.AuthenticationFailed("A superuser does not sign in.")
+        # Until the request ends (`portal.middleware.CredentialMiddleware`).
+        open_entry.credential.set(f"token:{auth_token.token_key}")
         return user, auth_token
 
     def _cleanup_token(self, auth_token: ServiceToken) -> bool:

@@ -35,8 +35,6 @@ from ledger.recomputing.leaves import recomputed, recomputed_in_pieces
 
 logger = structlog.get_logger(__name__)
 
-MAX_EXTRA_BYTES = 64 * 1024
-"""Bytes of an entry that still travel inside its proof."""
 KEY_ADDED, KEY_RETIRED = "checkpoint.key_added", "checkpoint.key_retired"
 
 
@@ -351,8 +349,7 @@ def _hash_over(size: int, new: Sequence[LedgerTile] = ()) -> Callable[[int, int]
 def prove_entry(sequence: int, checkpoint: Checkpoint) -> str:
     """That an entry is below the checkpoint: a tlog-proof. Raises ProofNotPossible, LedgerRewritten."""
     data, path = _path_of_entry(sequence, checkpoint)
-    extra = data if len(data) <= MAX_EXTRA_BYTES else None
-    return inclusion_text(sequence - 1, path, checkpoint.note, extra)
+    return inclusion_text(sequence - 1, path, checkpoint.note, data)
 
 
 def check_sealed(sequence: int, checkpoint: Checkpoint) -> None:

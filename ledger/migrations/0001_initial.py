@@ -59,6 +59,7 @@ class Migration(migrations.Migration):
                 ('sequence', models.PositiveBigIntegerField(primary_key=True, serialize=False)),
                 ('kind', models.CharField(db_index=True, max_length=64)),
                 ('actor_name', models.CharField(help_text='Stays when the account goes.', max_length=150)),
+                ('credential', models.CharField(blank=True, help_text='By what the actor could act: a session, a token, a command, a task.', max_length=150)),
                 ('subject', models.CharField(blank=True, db_index=True, max_length=100)),
                 ('reason', models.TextField(blank=True)),
                 ('recorded_at', models.DateTimeField()),

@@ -5,7 +5,7 @@ pieces that processes of their own recompute: what lies below the head never cha
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from ledger.errors import LedgerRewritten
 from ledger.merkle.tree import Frontier, leaf_hash
 from ledger.models import Checkpoint, Entry
 from ledger.recomputing import processes
-from ledger.sealing import entry_bytes, sealed_columns, sealed_models, stored
+from ledger.sealing import entry_bytes, leaf_data, sealed_columns, sealed_models, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,16 @@ class Recomputed:
 
     entry: Any
     data: bytes
+    """What the leaf is the hash of."""
     leaf: bytes
     rows: int
+    written: Mapping[str, Sequence[tuple[Any, ...]]]
+    is_whole: bool
+
+    @property
+    def line(self) -> bytes:
+        """The entry's canonical bytes with all its rows, as an export has them."""
+        return self.data if self.is_whole else entry_bytes(self.entry, self.written)
 
     @property
     def is_as_sealed(self) -> bool:
@@ -50,14 +58,14 @@ def recomputed(after: int, upto: int) -> Iterator[Recomputed]:
         sequence += 1
         if row.sequence != sequence:
             raise LedgerRewritten(f"Entry {sequence} is missing.")
-        written = {}
+        written: dict[str, list[tuple[Any, ...]]] = {}
         count = 0
         for stream in waiting.pop(sequence, ()):
-            written[stream.label] = found = stream.take()
-            count += len(found)
+            written[stream.label] = taken = stream.take()
+            count += len(taken)
             waiting.setdefault(stream.next_entry, []).append(stream)
-        data = entry_bytes(row, written)
-        yield Recomputed(row, data, leaf_hash(data), count)
+        found = leaf_data(row, written)
+        yield Recomputed(row, found.data, leaf_hash(found.data), count, written, found.is_whole)
     if sequence != upto:
         raise LedgerRewritten(f"The head counts {upto} entries, there are {sequence}.")
     for stream in streams:

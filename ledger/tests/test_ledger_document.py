@@ -59,6 +59,8 @@ def entry_bytes(entry: dict, written: dict[str, list[dict]]) -> bytes:
         rows[name] = {"columns": columns, "values": values}
     said = {
         "actor": {"id": entry["actor_id"], "name": entry["actor_name"]},
+        "credential": entry["credential"],
+        "format": 1,
         "kind": entry["kind"],
         "reason": entry["reason"],
         "recorded_at": plain("recorded_at", entry["recorded_at"]),
@@ -66,7 +68,22 @@ def entry_bytes(entry: dict, written: dict[str, list[dict]]) -> bytes:
         "sequence": entry["sequence"],
         "subject": entry["subject"],
     }
-    return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    whole = canonical(said)
+    if len(whole) <= 65_535:
+        return whole
+    said["rows"] = {
+        name: {
+            "columns": table["columns"],
+            "count": len(table["values"]),
+            "digest": sha256(canonical(table["values"])).hexdigest(),
+        }
+        for name, table in rows.items()
+    }
+    return canonical(said)
+
+
+def canonical(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def node(left: bytes, right: bytes) -> bytes:
@@ -87,6 +104,7 @@ def test_leaves_and_root_are_recomputed_by_what_the_page_says(
 ):
     factories.open_world(officer, second_officer)
     factories.add_members(20)
+    factories.add_members(500, prefix="many")
     factories.decide("acc-1", "deny", actor=product)
     factories.freeze(engineer)
     factories.send_letters(
@@ -98,12 +116,16 @@ def test_leaves_and_root_are_recomputed_by_what_the_page_says(
         key = "history_id" if ".historical" in name else "id"
         for row in rows_of(f"SELECT * FROM {table} ORDER BY entry_id, {key}"):
             written.setdefault(row["entry_id"], {}).setdefault(name, []).append(row)
-    leaves = []
+    leaves, lengths = [], []
     for entry in rows_of("SELECT * FROM ledger_entry ORDER BY sequence"):
-        leaf = sha256(b"\x00" + entry_bytes(entry, written.get(entry["sequence"], {}))).digest()
+        data = entry_bytes(entry, written.get(entry["sequence"], {}))
+        leaf = sha256(b"\x00" + data).digest()
         assert leaf.hex() == entry["leaf"]
         leaves.append(leaf)
+        lengths += [len(data)] if b'"count":500' in data else []
 
+    # The members of one entry are sealed in its short form.
+    assert [length < 1_000 for length in lengths] == [True]
     assert code_of_the_page()["root_of"](leaves).hex() == entries.read_head().root
 
 

@@ -19,7 +19,7 @@ def line(sequence, kind, **rows):
     }
     return json.dumps(
         {
-            "actor": {"id": None, "name": "x"}, "kind": kind, "reason": "", "recorded_at": BACK,
+            "actor": {"id": None, "name": "x"}, "credential": "", "format": 1, "kind": kind, "reason": "", "recorded_at": BACK,
             "rows": tables, "sequence": sequence, "subject": "",
         },
         sort_keys=True, separators=(",", ":"),
