@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check trial schema states pictures docs bench alter lock clean
+.PHONY: help demo run test check trial schema states names pictures docs bench alter lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,7 @@ check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment setti
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.locks
+	$(BIN)/python -m tools.names --check
 	@set -e; export PORTAL_DATA_DIR=$$(mktemp -d); trap 'rm -rf "$$PORTAL_DATA_DIR"' EXIT; \
 	unset DATABASE_URL; manage="$(BIN)/python manage.py"; set -x; \
 	$$manage makemigrations --check; \
@@ -54,6 +55,9 @@ schema: $(VENV)/.stamp-run  ## Write the API's description to docs/openapi.yaml
 
 states: $(VENV)/.stamp-dev  ## Draw docs/reference/states.md from the code
 	$(BIN)/python -m tools.states
+
+names: $(VENV)/.stamp-dev  ## Draw docs/reference/names.md, the names that do not change, from the code
+	$(BIN)/python -m tools.names
 
 pictures: $(VENV)/.stamp-dev  ## Take the README's pictures with Chromium, of a demo of its own: docs/pictures
 	@$(BIN)/python -m tools.pictures

@@ -28,7 +28,7 @@ PROBLEM = "application/problem+json"
 MAX_ERRORS = 20
 """Who sends more mistakes than this learns nothing from the others."""
 
-_CODES = {
+CODES = {
     400: "bad_request",
     401: "not_authenticated",
     403: "permission_denied",
@@ -55,7 +55,7 @@ def problem(
         "type": "about:blank",
         "title": HTTPStatus(code).phrase,
         "status": code,
-        "code": name or _CODES.get(code, "refused"),
+        "code": name or CODES.get(code, "refused"),
         "detail": detail,
     }
     if errors:
