@@ -80,6 +80,8 @@ def test_a_members_link_is_recorded_even_where_staff_are_signed_in(
     assert (last().kind, last().credential) == ("consent.decision", "link")
 
 
+# A command closes its connection at the end.
+@pytest.mark.django_db(transaction=True)
 def test_a_command_is_recorded_with_the_user_who_ran_it(administrator, monkeypatch):
     monkeypatch.setenv("LOGNAME", "otis")
 
