@@ -1,7 +1,8 @@
 """Audits and proofs: what this app brings to the portal."""
 
 from common.identity.roles import AUDITOR, PRIVACY_OFFICER
-from common.registry import Brings, Daily, EntryKind, ReadKind
+from common.registry import Brings, Daily
+from ledger.registry import EntryKind, ReadKind
 
 BRINGS = Brings(
     entries=[

@@ -3,7 +3,8 @@
 import datetime as dt
 
 from common.identity.roles import ADMINISTRATOR, AUDITOR
-from common.registry import Brings, Daily, EntryKind, Every, Waiting
+from common.registry import Brings, Daily, Every, Waiting
+from ledger.registry import EntryKind
 
 # A list of ten million accounts takes minutes, and may wait for another one.
 MAX_FILE_WAIT = dt.timedelta(minutes=30)

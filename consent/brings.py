@@ -1,7 +1,8 @@
 """Members, choices, rules and notices: what this app brings to the portal."""
 
 from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER, PRODUCT
-from common.registry import Brings, EntryKind, ReadKind
+from common.registry import Brings
+from ledger.registry import EntryKind, ReadKind
 
 _RULES = ["consent.view_notice", "consent.view_regionrule", "consent.view_review"]
 _CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]

@@ -3,7 +3,8 @@
 import datetime as dt
 
 from common.identity.roles import AUDITOR, PRIVACY_OFFICER, PRODUCT
-from common.registry import Brings, Daily, EntryKind, Every, ReadKind, Waiting
+from common.registry import Brings, Daily, Every, Waiting
+from ledger.registry import EntryKind, ReadKind
 
 # The mailer comes by every 20 seconds, and servers that put strangers off take them within half an hour.
 MAX_UNSENT = dt.timedelta(hours=1)

@@ -3,7 +3,8 @@
 import datetime as dt
 
 from common.identity.roles import ADMINISTRATOR, AUDITOR
-from common.registry import Brings, Every, ReadKind, Waiting
+from common.registry import Brings, Every, Waiting
+from ledger.registry import ReadKind
 
 # The clock signs every five minutes, and must not be later than ten.
 MAX_UNSIGNED = dt.timedelta(minutes=15)

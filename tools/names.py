@@ -20,6 +20,8 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.db.models import TextChoices
 
+from ledger.errors import Refusal
+
 ROOT = Path(__file__).resolve().parent.parent
 Node = TypeVar("Node", bound=ast.AST)
 
@@ -296,7 +298,7 @@ def _texts(node: ast.AST) -> Iterator[str]:
 
 def _called(call: ast.Call) -> str:
     """The last name of what is called."""
-    return getattr(call.func, "attr", None) or getattr(call.func, "id", "")
+    return str(getattr(call.func, "attr", None) or getattr(call.func, "id", ""))
 
 
 def kinds_written() -> set[str]:
@@ -316,9 +318,7 @@ def texts_of_code() -> set[str]:
     return {text for name, tree in trees() if not name.endswith(".brings") for text in _texts(tree)}
 
 
-def _classes_of_refusals() -> Iterator[type]:
-    from ledger.errors import Refusal
-
+def _classes_of_refusals() -> Iterator[type[Refusal]]:
     for name, node in _nodes(ast.ClassDef):
         if any(isinstance(one, ast.Assign) and "code" in _names(one) for one in node.body):
             found = getattr(import_module(name), node.name, None)
@@ -366,8 +366,9 @@ def problems() -> Iterator[str]:
     """A sentence for each kind that only the code or only the declarations know, and where the page is not the code's."""
     from ledger import brings
 
-    brought = [kind for one in settings.BROUGHT for kind in (*one.entries, *one.reads)]
-    declared = {kind.code for kind in [*brings.KINDS, *brought]}
+    declared = {kind.code for kind in brings.KINDS}
+    for one in settings.BROUGHT:
+        declared |= {kind.code for kind in one.entries} | {kind.code for kind in one.reads}
     for kind in sorted(kinds_written() - declared):
         yield f"The code writes the kind {kind}, which no app declares in its brings.py."
     for kind in sorted(declared - texts_of_code() - set(_composed())):

@@ -3,7 +3,8 @@
 import datetime as dt
 
 from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
-from common.registry import Brings, EntryKind, Every, ReadKind, Waiting
+from common.registry import Brings, Every, Waiting
+from ledger.registry import EntryKind, ReadKind
 
 # A freeze takes seconds and the sweeper comes by every 20: a run older than this waits for people.
 MAX_WAIT = dt.timedelta(minutes=5)

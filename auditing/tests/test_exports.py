@@ -121,6 +121,7 @@ def test_values_stay_what_they_are_for_programs(world: None, auditor: User, clie
         "sequence": entry.sequence,
         "recorded_at": f"{entry.recorded_at:%Y-%m-%dT%H:%M:%S.%f}Z",
         "actor_name": "system:freezer",
+        "credential": "",
         "kind": "run.frozen",
         "subject": entry.subject,
         "reason": "",
