@@ -82,7 +82,7 @@ listener.bind(sys.argv[2] if sys.argv[1] == "unix" else (sys.argv[1], 0))
 listener.listen()
 import django
 django.setup()
-from portal import checks
+from ledger import checks
 # The database is not what this is about.
 checks.require_triggers = checks.compare_clocks = lambda: None
 import portal.wsgi

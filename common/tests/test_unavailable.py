@@ -243,7 +243,7 @@ def test_the_web_server_waits_less_than_its_own_time_out(tmp_path):
     program = """
 import django
 django.setup()
-from portal import checks
+from ledger import checks
 checks.require_triggers = lambda: None  # the database is not what this is about
 import portal.wsgi
 from django.db import connection
