@@ -440,4 +440,4 @@ def test_reads_of_everybody_are_withheld_from_officers(
 
     page = client_of(officer).get(reverse("admin:auditing_run_dossier", args=[run.pk]))
 
-    assert "Auditors see it." in page.text
+    assert "Only auditors see this." in page.text

@@ -1,4 +1,4 @@
-"""How something stood at an entry or on a day, beside how it stands now."""
+"""Compare a past state with the current one, beside how it stands now."""
 
 import datetime as dt
 from typing import Any

@@ -143,7 +143,7 @@ def test_looking_at_the_deny_page_records_nothing(officer: User, client_of: Any)
 
     response = client_of(officer).get(reverse("admin:consent_member_deny", args=[number]))
 
-    assert "Every run frozen after it leaves the member out" in response.text
+    assert "Every run frozen afterwards excludes the member" in response.text
     assert not Decision.objects.exists()
 
 
@@ -563,7 +563,7 @@ def test_the_review_of_a_notice_warns_of_dates_that_need_a_second_look(
     warnings = page.context["warnings"]
     assert len(warnings) == len(starts)
     assert all(map(str.startswith, warnings, starts))
-    assert ("Look twice" in page.text) == bool(starts)
+    assert ("Check again" in page.text) == bool(starts)
 
 
 @pytest.mark.parametrize(

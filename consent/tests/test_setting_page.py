@@ -98,7 +98,7 @@ def test_where_no_notice_is_in_force_the_page_says_that_nothing_is_used(
 
     said = words(browser.get(PAGE))
 
-    assert "Nothing of yours: no privacy notice is in force" in said
+    assert "None of your data: no privacy notice is in force" in said
     assert (
         "Your account is on no list for new training at the moment. There is no privacy notice in force"
         in said
@@ -514,7 +514,7 @@ def test_a_member_erased_meanwhile_is_let_in_no_more(browser, opened):
     answers = [browser.get(PAGE), press(browser, "allow", form_id)]
 
     assert [answer.status_code for answer in answers] == [403, 403]
-    assert "If your account was erased, there is nothing to set any more" in words(answers[0])
+    assert "If your account was erased, it has no setting any more" in words(answers[0])
     assert not Decision.objects.exists()
 
 

@@ -96,7 +96,7 @@ def test_an_act_says_who_stays_out_as_it_is(client: Client, account: str) -> Non
     factories.add_members(1)
     ticket = factories.objection(account, **({} if account else {"channel": "email"}))
     sentences = [
-        "No account is matched: it keeps nobody out yet.",
+        "No account is matched yet, so no member is excluded.",
         "The member stays out of the purposes named.",
     ]
 
@@ -435,7 +435,7 @@ def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: 
 
     assert "You proposed it yourself: a colleague reviews it." in page.text
     waiting = shown(client.get(change(ticket)))
-    assert "No account is matched: it keeps nobody out yet." in waiting
+    assert "No account is matched yet, so no member is excluded." in waiting
     assert "stays out" not in waiting
     assert 'value="approved"' not in page.text
     assert "Whoever proposed it may not approve it" in response.text

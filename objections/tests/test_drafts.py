@@ -205,7 +205,7 @@ def test_an_error_a_refusal_and_a_stale_edit_keep_what_was_typed_also_after_leav
     ticket.refresh_from_db()
     # The page shows the ticket as it is now, and says that it changed.
     assert form.initial["version"] == ticket.version
-    assert "It was changed since" in shown.content.decode()
+    assert "The record has changed since" in shown.content.decode()
     lines = {
         panel.title: [(line.text, line.url) for line in panel.lines]
         for panel in client.get(reverse("admin:index")).context["panels"]

@@ -226,8 +226,8 @@ def test_the_link_of_a_closed_ticket_confirms_nothing(client, officer):
 
     answers = [client.get(link), client.post(link, follow=True)]
 
-    assert "There is nothing to confirm any more" in words(answers[0])
-    assert "There is nothing to confirm any more" in words(answers[1])
+    assert "Nothing is left to confirm" in words(answers[0])
+    assert "Nothing is left to confirm" in words(answers[1])
     assert Ticket.objects.get().confirmed_at is None
 
 
@@ -600,7 +600,7 @@ def test_without_a_receipt_the_page_says_where_the_reference_is(client, cookie):
     answer = client.get(FILED)
 
     assert answer.status_code == 200
-    assert "The reference stands in every e-mail of ours about it." in words(answer)
+    assert "Every e-mail from us about it names the reference." in words(answer)
 
 
 def test_the_receipt_is_for_this_browser_and_soon_over(client):

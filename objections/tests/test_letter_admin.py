@@ -70,7 +70,7 @@ def test_the_list_shows_every_kind_with_the_version_in_use(client, save):
 
     shown = [kind for kind in LetterKind.values if reverse(SHOW, args=[kind]) in html]
     assert shown == LetterKind.values
-    assert html.count("version 0, comes with the portal") == len(shown) - 1
+    assert html.count("version 0, built in") == len(shown) - 1
     assert "Because of &lt;this&gt;" in html
 
 
@@ -90,7 +90,7 @@ def test_a_version_says_what_it_changed_and_what_came_after(client, save):
 
     html = client.get(page).text
 
-    assert "What it changed in version 0" in html
+    assert "Changes from version 0" in html
     assert "What changed from it to version 2" in html
     assert "First <del>of all</del>" in html
     assert "First <ins>and last</ins>" in html
@@ -165,7 +165,7 @@ def test_of_a_letter_one_text_waits_at_a_time_and_a_second_one_is_kept_in_its_fo
     looked_at = otto.get(reverse(EDIT, args=[KIND])).text
     answer = otto.post(reverse(EDIT, args=[KIND]), typed(subject="Mine: {{ reference }}"))
 
-    assert "Another text waits for a second person" in looked_at
+    assert "Another text is waiting for review" in looked_at
     assert '<form method="post" novalidate' not in looked_at
     assert "waits for a second person already" in answer.text
     assert "Mine: {{ reference }}" in answer.text
@@ -535,7 +535,7 @@ def test_only_a_second_person_is_offered_the_review(
     listed = client.get(reverse("admin:objections_proposal_changelist")).text
 
     assert (reverse("admin:objections_ticket_review", args=[ticket.pk]) in page) is is_offered
-    assert "waits for a second person" in page
+    assert "Waiting for review" in page
     assert "Generative AI: withdrawn" in listed
     assert SECRET[0] not in page + listed
 

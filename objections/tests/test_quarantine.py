@@ -93,7 +93,7 @@ def test_a_file_of_a_stranger_waits_apart_and_page_and_mail_say_until_when(setti
     assert (waiting_files(), kept_files()) == ([file.key], [])
     assert last_day == composing.today() + dt.timedelta(days=settings.CONFIRMATION_DAYS)
     assert in_words in words(answer)
-    assert "wait apart until you confirm" in words(answer)
+    assert "hold them separately until you confirm" in words(answer)
     letter = re.sub(r"\s+", " ", ticket.letters.get().text.body)
     assert f"We delete them after {in_words}, unless you confirm or we need them" in letter
     assert f"{in_words} , unless you confirm it or we need them" in words(answer)
@@ -172,7 +172,7 @@ def test_an_officer_sees_waiting_files_and_keeps_them(client_of, officer):
     asked = browser.get(act)
     browser.post(act, {"version": ticket.version})
 
-    assert f"goes after {last_day}" in page.text
+    assert f"deleted after {last_day}" in page.text
     assert f"they go after {last_day}" in asked.text
     assert act in page.text
     assert b"".join(download.streaming_content) == b"w" * 1_000
@@ -208,7 +208,7 @@ def test_a_member_who_came_from_the_product_has_files_kept_at_once():
 
     assert Ticket.objects.get().is_authenticated
     assert (waiting_files(), kept_files()) == ([], [Attachment.objects.get().key])
-    assert "wait apart" not in words(answer)
+    assert "hold them separately" not in words(answer)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -561,7 +561,7 @@ def test_looking_up_somebody_unknown_says_so_and_is_recorded(
 
     page = client_of(officer).post(f"{QUEUE}look-up/", {"person": person})
 
-    assert "No ticket is kept with it." in page.text
+    assert "No tickets match." in page.text
     assert AccessRecord.objects.get().subject == "nobody"
 
 

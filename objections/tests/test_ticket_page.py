@@ -254,8 +254,8 @@ def test_runs_that_used_the_data_and_incidents_are_named(
 
     used, incident = page(client, clean), page(client, late)
 
-    assert run.reference in used and "although the objection had reached us" not in used
-    assert "although the objection had reached us" in incident
+    assert run.reference in used and "although we had received the objection" not in used
+    assert "although we had received the objection" in incident
     assert "The member is out because an objection of the member is being examined." in used
 
 

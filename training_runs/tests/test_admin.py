@@ -299,7 +299,7 @@ def test_the_run_says_that_canaries_are_counted(
 ) -> None:
     page = client_of(engineer).get(_page("change", frozen))
 
-    assert "Each reason counts one test account (canary) that must be out for it" in page.text
+    assert "Each reason includes one test account (canary) that must be out for that reason" in page.text
 
 
 def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) -> None:
