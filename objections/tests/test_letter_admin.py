@@ -91,7 +91,7 @@ def test_a_version_says_what_it_changed_and_what_came_after(client, save):
     html = client.get(page).text
 
     assert "Changes from version 0" in html
-    assert "What changed from it to version 2" in html
+    assert "Changes from this version to version 2" in html
     assert "First <del>of all</del>" in html
     assert "First <ins>and last</ins>" in html
 
@@ -535,7 +535,7 @@ def test_only_a_second_person_is_offered_the_review(
     listed = client.get(reverse("admin:objections_proposal_changelist")).text
 
     assert (reverse("admin:objections_ticket_review", args=[ticket.pk]) in page) is is_offered
-    assert "Waiting for review" in page
+    assert "waits for a second person" in page
     assert "Generative AI: withdrawn" in listed
     assert SECRET[0] not in page + listed
 
