@@ -18,7 +18,7 @@ logger = structlog.get_logger(__name__)
 TEXT = """\
 This is the newest checkpoint of the ledger of {url}.
 
-Keep this message. Whoever has it can tell later whether any entry from 1 to {size}
+Keep this message. With it you can check later whether any entry from 1 to {size}
 was changed, removed or put in: `verify.py export` takes it as --kept (save the lines
 between the rules, with the empty line, as a file).
 

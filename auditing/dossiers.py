@@ -124,7 +124,7 @@ def _objections(rows: Sequence[Any]) -> Iterator[Event]:
         if row.outcome != (before.outcome if before else None):
             details.append(f"outcome: {Outcome(row.outcome).label if row.outcome else 'none'}")
         if row.member_id is None:
-            details.append("no account matched: it keeps nobody out yet")
+            details.append("no account is matched yet, so no member is excluded")
         elif before is not None and before.member_id != row.member_id:
             details.append("matched to this member")
         if details:
@@ -137,7 +137,7 @@ def _recorded(row: Any) -> tuple[Entry, list[str]]:
     """The entry from which a rule or notice counts, and who stood behind it."""
     proposed = f"recorded by {row.entry.actor_name} in entry #{row.entry_id}"
     if not row.needs_approval:
-        return row.entry, [f"{proposed}; it lets nobody in and needs no approval"]
+        return row.entry, [f"{proposed}; it admits no member, so it needs no approval"]
     approved = row.review.entry
     return approved, [f"{proposed}, approved by {approved.actor_name}: {approved.reason}"]
 

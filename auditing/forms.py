@@ -67,19 +67,19 @@ class StateForm(forms.Form):
         required=False,
         label="At entry",
         min_value=1,
-        help_text="The ledger's first so many entries.",
+        help_text="Count the ledger up to this entry.",
     )
     day = forms.DateField(
         required=False,
         label="Or at the end of the day",
         widget=DateInput(),
-        help_text="UTC: what was recorded by then.",
+        help_text="UTC. Everything recorded by the end of that day counts.",
     )
 
     def clean(self) -> dict[str, Any]:
         typed = super().clean() or {}
         if typed.get("what") in (MEMBER, TICKET, RUN) and not typed.get("which"):
-            self.add_error("which", "Say which one.")
+            self.add_error("which", "Choose one.")
         if typed.get("what") == RULES and not typed.get("purpose") and "purpose" not in self.errors:
             typed["purpose"] = Purpose.values[0]
         if not {"entry", "day"} & self.errors.keys():

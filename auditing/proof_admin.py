@@ -35,7 +35,7 @@ class CheckpointAdmin(ReadOnlyModelAdmin):
         ]
         return ", ".join(sorted(held)) or "nobody outside"
 
-    @admin.display(description="to keep")
+    @admin.display(description="Download")
     def to_keep(self, checkpoint: Checkpoint) -> SafeString:
         address = reverse("admin:auditing_checkpoint_download", args=[checkpoint.size])
         return format_html('<a href="{}">Download</a>', address)
@@ -94,7 +94,7 @@ class RevealAdmin(SealedModelAdmin):
             if reveal.auditor_id != reader.pk or reveal.until <= clock.now():
                 return ""
             address = reverse("admin:auditing_reveal_look", args=[reveal.pk])
-            return format_html('<a href="{}">Look (recorded)</a>', address)
+            return format_html('<a href="{}">View (logged)</a>', address)
 
         return [*self.list_display, to_look]
 

@@ -73,7 +73,7 @@ class AnswerForm(forms.Form):
     purpose = forms.CharField(
         max_length=200,
         label="What for",
-        help_text="The request it answers, such as a ticket's reference. It goes on record: no names.",
+        help_text="The request it answers, such as a ticket's reference. It is recorded: do not enter names.",
     )
 
 
@@ -137,7 +137,7 @@ class GrantForm(forms.Form):
 @require_http_methods(["GET", "POST"])
 @permission_required("auditing.add_reveal", raise_exception=True)
 def grant_reveal(request: HttpRequest) -> HttpResponse:
-    form = drafts.form_for(GrantForm, request, title="Let an auditor see who somebody is")
+    form = drafts.form_for(GrantForm, request, title="Reveal an identity to an auditor")
     if form.is_valid():
         with refusal_shown_in(form):
             reveal = services.grant(**form.cleaned_data, actor=staff(request))
@@ -151,7 +151,7 @@ def grant_reveal(request: HttpRequest) -> HttpResponse:
     return page(
         request,
         "admin/act.html",
-        title="Let an auditor see who somebody is",
+        title="Reveal an identity to an auditor",
         form=form,
         button="Grant it",
         lead=(
@@ -191,9 +191,9 @@ def proof_panel(request: HttpRequest) -> start_page.Panel:
     """What was checked last, and what is held outside."""
     lines = [_ledger_line(), _manifests_line(), _checkpoint_line(), _outside_line()]
     return start_page.Panel(
-        title="Is it all still true?",
+        title="Integrity checks",
         lines=lines,
-        empty="Nothing was checked yet.",
+        empty="No check has run yet.",
         links=[
             ("All checkpoints", reverse("admin:ledger_checkpoint_changelist")),
             ("All checks", reverse("admin:ledger_ledgercheck_changelist")),
@@ -232,7 +232,7 @@ def _ledger_line() -> start_page.Line:
 
 def _since(size: int) -> str:
     newer = LedgerHead.objects.get().size - size
-    return f"; {newer:,} entries have come since" if newer > 0 else ", the newest"
+    return f"; {newer:,} entries were added since" if newer > 0 else ", the newest"
 
 
 def _manifests_line() -> start_page.Line:
@@ -273,7 +273,7 @@ def _outside_line() -> start_page.Line:
     delivery = outside.order_by("-checkpoint_id", "-pk").first()
     if delivery is None:
         return start_page.Line(
-            "No checkpoint is held outside: until somebody keeps one, nothing proves that the ledger was not"
+            "No checkpoint is held outside: until one is kept outside, nothing proves that the ledger was not"
             " rewritten.",
             tone="warning",
         )

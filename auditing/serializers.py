@@ -10,14 +10,14 @@ _MAX_INTEGER = 2**53 - 1
 
 class CheckpointQuery(Input):
     size = serializers.IntegerField(
-        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="The newest unless told."
+        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="By default, the newest."
     )
 
 
 class ConsistencyQuery(Input):
     old = serializers.IntegerField(min_value=1, max_value=_MAX_INTEGER)
     new = serializers.IntegerField(
-        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="The newest unless told."
+        required=False, min_value=1, max_value=_MAX_INTEGER, help_text="By default, the newest."
     )
 
 
@@ -48,10 +48,10 @@ class CheckpointOutput(serializers.ModelSerializer[Checkpoint]):
 
 
 class KeysOutput(serializers.Serializer[None]):
-    name = serializers.CharField(help_text="The ledger's: every key has it.")
+    name = serializers.CharField(help_text="The ledger's name; every key carries it.")
     verifier_keys = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Every key that ever signed. Compare with those you got another way.",
+        help_text="Every key that ever signed. Compare them with the keys you received through a separate channel.",
     )
 
 

@@ -34,9 +34,9 @@ def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) 
     if not auditor.is_active or not auditor.has_perm("ledger.view_checkpoint"):
         raise InvalidInput("Choose an active auditor.", field="auditor")
     if auditor.pk == actor.pk:
-        raise InvalidInput("Nobody grants it to themselves.", field="auditor")
+        raise InvalidInput("You cannot grant a reveal to yourself.", field="auditor")
     if not reason.strip():
-        raise InvalidInput("Say what the auditor needs it for.", field="reason")
+        raise InvalidInput("State what the auditor needs it for.", field="reason")
     if not 1 <= hours <= MAX_HOURS:
         raise InvalidInput(f"From 1 to {MAX_HOURS} hours.", field="hours")
     subject = subject.strip()
@@ -55,7 +55,7 @@ def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) 
 def look(reveal: Reveal, reader: User) -> Identity:
     """Who it is. The look is recorded first. Raises RevealOver, ReadNotRecorded."""
     if reveal.auditor_id != reader.pk:
-        raise RevealOver("This was granted to somebody else.")
+        raise RevealOver("This reveal was granted to another person.")
     if reveal.until <= clock.now():
         raise RevealOver(f"It ended at {reveal.until:%Y-%m-%d %H:%M} UTC: ask an officer again.")
     record_read(reader, "member.revealed", reveal.subject, purpose=reveal.entry.reason)

@@ -141,7 +141,7 @@ def _choices(number: int, upto: int) -> Compared:
             if said.takes_over_from(chosen, received_at=received_at):
                 chosen = said
         if chosen is None:
-            return Value("the default: nothing was decided")
+            return Value("the default: no decision is recorded")
         return Value(f"{chosen.choice}, decided {in_words(chosen.at)}")
 
     return Compared(

@@ -36,6 +36,6 @@ BRINGS = Brings(
     files=["common.staff.list_exports.ListExport"],
     points={
         "common.work_of_account": "Says in a sentence what a person has, before and after the account is closed.",
-        "common.is_erased": "Whether the personal data of a subject was erased: no draft about it is kept.",
+        "common.is_erased": "Whether the personal data of a subject was erased: if so, no draft about it is kept.",
     },
 )  # fmt: skip

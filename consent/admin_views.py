@@ -56,7 +56,7 @@ def look_up_member(request: HttpRequest) -> HttpResponse:
         title="Look a member up",
         form=form,
         button="Look up",
-        lead="This search is recorded under your name, also when it finds no member.",
+        lead="This search is logged under your name, even if it finds no member.",
         back=reverse("admin:consent_member_changelist"),
         back_title="Members",
     )
@@ -107,9 +107,9 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
             drafts.done(form)
             messages.success(
                 request,
-                "Proposed: it lets somebody in, so it waits for a second person."
+                "Proposed. The rule admits members, so a second person has to approve it."
                 if row.needs_approval
-                else "Recorded: it lets nobody in, so it holds at once.",
+                else "Recorded. The rule admits no members, so it applies at once.",
             )
             added = set(row.countries) - set(form.cleaned_data["countries"])
             if added:
@@ -125,7 +125,7 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
         title="Propose a region rule",
         form=form,
         button="Propose it",
-        lead="A rule is never edited: a later one takes its place from its date on, country by country.",
+        lead="A rule is never edited. A later rule replaces it from its date on, country by country.",
         came_back=sent_back.why_rejected(before),
         back=reverse("admin:consent_regionrule_changelist"),
         back_title="Region rules",
@@ -143,7 +143,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
         with refusal_shown_in(form):
             row = proposing.propose_notice(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
-            messages.success(request, "Proposed: it counts once a second person has approved it.")
+            messages.success(request, "Proposed. It applies once a second person has approved it.")
             return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
     return page(
         request,
@@ -218,12 +218,14 @@ def _review(
 def why_not_reviewable(proposal: RegionRule | Notice, request: HttpRequest) -> str:
     """Why this person cannot give their word on it; empty when they can. The service decides in the end."""
     if not proposal.needs_approval:
-        return "It lets nobody in, so it held at once and needs nobody's word."
+        return "It admits no members, so it applied at once and needs no approval."
     review = getattr(proposal, "review", None)
     if review is not None:
-        return f"It was {review.verdict} by {review.reviewer.get_username()}; that word is final."
+        return (
+            f"It was {review.verdict} by {review.reviewer.get_username()}; that decision is final."
+        )
     if proposal.proposed_by_id == request.user.pk:
-        return "You proposed it yourself, so a colleague has to review it: four eyes on what lets people in."
+        return "You proposed it yourself, so a colleague has to review it: two people must agree before members are admitted."
     return ""
 
 
@@ -379,7 +381,7 @@ def proposals_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Proposals waiting for your review",
         waiting,
-        "No proposal of a colleague waits for you.",
+        "No proposal by a colleague is waiting for your review.",
         [
             ("Rules today", reverse("admin:consent_regionrule_today")),
             ("Propose a rule", reverse("admin:consent_regionrule_add")),
@@ -422,7 +424,7 @@ def unnamed_accounts_panel(request: HttpRequest) -> start_page.Panel:
             for text, address, count in found
             if count
         ],
-        "A file of the product has named every account that is known.",
+        "The product's files have named every known account.",
         [("Members", reverse("admin:consent_member_changelist"))],
     )
 

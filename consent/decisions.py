@@ -208,7 +208,7 @@ def record_decisions(
 def deny_for_member(*, member: Member, purpose: str, actor: User, reason: str) -> Recorded:
     """Staff record *deny* on a member's behalf. There is no way for staff to record *allow*."""
     if not reason.strip():
-        raise InvalidInput("Say how the member told us.", field="reason")
+        raise InvalidInput("State how the member told us.", field="reason")
     reference = members.reference_of(member)
     if reference is None:
         raise AccountErased("The account was erased; it is out for good already.")
@@ -278,7 +278,7 @@ def _numbers_of(
     missing = keys - refused.keys() - found.keys()
     for key in members.suppressed(missing):
         refused[key] = AccountErased(
-            "The account was erased; it stays out and nothing is kept of it."
+            "The account was erased. It stays out, and none of its data is kept."
         )
     unknown = sorted(missing - refused.keys())
     if unknown:
@@ -292,7 +292,7 @@ def _numbers_of(
 
 def _clocks_disagree() -> ClocksDisagree:
     return ClocksDisagree(
-        "Our clocks disagree, so nothing is switched on until they are right. Opt-outs are taken."
+        "Our clocks disagree, so nothing is switched on until they are right. Opt-outs are accepted."
     )
 
 

@@ -76,7 +76,7 @@ class ReviewForm(forms.Form):
     reason = forms.CharField(
         max_length=500,
         widget=forms.Textarea(attrs={"rows": 3}),
-        help_text="What you checked. The ledger keeps this for good.",
+        help_text="What you checked. The ledger keeps this permanently.",
     )
 
     def clean_verdict(self) -> Verdict:
@@ -92,7 +92,7 @@ class RegionRuleForm(forms.Form):
     countries = CountriesField()
     rule = forms.ChoiceField(
         choices=Rule.choices,
-        help_text="What lets somebody in waits for a second person; a tightening holds at once.",
+        help_text="A rule that admits members needs a second person's approval. A stricter rule applies at once.",
     )
     effective_from = forms.DateField(widget=DateInput(), initial=today)
     source = forms.CharField(
@@ -119,7 +119,8 @@ class NoticeForm(forms.Form):
     countries = CountriesField()
     published_on = forms.DateField(widget=DateInput())
     in_force_from = forms.DateField(
-        widget=DateInput(), help_text="When its notice period has run; not before it is published."
+        widget=DateInput(),
+        help_text="The end of its notice period; not before the date of publication.",
     )
     supersedes = forms.ModelChoiceField(
         Notice.objects.all(), required=False, empty_label="no other notice"

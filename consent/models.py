@@ -31,7 +31,7 @@ class Member(Tracked):
         max_length=2, default=UNKNOWN, blank=True, help_text="ISO 3166-1, empty when unknown."
     )
     country_given = models.CharField(
-        max_length=20, default="", blank=True, help_text="As sent, where it is not the code."
+        max_length=20, default="", blank=True, help_text="As sent, if it was not the code."
     )
     adult_on = models.DateField(
         "of age on",
@@ -144,7 +144,8 @@ class Census(models.Model):
     complete = models.PositiveIntegerField(default=0)
     erasures = models.PositiveIntegerField(default=0)
     live_references = models.IntegerField(
-        default=0, help_text="Added to as they are written; the table's guard takes off what goes."
+        default=0,
+        help_text="Counted up as references are written; the table's guard counts down when one is deleted.",
     )
 
     class Meta:
@@ -167,7 +168,7 @@ class Notice(Sealed):
     data_categories = models.JSONField()
     countries = models.JSONField(help_text="ISO codes.")
     published_on = models.DateField()
-    in_force_from = models.DateField(help_text="When its notice period has run.")
+    in_force_from = models.DateField(help_text="The end of its notice period.")
     supersedes = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="successors"
     )
@@ -198,7 +199,7 @@ class RegionRule(Sealed):
     rule = models.CharField(max_length=10, choices=Rule)
     effective_from = models.DateField()
     source = models.CharField(max_length=300, help_text="The law, statement or decision behind it.")
-    needs_approval = models.BooleanField(help_text="It lets somebody in who was out before.")
+    needs_approval = models.BooleanField(help_text="It admits members who were out before.")
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     objects = ProposalQuerySet.as_manager()

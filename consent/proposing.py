@@ -112,7 +112,7 @@ def propose_notice(
         if known is not None:
             if not _has(known, facts):
                 raise VersionReused(
-                    f"There is a notice {version} already; a mended text, also of a rejected one,"
+                    f"There is a notice {version} already; a corrected text, even of a rejected one,"
                     " needs a version of its own."
                 )
             opened.abandon()
@@ -141,7 +141,7 @@ def review(*, proposal: RegionRule | Notice, verdict: Verdict, actor: User, reas
         subject=f"{field.replace('_', '-')}:{proposal.version if isinstance(proposal, Notice) else proposal.pk}",
     ):
         if proposal.proposed_by_id == actor.pk:
-            raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
+            raise NeedsSecondPerson("You proposed it, so you cannot approve it: ask a colleague.")
         if not proposal.needs_approval or Review.objects.filter(**{field: proposal}).exists():
             raise AlreadyReviewed(f"{str(proposal).capitalize()} is decided already.")
         row = Review(**{field: proposal}, verdict=verdict, reviewer=actor)

@@ -64,7 +64,7 @@ class DecisionInput(Input):
         help_text="Yours, without the account_ref in it; a replay is recognised by it.",
     )
     decided_at = AnyMoment(
-        help_text="By your clock. It counts at the earlier of this and the time we received it; no time is refused."
+        help_text="By your clock. It counts at the earlier of this and the time we received it; any time is accepted."
     )
     notice_version = Text(
         required=False, allow_blank=True, max_length=40, help_text="Letters, digits and -._ only."
@@ -128,7 +128,7 @@ class NoticeInput(Input):
     data_categories = Several(child=Word(choices=DataCategory.choices), max_length=20)
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
     published_on = Day()
-    in_force_from = Day(help_text="When its notice period has run.")
+    in_force_from = Day(help_text="The end of its notice period.")
     source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
         max_length=300, help_text="Where the text can be read."
     )

@@ -221,7 +221,7 @@ def load(*, proposer: User, approver: User, until: dt.date | None = None) -> Ite
     whose role may not do theirs.
     """
     if proposer.pk == approver.pk:
-        raise NeedsSecondPerson("Whoever proposes may not approve: name two different people.")
+        raise NeedsSecondPerson("The proposer cannot approve: name two different people.")
     for person, field, permissions in (
         (proposer, "proposed_by", ["consent.add_regionrule", "consent.add_notice"]),
         (approver, "approved_by", ["consent.add_review"]),
@@ -245,7 +245,7 @@ def _load(proposer: User, approver: User, until: dt.date | None) -> Iterator[str
             )
             yield f"{row.label}: {'was proposed, now' if found else 'proposed and'} approved"
         elif found is None:
-            yield f"{row.label}: recorded, holds at once"
+            yield f"{row.label}: recorded, applies at once"
         elif proposal.needs_approval and proposal.review.verdict == Verdict.REJECTED:
             yield f"{row.label}: was rejected, left so"
         else:

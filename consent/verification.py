@@ -67,4 +67,4 @@ def erased_are_suppressed() -> Iterator[str]:
     erased = Member.objects.erased().order_by().values_list("pk")
     suppressed = Suppression.objects.order_by().values_list("member_id")
     for (number,) in sorted(erased.difference(suppressed)[:20]):
-        yield f"Member {number} is erased, and nothing keeps the account out of the next import."
+        yield f"Member {number} is erased, and the suppression list does not hold the account: the next import would create it again."

@@ -125,7 +125,7 @@ def settle_clocks(*, actor: Actor, reason: str) -> None:
     Raises ClocksDisagree while the database's clock and this process's are still apart.
     """
     if not reason.strip():
-        raise InvalidInput("Say what was wrong, and what was done about it.", field="reason")
+        raise InvalidInput("State what was wrong and what was done about it.", field="reason")
     with entry(CLOCK_SETTLED, actor=actor, reason=reason) as opened:
         found = clock.read()
         if not found.agrees:

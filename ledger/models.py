@@ -156,7 +156,9 @@ class AccessRecord(AppendOnly):
     actor_name = models.CharField(max_length=150)
     kind = models.CharField(max_length=64, db_index=True)
     subject = models.CharField(max_length=100, db_index=True)
-    purpose = models.CharField(max_length=200, blank=True, help_text="Why, where it was asked.")
+    purpose = models.CharField(
+        max_length=200, blank=True, help_text="The reason, if one was required."
+    )
     read_at = models.DateTimeField(default=timezone.now)
 
     objects = AppendOnlyQuerySet.as_manager()

@@ -72,7 +72,7 @@ class Ticket(Tracked):
     )
     identified_at = models.DateTimeField(null=True, help_text="When identity was answered.")
     is_set_aside = models.BooleanField(
-        null=True, help_text="Taken while too many like it came in; it counts all the same."
+        null=True, help_text="Received during a flood. It still takes effect."
     )
     linked_to = models.ForeignKey(
         "self",
@@ -303,7 +303,7 @@ class Incident(Sealed):
     ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="incidents")
     run = models.CharField(max_length=20, help_text="The run's reference.")
     purpose = models.CharField(max_length=20, choices=Purpose)
-    received_at = models.DateTimeField(help_text="When the objection had reached us.")
+    received_at = models.DateTimeField(help_text="When we received the objection.")
     frozen_at = models.DateTimeField(help_text="When the run was frozen with the member in it.")
 
     class Meta:

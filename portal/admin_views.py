@@ -70,7 +70,7 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
         form=form,
         button="Revoke it",
         dangerous=True,
-        lead=f"Whatever uses it as {token.user.get_username()} is refused from now on. This cannot be undone.",
+        lead=f"Every client that uses it as {token.user.get_username()} is refused from now on. This cannot be undone.",
         back=reverse("admin:common_servicetoken_changelist"),
     )
 
@@ -82,7 +82,7 @@ def settle_clocks(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         with refusal_shown_in(form):
             entries.settle_clocks(actor=staff(request), **form.cleaned_data)
-            messages.success(request, "The clocks are settled: everything is written again.")
+            messages.success(request, "The clocks are settled. All acts are possible again.")
             return HttpResponseRedirect(reverse("admin:ledger_clockstep_changelist"))
     return page(
         request,
@@ -103,7 +103,7 @@ def clocks_in_words() -> str:
     here = found.here or found.at
     words = f"The database's clock says {found.at:%Y-%m-%d %H:%M:%S} UTC, this server's {here:%Y-%m-%d %H:%M:%S}."
     if entries.clocks_agree():
-        return f"{words} Nothing waits for them."
+        return f"{words} Nothing is waiting for them."
     since = f" A step is unsettled since entry {head.stepped_in}." if head.stepped_in else ""
     return (
         f"{words}{since} Opt-outs, objections and erasures are taken; starts, freezes, letters and everything that lets"
@@ -179,11 +179,11 @@ def people_panel(request: HttpRequest) -> start_page.Panel:
             start_page.Line(
                 user.username,
                 reverse("admin:auth_user_change", args=[user.pk]),
-                "can do nothing yet",
+                "has no permissions yet",
             )
             for user in idle[:10]
         ],
-        "Everybody active has a role.",
+        "Every active account has a role.",
         _links(request, "auth.add_user", "Add a person or service account", "admin:auth_user_add"),
     )
 

@@ -85,7 +85,7 @@ def broker_is_closed(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessag
         if not parts.password:
             found.append(
                 checks.Error(
-                    "REDIS_URL has no password: who reaches the port can read and send tasks.",
+                    "REDIS_URL has no password: anyone who reaches the port can read and send tasks.",
                     hint="Set requirepass, or an ACL, in the broker, and write rediss://:password@host.",
                     id="portal.E005",
                 )

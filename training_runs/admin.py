@@ -120,7 +120,7 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
             request,
             manifests,
             lambda manifest: admin_views.request_verification(manifest, staff(request)),
-            "Verifications on their way",
+            "Verifications queued",
         )
 
     @admin.display(description="state", ordering="state")

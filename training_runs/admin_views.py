@@ -266,7 +266,7 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
                 form.look_again(run.version)
                 form.add_error(
                     None,
-                    "Somebody changed the run while you were writing."
+                    "Another person changed the run while you were writing."
                     f" Its title is now “{run.title}”. Yours is kept below: save again to replace it.",
                 )
             else:
@@ -279,7 +279,7 @@ def rename_run(request: HttpRequest, number: int) -> HttpResponse:
         title=f"Rename {run.reference}",
         form=form,
         button="Save the title",
-        lead="Only the title can be changed; everything else decides whose data is used.",
+        lead="Only the title can be changed. Everything else affects whose data is used.",
         back=url_of(run),
         back_title=run.reference,
     )
@@ -293,7 +293,9 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
     form = ConfirmForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         request_verification(manifest, staff(request))
-        messages.success(request, "The verification is on its way; it shows here when it is done.")
+        messages.success(
+            request, "The verification is queued. The result appears here when it is done."
+        )
         return HttpResponseRedirect(url_of(run))
     return page(
         request,
@@ -303,7 +305,7 @@ def verify_again(request: HttpRequest, number: int) -> HttpResponse:
         button="Verify again",
         lead=(
             "The manifest is derived a second time from the ledger's history up to its cut, by other code."
-            " If it differs, a finding is opened and nobody can download it any more."
+            " If it differs, a finding is opened and it can no longer be downloaded."
         ),
         back=url_of(run),
         back_title=run.reference,
@@ -509,7 +511,7 @@ def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
             start_page.Line(
                 f"{run.reference}: {by_run[run.reference]} incident{'' if by_run[run.reference] == 1 else 's'}",
                 reverse("admin:training_runs_run_incidents", args=[run.pk]),
-                "it used data of a member whose objection had reached us before",
+                "it used data of a member whose objection we had received before",
                 "danger",
             )
             for run in runs[:10]
@@ -589,5 +591,5 @@ def _no_finding_in_words() -> str:
 def _no_attempt_in_words(owner: User) -> str:
     waiting = Run.objects.owned_by(owner).requested().count()
     if not waiting:
-        return "None of your runs waits for its freeze."
+        return "None of your runs is waiting for its freeze."
     return f"No freeze of your {waiting} waiting run{'' if waiting == 1 else 's'} has failed."

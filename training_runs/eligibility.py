@@ -233,7 +233,7 @@ def decide(
         excluded[NOT_IN_PARENT.code] = everybody - parent_included
     out = BitMap.union(BitMap(), *excluded.values())
     if len(out) and (out.max() > highest or out.min() < 1):
-        raise FreezeRefused("A rule left out a member number nobody has.")
+        raise FreezeRefused("A rule left out a member number that does not exist.")
     return Answer(question, highest, everybody - out, excluded)
 
 

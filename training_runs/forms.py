@@ -77,7 +77,7 @@ class ExplainForm(forms.Form):
             self.fields["who"].label = "Account reference or member number"
             self.fields[
                 "who"
-            ].help_text = "A number of ours is written with a hash: #12. Anything else is the product's reference."
+            ].help_text = "Write a member number with a hash: #12. Anything else is read as the product's reference."
 
     def find(self, *, reader: User, purpose: str) -> Member:
         """The member who was asked for, once that is on record. Raises NotFound, also on record."""

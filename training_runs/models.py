@@ -36,7 +36,7 @@ class Run(Tracked):
     state = models.CharField(max_length=10, choices=RunState, default=RunState.REGISTERED)
     registered_at = models.DateTimeField()
     requested_at = models.DateTimeField(null=True)
-    as_of = models.DateField(null=True, help_text="The day its rules are read at (UTC).")
+    as_of = models.DateField(null=True, help_text="The date whose rules apply (UTC).")
     trained_digest = models.CharField(max_length=64, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     history = tracked_history()
@@ -121,7 +121,7 @@ class Verification(Sealed):
     detail = models.JSONField(default=dict, help_text="What differs, in counts.")
     verified_at = models.DateTimeField()
     members_root = models.CharField(
-        max_length=64, null=True, help_text="Root of the tree over everybody in the manifest."
+        max_length=64, null=True, help_text="Root of the tree over all members in the manifest."
     )
 
     class Meta:

@@ -10,7 +10,7 @@ from training_runs.models import Run
 
 def check_version(run: Run, version: int) -> None:
     if run.version != version:
-        raise StaleEdit("Somebody changed the run in the meantime: look at it again.")
+        raise StaleEdit("Another person changed the run in the meantime. Check it again.")
 
 
 def check_move(run: Run, state: RunState) -> None:

@@ -140,7 +140,7 @@ def _refuse_gaps(run: Run) -> None:
             for country, gap in sorted(ruling.gaps.items())
         ]
     elif not answer.included:
-        said = said or "Nobody is eligible."
+        said = said or "No member is eligible."
         reasons.append({"code": "nobody_eligible", **answer.counts()})
     if reasons:
         raise StartRefused(said, reasons=reasons)

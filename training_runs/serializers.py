@@ -146,7 +146,7 @@ class RunOutput(serializers.Serializer[Run]):
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
     incidents = serializers.SerializerMethodField(
-        help_text="How many incidents are recorded for the run: a member's objection had reached us before the"
+        help_text="How many incidents are recorded for the run: a member's objection had been received before the"
         " freeze, and the manifest includes the member. null for people who may not know it."
     )
 

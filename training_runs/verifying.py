@@ -103,10 +103,10 @@ def usable_manifest(run: Run) -> Manifest:
     if manifest is None:
         raise ManifestNotReady(f"{run.reference} is {run.get_state_display()}: it has no manifest.")
     if run.state == RunState.CANCELLED:
-        raise RunCancelled(f"{run.reference} is cancelled: its manifest is not used any more.")
+        raise RunCancelled(f"{run.reference} is cancelled, so its manifest is no longer used.")
     if manifest.differs:
         raise ManifestBlocked(
-            f"The manifest of {run.reference} does not verify; nobody may use it until this is explained."
+            f"The manifest of {run.reference} does not verify. It cannot be used until the difference is explained."
         )
     if not manifest.agrees:
         raise ManifestNotReady(

@@ -89,7 +89,7 @@ def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
     """The run, if the caller owns it or has the permission `unless`. Raises PermissionDenied."""
     run = run_by(reference)
     if run.owner_id != request.user.pk and not (unless and request.user.has_perm(unless)):
-        raise PermissionDenied(f"{reference} belongs to somebody else.", code="not_your_run")
+        raise PermissionDenied(f"{reference} belongs to another owner.", code="not_your_run")
     return run
 
 
@@ -234,7 +234,7 @@ FILE_HEADERS = [
     for name, words in (
         ("ETag", "The SHA-256 of the whole file, in quotes."),
         ("Repr-Digest", "The same, as RFC 9530 writes it."),
-        ("Accept-Ranges", "`bytes`: a download that was cut goes on with `Range` and `If-Range`."),
+        ("Accept-Ranges", "`bytes`: an interrupted download continues with `Range` and `If-Range`."),
     )
 ] + [
     OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
@@ -247,7 +247,7 @@ FILE_HEADERS = [
 NOT_SENT: dict[Any, Any] = {
     304: OpenApiResponse(description="You have it already (If-None-Match)."),
     (412, "application/problem+json"): OpenApiResponse(
-        OpenApiTypes.OBJECT, "The file is another one now (If-Match)."
+        OpenApiTypes.OBJECT, "The file has been replaced by another one (If-Match)."
     ),
     (416, "application/problem+json"): OpenApiResponse(
         OpenApiTypes.OBJECT, "No byte of it is in the range."
@@ -304,9 +304,9 @@ COUNTED = [
 ]
 WAITING = [
     OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202],
-                     description="Ask here again."),
+                     description="The address to request again."),
     OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[202],
-                     description="After so many seconds."),
+                     description="The number of seconds to wait."),
 ]  # fmt: skip
 
 

@@ -117,9 +117,9 @@ def at_cursor(manifest: Manifest, cursor: str) -> Answer:
         read = None
     row = read and MadeFile.objects.filter(key=read[1], kind=WithdrawnSet.kind).first()
     if not read or (row and row.parameters["manifest"] != manifest.digest):
-        raise InvalidInput("Take `next` as it is, or begin without a cursor.", field="cursor")
+        raise InvalidInput("Use `next` unchanged, or begin without a cursor.", field="cursor")
     if row is None:
-        raise made_files.FileGone("This answer has ended: begin without a cursor.")
+        raise made_files.FileGone("This answer has expired: begin without a cursor.")
     with made_files.opened(row) as file:
         members = BitMap.deserialize(file.read())
     return Answer(int(read[2]), members, row.key, int(read[3]))

@@ -81,5 +81,5 @@ def test_what_is_signed_while_it_is_written_belongs_to_the_next_export(
 
 
 def test_an_export_is_for_auditors(manifest, engineer, tmp_path):
-    with pytest.raises(CommandError, match="no auditor"):
+    with pytest.raises(CommandError, match="not an auditor"):
         call_command("export_ledger", str(tmp_path / "export"), by="emil", purpose="x")

@@ -124,7 +124,7 @@ def test_from_the_start_page_to_a_persons_answer(
     assert "acc-7" not in page.content()
     faults["reveals"] = visitor.faults_here()
     visitor.open("admin:auditing_reveal_changelist")
-    page.get_by_role("link", name="Look (recorded)").click()
+    page.get_by_role("link", name="View (logged)").click()
     expect(page.get_by_text("acc-7")).to_be_visible()
     faults["identity"] = visitor.faults_here()
 

@@ -15,7 +15,7 @@ from tools import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
-TITLE = "Is it all still true?"
+TITLE = "Integrity checks"
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ SENTENCES = {
         "An e-mail address is kept with each of the 2 privacy officers.",
     ),
     "Freezes that failed so far": (
-        "None of your runs waits for its freeze.",
-        "None of your runs waits for its freeze.",
+        "None of your runs is waiting for its freeze.",
+        "None of your runs is waiting for its freeze.",
     ),
 }
 

@@ -53,7 +53,7 @@ def test_a_member_as_of_an_entry(world: None, officer: User, auditor: User, clie
     assert found["member 4"]["status"] == ("open", "erased")
     assert found["member 4"]["country"] == ("DE", "DE")
     generative = found["choices"]["Generative AI"]
-    assert generative[0] == "the default: nothing was decided"
+    assert generative[0] == "the default: no decision is recorded"
     assert generative[1].startswith("deny, decided ")
     assert found[f"objection to Moderation and safety, {ticket.reference}"] == {}
 
@@ -182,7 +182,7 @@ def test_what_was_not_there_yet_is_said(world: None, auditor: User, client_of: A
 @pytest.mark.parametrize(
     ("asked", "field", "said"),
     [
-        ({"what": "member", "entry": "1"}, "which", "Say which one."),
+        ({"what": "member", "entry": "1"}, "which", "Choose one."),
         ({"what": "member", "which": "99", "entry": "1"}, "which", "There is no member 99."),
         ({"what": "member", "which": "acc-1", "entry": "1"}, "which", "There is no member acc-1."),
         ({"what": "ticket", "which": "OBJ-1", "entry": "1"}, "which", "There is no ticket OBJ-1."),

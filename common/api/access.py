@@ -41,7 +41,7 @@ class NamedAccess(BasePermission):
         if isinstance(request.auth, ServiceToken):
             if access.scope is None:
                 raise exceptions.PermissionDenied(
-                    "This is for people, not for tokens.", code="people_only"
+                    "Only people can use this, not tokens.", code="people_only"
                 )
             if access.scope not in request.auth.scopes:
                 raise exceptions.PermissionDenied(

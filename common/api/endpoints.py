@@ -153,7 +153,11 @@ def read(shape: type[Input], sent: Any) -> dict[str, Any]:
         repeated = [name for name, values in sent.lists() if len(values) > 1]
         if repeated:
             raise serializers.ValidationError(
-                {name[:100]: ["Say it once."] for name in repeated[:20]}, code="repeated"
+                {
+                    name[:100]: ["This parameter was given more than once."]
+                    for name in repeated[:20]
+                },
+                code="repeated",
             )
         sent = sent.dict()
     body = shape(data=sent)

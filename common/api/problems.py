@@ -128,7 +128,7 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
     name = code if isinstance(code, str) and code != error.default_code and not general else ""
     # DRF's sentence for a wrong media type repeats the header; ours does not.
     detail = (
-        "This media type is not understood here."
+        "This media type is not supported."
         if isinstance(error, exceptions.UnsupportedMediaType)
         else str(error.detail)
     )

@@ -178,7 +178,9 @@ def ask(kind: str, parameters: Mapping[str, Any], *, owner: User) -> MadeFile:
                 question=question_of(kind, parameters),
                 owner=owner,
             )
-    raise FileNotMade("Others ask for the same file at this moment. Ask again.")
+    raise FileNotMade(
+        "The same file is being requested by others at this moment. Request it again."
+    )
 
 
 def _known(kind: str, parameters: Mapping[str, Any]) -> MadeFile | None:
@@ -235,7 +237,7 @@ def by_key(key: str) -> MadeFile:
     """Raises NotFound."""
     row = MadeFile.objects.filter(key=key).first()
     if row is None:
-        raise NotFound("There is no such file. It may have ended: ask for it again.")
+        raise NotFound("There is no such file. It may have expired: request it again.")
     return row
 
 
@@ -275,14 +277,14 @@ def opened(row: MadeFile) -> io.BufferedReader:
                 raise FileNotFoundError
             file = stack.enter_context(path_of(row).open("rb"))
         except FileNotFoundError:
-            raise FileGone("The file has ended: ask for it again.") from None
+            raise FileGone("The file has expired: request it again.") from None
         is_whole = files.digest_of(file) == row.digest
         if is_whole:
             stack.pop_all()
     if not is_whole:
         logger.error("made file damaged", kind=row.kind, key=row.key)
         end(MadeFile.objects.filter(pk=row.pk))
-        raise FileGone("The stored file was damaged and is deleted: ask for it again.")
+        raise FileGone("The stored file was damaged and has been deleted: request it again.")
     return file
 
 
@@ -312,15 +314,15 @@ def _room(owner: Any) -> int:
     own = settings.MADE_FILE_BYTES_PER_USER - _stored(owner=owner)
     everybody = settings.MADE_FILE_BYTES - _stored()
     if own <= 0:
-        raise FileQuota(f"Your files take all the room you have. {_next_end(owner=owner)}")
+        raise FileQuota(f"Your files use all the space you have. {_next_end(owner=owner)}")
     if everybody <= 0:
-        raise FileQuota(f"The portal's files take all their room. {_next_end()}")
+        raise FileQuota(f"The portal's files use all their space. {_next_end()}")
     return min(own, everybody)
 
 
 def _next_end(**narrowed: Any) -> str:
     first = _in_quota(**narrowed).aggregate(first=Min("ends_at"))["first"]
-    return f"The first of them ends at {first:%Y-%m-%d %H:%M} UTC." if first else ""
+    return f"The first of them expires at {first:%Y-%m-%d %H:%M} UTC." if first else ""
 
 
 # --- Making -------------------------------------------------------------------------------------
@@ -445,7 +447,7 @@ def make(row_id: int) -> bool:
     row = MadeFile.objects.select_related("owner").get(pk=row_id)
     try:
         if row.attempts > MAX_ATTEMPTS:
-            raise FileNotMade("The process that made it ended again and again.")
+            raise FileNotMade("The process that made the file ended repeatedly.")
         _make(row)
     except _LeaseLost:
         return False

@@ -114,7 +114,9 @@ def response(
     expected = parse_etags(request.headers.get("If-Match", ""))
     if expected and "*" not in expected and etag not in expected:
         stored.file.close()
-        return problem(412, "The file is another one now.", name="precondition_failed")
+        return problem(
+            412, "The file has been replaced by another one.", name="precondition_failed"
+        )
     if is_known(request, stored.digest):
         stored.file.close()
         return not_modified(stored.digest)

@@ -29,7 +29,7 @@ from ledger.errors import RETRY_SECONDS, Refusal
 logger = structlog.get_logger(__name__)
 
 ADMIN = "/admin/"
-NEVER_CERTAIN = "Look whether your last act was recorded before you repeat it."
+NEVER_CERTAIN = "Check whether your last action was recorded before you repeat it."
 """After a failure the portal does not know how far a request came, so it does not claim that nothing was kept."""
 
 
@@ -50,15 +50,15 @@ FOR_STAFF: Mapping[int, Words] = {
         "The address or what was sent has a value that this page does not take. Nothing was recorded.",
     ),
     403: Words(
-        "This is not open to you",
+        "You have no access to this page",
         "Your roles do not include this page or this act. An administrator gives roles.",
     ),
     404: Words(
         "There is no such page",
-        "The address is mistyped or out of date, or what it names is not there for you.",
+        "The address is mistyped or out of date, or you may not see what it names.",
     ),
     405: Words(
-        "This address does not take that",
+        "This address does not support that method",
         "The page is opened in another way: by its link, or by the button of the page before it."
         " Nothing was recorded.",
     ),
@@ -79,7 +79,7 @@ FOR_STAFF: Mapping[int, Words] = {
     ),
     503: Words(
         "The portal cannot do this now",
-        f"The database is busy or away. Try again in a minute. {NEVER_CERTAIN}",
+        f"The database is busy or unavailable. Try again in a minute. {NEVER_CERTAIN}",
     ),
 }
 FOR_MEMBERS: Mapping[int, Words] = {
@@ -247,7 +247,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             return show(
                 request,
                 403,
-                "Somebody signed in anew since this page was opened, so nothing was recorded. What you typed is"
+                "A new sign-in took place since this page was opened, so nothing was recorded. What you typed is"
                 " kept: open the page again, and it is filled in.",
                 title=_TOO_OLD,
                 can_repeat=True,

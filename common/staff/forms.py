@@ -13,7 +13,7 @@ class IssueTokenForm(forms.Form):
     )
     user = forms.ModelChoiceField(
         User.objects.filter(is_active=True, is_superuser=False).order_by("username"),
-        help_text="The token may do what this account may do, and of that only its scopes.",
+        help_text="The token has this account's permissions, limited to the token's scopes.",
     )
     scopes = forms.MultipleChoiceField(
         choices=lambda: [(scope, scope) for scope in registry.scopes],

@@ -117,11 +117,12 @@ class EntryForm(PeriodForm):
         ],
     )
     actor = _text("Who", "The whole username, or a part of the system: system:freezer.", 150)
-    subject = _text("Subject", "The whole of it, as the list has it: member:12, olga.")
+    subject = _text("Subject", "In full, as the list shows it: member:12, olga.")
     about = _text(
-        "Everything about", "member:12, TR-2026-000012, OBJ-2026-000431: with all that hangs on it."
+        "Everything about",
+        "member:12, TR-2026-000012, OBJ-2026-000431: and everything linked to it.",
     )
-    words = _text("Words of the reason", "All of them, in any order.", 200)
+    words = _text("Words of the reason", "The entry must contain all of them, in any order.", 200)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

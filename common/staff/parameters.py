@@ -59,7 +59,7 @@ def check_names(sent: QueryDict, names: Collection[str]) -> None:
                 code="unknown_parameter",
             )
         if len(values) > 1:
-            raise unreadable(name, "it comes twice: say it once")
+            raise unreadable(name, "it was given more than once")
 
 
 def refuse_pop_up(sent: QueryDict) -> None:

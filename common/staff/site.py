@@ -48,7 +48,7 @@ else:
 class PortalAdminSite(admin.AdminSite):
     site_header = "Training data portal"
     site_title = "Training data portal"
-    index_title = "What waits for you"
+    index_title = "Waiting for you"
     site_url = None
     empty_value_display = "none"
     login_template = "admin/common/login.html"
@@ -392,7 +392,7 @@ class MemberNumberSearchAdmin(ExactSearchAdmin):
     """Rows of members, found by the member's number."""
 
     search_fields = ["member"]
-    search_help_text = "A member number, in digits; nothing else finds anything."
+    search_help_text = "A member number, in digits. Other searches find nothing."
 
     def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
         number = int(term) if term.isdecimal() and len(term) <= 10 else 0

@@ -14,7 +14,7 @@ from common import drafts
 from common.models import Draft
 
 SENT_BACK = "Sent back to you"
-BEGUN = "Begun and not finished"
+BEGUN = "Unfinished drafts"
 
 Person = User | AbstractBaseUser | AnonymousUser
 
@@ -129,4 +129,4 @@ def _drafts_panel(found: Sequence[Draft]) -> Panel:
         )
         for one in found
     ]
-    return Panel(BEGUN, lines, "Nothing is left unfinished.")
+    return Panel(BEGUN, lines, "You have no unfinished drafts.")

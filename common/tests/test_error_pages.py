@@ -217,7 +217,7 @@ def test_a_form_of_staff_that_is_too_old_comes_to_a_page_of_the_portal(officer: 
     assert is_a_staff_page(answer)
     assert "The page you sent was too old" in said(answer)
     assert "The form you sent is too old" in said(answer)
-    assert "This is not open to you" not in said(answer)
+    assert "You have no access to this page" not in said(answer)
     assert f'href="{path}"' in said(answer)
 
 

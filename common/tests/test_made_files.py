@@ -396,7 +396,7 @@ def test_a_file_that_does_not_fit_into_the_persons_room_is_refused(ask, settings
     # Another person has room of their own.
     assert made_files.make(ask(lines=5, owner=second_engineer).pk)
     settings.MADE_FILE_BYTES_PER_USER = 6
-    with pytest.raises(FileQuota, match="The first of them ends at"):
+    with pytest.raises(FileQuota, match="The first of them expires at"):
         ask(lines=6)
 
 

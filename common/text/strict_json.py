@@ -109,7 +109,7 @@ def _is_deep(value: Any) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise _Ambiguous("An object has a name twice: say each once.")
+        raise _Ambiguous("An object contains a name twice. Use each name once.")
     return found
 
 

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.PositiveIntegerField(help_text="Ours; the product's key is the account_ref.", primary_key=True, serialize=False, verbose_name='member number')),
                 ('country', models.CharField(blank=True, default='', help_text='ISO 3166-1, empty when unknown.', max_length=2)),
-                ('country_given', models.CharField(blank=True, default='', help_text='As sent, where it is not the code.', max_length=20)),
+                ('country_given', models.CharField(blank=True, default='', help_text='As sent, if it was not the code.', max_length=20)),
                 ('adult_on', models.DateField(blank=True, help_text='The date of majority; the date of birth is not kept.', null=True, verbose_name='of age on')),
                 ('status', models.CharField(choices=[('unknown', 'unknown'), ('open', 'open'), ('closed', 'closed'), ('erased', 'erased')], default='unknown', max_length=8)),
                 ('reference_seal', models.CharField(help_text="HMAC-SHA-256 of the account_ref under the member's own salt.", max_length=64)),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('total', models.PositiveIntegerField(default=0)),
                 ('complete', models.PositiveIntegerField(default=0)),
                 ('erasures', models.PositiveIntegerField(default=0)),
-                ('live_references', models.IntegerField(default=0, help_text="Added to as they are written; the table's guard takes off what goes.")),
+                ('live_references', models.IntegerField(default=0, help_text="Counted up as references are written; the table's guard counts down when one is deleted.")),
             ],
             options={
                 'verbose_name_plural': 'census',
@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.PositiveIntegerField(db_index=True, help_text="Ours; the product's key is the account_ref.", verbose_name='member number')),
                 ('country', models.CharField(blank=True, default='', help_text='ISO 3166-1, empty when unknown.', max_length=2)),
-                ('country_given', models.CharField(blank=True, default='', help_text='As sent, where it is not the code.', max_length=20)),
+                ('country_given', models.CharField(blank=True, default='', help_text='As sent, if it was not the code.', max_length=20)),
                 ('adult_on', models.DateField(blank=True, help_text='The date of majority; the date of birth is not kept.', null=True, verbose_name='of age on')),
                 ('status', models.CharField(choices=[('unknown', 'unknown'), ('open', 'open'), ('closed', 'closed'), ('erased', 'erased')], default='unknown', max_length=8)),
                 ('reference_seal', models.CharField(help_text="HMAC-SHA-256 of the account_ref under the member's own salt.", max_length=64)),
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
                 ('data_categories', models.JSONField()),
                 ('countries', models.JSONField(help_text='ISO codes.')),
                 ('published_on', models.DateField()),
-                ('in_force_from', models.DateField(help_text='When its notice period has run.')),
+                ('in_force_from', models.DateField(help_text='The end of its notice period.')),
                 ('source', models.CharField(help_text='Where the text can be read.', max_length=300)),
                 ('needs_approval', models.BooleanField(default=True)),
             ],
@@ -130,7 +130,7 @@ class Migration(migrations.Migration):
                 ('rule', models.CharField(choices=[('default-on', 'default-on'), ('opt-in', 'opt-in'), ('excluded', 'excluded')], max_length=10)),
                 ('effective_from', models.DateField()),
                 ('source', models.CharField(help_text='The law, statement or decision behind it.', max_length=300)),
-                ('needs_approval', models.BooleanField(help_text='It lets somebody in who was out before.')),
+                ('needs_approval', models.BooleanField(help_text='It admits members who were out before.')),
             ],
             options={
                 'ordering': ['-effective_from', '-id'],

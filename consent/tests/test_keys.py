@@ -500,5 +500,6 @@ def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, o
         sealed = members.seal_all(["7"], ["7"])[0]
         members.change_known([(found, found.facts)], {found.number: sealed})
     assert (
-        "A file of the product has named every account" in browser.get(reverse("admin:index")).text
+        "The product's files have named every known account"
+        in browser.get(reverse("admin:index")).text
     )

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                 ('actor_name', models.CharField(max_length=150)),
                 ('kind', models.CharField(db_index=True, max_length=64)),
                 ('subject', models.CharField(db_index=True, max_length=100)),
-                ('purpose', models.CharField(blank=True, help_text='Why, where it was asked.', max_length=200)),
+                ('purpose', models.CharField(blank=True, help_text='The reason, if one was required.', max_length=200)),
                 ('read_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('user', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],

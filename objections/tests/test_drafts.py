@@ -210,7 +210,7 @@ def test_an_error_a_refusal_and_a_stale_edit_keep_what_was_typed_also_after_leav
         panel.title: [(line.text, line.url) for line in panel.lines]
         for panel in client.get(reverse("admin:index")).context["panels"]
     }
-    assert lines["Begun and not finished"] == [(f"{ticket}: decide", page_of(ticket, "decide"))]
+    assert lines["Unfinished drafts"] == [(f"{ticket}: decide", page_of(ticket, "decide"))]
 
 
 def test_the_draft_goes_when_the_act_is_done_or_discarded(

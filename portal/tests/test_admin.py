@@ -107,7 +107,7 @@ def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: A
         (
             "auditor",
             [
-                "Is it all still true?",
+                "Integrity checks",
                 "Objections",
                 "Letters",
                 "Latest incidents",

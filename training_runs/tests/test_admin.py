@@ -112,7 +112,7 @@ def test_a_stale_rename_is_refused_keeps_what_was_typed_and_works_the_second_tim
     )
     run.refresh_from_db()
 
-    assert "Somebody changed the run while you were writing" in refused.text
+    assert "Another person changed the run while you were writing" in refused.text
     assert 'value="second"' in refused.text
     assert (title_after_refusal, run.title) == ("first", "second")
 
@@ -299,7 +299,10 @@ def test_the_run_says_that_canaries_are_counted(
 ) -> None:
     page = client_of(engineer).get(_page("change", frozen))
 
-    assert "Each reason includes one test account (canary) that must be out for that reason" in page.text
+    assert (
+        "Each reason includes one test account (canary) that must be out for that reason"
+        in page.text
+    )
 
 
 def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) -> None:

@@ -336,7 +336,7 @@ def test_a_child_of_a_parent_with_nobody_in_it_gets_nobody(requested, engineer, 
     answer = registering.preview(child)
 
     assert list(answer.included) == []
-    with pytest.raises(StartRefused, match="Nobody is eligible"):
+    with pytest.raises(StartRefused, match="No member is eligible"):
         registering.start(run=child, actor=engineer)
 
 

@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--seconds", type=float, default=3_600, help="for how long manifests are derived again"
+            "--seconds", type=float, default=3_600, help="how long to derive manifests again"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

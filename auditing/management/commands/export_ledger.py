@@ -17,16 +17,18 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("directory", type=Path, help="a directory that is not there yet")
-        parser.add_argument("--by", required=True, metavar="USER", help="who wants it")
-        parser.add_argument("--purpose", required=True, help="what for; it goes on record")
+        parser.add_argument("directory", type=Path, help="a directory that does not exist yet")
+        parser.add_argument("--by", required=True, metavar="USER", help="who asks for the export")
+        parser.add_argument("--purpose", required=True, help="the reason; it is recorded")
 
     def handle(self, *args: Any, **options: Any) -> None:
         person = active_person(options["by"])
         if not person.has_perm("ledger.view_checkpoint"):
-            raise CommandError(f"{person.username} is no auditor: the ledger is theirs to export.")
+            raise CommandError(
+                f"{person.username} is not an auditor: only auditors can export the ledger."
+            )
         if not options["purpose"].strip():
-            raise CommandError("Say what for.")
+            raise CommandError("Give a reason.")
         try:
             record_read(person, "export.ledger", "ledger", purpose=options["purpose"])
             with tqdm(total=read_head().size, unit=" entries", disable=None, leave=False) as bar:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         else:
             account_ref = sys.stdin.readline().rstrip("\r\n")
             if not options["yes"]:
-                raise CommandError("Nobody can confirm here: say --yes.")
+                raise CommandError("There is no terminal to confirm on: pass --yes.")
         if account_ref and account_ref in options["reason"]:
             raise CommandError("The reason holds the account_ref: it would stay in the ledger.")
         if not options["yes"] and input("Erase this member for good? Type 'erase': ") != "erase":

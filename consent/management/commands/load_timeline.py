@@ -18,7 +18,7 @@ class Command(BaseCommand):
             "--until",
             type=dt.date.fromisoformat,
             metavar="DATE",
-            help="only what was known by this day (YYYY-MM-DD)",
+            help="only rules known by this day (YYYY-MM-DD)",
         )
         parser.add_argument("--proposed-by", required=True, metavar="USER")
         parser.add_argument("--approved-by", required=True, metavar="USER")

@@ -16,10 +16,10 @@ class Command(BaseCommand):
         acts = parser.add_subparsers(dest="act", required=True, metavar="show | add | retire")
         acts.add_parser("show", help="print the verifier keys of the key file")
         add = acts.add_parser("add", help="make a key; it signs beside those that are there")
-        add.add_argument("--by", required=True, help="username of whoever does it")
-        retire = acts.add_parser("retire", help="let a key sign no more")
+        add.add_argument("--by", required=True, help="username of the person who does it")
+        retire = acts.add_parser("retire", help="stop a key from signing")
         retire.add_argument("key_id", help="its eight hexadecimal digits")
-        retire.add_argument("--by", required=True, help="username of whoever does it")
+        retire.add_argument("--by", required=True, help="username of the person who does it")
         retire.add_argument("--reason", required=True, help="why; the ledger keeps it")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,7 +30,9 @@ class Command(BaseCommand):
             elif options["act"] == "add":
                 verifier = signing.add_key(actor=active_person(options["by"]))
                 self.stdout.write(verifier.text)
-                self.stderr.write("Give this to the auditors, by another way than the portal.")
+                self.stderr.write(
+                    "Give this to the auditors through a separate channel, outside the portal."
+                )
             else:
                 actor = active_person(options["by"])
                 signing.retire_key(options["key_id"], actor=actor, reason=options["reason"])

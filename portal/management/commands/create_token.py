@@ -16,7 +16,7 @@ ACTOR = "system:create_token"
 
 
 class Command(BaseCommand):
-    help = "Make a service token for a user and print it once; it is kept nowhere else."
+    help = "Make a service token for a user and print it once; it is not stored anywhere else."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--user", required=True, help="The user's name.")
