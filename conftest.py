@@ -24,13 +24,13 @@ from tools import factories, guards
 
 pytest_plugins = ["tools.browsing"]
 
-# Acts and reads of tests.
+# Acts and reads of tests. Their kinds begin with `test`, by which `tools.names` knows them.
 registry.declare(
     *(
         EntryKind(code, "Act of a test")
         for code in [
-            "import.batch", "inner", "outer", "test", "test.act", "test.asked", "test.clock", "test.failed",
-            "test.frozen", "test.incident", "test.moved", "test.taken",
+            "test.act", "test.asked", "test.batch", "test.clock", "test.failed", "test.frozen",
+            "test.incident", "test.moved", "test.taken",
         ]
     ),
     ReadKind("test.read", "Read of a test"),

@@ -20,6 +20,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.db.models import TextChoices
 
+from ledger import registry
 from ledger.errors import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -78,9 +79,7 @@ def _codes(names: Iterable[str]) -> str:
 
 
 def _entries() -> Iterator[str]:
-    from ledger import brings
-
-    kinds = [*brings.KINDS, *(kind for one in settings.BROUGHT for kind in one.entries)]
+    kinds = [kind for kind in registry.entry_kinds.values() if _is_ours(kind.code)]
     yield "## Kinds of ledger entries"
     yield ""
     yield "`kind` of an entry ([ledger.md](ledger.md)). A kind *taken at any time* is written even while clocks disagree."
@@ -93,8 +92,13 @@ def _entries() -> Iterator[str]:
     )
 
 
+def _is_ours(code: str) -> bool:
+    """Tests and measurements declare kinds of their own."""
+    return code.partition(".")[0] not in ("test", "bench")
+
+
 def _reads() -> Iterator[str]:
-    kinds = [kind for one in settings.BROUGHT for kind in one.reads]
+    kinds = [kind for kind in registry.read_kinds.values() if _is_ours(kind.code)]
     yield "\n## Kinds of reads"
     yield ""
     yield "`kind` of a record in `reads.ndjson` ([proof-format.md](proof-format.md))."
@@ -305,7 +309,7 @@ def kinds_written() -> set[str]:
     """The kinds of entries and reads that stand in a call which writes one."""
     found: set[str] = set()
     for _, call in _nodes(ast.Call):
-        place = {"entry": 0, "recorded": 0, "record_read": 1}.get(_called(call))
+        place = {"entry": 0, "recorded": 0, "acting": 0, "record_read": 1}.get(_called(call))
         given = [one.value for one in call.keywords if one.arg == "kind"]
         if place is not None:
             given += call.args[place : place + 1]
@@ -315,7 +319,14 @@ def kinds_written() -> set[str]:
 
 def texts_of_code() -> set[str]:
     """Every text that stands in the code, but for the declarations."""
-    return {text for name, tree in trees() if not name.endswith(".brings") for text in _texts(tree)}
+    return {text for _, tree in trees() for text in _texts(_WithoutKinds().visit(tree))}
+
+
+class _WithoutKinds(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if _called(node) in ("EntryKind", "ReadKind"):
+            return ast.Constant(None)
+        return self.generic_visit(node)
 
 
 def _classes_of_refusals() -> Iterator[type[Refusal]]:
@@ -364,11 +375,7 @@ def _number(status: ast.expr | None) -> str:
 
 def problems() -> Iterator[str]:
     """A sentence for each kind that only the code or only the declarations know, and where the page is not the code's."""
-    from ledger import brings
-
-    declared = {kind.code for kind in brings.KINDS}
-    for one in settings.BROUGHT:
-        declared |= {kind.code for kind in one.entries} | {kind.code for kind in one.reads}
+    declared = set(filter(_is_ours, registry.entry_kinds.keys() | registry.read_kinds.keys()))
     for kind in sorted(kinds_written() - declared):
         yield f"The code writes the kind {kind}, which no app declares in its brings.py."
     for kind in sorted(declared - texts_of_code() - set(_composed())):

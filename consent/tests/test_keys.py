@@ -495,7 +495,7 @@ def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, o
         "member,country,adult_on,status,named_by_a_file", "2,,,unknown,no",
     ]  # fmt: skip
 
-    with importing.entries.entry("test", actor="test"):
+    with importing.entries.entry("test.act", actor="test"):
         found = members.known(["7"])["7"]
         sealed = members.seal_all(["7"], ["7"])[0]
         members.change_known([(found, found.facts)], {found.number: sealed})

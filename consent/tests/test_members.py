@@ -47,7 +47,7 @@ def test_members_are_written_inside_an_entry_only():
 
 @pytest.mark.parametrize("odd", ["tab\tback\\slash", "\\N", "ümlaut 名", 'quo"te', "new\nline"])
 def test_odd_texts_are_stored_as_they_are(odd):
-    with entries.entry("test", actor="test"):
+    with entries.entry("test.act", actor="test"):
         members.create([(odd, Facts("", odd[:20], None, "open"))])
 
     assert members.known([odd])[odd].facts == Facts("", odd[:20], None, "open")
@@ -57,7 +57,7 @@ def test_odd_texts_are_stored_as_they_are(odd):
 def test_thousands_at_once_are_each_stored_as_given_with_their_history():
     given = {f"a{n}": Facts("", f"{n}\n\t\\N", None, "open") for n in range(4_001)}
 
-    with entries.entry("test", actor="test"):
+    with entries.entry("test.act", actor="test"):
         members.create(list(given.items()))
 
     assert {ref: found.facts for ref, found in members.known(list(given)).items()} == given
@@ -78,7 +78,7 @@ def test_changed_facts_move_the_member_its_history_and_the_census():
     number = add_member("a1")
     member = Member.objects.get(pk=number)
 
-    with entries.entry("test", actor="test"):
+    with entries.entry("test.act", actor="test"):
         members.change([(member, KNOWN._replace(country="", country_given="ZZ"))])
 
     stored = Member.objects.get(pk=number)
@@ -120,7 +120,7 @@ def test_an_erased_member_stays_as_it_is():
     accounts.erase_member(account_ref="a1", actor="test", reason="asked for")
     member.refresh_from_db()
 
-    with pytest.raises(LedgerError), entries.entry("test", actor="test"):
+    with pytest.raises(LedgerError), entries.entry("test.act", actor="test"):
         members.change([(member, KNOWN)])
 
     assert Member.objects.get().status == "erased"

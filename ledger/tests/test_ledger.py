@@ -98,8 +98,8 @@ def test_an_exception_leaves_nothing_of_an_entry(officer, product):
 def test_entries_do_not_nest(officer):
     with (
         pytest.raises(LedgerError, match="do not nest"),
-        entries.entry("outer", actor=officer),
-        entries.entry("inner", actor=officer),
+        entries.entry("test.act", actor=officer),
+        entries.entry("test.act", actor=officer),
     ):
         pass
 

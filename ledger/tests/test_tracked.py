@@ -144,7 +144,7 @@ def test_changing_a_tracked_row_outside_an_entry_changes_nothing(in_transaction,
 def test_saving_some_fields_only_is_refused(engineer):
     run = factories.register(engineer)
 
-    with entries.entry("test", actor="test"), pytest.raises(LedgerError):
+    with entries.entry("test.act", actor="test"), pytest.raises(LedgerError):
         run.save(update_fields=["title"])
 
 
@@ -190,7 +190,7 @@ def test_an_append_only_row_is_saved_once(product):
     decision = Decision.objects.get()
     decision.choice = "allow"
 
-    with entries.entry("test", actor="test"), pytest.raises(AppendOnlyViolation):
+    with entries.entry("test.act", actor="test"), pytest.raises(AppendOnlyViolation):
         decision.save()
 
     assert Decision.objects.get().choice == "deny"

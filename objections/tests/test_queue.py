@@ -213,7 +213,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
     row.state = State.IDENTITY_CHECK
     if asked_after is not None:
         row.identity_asked_on = dt.date.fromisoformat(received) + dt.timedelta(days=asked_after)
-    with entries.entry("test", actor="test"):
+    with entries.entry("test.act", actor="test"):
         row.save()
 
     in_the_list = Ticket.objects.filter(paused()).exists()

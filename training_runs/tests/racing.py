@@ -311,7 +311,7 @@ def _imports(race: Race, name: str) -> Writer:
         new = [(f"{name}-{next(count)}", _facts(chance)) for _ in range(chance.randrange(2))]
         chosen = [race.numbers[ref] for ref in chance.sample(race.references, 8)]
         asked = time.monotonic()
-        with entries.entry("import.batch", actor=race.actor) as opened:
+        with entries.entry("test.batch", actor=race.actor) as opened:
             rows = Member.objects.filter(pk__in=chosen).exclude(status="erased")
             changes = [(member, _facts(chance)) for member in rows]
             members.change(changes)

@@ -15,13 +15,13 @@ FREEZES = {"postgresql": 200, "sqlite": 50}
 WRITTEN = [
     "consent.decision",
     "consent.decisions",
-    "import.batch",
     "letter.sent",
     "member.erased",
     "objection.decided",
     "objection.received",
     "rule.approved",
     "rule.proposed",
+    "test.batch",
     "test.members",
 ]
 
