@@ -502,7 +502,10 @@ def test_who_may_do_what(
         "take": client.post(f"{QUEUE}take/", {"tickets": versions(row)}).status_code,
     }
     row.refresh_from_db()
-    found["bulk"] = client.post(f"{QUEUE}bulk/take/", {"tickets": versions(row)}).status_code
+    # Not "take" once more: whoever has a ticket is told so.
+    found["bulk"] = client.post(
+        f"{QUEUE}bulk/begin-review/", {"tickets": versions(row)}
+    ).status_code
 
     assert found == expected
 
@@ -795,6 +798,21 @@ def test_too_many_at_once_are_refused_in_words(
 
     assert "At most 1 tickets in one go" in page.text
     assert MAX_TICKETS == 500
+
+
+def test_a_ticket_is_not_taken_twice_by_the_same_officer(officer: User, client_of: Any) -> None:
+    row = factories.objection()
+    client = client_of(officer)
+    agree(client, "take", choose(client, "take", row))
+    row.refresh_from_db()
+    before = Entry.objects.count()
+
+    page = choose(client, "take", row)
+    answer = client.post(f"{QUEUE}bulk/take/", {"tickets": versions(row)})
+
+    assert [shown["why_not"] for shown in page.context["refused"]] == [f"{row} is yours already."]
+    assert f"{row} is yours already." in answer.text
+    assert Entry.objects.count() == before
 
 
 @pytest.mark.parametrize("sent", ["", "x", "1", "1:1,2:2", "1:1 ", "99999999999999999999:1"])
