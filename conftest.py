@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import time_machine
 from django.conf import settings
@@ -23,6 +24,12 @@ from portal import directories
 from tools import factories, guards
 
 pytest_plugins = ["tools.browsing"]
+
+# `make test` runs its parts side by side: a slow moment is the machine's, and says nothing of a strategy or a test.
+hypothesis.settings.register_profile(
+    "shared machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("shared machine")
 
 # Acts and reads of tests. Their kinds begin with `test`, by which `tools.names` knows them.
 registry.declare(

@@ -12,7 +12,7 @@ from ledger.models import AccessRecord
 from tools import factories
 from training_runs import archives, proofs, verifying
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 def test_the_answer_says_out_and_why_on_one_page_and_has_the_proof_attached(manifest, opted_out):

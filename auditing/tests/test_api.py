@@ -13,7 +13,7 @@ from ledger.checkpoints import signing
 from ledger.checkpoints.notes import TreeHead, open_note
 from ledger.models import AccessRecord, Checkpoint, CheckpointDelivery, Entry
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tools import factories
 from training_runs import archives, manifest_file, registering, verifying
 from training_runs.models import Manifest, Verification
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 @pytest.fixture
