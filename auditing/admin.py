@@ -1,4 +1,4 @@
-"""Everything of this app in the admin: models register on the portal's site, pages about no single model lie in it."""
+"""Everything of this app in the admin: models register on the portal's site, pages about no single model are rows of it."""
 
 from auditing import (
     admin_views,

@@ -1,6 +1,6 @@
 """The answer to a person, on one page: was their data in a run, why, and the proof with it.
 
-The proof is attached to the PDF as a file and printed in it: whoever has only the paper can type it in.
+The proof is attached to the PDF as a file and printed in it: a reader who has only the paper can type it in.
 """
 
 import datetime as dt
@@ -38,7 +38,7 @@ _CHECK = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said to a person about one run."""
+    """The answer to a person about one run."""
 
     run: str
     purpose: str
@@ -62,7 +62,7 @@ class Answer:
 
 
 def answer(manifest: Manifest, number: int) -> Answer:
-    """What the manifest says of the member, with its proof. Raises ProofNotPossible, ManifestDamaged."""
+    """The manifest's answer about the member, with its proof. Raises ProofNotPossible, ManifestDamaged."""
     proof = proofs.prove_member(manifest, number)
     reasons = explaining.reasons_in(manifest, number)
     return Answer(

@@ -14,7 +14,7 @@ from ledger.reads.recording import record_read
 
 
 class _Lines(made_files.Maker):
-    """`parameters`: `after` (exclusive) and `upto`. What lies between never changes."""
+    """`parameters`: `after` (exclusive) and `upto`. The entries between them never change."""
 
     permission: str
 

@@ -64,7 +64,7 @@ def _newest(rows: Any) -> tuple[list[Any], bool]:
 
 
 def _facts(rows: Sequence[Any], *, is_cut: bool) -> Iterator[Event]:
-    """What we were told of the account. `rows` are of the member's history, the latest first."""
+    """Changes to the facts that the product reported about the account. `rows` are of the member's history, the latest first."""
     for row, before in zip(rows, [*rows[1:], None], strict=True):
         if before is None and is_cut:
             return
@@ -105,7 +105,7 @@ def _decisions(rows: Iterable[Decision]) -> Iterator[Event]:
 
 
 def _objections(rows: Sequence[Any]) -> Iterator[Event]:
-    """What tickets did to purposes. `rows` are of objections' history, the latest first."""
+    """The effects of tickets on purposes. `rows` are of objections' history, the latest first."""
     earlier: dict[int, Any] = {}
     events = []
     for row in reversed(rows):

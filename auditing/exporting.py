@@ -1,4 +1,4 @@
-"""The ledger as files that anybody can check without us (docs/reference/proof-format.md, "An export")."""
+"""The ledger as files that anyone can check without the portal (docs/reference/proof-format.md, "An export")."""
 
 import shutil
 import tempfile
@@ -23,7 +23,7 @@ LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS = (
 def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
     """The canonical bytes of the entries from `after` (exclusive) to `upto`, a line each.
 
-    As the rows are now, not as they were sealed: that is what whoever checks wants to see.
+    As the rows are now, not as they were sealed: the reader of an export wants to see exactly that.
     Entries and what they wrote never change, so a stream that takes minutes is of one piece all the same.
     """
     for one in recomputed_in_pieces(after, upto):
@@ -49,7 +49,7 @@ def key_lines(upto: int) -> Iterator[bytes]:
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: entries up to the newest checkpoint, and how many manifests."""
+    """The size of an export: entries up to the newest checkpoint, and how many manifests."""
 
     size: int
     manifests: int

@@ -1,4 +1,4 @@
-"""What auditors may type."""
+"""The forms for auditors."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from consent.forms import DateInput
 
 
 class FindForm(forms.Form):
-    """Sent by GET: numbers and references of ours name nobody."""
+    """Sent by GET: our own numbers and references identify no person."""
 
     of = forms.CharField(
         max_length=40,
@@ -41,7 +41,7 @@ MEMBER, RULES, NOTICES, TICKET, RUN = "member", "rules", "notices", "ticket", "r
 
 
 class StateForm(forms.Form):
-    """What is asked about, and when. Sent by GET, so that a link shows the same again."""
+    """The subject and the time of a question. Sent by GET, so that a link shows the same again."""
 
     what = forms.ChoiceField(
         label="What",

@@ -1,4 +1,4 @@
-"""What an auditor is let see beyond numbers."""
+"""Permissions for an auditor to see more than numbers."""
 
 from django.conf import settings
 from django.db import models

@@ -166,7 +166,7 @@ def grant_reveal(request: HttpRequest) -> HttpResponse:
 @require_GET
 @permission_required("auditing.view_reveal", raise_exception=True)
 def look(request: HttpRequest, number: int) -> HttpResponse:
-    """Who it is, to the auditor it was granted to, while it lasts."""
+    """Show the identity to the auditor it was granted to, while the reveal lasts."""
     reveal = services.reveal_by(number)
     if reveal.auditor_id != staff(request).pk:
         raise PermissionDenied
@@ -188,7 +188,7 @@ LATE = dt.timedelta(hours=36)
 
 @start_page.panel("ledger.view_checkpoint", order=4)
 def proof_panel(request: HttpRequest) -> start_page.Panel:
-    """What was checked last, and what is held outside."""
+    """Show the last checks and the checkpoints held outside."""
     lines = [_ledger_line(), _manifests_line(), _checkpoint_line(), _outside_line()]
     return start_page.Panel(
         title="Integrity checks",

@@ -40,7 +40,7 @@ _BESIDE: tuple[type[models.Model], ...] = (Run,)
 
 @dataclass
 class Replayed:
-    """What came out. `problems` is empty when everything agrees."""
+    """The result of a replay. `problems` is empty when everything agrees."""
 
     here: int = 0
     there: int = 0

@@ -12,7 +12,7 @@ _alias: ContextVar[str] = ContextVar("alias", default=DEFAULT_DB_ALIAS)
 
 @contextmanager
 def working_on(alias: str) -> Iterator[None]:
-    """Inside the block the ORM goes to that database wherever nobody names one."""
+    """Inside the block the ORM uses that database unless a query names another one."""
     reset = _alias.set(alias)
     try:
         yield

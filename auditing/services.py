@@ -1,4 +1,4 @@
-"""Letting an auditor see who somebody is: granted by an officer, for a while, with a reason, on record."""
+"""Reveals: an officer lets an auditor see an identity, for a limited time, with a reason, on record."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ MAX_HOURS = 72
 
 
 class RevealOver(RuleViolation):
-    """The leave to look has ended, or was somebody else's."""
+    """The reveal has expired, or was granted to another person."""
 
     code = "reveal_over"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who somebody is, in labelled words; empty where the data was erased."""
+    """A person's identity as labelled values; empty where the data was erased."""
 
     subject: str
     facts: list[tuple[str, str]]
@@ -53,7 +53,7 @@ def grant(*, auditor: User, subject: str, hours: int, reason: str, actor: User) 
 
 
 def look(reveal: Reveal, reader: User) -> Identity:
-    """Who it is. The look is recorded first. Raises RevealOver, ReadNotRecorded."""
+    """The identity behind a reveal. The look is recorded first. Raises RevealOver, ReadNotRecorded."""
     if reveal.auditor_id != reader.pk:
         raise RevealOver("This reveal was granted to another person.")
     if reveal.until <= clock.now():

@@ -53,7 +53,7 @@ class Compared:
     name: str
     lines: Sequence[Line]
     missing: str = ""
-    """What is said instead when there was no such thing then."""
+    """The sentence shown when the thing did not exist then."""
 
     @property
     def rows(self) -> list[tuple[Line, bool]]:
@@ -69,7 +69,7 @@ class Compared:
 @dataclass(frozen=True)
 class State:
     subject: str
-    """What the record of the read names."""
+    """The subject that the record of the read names."""
     title: str
     parts: Sequence[Compared]
 
@@ -106,7 +106,7 @@ def _objections(wanted: dict[str, Any], upto: int, may: May) -> list[Compared]:
 
 
 def member_then(reference: str, entry: Entry, may: May) -> State:
-    """Facts, choices and objections of a member. Raises InvalidInput for a number nobody has."""
+    """Facts, choices and objections of a member. Raises InvalidInput for a number that does not exist."""
     number = reference.removeprefix("member:")
     known = number.isascii() and number.isdecimal() and len(number) <= 10
     parts = _tracked(Member, {"id": int(number)}, entry.sequence, may) if known else []
@@ -123,7 +123,7 @@ def member_then(reference: str, entry: Entry, may: May) -> State:
 
 
 def _choices(number: int, upto: int) -> Compared:
-    """What the decisions came to, in the order they were received."""
+    """The choices that follow from the decisions, in the order they were received."""
     rows = list(
         Decision.objects.filter(member=number, evidence_only=False)
         .order_by("entry_id", "pk")
@@ -193,7 +193,7 @@ def run_then(reference: str, entry: Entry, may: May) -> State:
 
 
 def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> State:
-    """What each country let a purpose do: by what was recorded up to the entry and effective by the day."""
+    """The rule of each country for a purpose: by what was recorded up to the entry and effective by the day."""
     then = rules.rules_in_force(purpose, day, Book.read(entry.sequence))
     now = rules.rules_in_force(purpose, today, Book.read())
     lines = [

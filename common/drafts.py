@@ -1,4 +1,4 @@
-"""What a person typed into a form of staff, kept until the act is done: words and files, by one mechanism.
+"""Drafts: text and files that staff entered into a form, kept until the act is done.
 
 `form_for` gives the form of an act. On POST it keeps what was sent before anything else is tried, so that a preview, an
 error, a refusal, a crash and an ended session lose nothing; on GET it fills the form in again. `done` lets the draft
@@ -129,9 +129,9 @@ def done(form: forms.Form) -> None:
 
 
 def keep_without_session(request: HttpRequest) -> bool:
-    """Keep what came in after its session had ended, for whom the form was written; returns whether it was kept.
+    """Keep a form that arrived after its session had ended, for the person it was shown to; returns whether it was kept.
 
-    The signed token names person and page: nobody writes into a draft whose form they have not been shown.
+    The signed token names person and page: people can write only into drafts of forms that they were shown.
     """
     try:
         number, address, subject, title = signing.loads(
@@ -158,12 +158,12 @@ def of(person: Any) -> list[Draft]:
 
 
 def forget(subject: str) -> None:
-    """What is about the subject goes, whoever wrote it: its personal data is being erased."""
+    """Delete all drafts about the subject, by any author: its personal data is being erased."""
     Draft.objects.filter(subject=subject).delete()
 
 
 def forget_account(account_ref: str) -> None:
-    """Drafts that name the account go: it is being erased, and they may be about nobody we know yet.
+    """Drafts that name the account go: it is being erased, and they may be about a person without an account.
 
     The words and the names of files are looked into. The database finds the few: this is called under the ledger's lock.
     """
@@ -184,7 +184,7 @@ def forget_account(account_ref: str) -> None:
 
 
 def remove_old() -> int:
-    """Remove drafts that nobody came back to; returns how many."""
+    """Remove abandoned drafts; returns how many."""
     before = timezone.now() - dt.timedelta(days=settings.DRAFT_DAYS)
     old = Draft.objects.filter(saved_at__lt=before)
     count = old.count()
@@ -206,7 +206,7 @@ def _keep(
     new_files: Mapping[str, Any],
     kept: list[DraftFile],
 ) -> bool:
-    """Write the draft. That it fails keeps nobody from their act."""
+    """Write the draft. A failure does not stop the act."""
     if place.subject and any(
         is_erased(place.subject) for is_erased in registry.hooks("common.is_erased")
     ):
@@ -297,7 +297,7 @@ def _worth_keeping(form: forms.Form, sent: Any) -> Any:
 
 
 def _words(kind: type[forms.Form], draft: Draft) -> dict[str, Any]:
-    """What a form is filled in with from a draft; not its version, nor what confirms an act."""
+    """The values that a draft fills into a form, without its version and without what confirms an act."""
     left_out = {"version", *getattr(kind, "NOT_KEPT", ())}
     words: dict[str, Any] = {}
     for name, one in kind.base_fields.items():

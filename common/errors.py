@@ -1,4 +1,4 @@
-"""What pages, endpoints and processes refuse, in the family of `ledger.errors`."""
+"""The refusals of pages, endpoints and processes, in the family of `ledger.errors`."""
 
 from ledger.errors import Refusal, RuleViolation
 

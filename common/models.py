@@ -1,4 +1,4 @@
-"""What every app's pages, endpoints and processes keep: tokens, failed sign-ins, made files, drafts and leases."""
+"""Rows that the pages, endpoints and processes of every app share: tokens, failed sign-ins, made files, drafts and leases."""
 
 import secrets
 from functools import partial
@@ -58,7 +58,7 @@ class FailedSignIns(models.Model):
 
 
 class MadeFile(models.Model):
-    """A long file that somebody asked for: its place in the queue, and where it is once it is made.
+    """A long file that was requested: its place in the queue, and where it is once it is made.
 
     Not part of the record, and erasable: it ends after some hours. Who downloaded it is in the record of reads.
     """
@@ -106,7 +106,7 @@ class MadeFile(models.Model):
 
 
 class Draft(models.Model):
-    """What a person typed into a form whose act is not done yet. Nobody else ever sees it.
+    """Values that a person typed into a form whose act is not done yet. Only that person ever sees them.
 
     Personal data: untracked, unsealed, deleted with the act, with its subject, and after `DRAFT_DAYS`.
     """

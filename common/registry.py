@@ -1,4 +1,4 @@
-"""What each app brings to the portal, declared in its module `brings.py` and collected at the start.
+"""The registry of what each app brings to the portal, declared in its module `brings.py` and collected at the start.
 
 A `Brings` names functions and classes by their dotted names, so that a module of declarations imports no model: the
 settings read schedule and queues from it before any app is loaded. `collect` resolves the names once every app is
@@ -51,14 +51,14 @@ class Waiting:
 
 @dataclass(frozen=True, kw_only=True)
 class Brings:
-    """What one app brings."""
+    """The declarations of one app."""
 
     entries: Sequence[EntryKind] = ()
     reads: Sequence[ReadKind] = ()
     scopes: Mapping[str, str] = field(default_factory=dict)
     """Scopes of service tokens, with what each lets a token do."""
     permissions: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Permissions by role. A permission that no app names is nobody's."""
+    """Permissions by role. A permission that no app names belongs to no role."""
     schedule: Mapping[str, Every | Daily] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)
     """Queues by task; a task that is not named waits in the default one."""
@@ -72,7 +72,7 @@ class Brings:
     trees: Sequence[str] = ()
     """Dotted names of functions that sign trees with each checkpoint (`ledger.registry.trees`)."""
     points: Mapping[str, str] = field(default_factory=dict)
-    """Where apps above may hook in, with what is called there and how."""
+    """Points where apps above may hook in, with what is called there and how."""
     hooks: Mapping[str, str] = field(default_factory=dict)
     """For a point of an app below: the dotted name of the function that is called."""
 

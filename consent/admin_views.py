@@ -1,4 +1,4 @@
-"""What the privacy team does, one function an act: GET shows what will happen, POST does it.
+"""The acts of the privacy team, one function each: GET shows what will happen, POST does it.
 
 Every view asks for its own permission: the admin alone lets all staff in.
 """
@@ -231,7 +231,7 @@ def why_not_reviewable(proposal: RegionRule | Notice, request: HttpRequest) -> s
 
 @dataclass(frozen=True)
 class Change:
-    """What a rule changes for a group of countries that it finds in the same state."""
+    """A rule's effect on a group of countries that it finds in the same state."""
 
     before: str
     source: str
@@ -245,7 +245,7 @@ class Change:
 
 
 def changes_of(proposal: RegionRule) -> list[Change]:
-    """What holds before and after the proposal on the day it takes effect, real changes first."""
+    """The rules before and after the proposal on the day it takes effect, real changes first."""
     holding = rules.rules_in_force(proposal.purpose, proposal.effective_from)
     groups: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for country in proposal.countries:
@@ -266,7 +266,7 @@ def changes_of(proposal: RegionRule) -> list[Change]:
 
 
 def left_out_of(proposal: RegionRule) -> list[str]:
-    """What a rule that lets people in leaves out of a country or group it names most of, in words."""
+    """The places that a rule admitting people leaves out of a country or group it mostly names, in words."""
     if proposal.rule == Rule.EXCLUDED:
         return []
     given = set(proposal.countries)
@@ -282,7 +282,7 @@ def left_out_of(proposal: RegionRule) -> list[str]:
 
 
 def warnings_about(notice: Notice) -> list[str]:
-    """What a second person should look at twice in a notice's dates."""
+    """Dates of a notice that a second person should check again."""
     recorded_on = notice.entry.recorded_at.date()
     days = (notice.in_force_from - notice.published_on).days
     words = []
@@ -424,7 +424,7 @@ def unnamed_accounts_panel(request: HttpRequest) -> start_page.Panel:
             for text, address, count in found
             if count
         ],
-        "The product's files have named every known account.",
+        "The product has named every known account in its files.",
         [("Members", reverse("admin:consent_member_changelist"))],
     )
 

@@ -6,7 +6,7 @@ from django.db import models
 
 
 class Purpose(models.TextChoices):
-    """What training is for."""
+    """A purpose of training."""
 
     GENERATIVE_AI = "generative-ai", "Generative AI"
     PERSONALISATION = "personalisation", "Personalisation"
@@ -71,7 +71,7 @@ class Status(models.TextChoices):
 
 
 class Rule(models.TextChoices):
-    """What a country's law or the company's word lets a purpose do there."""
+    """A purpose's permission in a country, by law or by the company's word."""
 
     DEFAULT_ON = "default-on", "default-on"
     OPT_IN = "opt-in", "opt-in"

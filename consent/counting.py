@@ -1,4 +1,4 @@
-"""When a decision counts, and which of two is in force. Pure: times in, answers out.
+"""The time at which a decision counts, and which of two is in force. Pure: times in, answers out.
 
 Nothing was decided after it was received. A decision counts at the earlier of the time that was sent and the time
 of its receipt; the later one is in force, and of two at the same time a *deny*.

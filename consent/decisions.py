@@ -91,7 +91,7 @@ class DecisionInput:
     def digest(self) -> str:
         """Over the body alone: a retry is the same message, whichever way and with whatever headers it comes.
 
-        Keyed: without the key nobody can try references against it after an erasure.
+        Keyed: references cannot be tried against it after an erasure without the key.
         """
         body = {name: getattr(self, name) for name in self.__slots__ if name != "header_signal"}
         return members.keyed_hash("decision", canonical.dumps(body))

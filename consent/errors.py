@@ -19,7 +19,7 @@ class AccountErased(RuleViolation):
 
 
 class NeedsSecondPerson(RuleViolation):
-    """Whoever proposed a rule or notice may not approve it (GDPR Art. 5(2): four eyes on a loosening)."""
+    """The proposer of a rule or notice may not approve it (GDPR Art. 5(2): four eyes on a loosening)."""
 
     code = "needs_second_person"
 

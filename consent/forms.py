@@ -1,4 +1,4 @@
-"""What staff may type. None of these forms can say *allow*."""
+"""The forms for staff. None of them can record an *allow*."""
 
 import datetime as dt
 import re

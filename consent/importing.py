@@ -42,7 +42,7 @@ _KEPT_READINGS = 200_000
 
 @dataclass
 class Summary:
-    """What an import did, in lines of the file."""
+    """The result of an import, in lines of the file."""
 
     read: int = 0
     new: int = 0
@@ -229,7 +229,7 @@ def hash_of(key: str) -> int:
 
 @dataclass
 class _Survey:
-    """What a first look at the whole file found."""
+    """The result of a first pass over the whole file."""
 
     known: int = 0
     """Members that files have named before."""
@@ -373,7 +373,7 @@ def _look_for_lost_zeros(
 
 @dataclass
 class _Plan:
-    """What a batch means for the members as they are."""
+    """The changes that a batch makes to the present members."""
 
     new: list[Sealed] = field(default_factory=list)
     new_facts: list[Facts] = field(default_factory=list)
@@ -398,7 +398,7 @@ class _Plan:
 
 
 class _Account:
-    """What a batch says of one account."""
+    """The facts that a batch has about one account."""
 
     __slots__ = ("before", "facts", "line", "own", "said")
 
@@ -533,7 +533,7 @@ class _DryWriter(_Writer):
 
 
 class _Readings(dict[str, Any]):
-    """What each different text means; read once, since countries, days and words repeat."""
+    """The meaning of each different text; read once, since countries, days and words repeat."""
 
     def __init__(self, read: Callable[[str], Any]) -> None:
         super().__init__()

@@ -1,6 +1,6 @@
-"""From a reference to its member: the one way for whoever answers a person or a program.
+"""From a reference to its member: the one way for code that answers a person or a program.
 
-That an account exists, or does not, is an answer about somebody: the read is on record before it is given.
+That an account exists, or does not, is an answer about a person: the read is on record before it is given.
 """
 
 from django.contrib.auth.models import User

@@ -221,7 +221,7 @@ def _decoded(block: bytes, line: int) -> Iterable[str]:
 
 def _wanted(names: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     """The four columns to read, in our order, and the others. Does not repeat names it does not know: a
-    file without a header begins with somebody's data."""
+    file without a header begins with personal data."""
     if repeated := sorted(
         name for name, times in Counter(names).items()
         if times > 1 and name in ("account_ref", "country", "status", *DAY_COLUMNS)
@@ -322,7 +322,7 @@ def _line_feeds(row: list[str]) -> int:
 
 
 def _first_lines(rows: list[list[str]], line: int) -> Iterator[int]:
-    """Where each row begins, when values run over several lines."""
+    """The line on which each row begins, when values run over several lines."""
     for row in rows:
         yield line
         line += 1 + _line_feeds(row)
@@ -422,7 +422,7 @@ _TEXTS = (
 
 @contextmanager
 def _parquet_faults(sentence: str) -> Iterator[None]:
-    """Whatever a damaged file does to pyarrow inside the block, which raises many kinds of errors."""
+    """Turn the many errors that pyarrow raises for a damaged file into one refusal."""
     try:
         yield
     except ImportStopped:

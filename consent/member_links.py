@@ -62,9 +62,9 @@ def let_in(response: HttpResponseBase, member: Member) -> None:
 
 
 def member_of(request: HttpRequest) -> Member | None:
-    """The member who came in by a link from the product; None for everybody else, and for the erased.
+    """The member who came in by a link from the product; None for all others, and for erased members.
 
-    Whoever was erased meanwhile is nobody here: what they do next must not lead back to the number.
+    A member erased in the meantime is unknown here: later acts must not lead back to the number.
     """
     number = request.get_signed_cookie(COOKIE, default=None, salt=_COOKIE_SALT, max_age=COOKIE_AGE)
     return _member(number) if number else None

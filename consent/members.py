@@ -24,7 +24,7 @@ _STRICTNESS = [_OPEN, Status.UNKNOWN.value, Status.CLOSED.value, Status.ERASED.v
 
 
 class Facts(NamedTuple):
-    """What is known of a member. The defaults are an account nobody has told us about: out.
+    """The known facts about a member. The defaults describe an account the product has not reported: out.
 
     A tuple, because an import makes millions of them.
     """
@@ -40,7 +40,7 @@ class Facts(NamedTuple):
         return self.status == _OPEN and self.adult_on is not None and self.country != UNKNOWN
 
     def stricter(self, other: "Facts") -> "Facts":
-        """What keeps out whom either of the two keeps out. The order of the two does not matter.
+        """Facts that exclude a member whom either of the two excludes. The order of the two does not matter.
 
         Closed beats unknown, and unknown beats open; no age or the later date of majority; two countries are an
         unknown one.
@@ -82,7 +82,7 @@ CANARY_ACTOR = "system:canaries"
 
 
 def is_test_account(account_ref: str) -> bool:
-    """Whether it is a canary's, in any spelling: nobody but the portal decides, imports or erases those."""
+    """Whether it is a canary's, in any spelling: only the portal decides for, imports or erases those."""
     return key_of(account_ref).startswith(CANARY_PREFIX)
 
 
@@ -92,7 +92,7 @@ def seal(salt: str, account_ref: str) -> str:
 
 
 def fault_of_reference(number: int, account_ref: str, key: str, salt: str, sealed: str) -> str:
-    """What is wrong with the stored reference of a member whose row sealed `sealed`; empty where it is theirs."""
+    """The fault in the stored reference of a member whose row sealed `sealed`; empty where it is theirs."""
     try:
         is_sealed = hmac.compare_digest(seal(salt, account_ref), sealed)
     except ValueError:  # the salt is no hexadecimal
@@ -121,7 +121,7 @@ def keyed_hash(use: str, data: bytes) -> str:
 
 
 def suppression_hash(account_ref: str) -> str:
-    """What an erased account leaves behind: it is the same for every spelling."""
+    """The keyed hash that an erased account leaves behind: the same for every spelling."""
     return keyed_hash("suppression", key_of(account_ref).encode())
 
 
@@ -150,9 +150,9 @@ class Referred(NamedTuple):
 
 
 def referred(account_refs: Iterable[str]) -> dict[str, Referred]:
-    """The members of references in any spelling; those nobody has told us about are missing.
+    """The members of references in any spelling; accounts that were never reported are missing.
 
-    Whoever answers a person or a program asks `consent.lookup`, which leaves a record.
+    Code that answers a person or a program asks `consent.lookup`, which leaves a record.
     """
     keys = {ref: key_of(ref) for ref in account_refs}
     if not keys:

@@ -15,7 +15,7 @@ from consent.references import MAX_LENGTH
 from ledger.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
-"""No run is as of an earlier day: whoever was of age by then need not be in the index of minors."""
+"""No run is as of an earlier day: a member of age by then need not be in the index of minors."""
 
 
 class Member(Tracked):
@@ -192,7 +192,7 @@ class Notice(Sealed):
 
 
 class RegionRule(Sealed):
-    """What a purpose may do in some countries from a date on, until further notice."""
+    """A purpose's permission in some countries from a date on, until further notice."""
 
     purpose = models.CharField(max_length=20, choices=Purpose)
     countries = models.JSONField(help_text="ISO codes.")

@@ -60,7 +60,7 @@ def open_by_link(request: HttpRequest, token: str) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @member_page
 def setting(request: HttpRequest) -> HttpResponse:
-    """What is used and what for, the choice, and the one button that changes it."""
+    """The data used and its purpose, the choice, and the one button that changes it."""
     member = member_links.member_of(request)
     if member is None:
         return closed(request)
@@ -83,7 +83,7 @@ def setting(request: HttpRequest) -> HttpResponse:
 
 
 def closed(request: HttpRequest) -> HttpResponse:
-    """For whoever is not let in."""
+    """The page for visitors without a valid link."""
     return render(request, "member/closed.html", status=403)
 
 

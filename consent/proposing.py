@@ -37,7 +37,7 @@ def propose_rule(
     actor: User,
     reason: str = "",
 ) -> RegionRule:
-    """Record a region rule. What lets somebody in waits for a second person; a tightening holds at once.
+    """Record a region rule. A rule that admits members waits for a second person; a stricter one applies at once.
 
     The purpose's latest rule proposed once more by the same person, and not rejected, is that rule.
     """
@@ -161,7 +161,7 @@ def _check_text(field: str, value: str, length: int) -> None:
 
 
 def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
-    """Whether a proposal says just this, and nobody rejected it."""
+    """Whether a proposal has exactly these facts and was not rejected."""
     rejected = Review.objects.filter(**{_review_field(row): row}, verdict=Verdict.REJECTED).exists()
     return not rejected and all(getattr(row, name) == value for name, value in facts.items())
 

@@ -61,7 +61,7 @@ class Book:
 def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[str, RegionRule]:
     """For each country the rule that holds: the latest date wins, then the one recorded last.
 
-    Where a rule would let somebody in whom the one before kept out, it counts only if a second person
+    Where a rule would admit members whom the one before kept out, it counts only if a second person
     approved it *knowing* every stricter rule of an earlier date: an exclusion recorded after the approval
     stands, also when another exclusion lies between them.
     """
@@ -102,7 +102,7 @@ def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
 def ruling(
     purpose: str, on: dt.date, categories: Collection[str], book: Book | None = None
 ) -> Ruling:
-    """What holds for a purpose on a day, for data of these categories; from the book, if there is one.
+    """The ruling for a purpose on a day, for data of these categories; from the book, if there is one.
 
     Without categories the question is whether any notice in force covers the purpose in the country.
     """
@@ -138,7 +138,7 @@ def _uncovered(
 
 
 def loosens(purpose: str, countries: Iterable[str], rule: str, effective_from: dt.date) -> bool:
-    """Whether the rule lets anybody in who is out from that day: no rule at all counts as excluded."""
+    """Whether the rule admits members who are out from that day: no rule at all counts as excluded."""
     holding = rules_in_force(purpose, effective_from)
     return any(
         _looser(rule, holding[country].rule if country in holding else Rule.EXCLUDED)

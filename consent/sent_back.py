@@ -74,7 +74,7 @@ def rejected_row(
 
 
 def words_of(row: RegionRule | Notice | None, form: type[Form]) -> dict[str, Any]:
-    """What a form begins with: the rejected proposal. A notice needs a version of its own."""
+    """The initial values of a form: the rejected proposal. A notice needs a version of its own."""
     if row is None:
         return {}
     words = {name: getattr(row, name) for name in form.base_fields if hasattr(row, name)}

@@ -89,7 +89,7 @@ class DecisionOutput(serializers.Serializer[decisions.Recorded]):
 
 
 class SettingLinkOutput(serializers.Serializer[MemberLink]):
-    """Whoever opens it acts as the member: hand it to nobody else."""
+    """A link that opens the setting page as the member: give it to the member only."""
 
     url = serializers.URLField(help_text="Absolute; opens the member's setting page.")
     expires_at = serializers.DateTimeField(help_text="It cannot be opened after that.")

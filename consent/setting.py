@@ -39,7 +39,7 @@ class Setting:
     rule: str | None
     """The rule in the member's country; None where there is none, which excludes."""
     asked_since: dt.date | None
-    """Where consent is asked for: since when. An earlier yes was a setting left on."""
+    """The day since which consent is asked for, if it is. An earlier yes was a setting left on."""
     notices: list[Notice]
     """Those in force for the member's country, the one in force last first."""
 
@@ -49,7 +49,7 @@ class Setting:
 
     @property
     def is_on(self) -> bool:
-        """What the switch shows; whether it has an effect is for the runs to say."""
+        """The position of the switch; the runs say whether it has an effect."""
         if self.decision is None:
             return not self.asks_consent
         if self.decision.choice == Choice.DENY:
@@ -61,7 +61,7 @@ class Setting:
 
     @property
     def other_choice(self) -> str:
-        """What pressing the button means."""
+        """The choice that pressing the button makes."""
         return Choice.DENY if self.is_on else Choice.ALLOW
 
     @property
@@ -99,7 +99,7 @@ _FORMS = signing.Signer(salt="consent.setting.form")
 
 @dataclass(frozen=True)
 class ShownForm:
-    """What a form of the page was written for; it travels signed with the form."""
+    """The member and choice a form was written for; they travel signed with the form."""
 
     member: int
     """The member's number."""
@@ -170,7 +170,7 @@ def switch(
 
 
 def receipt(member: Member, entry: str) -> Decision | None:
-    """What this member decided on the page in that ledger entry, if anything: the query may say what it likes."""
+    """The decision of this member on the page in that ledger entry, if there is one: the query is not trusted."""
     if not (entry.isdecimal() and len(entry) < 19):
         return None
     return (

@@ -39,7 +39,7 @@ ADMITTED_IN_2024 = frozenset(
     "PN PR PS PW PY QA RS RU RW SA SB SC SD SG SH SL SN SO SR SS ST SV SY SZ TC TD TG TH TJ TK TL TM "
     "TN TO TR TT TV TZ UA UG UM US UY UZ VC VE VG VI VN VU WS XK YE ZA ZM ZW".split()
 )
-"""What the FAQ of 2024-09-18 does not name, but for the countries with rows of their own."""
+"""Countries that the FAQ of 2024-09-18 does not name and that have no rows of their own."""
 JOINED_IN_2025 = EEA_AND_SWITZERLAND | CROWN | {"CA", "HK"}
 
 NAMED_IN_2024 = (

@@ -1,4 +1,4 @@
-"""What only consent can check: projections, the census and the seals of account references."""
+"""Checks that only consent can make: projections, the census and the seals of account references."""
 
 from collections.abc import Iterator
 
@@ -53,7 +53,7 @@ def census_is_a_count() -> Iterator[str]:
 
 
 def references_are_sealed() -> Iterator[str]:
-    """Opens every seal: nobody can swap two accounts, for each reference belongs to the member that sealed it."""
+    """Opens every seal: two accounts cannot be swapped, for each reference belongs to the member that sealed it."""
     rows = AccountReference.objects.order_by("pk").values_list(
         "member_id", "account_ref", "account_key", "salt", "member__reference_seal"
     )

@@ -206,7 +206,7 @@ class RegionRulesView(Endpoint):
         responses={201: RegionRuleOutput},
     )
     def post(self, request: Request) -> Response:
-        """Propose a rule. What lets somebody in waits for a second person; a tightening holds at once.
+        """Propose a rule. A rule that admits members waits for a second person; a stricter one applies at once.
 
         The purpose's latest rule sent once more is the same rule and gets the first answer.
         """

@@ -16,7 +16,7 @@ _VERIFY = stage.ROOT / "outsider" / "verify.py"
 
 
 def keep_checkpoint() -> int:
-    """What an auditor does on the first day: keep a signed checkpoint. Returns how many entries it covers."""
+    """An auditor's act on the first day: keep a signed checkpoint. Returns how many entries it covers."""
     from ledger.checkpoints import signing
 
     # What it logs is for operators; the story says it in words.

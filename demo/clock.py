@@ -13,7 +13,7 @@ TICK = dt.timedelta(milliseconds=1)
 
 
 class PlayedClock:
-    """Stands still but for a tick whenever somebody looks at it, so that the same play gives the same times."""
+    """A clock that stands still except for a tick at each reading, so that the same play gives the same times."""
 
     def __init__(self, start: dt.datetime) -> None:
         self._now = start

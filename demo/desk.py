@@ -28,7 +28,7 @@ from objections.models import Incident, Letter, Proposal, Ticket
 from objections.ticket import uploads
 
 Life = Iterator[dt.datetime]
-"""What happens to one ticket. Between two acts it yields when it goes on."""
+"""The course of one ticket. Between two acts it yields the time of the next one."""
 
 _SATURDAY = 5
 _WEIGHED = ("personalisation", "safety")
@@ -36,7 +36,7 @@ _WEIGHED = ("personalisation", "safety")
 
 @dataclass(frozen=True)
 class Who:
-    """Somebody who objects. `member` is the account they have, whether or not we can know that."""
+    """A person who objects. `member` is the account they have, whether or not we can know that."""
 
     name: str
     email: str
@@ -77,11 +77,11 @@ class Desk:
                 heapq.heappush(agenda, (max(goes_on, moment), number, life))
 
     def send_letters(self) -> None:
-        """What the worker does seconds after each act."""
+        """Send letters, as the worker does seconds after each act."""
         outbox.send_due()
 
     def ago(self, days: float) -> dt.datetime:
-        """Some time of that day, at which anybody may write."""
+        """Some time of that day, at which people may write."""
         return self.until - dt.timedelta(days=days, minutes=self.chance.randrange(15, 600))
 
     def at_work(self, moment: dt.datetime, days: float = 0) -> dt.datetime:
@@ -93,7 +93,7 @@ class Desk:
         return dt.datetime.combine(day, dt.time(), dt.UTC) + dt.timedelta(minutes=minute)
 
     def filed_to_be_due(self, in_days: int, regime: Regime) -> dt.datetime:
-        """When somebody filed whose answer is due in so many days: at the latest then if that is past, else at the
+        """The filing time of an objection whose answer is due in so many days: at the latest then if that is past, else at the
         earliest then. (Not every day is one on which an answer can be due.)
         """
         due_on = day_of(self.until) + dt.timedelta(days=in_days)
@@ -240,7 +240,7 @@ class Desk:
         return proposal
 
     def make_sure_of_address(self, ticket: Ticket, officer: User) -> None:
-        """What lets somebody in again is told to an address that is known to be theirs."""
+        """A letter that ends an exclusion goes to a confirmed address only."""
         ticket.refresh_from_db()
         if not composing.is_proven(ticket):
             acts.confirm_address.do(

@@ -1,4 +1,4 @@
-"""What happened to the tickets of the played past: one of every kind on purpose, and a stream of ordinary ones."""
+"""The tickets of the played past: one of every kind on purpose, and a stream of ordinary ones."""
 
 import datetime as dt
 from collections.abc import Generator, Iterable, Iterator
@@ -260,7 +260,7 @@ def unidentified(desk: Desk, filed: dt.datetime, officer: User, *, is_approved: 
 
 
 def under_way(desk: Desk, who: Who, filed: dt.datetime, officer: User | None) -> Life:
-    """Not decided yet; with nobody, or in review."""
+    """Not decided yet; unassigned, or in review."""
     channel = Channel.PRODUCT if who.member else Channel.EMAIL
     purposes = desk.chance.choice([{_AI}, {_AI, _FEED}, {_SAFETY}])
     ticket = yield from _filed(desk, who, channel, purposes, filed)
@@ -416,7 +416,7 @@ def matched(desk: Desk, filed: dt.datetime, officer: User) -> Life:
 
 
 def received_earlier(desk: Desk, who: Who, filed: dt.datetime, officer: User) -> Life:
-    """It lay in the post room for four days before anybody keyed it in."""
+    """It stayed in the post room for four days before it was keyed in."""
     ticket = yield from _filed(desk, who, Channel.PAPER, {_AI}, filed)
     yield desk.at_work(filed, 4)
     desk.correct_receipt(ticket, officer, filed - dt.timedelta(days=4))

@@ -76,7 +76,7 @@ def _is_adult(person: Person, today: dt.date) -> bool:
 
 @contextmanager
 def _quick_database() -> Iterator[None]:
-    """Nobody waits for the disk: a machine that stops loses a demo, which is played again."""
+    """Do not wait for the disk: a machine that stops loses a demo, which is played again."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=OFF")
         try:

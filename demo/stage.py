@@ -1,4 +1,4 @@
-"""What the demo needs before the story can be told: an empty portal, people, tokens, a running server."""
+"""The setting of the story: an empty portal, people, tokens, a running server."""
 
 import contextlib
 import datetime as dt
@@ -34,7 +34,7 @@ PEOPLE = (
 
 
 class CannotBegin(SystemExit):
-    """One sentence for whoever started the demo; exit code 2."""
+    """One sentence for the person who started the demo; exit code 2."""
 
     def __init__(self, sentence: str) -> None:
         print(sentence, file=sys.stderr)
@@ -43,7 +43,7 @@ class CannotBegin(SystemExit):
 
 @dataclass(frozen=True)
 class Tokens:
-    """What the two services of the story authenticate with."""
+    """The tokens of the story's two services."""
 
     product: str
     trainer: str
@@ -165,7 +165,7 @@ def import_members(people: list[Person]) -> list[str]:
 
 
 def load_rules(day: dt.date) -> None:
-    """What is new in the real timeline by that day: olga proposes, otto approves."""
+    """Load the rules that are new in the real timeline by that day: olga proposes, otto approves."""
     from django.core.management import call_command
 
     call_command(

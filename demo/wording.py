@@ -1,4 +1,4 @@
-"""What the people of the demo are called and write. All made up: every family name means "example"."""
+"""Names and letters of the people in the demo. All made up: every family name means "example"."""
 
 import random
 import unicodedata

@@ -1,4 +1,4 @@
-"""What may not change is guarded three times: by the model, the queryset, and the database.
+"""Rows that may not change are guarded three times: by the model, the queryset, and the database.
 
 `AppendOnly` and `AppendOnlyQuerySet` refuse in Python. `Guard` is the migration operation that puts the
 triggers into the database, `missing_guards` the question whether they are all still there (a SQLite
@@ -65,7 +65,7 @@ class Trigger:
     postgresql: str
     """The name of a function without arguments that `functions` of the guard creates."""
     sqlite: str
-    """What follows the table's name: `WHEN …` if there is a condition, then `BEGIN …; END`."""
+    """The SQL after the table's name: `WHEN …` if there is a condition, then `BEGIN …; END`."""
     only_counts: bool = False
     """Refuses nothing: it stays where a guard is lifted, so that what happens meanwhile is counted."""
 

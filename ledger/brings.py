@@ -1,4 +1,4 @@
-"""What the ledger itself writes and checks."""
+"""The entry kinds and checks of the ledger itself."""
 
 from ledger.registry import EntryKind
 

@@ -37,7 +37,7 @@ def dumps_plain(value: Any) -> bytes:
 
 
 class Plain(list[Any]):
-    """What `plain_rows` made: taken as it is."""
+    """A value made by `plain_rows`: used unchanged."""
 
 
 def plain_rows(columns: Iterable[Sequence[Any]]) -> Plain:

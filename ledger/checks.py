@@ -1,4 +1,4 @@
-"""What must be true of the ledger before a process starts: its tables are guarded, its clocks agree."""
+"""Conditions of the ledger before a process starts: its tables are guarded, its clocks agree."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -43,7 +43,7 @@ class Reading:
     here: dt.datetime | None
     """This process's clock; None while the time is played."""
     apart: dt.timedelta
-    """Zero where the database's time lies between the moments of asking and of having the answer."""
+    """Zero where the database's time is between the moments of asking and of having the answer."""
 
     @property
     def agrees(self) -> bool:
@@ -51,7 +51,7 @@ class Reading:
 
 
 def reading(database: dt.datetime, asked: dt.datetime) -> Reading:
-    """What the database answered to a statement that was sent at `asked` by this process's clock."""
+    """The database's answer to a statement that was sent at `asked` by this process's clock."""
     if (moment := _played()) is not None:
         return Reading(moment, None, dt.timedelta(0))
     here = timezone.now()

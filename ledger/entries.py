@@ -111,7 +111,7 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
 
 
 def clocks_agree() -> bool:
-    """Whether an entry that lets somebody in could be written now. In one statement, without the lock."""
+    """Whether an entry that admits a member could be written now. In one statement, without the lock."""
     asked = timezone.now()
     head = LedgerHead.objects.annotate(database_at=clock.DatabaseNow()).get(pk=1)
     reading = clock.reading(head.database_at, asked)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 RETRY_SECONDS = 5
-"""What `Retry-After` says where the portal is busy or a part of it is away."""
+"""The value of `Retry-After` when the portal is busy or a part of it is unavailable."""
 
 
 class Refusal(Exception):
@@ -28,7 +28,7 @@ class RuleViolation(Refusal):
 
 
 class InvalidInput(Refusal):
-    """What was sent cannot be understood; `field` names the place (400)."""
+    """The request cannot be understood; `field` names the place (400)."""
 
     code = "invalid"
     status = 400
@@ -52,7 +52,7 @@ class ReadNotRecorded(Refusal):
 
 
 class ClocksDisagree(Refusal):
-    """The database's clock stepped, or is not the web server's: what lets somebody in waits until both are right."""
+    """The database's clock stepped, or is not the web server's: acts that admit members wait until both are right."""
 
     code = "clocks_disagree"
     status = 503
@@ -78,7 +78,7 @@ class NoSigningKey(Refusal):
 
 
 class LedgerRewritten(Refusal):
-    """What was signed or sealed before is not what is there now: an incident, nothing is signed."""
+    """Signed or sealed data has changed: an incident, nothing is signed."""
 
     code = "ledger_rewritten"
 
@@ -96,7 +96,7 @@ class NoOpenEntry(LedgerError):
 
 
 class AppendOnlyViolation(LedgerError):
-    """Somebody tried to change or delete what may only be added to."""
+    """An attempt to change or delete an append-only row."""
 
 
 class GuardsMissing(LedgerError):

@@ -150,7 +150,7 @@ class Tracked(models.Model):
 
 
 class AccessRecord(AppendOnly):
-    """Who read a member's record or a manifest, when and why. Holds references, no personal data."""
+    """A read of a member's record or a manifest: by whom, when and why. Holds references, no personal data."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = models.CharField(max_length=150)
@@ -205,7 +205,7 @@ class Checkpoint(AppendOnly):
 
 
 class CheckpointDelivery(AppendOnly):
-    """Who got a checkpoint, and how: copies that the database's owner cannot change."""
+    """The delivery of a checkpoint to a holder: copies that the database's owner cannot change."""
 
     checkpoint = models.ForeignKey(Checkpoint, models.PROTECT, related_name="deliveries")
     channel = models.CharField(max_length=9, choices=DeliveryChannel)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Actor = Union["User", str]
-"""Who acts: a user, or the name of a command or task, written `system:freezer`."""
+"""The actor: a user, or the name of a command or task, written `system:freezer`."""
 
 
 @dataclass
@@ -35,10 +35,10 @@ class OpenEntry:
     abandoned: bool = False
     credential: str = ""
     clocks_disagree: bool = False
-    """Nothing may be written that lets somebody in: the clocks disagree, or an earlier step is not settled yet."""
+    """Entries that admit a member are refused: the clocks disagree, or an earlier step is not settled yet."""
 
     def abandon(self) -> None:
-        """Nothing needed to be written after all: no entry is made."""
+        """Give up an entry that needs no rows after all: no entry is made."""
         self.abandoned = True
 
     def touch(self, model: type[models.Model]) -> None:

@@ -1,4 +1,4 @@
-"""What the apps that use the ledger declare to it: kinds of entries and reads, checks, and trees to sign.
+"""The declarations of the apps that use the ledger: kinds of entries and reads, checks, and trees to sign.
 
 An app declares its own when it starts (`AppConfig.ready`). An entry or a read of a kind that is not declared is refused:
 a misspelt code would stay in the ledger for good, and no filter or page would know it.
@@ -35,7 +35,7 @@ Check = Callable[[], Iterable[str]]
 entry_kinds: dict[str, EntryKind] = {}
 read_kinds: dict[str, ReadKind] = {}
 checks: dict[str, Check] = {}
-"""What `verify_ledger` checks beside entries and history, by name."""
+"""The checks of `verify_ledger` beside entries and history, by name."""
 trees: list[Callable[[Any, Any], object]] = []
 """Called with the signers and each new checkpoint: apps sign trees of their own with the same keys."""
 

@@ -1,4 +1,4 @@
-"""What a leaf covers: the canonical bytes of an entry with the rows it wrote."""
+"""The content of a leaf: the canonical bytes of an entry with the rows it wrote."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ def sealed_columns(model: type[models.Model]) -> tuple[str, ...]:
 
 
 def sealed_rows(opened: OpenEntry) -> dict[str, list[tuple[Any, ...]]]:
-    """What the entry wrote, read back from the database: the leaf says what is stored, not what was meant."""
+    """The rows that the entry wrote, read back from the database: the leaf says what is stored, not what was meant."""
     rows = {}
     for label, model in sealed_models().items():
         if model in opened.touched:
@@ -79,7 +79,7 @@ def entry_bytes(row: Any, rows: Mapping[str, Sequence[tuple[Any, ...]]]) -> byte
 
 @dataclass(frozen=True, slots=True)
 class LeafData:
-    """What a leaf is the hash of. `is_whole` where it is the entry's canonical bytes."""
+    """The bytes that a leaf is the hash of. `is_whole` where it is the entry's canonical bytes."""
 
     data: bytes
     is_whole: bool

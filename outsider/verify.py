@@ -224,7 +224,7 @@ def is_name(text: str) -> bool:
 
 
 class Checkpoint(NamedTuple):
-    """A tree of `size` leaves has this root, says whoever signed."""
+    """The signer's statement that a tree of `size` leaves has this root."""
 
     origin: str
     size: int
@@ -433,7 +433,7 @@ MAX_PROBLEMS = 50
 
 
 class Report:
-    """What was checked, and what is wrong."""
+    """The checks made, and the problems found."""
 
     def __init__(self) -> None:
         self.checked: list[str] = []
@@ -508,7 +508,7 @@ def open_file(path: Path) -> Any:
 
 
 def pieces(path: Path) -> Iterator[tuple[int, int]]:
-    """Where pieces of whole lines begin, and how many bytes they have."""
+    """The first byte and the length of pieces of whole lines."""
     with open_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         begin = 0
@@ -639,7 +639,7 @@ UNKNOWN = 0
 
 
 class Piece(NamedTuple):
-    """What was found in some lines of the ledger."""
+    """The findings in some lines of the ledger."""
 
     leaves: bytes
     sequences: array[int]
@@ -652,7 +652,7 @@ class Piece(NamedTuple):
     days: dict[int, str]
     """Place of the line that freezes a manifest, and the day (UTC) it was recorded on."""
     times: tuple[str, str]
-    """When the first and the last of the entries were recorded."""
+    """The times at which the first and the last of the entries were recorded."""
     waits: array[int]
     """Places of lines that may not follow a clock step before it is settled."""
 
@@ -666,7 +666,7 @@ def rows_of(entry: Row, name: str) -> list[Row]:
 
 
 def leaf_data(line: bytes, entry: Any) -> bytes:
-    """What the leaf of an entry is the hash of, given its line: of a long one the short form."""
+    """The bytes that the leaf of an entry is the hash of, given its line: of a long one the short form."""
     if len(line) <= MAX_LEAF_BYTES:
         return line
     short = {
@@ -877,13 +877,13 @@ class Trust:
         """Entries below a checkpoint that was found good: what they say of keys is trusted."""
 
     def trusted(self, size: int = 0) -> list[Key]:
-        """Whose signatures count under a checkpoint of this size: not those of keys retired below it."""
+        """The keys whose signatures count under a checkpoint of this size: not those of keys retired below it."""
         made_known = [key for entry, key in self.added if entry <= self.covered]
         return [key for key in [*self.given, *made_known] if size <= self.retired.get(key, size)]
 
 
 def listed_checkpoints(path: Path, report: Report) -> Iterator[tuple[str, int, bytes]]:
-    """What each line of checkpoints.ndjson is called, the size it says, and its note."""
+    """The name of each line of checkpoints.ndjson, the size it states, and its note."""
     before = -1
     for number, line in enumerate(lines_of(path), 1):
         what = f"{path.name}, line {number}"
@@ -1409,7 +1409,7 @@ class Proposal(NamedTuple):
 
 
 class History:
-    """What the entries so far say. Feed them in their order; `derive` answers as of the last one."""
+    """History according to the entries so far. Feed them in their order; `derive` answers as of the last one."""
 
     def __init__(self) -> None:
         self.members: dict[int, Row] = {}
@@ -1424,7 +1424,7 @@ class History:
         self.latest = ""
         """The latest `recorded_at` of the entries so far."""
         self.ahead: set[tuple[str, int]] = set()
-        """Where the choice is an *allow* that was sent with a later time than its receipt."""
+        """Whether the choice is an *allow* that was sent with a later time than its receipt."""
 
     def add(self, entry: Row) -> None:
         self.latest = max(self.latest, _time(entry["recorded_at"]))
@@ -1603,7 +1603,7 @@ class History:
 
 
 class Derived(NamedTuple):
-    """What history says: the sets, and the fields of the header that follow from it."""
+    """The manifest according to history: the sets, and the fields of the header that follow from it."""
 
     sets: dict[str, int]
     header: Row
@@ -1928,7 +1928,7 @@ def do_manifest(options: argparse.Namespace) -> Report:
 
 
 def _leaf_in(path: Path) -> bytes:
-    """What the leaf of an entry covers, given the entry's line of an export in a file."""
+    """The content of an entry's leaf, given the entry's line of an export in a file."""
     line = read_file(path).rstrip(b"\n")
     try:
         entry = canonical(line)

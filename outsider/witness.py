@@ -225,7 +225,7 @@ def is_name(text: str) -> bool:
 
 
 class Checkpoint(NamedTuple):
-    """A tree of `size` leaves has this root, says whoever signed."""
+    """The signer's statement that a tree of `size` leaves has this root."""
 
     origin: str
     size: int
@@ -509,7 +509,7 @@ class State:
 
 
 class Files:
-    """A checkpoint and a proof that somebody brought."""
+    """A checkpoint and a proof from files."""
 
     def __init__(self, checkpoint: Path, proof: Path | None) -> None:
         self.path = checkpoint
@@ -531,7 +531,7 @@ class Refused(Unreadable):
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The token is for the portal and for nobody it points to."""
+    """Refuse redirects: the token is for the portal only."""
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None

@@ -139,7 +139,7 @@ else:
 
 
 class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
-    """People and service accounts. Nobody is deleted: the ledger names them. Roles are the only rights.
+    """People and service accounts. Accounts are never deleted: the ledger names them. Roles are the only rights.
 
     The ledger keeps that an e-mail address changed, not what it is: only the digest of the desk uses it.
     """
@@ -166,7 +166,7 @@ class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
         return ", ".join(group.name for group in user.groups.all()) or "none"
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A superuser's account is nobody's to change: whoever could, could become one."""
+        """A superuser's account cannot be changed: a person who could change it could become one."""
         if obj is not None and obj.is_superuser:
             return False
         return super().has_change_permission(request, obj)

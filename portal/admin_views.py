@@ -98,7 +98,7 @@ def settle_clocks(request: HttpRequest) -> HttpResponse:
 
 
 def clocks_in_words() -> str:
-    """What the clocks say now, and what that keeps waiting."""
+    """The present state of the clocks, and the acts that wait for them."""
     found, head = clock.read(), entries.read_head()
     here = found.here or found.at
     words = f"The database's clock says {found.at:%Y-%m-%d %H:%M:%S} UTC, this server's {here:%Y-%m-%d %H:%M:%S}."

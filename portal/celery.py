@@ -31,7 +31,7 @@ def _begin(**kwargs: object) -> None:
 
 @task_prerun.connect
 def _acts(task: Task, **kwargs: object) -> None:
-    """What the task writes to the ledger records the task."""
+    """Entries that the task writes name the task."""
     open_entry.credential.set(f"task:{task.name}")
 
 

@@ -1,4 +1,4 @@
-"""What must be true before the portal starts."""
+"""Conditions that hold before the portal starts."""
 
 import os
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def no_superusers(
 
 @checks.register()
 def senders_are_told_apart(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Sign-in delays and limits count by sender: with one sender for all, anybody could keep everybody out."""
+    """Sign-in delays and limits count by sender: with one sender for all, one attacker could lock out all people."""
     problem = sender.misconfigured()
     return [checks.Error(problem, id="portal.E003")] if problem else []
 

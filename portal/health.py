@@ -69,7 +69,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _may_see_details(request: HttpRequest) -> bool:
-    """Who is signed in, a token with the scope `health:read`, and in development everybody."""
+    """People who are signed in, a token with the scope `health:read`, and in development all callers."""
     if settings.DEVELOPMENT:
         return True
     try:

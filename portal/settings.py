@@ -75,7 +75,7 @@ DEBUG = False
 
 
 def _needed(name: str, in_development: str) -> str:
-    """What nobody can guess for a production has a default in development only."""
+    """Read a setting that has a default in development only: production must set it."""
     value: str = env.str(name, "")
     if value:
         return value

@@ -1,1 +1,1 @@
-"""What developers run: the test environment, an embedded PostgreSQL, the benchmark. Not part of the portal."""
+"""Tools for developers: the test environment, an embedded PostgreSQL, the benchmark. Not part of the portal."""

@@ -155,7 +155,7 @@ def _compiled(rows: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 def _loop(question: Question) -> int:
-    """What a first version would do: look at each member in turn."""
+    """The naive way: look at each member in turn."""
     denied = set(
         Member.objects.filter(
             consents__purpose=question.purpose, consents__choice="deny"

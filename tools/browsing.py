@@ -48,19 +48,19 @@ class Visitor:
     page: Page
     address: str
     errors: list[str] = field(default_factory=list)
-    """What the browser logged as errors."""
+    """Errors that the browser logged."""
 
     def open(self, name: str, *args: Any) -> Page:
         self.page.goto(self.address + reverse(name, args=args))
         return self.page
 
     def faults_of(self, path: str) -> list[str]:
-        """What is wrong with the page at a path."""
+        """Faults of the page at a path."""
         self.page.goto(self.address + path)
         return self.faults_here()
 
     def faults_here(self) -> list[str]:
-        """What is wrong with the page that is open: what the browser logs as an error
+        """Faults of the page that is open: what the browser logs as an error
         (an answer that is none, a breach of the policy), axe's violations in light and in dark."""
         # First of all: what axe does to the page is not the page's.
         breaches = [*self.page.evaluate("window.breaches"), *self.errors]
@@ -84,7 +84,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, live_server: Any) -> Iterator[Callable[..., Visitor]]:
-    """`visit(user)` is that user, logged in, in a browser of their own; `visit(None)` is anybody."""
+    """`visit(user)` is that user, logged in, in a browser of their own; `visit(None)` is a visitor without an account."""
     contexts = []
 
     def enter(user: User | None, **options: Any) -> Visitor:

@@ -1,6 +1,6 @@
 """`python -m tools.campaign`: alter an export in every way we can think of, and see whether `verify.py` notices.
 
-It holds one checkpoint that somebody kept. What nobody can notice with that is counted apart and named, not
+It holds one checkpoint that was kept. Alterations that cannot be noticed with it are counted apart and named, not
 left out: see `APART`.
 """
 
@@ -45,7 +45,7 @@ APART = {
     "unlisted": "checkpoints were left out of the list, which says nothing false about the others",
     "unsealed": "reads after the last batch, which no entry seals yet",
 }
-"""Why an alteration cannot be noticed by whoever holds the kept checkpoint only."""
+"""The reason why an alteration cannot be noticed with the kept checkpoint only."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def changed_value(rng: random.Random, line: bytes) -> bytes:
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Where in a value there is something that is no list and no object."""
+    """The places in a value that hold neither a list nor an object."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in pairs:
         if isinstance(item, dict | list):
@@ -586,7 +586,7 @@ class Proofs:
         return consistency_proof(self.old[0], self.leaves, self.note)
 
     def meaning(self, proof: bytes) -> Any:
-        """What a proof proves; None if nothing."""
+        """The statement that a proof proves; None if it proves none."""
         try:
             if not proof.startswith(b"training-portal/consistency"):
                 proved = verify.check_proof(proof, self.keys, "the proof")

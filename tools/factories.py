@@ -44,7 +44,7 @@ _numbers = itertools.count(1)
 
 
 def person(username: str, role: str | None = None) -> User:
-    """Somebody on the staff."""
+    """A member of staff."""
     user = User.objects.create_user(username, password="correct horse battery", is_staff=True)  # noqa: S106  in tests
     if role:
         user.groups.add(Group.objects.get(name=role))
@@ -185,7 +185,7 @@ def objection(
     actor: Any = "test",
     **more: Any,
 ) -> Ticket:
-    """An objection as the product files it for a logged-in member, or (not vouched for) from anybody's form."""
+    """An objection as the product files it for a logged-in member, or (not vouched for) from the public form."""
     if account_ref and not is_vouched:
         more["account_ref"] = account_ref
     elif account_ref:

@@ -36,7 +36,7 @@ class Pin:
 
 
 def problems(directory: Path) -> list[str]:
-    """What is wrong with a directory's requirements and locks, as sentences; empty when they agree. Raises OSError."""
+    """Problems of a directory's requirements and locks, as sentences; empty when they agree. Raises OSError."""
     found: list[str] = []
     asked_earlier: dict[str, Pin] = {}
     locked_earlier: dict[str, Pin] = {}

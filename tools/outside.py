@@ -1,4 +1,4 @@
-"""What people outside the application do: change rows behind its back, read what a proof says. For tests."""
+"""Acts from outside the application: change rows behind its back, read the content of a proof. For tests."""
 
 import base64
 
@@ -8,7 +8,7 @@ from ledger.append_only import guard_sql, guarded_models, unguard_sql
 
 
 def behind_the_back(table: str, statement: str, *parameters: str | int) -> None:
-    """SQL by whoever owns the database: a guard of the table is lifted, and put back as if nothing had been."""
+    """SQL by the database's owner: a guard of the table is lifted, and put back as if nothing had been."""
     vendor, guard = connection.vendor, guarded_models().get(table)
     with connection.cursor() as cursor:
         for lifted in unguard_sql(vendor, table, guard) if guard else []:

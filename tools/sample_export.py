@@ -120,7 +120,7 @@ def _with_hashes(head: str, hashes: Sequence[bytes], note: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Sample:
-    """What an export says. `files` writes it with a key: with whose is the attacker's question."""
+    """The content of an export. `files` writes it with a key: with whose is the attacker's question."""
 
     lines: list[bytes]
     reads: list[bytes]

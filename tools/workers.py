@@ -19,7 +19,7 @@ from portal.celery import app
 
 NOWHERE = "redis+socket:///nowhere/valkey.sock"
 CLAIM_SECONDS = 2
-"""What a worker was at when it was killed is free again so much later."""
+"""The time after which the work of a killed worker is free again."""
 
 Process = subprocess.Popen[bytes]
 

@@ -1,4 +1,4 @@
-"""What the ML team and auditors do to a run, one function an act: GET shows what will happen, POST does it.
+"""The acts of the ML team and auditors on a run, one function each: GET shows what will happen, POST does it.
 
 Every view asks for its own permission: the admin alone lets all staff in. ML engineers see every run and act on their own.
 """
@@ -55,7 +55,7 @@ def _own_run(request: HttpRequest, number: int) -> Run:
 
 
 def may_explain(user: Any, run: Run) -> bool:
-    """The run's owner, and whoever may read members' records anyway."""
+    """The run's owner, and people who may read members' records anyway."""
     return user.has_perm("training_runs.explain_run") and (
         run.owner_id == user.pk or user.has_perm("consent.view_member")
     )
@@ -89,7 +89,7 @@ class Share:
 
     @property
     def percent(self) -> str:
-        """Two digits, except that somebody is never shown as nobody."""
+        """Two digits, except that a share above zero is never shown as 0."""
         if not self.population:
             return "0 %"
         share = 100 * self.count / self.population
@@ -101,7 +101,7 @@ class Share:
 
 
 def shares(population: int, included: int, excluded: dict[str, int]) -> list[Share]:
-    """Included first, then every reason that leaves somebody out, the largest first."""
+    """Included first, then every reason that leaves a member out, the largest first."""
     out = sorted(excluded.items(), key=lambda item: -item[1])
     return [
         Share("included", "in the run", "", included, population),
@@ -447,7 +447,7 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
 
 
 def _is_usable(run: Run, manifest: Any) -> bool:
-    """What `services.usable_manifest` lets through: nothing unverified, nothing of a cancelled run."""
+    """Whether `verifying.usable_manifest` accepts it: verified, and not of a cancelled run."""
     return (
         manifest is not None
         and run.state != RunState.CANCELLED

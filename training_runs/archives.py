@@ -36,7 +36,7 @@ def load(digest: str) -> bytes:
 
 
 def opened(digest: str) -> BufferedReader:
-    """The archive as an open file, checked as a whole before anybody gets a byte. Raises ManifestDamaged, OSError."""
+    """The archive as an open file, checked completely before its first byte is sent. Raises ManifestDamaged, OSError."""
     try:
         file = path_of(digest).open("rb")
     except FileNotFoundError as error:

@@ -121,7 +121,7 @@ def check(answer: Answer) -> None:
 
 
 def _check_key(erased: int) -> None:
-    """With another SUPPRESSION_KEY nobody who was erased would be recognised: they could come back."""
+    """With another SUPPRESSION_KEY erased members would not be recognised: they could come back."""
     kept = Suppression.objects.values_list("account_hash", flat=True).get(member=erased)
     if kept != members.suppression_hash(f"{members.CANARY_PREFIX}erased"):
         raise FreezeRefused("SUPPRESSION_KEY is not the one that accounts were erased under.")

@@ -20,7 +20,7 @@ NEXT_STATES: dict[str, frozenset[str]] = {
 
 
 class Agreement(models.TextChoices):
-    """What the second way of arriving at a manifest says."""
+    """The result of deriving a manifest a second time."""
 
     AGREES = "agrees", "verified"
     DIFFERS = "differs", "does not verify"

@@ -1,4 +1,4 @@
-"""Who is out of a run, and why: an ordered table of rules, each a queryset of member numbers.
+"""Exclusions: who is out of a run, and why, as an ordered table of rules, each a queryset of member numbers.
 
 Included is the population minus the union. All reasons of a member are kept; the order only says which one
 is shown first. Subtraction fails open, so `decide` holds the sets against the census and `freeze`
@@ -35,7 +35,7 @@ CANARY_COVERED = countries.CANARIES - {countries.CANARY_NO_NOTICE}
 
 @dataclass(frozen=True)
 class Question:
-    """Whose data may be used for this purpose, with these data categories, on this day?"""
+    """The question whose data may be used for a purpose, with some data categories, on a day."""
 
     purpose: str
     as_of: dt.date
@@ -253,7 +253,7 @@ def reasons_now(question: Question, number: int) -> list[str]:
 
 
 def reasons_of(member: Member, questions: Sequence[Question]) -> list[list[str]]:
-    """What `reasons_now` says to each of many questions, in one query for all.
+    """The answers of `reasons_now` to many questions, in one query for all.
 
     Questions of one purpose and day differ in their data categories only, hence in where no notice covers them.
     """
@@ -288,7 +288,7 @@ def _number_field(rows: "QuerySet[Any]") -> str:
 
 
 def _numbers(rows: "QuerySet[Any]") -> "QuerySet[Any, int]":
-    """Distinct member numbers; only an objection can name a member twice, or nobody."""
+    """Distinct member numbers; only an objection can name a member twice, or no member."""
     field = _number_field(rows)
     if rows.model is Objection:
         rows = rows.filter(member__isnull=False).distinct()

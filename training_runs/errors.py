@@ -39,7 +39,7 @@ class ManifestNotReady(RuleViolation):
 
 
 class ManifestBlocked(RuleViolation):
-    """The manifest did not verify: nobody may use it."""
+    """The manifest did not verify: it may not be used."""
 
     code = "manifest_blocked"
 

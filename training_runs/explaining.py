@@ -112,7 +112,7 @@ NO_RULE = "none"
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a member stands for one purpose right now."""
+    """A member's standing for one purpose right now."""
 
     purpose: str
     choice: str
@@ -123,7 +123,7 @@ class Standing:
 
     @property
     def legal_basis(self) -> str | None:
-        """What the use rests on; None when the member is out."""
+        """The legal basis of the use; None when the member is out."""
         if self.reasons:
             return None
         return CONSENT_BASIS if self.rule == Rule.OPT_IN else PURPOSES[self.purpose].legal_basis

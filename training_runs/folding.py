@@ -239,7 +239,7 @@ def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
 def _rules(
     purpose: str, as_of: dt.date, cut: int
 ) -> tuple[dict[str, str], dict[str, dt.date], set[int]]:
-    """What each country lets happen, since when, and the rows that say so.
+    """The rule of each country, its first day, and the rows it follows from.
 
     A row that lets more happen than the one before it counts only if it was approved after every earlier
     row that lets less happen.

@@ -1,4 +1,4 @@
-"""What staff may type about runs."""
+"""The forms for runs."""
 
 from typing import Any
 
@@ -59,7 +59,7 @@ class CancelForm(forms.Form):
 class ExplainForm(forms.Form):
     """Posted, never in a URL: a reference is personal data.
 
-    Only who may read members' records may ask by number: anybody else could count through all members.
+    Only people who may read members' records may ask by number: others could count through all members.
     """
 
     who = forms.CharField(

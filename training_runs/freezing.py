@@ -39,7 +39,7 @@ def freeze(run_id: int) -> Manifest | None:
     """Freeze a requested run's manifest, once, however often and from wherever it is called.
 
     The snapshot is read in one transaction and the result recorded in a second one. Returns None when
-    somebody else has the run. What goes wrong is noted beside the run, which stays requested, and raised.
+    another process has the run. What goes wrong is noted beside the run, which stays requested, and raised.
     """
     started = time.perf_counter()
     try:
@@ -116,7 +116,7 @@ def _keep_countries(answer: Answer, cut: entries.Head) -> None:
 
 
 def header_facts(run: Run, answer: Answer, cut: entries.Head) -> dict[str, Any]:
-    """What the header says beside counts and parts."""
+    """The facts of the header beside counts and parts."""
     return {
         "run": run.reference,
         "purpose": run.purpose,

@@ -49,7 +49,7 @@ class ListDiffers(Refusal):
 def account_refs(included: BitMap, *, page: int) -> Iterator[Page]:
     """Pages of (member number, account_ref) in order of the number; erased members have none left.
 
-    Every seal is opened: a reference that was changed after its entry is given out to nobody. Raises ListDiffers.
+    Every seal is opened: a reference that was changed after its entry is never given out. Raises ListDiffers.
     """
     numbers = iter(included)
     while chunk := list(islice(numbers, page)):
@@ -215,7 +215,7 @@ def _run(parameters: Mapping[str, Any]) -> Run:
 
 
 def parameters_of(manifest: Manifest, form: str) -> dict[str, str]:
-    """What asks for the list of a manifest."""
+    """The parameters that request the list of a manifest."""
     return {"run": manifest.run.reference, "manifest": manifest.digest, "form": form}
 
 

@@ -81,6 +81,6 @@ def leaf_of(number: int) -> int:
 
 
 def value_in(leaf: bytes, number: int) -> int:
-    """What the member's leaf says of the member."""
+    """The value for the member in the member's leaf."""
     place = (number - 1) % MEMBERS_A_LEAF
     return leaf[place // 2] >> 4 * (place % 2) & 15

@@ -40,7 +40,7 @@ def register(
 ) -> tuple[Run, bool]:
     """Register a run; the same tracker id again gives the same run and False.
 
-    Raises TrackerIdReused when it comes with other facts or from somebody else.
+    Raises TrackerIdReused when it comes with other facts or from another person.
     """
     if purpose not in Purpose.values:
         raise InvalidInput(f"One of {', '.join(Purpose.values)}.", field="purpose")
@@ -122,7 +122,7 @@ def start(*, run: Run, actor: User) -> Run:
 
 
 def _refuse_gaps(run: Run) -> None:
-    """What stands in the way of a start, all of it at once."""
+    """Refuse a start, naming all obstacles at once."""
     answer = preview(run)
     ruling = answer.question.ruling
     said, reasons = "", list[dict[str, object]]()

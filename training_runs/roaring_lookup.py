@@ -1,6 +1,6 @@
 """Asking an archive about one number without loading it: its header, then a few bytes of each part.
 
-Roaring's portable format says where each container lies (docs/reference/manifest-format.md), so a look costs microseconds
+Roaring's portable format says where each container is stored (docs/reference/manifest-format.md), so a look costs microseconds
 whatever the size. A process reads an archive as a whole once, to check its digest, and again when the file has changed
 (`archives.opened`): a damaged archive answers nothing.
 """

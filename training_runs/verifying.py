@@ -72,7 +72,7 @@ def verify(manifest: Manifest, *, actor: open_entry.Actor = VERIFIER) -> Verific
 
 
 def _differences(stored: manifest_file.Archive, derived: manifest_file.Archive) -> dict[str, Any]:
-    """What two archives disagree on: header fields by name, sets by how many members."""
+    """The differences between two archives: header fields by name, sets by how many members."""
     found: dict[str, Any] = {
         "header": sorted(
             name

@@ -60,7 +60,7 @@ class StandingView(Endpoint):
         operation_id="ask_standing", request=AccountInput, responses={200: StandingsOutput}
     )
     def post(self, request: Request) -> Response:
-        """Where a member stands for every purpose, right now and why.
+        """A member's standing for every purpose right now, and why.
 
         POST, because the reference is personal data: addresses end in logs and histories.
         """
@@ -222,7 +222,7 @@ class ManifestView(Endpoint):
 
     @extend_schema(operation_id="read_manifest", responses=ManifestOutput)
     def get(self, request: Request, reference: str) -> Response:
-        """What was frozen, in counts, and whether it verifies. Shown also when it does not."""
+        """The frozen manifest in counts, and whether it verifies. Shown also when it does not."""
         run = run_by(reference)
         manifest = verifying.manifest_of(run)
         record_read(caller(request), "manifest.read", run.reference)
@@ -381,7 +381,7 @@ class WithdrawnView(Endpoint):
         operation_id="list_withdrawn", parameters=[WithdrawnQuery], responses=WithdrawnOutput
     )
     def get(self, request: Request, reference: str) -> Response:
-        """Who of the included would be out of a run frozen now. References, and no reasons: these are the members' own.
+        """The included members who would be out of a run frozen now. References, and no reasons: these are the members' own.
 
         The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
         answer has ended (410, `file_gone`), begin again. `files_unavailable` (503): the disk that keeps an answer of

@@ -1,4 +1,4 @@
-"""Who of a manifest would be out now, in pages of one answer.
+"""Members of a manifest who would be out now, in pages of one answer.
 
 The first page computes the answer at a cut of the ledger and keeps its set as a file; later pages read that set, named by
 its digest. So pages fit together whoever changes their mind between them.
@@ -27,7 +27,7 @@ _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,10})")
 _MAX_NUMBER = 2**32 - 1
 """The largest member number that a set can hold."""
 _KEPT = timedelta(hours=6)
-"""How long somebody has to read the pages of one answer."""
+"""How long the pages of one answer can be read."""
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_a_list_that_is_empty_says_why(auditor: User, client_of: Any) -> None:
     narrowed = client.get(LIST, {"kind": "run.renamed"}).text
 
     assert "There are no ledger entries yet." in fresh
-    assert "None of the ledger entries is like that." in narrowed
+    assert "No ledger entries match these filters." in narrowed
 
 
 def test_the_list_is_the_auditors(officer: User, engineer: User, client_of: Any) -> None:

@@ -53,7 +53,7 @@ def test_a_ticket_shows_the_requester(auditor, officer):
 
 
 def test_after_it_has_ended_or_to_somebody_else_nothing_is_shown(reveal, auditor, officer):
-    with pytest.raises(services.RevealOver, match="somebody else"):
+    with pytest.raises(services.RevealOver, match="another person"):
         services.look(reveal, officer)
     with (
         time_machine.travel(timezone.now() + dt.timedelta(hours=2), tick=False),

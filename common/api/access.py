@@ -14,9 +14,9 @@ from common.models import ServiceToken
 
 @dataclass(frozen=True)
 class Access:
-    """What a method needs: the user's permission and, for a token, the scope.
+    """The requirements of a method: the user's permission and, for a token, the scope.
 
-    Without a scope it is for people only: a token, which somebody else issued, does not decide.
+    Without a scope it is for people only: a token, which another person issued, does not decide.
     """
 
     permission: str

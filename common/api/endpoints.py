@@ -1,4 +1,4 @@
-"""What endpoints are built of: strict input, one representation, cursor pages."""
+"""The parts of endpoints: strict input, one representation, cursor pages."""
 
 from codecs import BOM_UTF8
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ class Flag(serializers.BooleanField):
 
 
 class Several(serializers.ListField):
-    """A list of at most `max_length` items, measured before anybody looks at them.
+    """A list of at most `max_length` items, counted before any of them is validated.
 
     DRF measures last: a million bad items would cost a minute, and an error each.
     """
@@ -148,7 +148,7 @@ class Day(serializers.DateField):
 
 
 def read(shape: type[Input], sent: Any) -> dict[str, Any]:
-    """What was sent, checked against an input's shape. Raises ValidationError."""
+    """The request's data, checked against an input's shape. Raises ValidationError."""
     if hasattr(sent, "lists"):
         repeated = [name for name, values in sent.lists() if len(values) > 1]
         if repeated:
@@ -192,13 +192,13 @@ class Endpoint(APIView):
 
 
 def caller(request: Request) -> User:
-    """The user who asks; `NamedAccess` let nobody else in."""
+    """The user who asks; `NamedAccess` has refused all others."""
     assert isinstance(request.user, User)
     return request.user
 
 
 class Pages(CursorPagination):
-    """Pages of 50 (500 at most), newest first; nobody names another order."""
+    """Pages of 50 (500 at most), newest first; callers cannot choose another order."""
 
     page_size = 50
     max_page_size = 500
@@ -214,7 +214,7 @@ class Pages(CursorPagination):
 
 
 class PageQuery(Input):
-    """What every list understands."""
+    """The query parameters of every list."""
 
     cursor = Text(required=False, max_length=200, help_text="From `next` or `previous`.")
     page_size = serializers.IntegerField(

@@ -26,7 +26,7 @@ logger = structlog.get_logger(__name__)
 
 PROBLEM = "application/problem+json"
 MAX_ERRORS = 20
-"""Who sends more mistakes than this learns nothing from the others."""
+"""Cap on reported errors."""
 
 CODES = {
     400: "bad_request",
@@ -178,7 +178,7 @@ def unavailable_problem(error: BaseException | None) -> HttpResponse:
 
 
 def log_unavailable(error: BaseException | None) -> None:
-    """The type and PostgreSQL's code; its words may hold what somebody sent."""
+    """The type and PostgreSQL's code; its text may contain personal data from the request."""
     logger.error(
         "database unavailable",
         error=type(error).__name__,

@@ -1,5 +1,5 @@
 """Lists as files: CSV for people, who open it in a spreadsheet, so that no cell is taken for a formula; NDJSON for
-programs. A file whose digest is on record is built as a whole before anybody gets a byte.
+programs. A file whose digest is on record is built completely before its first byte is sent.
 """
 
 import csv

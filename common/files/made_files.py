@@ -45,7 +45,7 @@ MAX_ATTEMPTS = 5
 FIRST_WAIT = timedelta(seconds=20)
 """Before a file that could not be made is tried again; doubled each time."""
 TOLD = timedelta(seconds=60)
-"""How long a failure is told to those who ask; whoever asks later asks for a new attempt."""
+"""How long a failure is told to those who ask; a later request starts a new attempt."""
 _TRIES = 3
 """How often a request asks when others ask for the same file at the same moment."""
 KEPT = timedelta(days=7)
@@ -135,14 +135,14 @@ class Maker(ABC):
 
     @abstractmethod
     def title(self, parameters: Mapping[str, Any]) -> str:
-        """What it is, for people."""
+        """The title that people see."""
 
     def back(self, parameters: Mapping[str, Any]) -> str:
         """The address of the page it was asked for on; empty for none."""
         return ""
 
     def headers(self, row: MadeFile) -> dict[str, str]:
-        """What the answer says of the content beside the usual."""
+        """Headers about the content, in addition to the usual ones."""
         return {}
 
 
@@ -333,7 +333,7 @@ class _TooLong(Exception):
 
 
 class _InMemory(io.RawIOBase):
-    """Where a maker writes what is short."""
+    """The output of a maker of short content, in memory."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__()
@@ -378,7 +378,7 @@ def make_at_once(
 
 
 class Writing(io.RawIOBase):
-    """Where a maker writes. Counts and hashes what passes, keeps the quota, and renews the lease."""
+    """The output of a maker. Counts and hashes what passes, keeps the quota, and renews the lease."""
 
     def __init__(self, row: MadeFile, path: Path, room: int) -> None:
         super().__init__()

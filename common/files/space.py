@@ -12,7 +12,7 @@ MIN_FREE_INODES = 1_000
 
 @dataclass(frozen=True)
 class Room:
-    """What a file system has for this process."""
+    """The free space of a file system for this process."""
 
     size: int
     """Bytes in all."""
@@ -29,7 +29,7 @@ class Room:
 
 
 def room(path: Path | str) -> Room:
-    """What there is where the path is, or will be made. Raises OSError."""
+    """The free space at the path, which need not exist yet. Raises OSError."""
     place = Path(path)
     while not place.exists() and place != place.parent:
         place = place.parent

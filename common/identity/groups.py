@@ -1,7 +1,7 @@
 """The roles as groups, with the permissions that the apps declare for them.
 
 Groups are synchronised after every `migrate`, because a permission exists only once its model's
-migration has run. A permission that no app gives to a role is nobody's.
+migration has run. A permission that no app gives to a role belongs to no group.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What hangs on a person's account: said on its page before the account is closed, and after."""
+"""Work that depends on a person's account: its page shows it before and after the account is closed."""
 
 from django.contrib.auth.models import User
 
@@ -6,6 +6,6 @@ from common import registry
 
 
 def work_of(person: User) -> list[str]:
-    """What the person has, as far as it needs another one when they leave; each app that gives people work says it."""
+    """The person's work that another one has to take over when they leave. Each app that gives people work lists it."""
     sentences = (say(person) for say in registry.hooks("common.work_of_account"))
     return [said for said in sentences if said]

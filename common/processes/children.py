@@ -1,4 +1,4 @@
-"""Child processes that never outlive whoever started them, not even after `kill -9`."""
+"""Child processes that never outlive their parent, not even after `kill -9`."""
 
 import contextlib
 import ctypes

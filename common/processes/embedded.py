@@ -1,4 +1,4 @@
-"""The broker that comes along: Valkey on a unix socket, no port, nothing to install.
+"""The bundled broker: Valkey on a unix socket, no port, nothing to install.
 
 It keeps nothing on disk. The run row is the queue, so a message lost with it delays a freeze and no more.
 """

@@ -27,7 +27,7 @@ def _drop_request(logger: object, name: str, event: dict[str, Any]) -> dict[str,
 
 
 def _type_and_places(logger: object, name: str, event: dict[str, Any]) -> dict[str, Any]:
-    """An exception as its type and where it was raised: its text may hold what somebody sent."""
+    """An exception as its type and where it was raised: its text may contain data from a request."""
     found = event.pop("exc_info", None)
     if found:
         error = found[1] if isinstance(found, tuple) else sys.exc_info()[1]

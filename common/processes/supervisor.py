@@ -60,7 +60,7 @@ class Address:
 
     @property
     def here(self) -> str:
-        """The host as somebody on this machine reaches it."""
+        """The host name that works on this machine."""
         return "127.0.0.1" if self.host in ("0.0.0.0", "") else self.host  # noqa: S104  compared, not bound
 
     @property
@@ -180,7 +180,7 @@ def _refuse_unmigrated() -> None:
 
 @contextlib.contextmanager
 def _listening(address: Address) -> Iterator[socket.socket]:
-    """The port is taken here and handed to the web server: nobody can take it in between."""
+    """The port is taken here and handed to the web server: no other process can take it in between."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

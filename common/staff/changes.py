@@ -1,4 +1,4 @@
-"""What an entry changed, told for people: each row it touched before and after, column by column.
+"""The changes of an entry, described for people: each row it touched before and after, column by column.
 
 A tracked row's state is in its history; the state before is the row of history before that one. What is sealed as it
 is was only added.
@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Part:
-    """What an entry wrote of one model."""
+    """The rows of one model that an entry wrote."""
 
     name: str
     is_tracked: bool
@@ -75,7 +75,7 @@ class Part:
 
 
 def changes_of(sequence: int, may: May) -> list[Part]:
-    """What an entry wrote, model by model. `may` says which permissions the reader has: links lead to no closed door.
+    """The rows that an entry wrote, model by model. `may` says which permissions the reader has: links lead to no closed door.
 
     A number of queries for each model that does not depend on how many rows there are.
     """
@@ -145,7 +145,7 @@ class Teller:
         return f"{name} ({purpose()})" if purpose and not telling else name
 
     def named(self, column: str, row: Any) -> str:
-        """What a column of the row says, in words."""
+        """The value of a column in words."""
         field = next(field for field in self.fields if field.name == column)
         return self.value(field, getattr(row, field.attname)).text
 
@@ -176,7 +176,7 @@ class Teller:
 
 
 def _names_of(fields: Iterable[Any], rows: Sequence[Any]) -> dict[str, Mapping[Any, str]]:
-    """What the rows refer to: label of the model -> key -> name, for models that have names."""
+    """The rows' references: label of the model -> key -> name, for models that have names."""
     wanted: dict[type[models.Model], set[Any]] = {}
     for field in fields:
         if field.is_relation and _name_column(field.related_model):

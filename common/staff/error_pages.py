@@ -38,7 +38,7 @@ _TOO_OLD = "The form you sent is too old"
 
 @dataclass(frozen=True)
 class Words:
-    """What a page says: its heading, and what a person can do now."""
+    """The text of a page: its heading, and what a person can do now."""
 
     title: str | Promise
     lead: str | Promise
@@ -241,7 +241,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """The page that a form comes to whose token is missing or too old: somebody signed in anew meanwhile, say."""
+    """The page that a form comes to whose token is missing or too old: after a new sign-in, for example."""
     if is_for_staff(request):
         if request.method == "POST" and _kept_as_draft(request):
             return show(

@@ -6,7 +6,7 @@ from common.identity import tokens
 
 
 class IssueTokenForm(forms.Form):
-    """What a token is for, whose rights it has, and how much of them."""
+    """A token's use, its account, and its scopes."""
 
     name = forms.CharField(
         max_length=100, help_text="What it is for, for example the tracker's name."
@@ -33,4 +33,4 @@ class SettleClocksForm(forms.Form):
 
 
 class ConfirmForm(forms.Form):
-    """Nothing to fill in: the POST itself is the word."""
+    """An empty form: the POST itself confirms."""

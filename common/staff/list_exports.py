@@ -32,7 +32,7 @@ SHORT = 10_000
 
 
 class ExportedList(PortalModelAdmin):
-    """Whoever may look at the list may take it along, narrowed as it is; no column names anybody."""
+    """A list that its readers may download with their filters; no column identifies a person."""
 
     export_columns: ClassVar[Mapping[str, str]]
     """Column of the file -> where the value comes from."""

@@ -19,12 +19,12 @@ MAX_LINKED_ENTRIES = 5_000
 
 
 def midnight(day: dt.date) -> dt.datetime:
-    """When a day begins, UTC."""
+    """The first moment of a day, UTC."""
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def end_of(day: dt.date) -> dt.datetime:
-    """When a day is over, UTC; the last day of the calendar ends with its last microsecond."""
+    """The first moment after a day, UTC; the last day of the calendar ends with its last microsecond."""
     return midnight(day) + ONE_DAY if day < dt.date.max else dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
@@ -55,7 +55,7 @@ class FormFilter(admin.ListFilter):
 
 
 class ListForm(forms.Form):
-    """What a list may be narrowed to; every field may be left empty."""
+    """The filters of a list; every field may be left empty."""
 
     declared_fields: ClassVar[dict[str, forms.Field]]
 

@@ -25,7 +25,7 @@ from common.text import words
 from ledger.errors import InvalidInput
 
 KEPT_FILTERS = "_changelist_filters"
-"""What the list was narrowed to, carried by a row's pages for the way back."""
+"""The list's filters, carried by a row's pages for the way back."""
 
 _MAX_NUMBER = 2**31 - 1
 _MAX_SHOWN = 50
@@ -45,7 +45,7 @@ def takes(*names: str) -> Callable[[View], View]:
 
 
 def declared(view: Any) -> Collection[str]:
-    """What `takes` declared. Decorators that wrap a view hand it on."""
+    """The parameters that `takes` declared. Decorators that wrap a view hand it on."""
     return getattr(view, "parameters", frozenset())
 
 

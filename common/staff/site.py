@@ -162,7 +162,7 @@ def page(request: HttpRequest, template: str, *, title: str, **context: Any) -> 
 
 
 def staff(request: HttpRequest) -> User:
-    """Who asks. The admin lets nobody in who is not logged in."""
+    """The user who asks. The admin requires a login."""
     assert isinstance(request.user, User)
     return request.user
 
@@ -192,7 +192,7 @@ class VersionedForm(forms.Form):
 
 
 class CappedPaginator(AnyPaginator):
-    """Pages of a list that may have ten million rows: counting stops where nobody turns pages any more."""
+    """Pages of a list that may have ten million rows: counting stops after more pages than people turn."""
 
     MAX_COUNTED = 10_000
 
@@ -215,7 +215,7 @@ class CappedPaginator(AnyPaginator):
 
 
 class PortalModelAdmin(ModelAdmin):
-    """Nothing can be deleted, an action names its permission, and the ledger is the only log."""
+    """Rows cannot be deleted, an action names its permission, and the ledger is the only log."""
 
     pages: Sequence[tuple[str, Callable[..., HttpResponseBase], str]] = ()
     """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
@@ -358,7 +358,7 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
             record_read(staff(request), kind, self.read_subject(row), purpose="admin")
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        """What the row's template needs beside its fields."""
+        """The template's context beside the row's fields."""
         return {}
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""What entries are about: the public references people type, and the pages and entries behind them.
+"""The subjects of entries: the public references people type, and the pages and entries behind them.
 
 The apps declare them (`common.registry.Brings.subjects`).
 """
@@ -19,7 +19,7 @@ class Subject:
     model: str
     """Label of the model whose rows these are, `consent.member`."""
     pattern: re.Pattern[str]
-    """What its references look like, the whole of one."""
+    """A pattern for one complete reference."""
     find: Callable[[str], int | None]
     """From a reference that looks right to the row's key; None when there is no such row."""
     entries: Callable[[int], Iterable[int]]
@@ -27,7 +27,7 @@ class Subject:
     page: str
     """Name of the page about the row; it takes the row's key."""
     permission: str
-    """Who may open that page."""
+    """The permission that opens that page."""
 
 
 def _subjects() -> list[Subject]:

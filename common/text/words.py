@@ -22,7 +22,7 @@ _MAX_MARKS = 30
 def clean(text: str, *, max_length: int, field: str, lines: bool = True) -> str:
     r"""The text as it is kept: stripped, NFC, newlines as \n; without `lines`, on one line.
 
-    Characters that nobody sees are removed, not refused: an objection is never lost over them. Raises
+    Invisible characters are removed, not refused: an objection is never lost over them. Raises
     InvalidInput for `field` when more than `max_length` characters remain.
     """
     # Longer than any cleaning makes short: whoever sends megabytes does not make us read them.
@@ -43,7 +43,7 @@ def _too_long(max_length: int, field: str, length: int) -> InvalidInput:
 
 
 def visible(text: str) -> str:
-    """The text as it is shown and exported: what nobody would see stands there by its code, [U+202E].
+    """The text as it is shown and exported: an invisible character is shown by its code, [U+202E].
 
     Two texts that differ look different. What `clean` has returned is shown as it is.
     """
@@ -60,5 +60,5 @@ def _with_few_marks(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Nothing of it would be seen: spaces, or marks without a width."""
+    """Whether the text has no visible character: only spaces, or marks without a width."""
     return not any(char.isprintable() and not char.isspace() for char in text)

@@ -1,4 +1,4 @@
-"""What the frame of every page for members says of us."""
+"""Facts about the controller in the frame of every page for members."""
 
 from django import template
 from django.conf import settings
@@ -8,7 +8,7 @@ register = template.Library()
 
 @register.simple_tag
 def controller_name() -> str:
-    """Who answers to the member."""
+    """The name of the controller."""
     return str(settings.CONTROLLER_NAME)
 
 

@@ -500,6 +500,6 @@ def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, o
         sealed = members.seal_all(["7"], ["7"])[0]
         members.change_known([(found, found.facts)], {found.number: sealed})
     assert (
-        "The product's files have named every known account"
+        "The product has named every known account in its files"
         in browser.get(reverse("admin:index")).text
     )

@@ -155,7 +155,7 @@ def open_note(note: str, verifiers: Sequence[Verifier]) -> str:
 
 @dataclass(frozen=True)
 class TreeHead:
-    """What a checkpoint says: a tree, its size and its root."""
+    """The content of a checkpoint: a tree, its size and its root."""
 
     origin: str
     size: int

@@ -1,6 +1,6 @@
 """Checkpoints: the ledger's size and root, signed for people outside (docs/reference/proof-format.md).
 
-The signer takes nothing at its word: it reads every row written since the last checkpoint anew, computes leaves and
+The signer trusts no stored value: it reads every row written since the last checkpoint anew, computes leaves and
 root, and signs only what continues the checkpoint before. Which one that was it remembers outside the database, and it
 believes no key but those of its key file: whoever owns the database can neither have another history signed nor
 appoint a key of their own. One machine signs: key and memory lie in its file system.
@@ -104,7 +104,7 @@ def retire_key(key_id: str, *, actor: open_entry.Actor, reason: str) -> None:
 
 
 def _check_last_is_by(rest: Iterable[Signer]) -> None:
-    """A key goes only when one that stays has signed beside it: otherwise nobody could go on from what it signed."""
+    """A key goes only when one that stays has signed beside it: otherwise no key could continue from what it signed."""
     path = _memory()
     try:
         if path.exists():
@@ -212,7 +212,7 @@ def _new_leaves(after: int, upto: int, keys: Sequence[Signer]) -> list[bytes]:
 
 
 def _continued(last: Checkpoint | None, keys: Iterable[Signer]) -> Frontier:
-    """Where the last checkpoint ended, if a key of the file signed it and its frontier has its root."""
+    """The position at which the last checkpoint ended, if a key of the file signed it and its frontier has its root."""
     if last is None:
         return Frontier()
     try:
@@ -370,7 +370,7 @@ def _path_of_entry(sequence: int, checkpoint: Checkpoint) -> tuple[bytes, list[b
 
 
 def prove_consistency(old: int, new: Checkpoint) -> str:
-    """That the new checkpoint continues the tree of the first `old` entries, whoever kept its root.
+    """A proof that the new checkpoint continues the tree of the first `old` entries.
 
     Raises ProofNotPossible, LedgerRewritten.
     """

@@ -1,4 +1,4 @@
-"""Who a command acts for."""
+"""The person a command acts for."""
 
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError

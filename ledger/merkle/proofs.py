@@ -1,6 +1,6 @@
 """Proofs about the Merkle tree of RFC 6962, section 2.1, and their texts (docs/reference/proof-format.md).
 
-The functions ask for the hash over the leaves `lo` to `hi` (exclusive), so that whoever keeps hashes of whole
+The functions ask for the hash over the leaves `lo` to `hi` (exclusive), so that a caller who keeps hashes of whole
 stretches can answer fast. Each proof is checked here before it is given out, by the other algorithm (RFC 9162).
 """
 

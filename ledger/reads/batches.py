@@ -60,7 +60,7 @@ def _sealed_upto() -> int:
 def settled() -> int:
     """A number below which no record can appear any more.
 
-    Numbers are given out before their rows are committed. Whoever writes a record holds the table's lock from before it
+    Numbers are given out before their rows are committed. The writer of a record holds the table's lock from before it
     has a number until the commit; a lock that waits for all of these sees every number that was given out.
     """
     with transaction.atomic():

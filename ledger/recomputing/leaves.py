@@ -1,7 +1,7 @@
 """Entries built anew from the rows they wrote.
 
 Entries and sealed rows are streamed side by side, so memory does not grow with the ledger. A long ledger is cut into
-pieces that processes of their own recompute: what lies below the head never changes, so they need no common view.
+pieces that processes of their own recompute: the entries below the head never changes, so they need no common view.
 """
 
 import os
@@ -26,7 +26,7 @@ class Recomputed:
 
     entry: Any
     data: bytes
-    """What the leaf is the hash of."""
+    """The bytes that the leaf is the hash of."""
     leaf: bytes
     rows: int
     written: Mapping[str, Sequence[tuple[Any, ...]]]

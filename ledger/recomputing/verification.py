@@ -1,4 +1,4 @@
-"""Recomputing the ledger from the rows it seals: nothing that is stored is taken at its word.
+"""Recomputing the ledger from the rows it seals: stored values are never trusted.
 
 Memory does not grow with the ledger (`ledger.recomputing.leaves`).
 Apps add what only they can check (`ledger.registry.checks`).
@@ -26,7 +26,7 @@ MAX_PROBLEMS = 20
 
 @dataclass
 class Report:
-    """What was recomputed. `problems` is empty when the ledger is what it says it is."""
+    """The result of a recomputation. `problems` is empty when the ledger is what it says it is."""
 
     size: int = 0
     root: str = ""

@@ -136,7 +136,7 @@ def test_the_page_afterwards_says_reference_purposes_and_by_when(client):
         in said
     )
     assert (
-        "Unless we write to you about another day, you have our answer by Tuesday 7 April 2026"
+        "Unless we write to you about another day, you will have our answer by Tuesday 7 April 2026"
         in said
     )
     assert "As a rule you get an e-mail with a link within the hour." in said

@@ -92,7 +92,7 @@ COVERED = "This covers your account: it is on no list of accounts whose data new
              "the time for ours may be paused, or may start again", "Please answer by 1 August 2026.",
              "We will then write to you again and name the new day."],
         ),
-        ("extension", ["You will have it by 1 October 2026", "Your objection keeps its effect", COVERED,
+        ("extension", ["You will have our answer by 1 October 2026", "Your objection keeps its effect", COVERED,
                        "We must tell you before the first period ends."]),
         (
             "upheld",

@@ -409,7 +409,7 @@ def test_an_empty_part_says_of_how_many_tickets_that_is_so(
     elif tab.name != "closed":
         assert all_closed == "No ticket is open: all 1 are closed."
     if whole.context["cl"].result_count:
-        assert filtered == "None of the 1 tickets of this part matches the filters. Show all of it"
+        assert filtered == "None of the 1 tickets in this part match the filters. Show all of it"
     else:
         # With or without filters: it is the whole part that is empty.
         assert filtered == said_of(whole)
@@ -430,7 +430,7 @@ def test_a_filter_without_hits_does_not_say_that_no_ticket_is_open(
 
     found = said_of(client_of(officer).get(QUEUE, {"country": "NO"}))
 
-    assert found == "None of the 3 tickets of this part matches the filters. Show all of it"
+    assert found == "None of the 3 tickets in this part match the filters. Show all of it"
 
 
 @pytest.mark.parametrize("more", [{"queue": "open"}, {"queue": "mine"}, {"country": "NO"}])
@@ -442,7 +442,7 @@ def test_a_closed_ticket_that_is_searched_from_another_part_is_said_to_be_there(
 
     found = client.get(QUEUE, {"q": closed.reference, **more})
 
-    assert "but 1 among all tickets has. Show it" in said_of(found)
+    assert "but 1 among all tickets does. Show it" in said_of(found)
     there = re.search(r'href="(\?q=[^"]+)">Show it', found.text)
     assert there
     assert list(client.get(QUEUE + there.group(1)).context["cl"].result_list) == [closed]

@@ -715,6 +715,6 @@ def test_an_action_on_ticked_rows_acts_on_those(
     page.get_by_label("Action:").select_option("verify_again")
     page.get_by_role("button", name="Go").click()
 
-    expect(page.locator(".messagelist")).to_contain_text("Verifications on their way: 2.")
+    expect(page.locator(".messagelist")).to_contain_text("Verifications queued: 2.")
     asked = Entry.objects.filter(kind="verification.requested").values_list("subject", flat=True)
     assert sorted(asked) == sorted(one.run.reference for one in manifests[:2])

@@ -1,4 +1,4 @@
-"""What the runs mean for a member, told to the member: consent shows it, only the runs know it."""
+"""The effect of runs on a member, told to the member: consent shows it, only the runs know it."""
 
 from typing import Any
 

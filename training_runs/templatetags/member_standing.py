@@ -1,4 +1,4 @@
-"""Where a member stands, for the member's page: consent shows it, only the runs know it."""
+"""A member's standing, for the member's page: consent shows it, only the runs know it."""
 
 from typing import Any
 

@@ -341,7 +341,7 @@ def test_the_action_is_offered_to_the_officer_only(
         for user in (auditor, engineer, officer)
     ]
 
-    assert ["Verifications on their way: 1." in text for text in answers] == [False, False, True]
+    assert ["Verifications queued: 1." in text for text in answers] == [False, False, True]
 
 
 # --- Explaining ---------------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+"""Kinds of wording that came back too often: names and sentences that readers stumble over."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+RIDDLES = re.compile(r"\b(whoever|nobody|somebody|anybody)\b", re.IGNORECASE)
+NAMES = re.compile(r"\b_?(MOST|LONGEST)(_[A-Z]+)*\b")
+FIRST_WORDS = ("Who", "Whoever", "Whose", "What", "Whatever", "Nothing", "Nobody", "Somebody")
+# The desk has still some. The numbers only go down.
+STILL = {"objections": 100}
+
+
+def modules(*, tests: bool) -> list[Path]:
+    folders = [
+        settings.BASE_DIR / name for name in (*settings.OUR_APPS, "outsider", "demo", "tools")
+    ]
+    found = sorted({path for folder in folders for path in folder.rglob("*.py")})
+    return [
+        path
+        for path in found
+        if "migrations" not in path.parts and (tests or "tests" not in path.parts)
+    ]
+
+
+def docstrings_without_a_noun(source: str) -> list[str]:
+    """The docstrings that begin with a question word or a pronoun: they name no subject."""
+    statements = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Expr)]
+    texts = [
+        node.value.value
+        for node in statements
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    return [text for text in texts if re.match(rf"({'|'.join(FIRST_WORDS)})\b", text.strip())]
+
+
+@pytest.mark.parametrize("app", ["desk", "others"])
+def test_docstrings_begin_with_a_noun_or_a_verb(app: str) -> None:
+    found: list[str] = []
+    for path in modules(tests=False):
+        name = path.relative_to(settings.BASE_DIR)
+        if (name.parts[0] == "objections") == (app == "desk"):
+            found += [
+                f"{name}: {text[:60]}" for text in docstrings_without_a_noun(path.read_text())
+            ]
+
+    assert len(found) <= (STILL["objections"] if app == "desk" else 0), found
+
+
+def test_a_limit_is_called_max() -> None:
+    here = Path(__file__)
+    found = {
+        (path.name, match[0])
+        for path in modules(tests=True)
+        if path != here
+        for match in NAMES.finditer(path.read_text())
+    }
+
+    assert not found
+
+
+def test_pages_and_letters_speak_of_people_by_their_role() -> None:
+    templates = [path for path in (settings.BASE_DIR / "templates").rglob("*") if path.is_file()]
+    found = [
+        f"{path.relative_to(settings.BASE_DIR)}: {match[0]}"
+        for path in templates
+        for match in RIDDLES.finditer(path.read_text())
+    ]
+
+    assert templates
+    assert not found
