@@ -1,5 +1,6 @@
 """The ledger's entries and its head, the bases of rows that belong to an entry, reads, checkpoints and checks."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -123,6 +124,39 @@ class TrackedQuerySet(models.QuerySet[Any]):
         )
 
     update = delete = bulk_create = bulk_update = update_or_create = _refuse
+
+    def save_all(self, rows: Sequence[Any]) -> None:
+        """Save several rows, all new or none, as `save` does each: one statement for them and one for their history.
+
+        Needs an open entry. What a model's own `save` sets, its queryset sets before.
+        """
+        opened = open_entry.current()
+        past_refusals: models.QuerySet[Any] = models.QuerySet(self.model, using=self.db)
+        is_new = all(row.pk is None for row in rows)
+        if is_new:
+            past_refusals.bulk_create(rows)
+        else:
+            columns = [field.name for field in self.model._meta.concrete_fields]
+            key = self.model._meta.pk
+            assert key is not None
+            past_refusals.bulk_update(rows, [name for name in columns if name != key.name])
+        history = self.model.history.model
+        history._default_manager.bulk_create(
+            [
+                history(
+                    entry_id=opened.sequence,
+                    history_date=timezone.now(),
+                    history_type="+" if is_new else "~",
+                    history_user_id=opened.actor_id,
+                    **{
+                        field.attname: getattr(row, field.attname)
+                        for field in history.tracked_fields
+                    },
+                )
+                for row in rows
+            ]
+        )
+        opened.touch(history)
 
 
 class Tracked(models.Model):

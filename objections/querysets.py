@@ -1,6 +1,7 @@
 """The questions asked of tickets, objections and letters."""
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -133,6 +134,12 @@ class TicketQuerySet(TrackedQuerySet):
 
 
 class ObjectionQuerySet(TrackedQuerySet):
+    def save_all(self, rows: Sequence[Any]) -> None:
+        for row in rows:
+            # As `Objection.save`.
+            row.member_id = row.ticket.member_id
+        super().save_all(rows)
+
     def restricting(self, purpose: str) -> "ObjectionQuerySet":
         """Objections being examined: the member is out from receipt (GDPR Art. 18(1)(d))."""
         return self.filter(purpose=purpose, effect=Effect.RESTRICTING)

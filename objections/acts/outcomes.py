@@ -267,6 +267,7 @@ def _close_one(case: Case, state: State, outcomes: Mapping[str, str]) -> None:
     ticket.save()
     for objection in case.objections:
         _record(objection, outcomes[objection.purpose])
+    Objection.objects.save_all(case.objections)
     for letter in ticket.letters.filter(state=LetterState.FAILED):
         # The outcome tells the person more than what could not be delivered.
         letter.state = LetterState.CANCELLED
@@ -277,7 +278,6 @@ def _record(objection: Objection, outcome: str) -> None:
     objection.outcome = outcome
     if outcome == Outcome.UPHELD:
         objection.effect = Effect.UPHELD
-    objection.save()
 
 
 # --- Letters ------------------------------------------------------------------------------------

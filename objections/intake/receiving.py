@@ -278,8 +278,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     objections = [
         Objection(ticket=ticket, purpose=purpose) for purpose in sorted(set(filing.purposes))
     ]
-    for objection in objections:
-        objection.save()
+    Objection.objects.save_all(objections)
     requester = Requester.objects.create(
         ticket=ticket,
         name=filing.name,

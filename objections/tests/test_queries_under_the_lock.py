@@ -8,10 +8,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from consent.choices import Purpose
+from ledger import entries
+from ledger.errors import NoOpenEntry
 from ledger.models import LedgerHead
+from ledger.recomputing.verification import verify_ledger
 from objections import acts
 from objections.choices import Outcome
-from objections.models import Letter, Ticket
+from objections.models import Letter, Objection, Ticket
 from tools import factories
 
 pytestmark = pytest.mark.django_db
@@ -37,21 +40,33 @@ def under_the_lock(act: Callable[[], object]) -> list[str]:
     return inside[: ends[-1]]
 
 
-def test_filing_by_a_member_asks_little(officer: User) -> None:
+ONE_OR_ALL = pytest.mark.parametrize(
+    "purposes", [[Purpose.GENERATIVE_AI], list(Purpose)], ids=["one purpose", "all purposes"]
+)
+
+
+@ONE_OR_ALL
+def test_filing_by_a_member_asks_little(purposes: list[Purpose]) -> None:
     factories.add_member("acc-0")
 
-    found = under_the_lock(lambda: factories.objection("acc-0", source_id="one"))
+    found = under_the_lock(lambda: factories.objection("acc-0", source_id="one", purposes=purposes))
 
     assert len(found) <= MAX_QUERIES, found
     assert Letter.objects.get().kind == "acknowledgement"
 
 
-def test_filing_by_a_stranger_asks_little() -> None:
+@ONE_OR_ALL
+def test_filing_by_a_stranger_asks_little(purposes: list[Purpose]) -> None:
     factories.add_member("acc-0")
 
     found = under_the_lock(
         lambda: factories.objection(
-            "acc-0", is_vouched=False, source_id="one", sender="192.0.2.1", name="Ada"
+            "acc-0",
+            is_vouched=False,
+            source_id="one",
+            sender="192.0.2.1",
+            name="Ada",
+            purposes=purposes,
         )
     )
 
@@ -59,10 +74,11 @@ def test_filing_by_a_stranger_asks_little() -> None:
     assert Letter.objects.get().kind == "confirmation"
 
 
-def test_deciding_asks_little(officer: User) -> None:
+@ONE_OR_ALL
+def test_deciding_asks_little(purposes: list[Purpose], officer: User) -> None:
     factories.add_member("acc-0")
-    ticket = factories.reviewed(factories.objection("acc-0"), officer)
-    outcomes = {Purpose.GENERATIVE_AI: Outcome.UPHELD}
+    ticket = factories.reviewed(factories.objection("acc-0", purposes=purposes), officer)
+    outcomes = dict.fromkeys(purposes, Outcome.UPHELD)
 
     found = under_the_lock(
         lambda: acts.decide.do(
@@ -72,6 +88,52 @@ def test_deciding_asks_little(officer: User) -> None:
 
     assert len(found) <= MAX_QUERIES, found
     assert Ticket.objects.get().state == "upheld"
+
+
+def test_rows_saved_together_leave_the_history_of_rows_saved_one_by_one(officer: User) -> None:
+    factories.add_member("acc-0")
+    ticket = factories.objection("acc-0", purposes=list(Purpose))
+    found = []
+
+    for save in (
+        lambda rows: [row.save() for row in rows],
+        Objection.objects.save_all,
+    ):
+        rows = list(ticket.objections.order_by("purpose"))
+        for row in rows:
+            row.outcome = Outcome.UPHELD
+        with entries.entry("objection.decided", actor=officer, subject=ticket.reference) as opened:
+            save(rows)
+        history = Objection.history.filter(entry_id=opened.sequence).order_by("purpose")
+        found.append(
+            [
+                *history.values(
+                    "id",
+                    "purpose",
+                    "effect",
+                    "outcome",
+                    "ticket_id",
+                    "member_id",
+                    "history_type",
+                    "history_user_id",
+                    "history_change_reason",
+                )
+            ]
+        )
+        assert {one.outcome for one in ticket.objections.all()} == {Outcome.UPHELD}
+
+    assert found[0] == found[1]
+    assert len(found[0]) == len(Purpose)
+    created = Objection.history.filter(history_type="+").values_list("id", "purpose", "member_id")
+    assert sorted(created) == sorted(ticket.objections.values_list("id", "purpose", "member_id"))
+    assert verify_ledger().problems == []
+
+
+def test_rows_are_saved_together_inside_an_entry_only() -> None:
+    ticket = factories.objection()
+
+    with pytest.raises(NoOpenEntry):
+        Objection.objects.save_all(list(ticket.objections.all()))
 
 
 def test_nothing_is_asked_twice(officer: User) -> None:

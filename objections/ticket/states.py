@@ -89,5 +89,5 @@ def same_person(ticket: Ticket) -> QuerySet[Ticket]:
 def effect_in_words(ticket: Ticket) -> str:
     """Whom an open ticket keeps out, in a sentence for officers."""
     if ticket.member_id is None:
-        return "No account is matched: it keeps nobody out yet."
+        return "No account is matched yet, so no member is excluded."
     return "The member stays out of the purposes named."
