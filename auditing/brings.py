@@ -6,7 +6,7 @@ from ledger.registry import EntryKind, ReadKind
 
 BRINGS = Brings(
     entries=[
-        EntryKind("ledger.differs", "Verification of the ledger found a problem", despite_clocks=True),
+        EntryKind("ledger.verification_failed", "Verification of the ledger found a problem", despite_clocks=True),
         EntryKind("ledger.verified", "Ledger verified", despite_clocks=True),
         EntryKind("reveal.granted", "Account reference of a member revealed"),
     ],

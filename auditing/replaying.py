@@ -158,7 +158,7 @@ def check_tonight(*, seconds: float = 3_600) -> LedgerCheck:
 
 def record_check(report: Report, seconds: float) -> LedgerCheck:
     """Keep what a recomputation of the ledger found."""
-    kind = "ledger.differs" if report.problems else "ledger.verified"
+    kind = "ledger.verification_failed" if report.problems else "ledger.verified"
     with entries.entry(kind, actor=CHECKER, subject=f"entry:{report.size}"):
         check = LedgerCheck(
             size=report.size,

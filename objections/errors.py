@@ -70,7 +70,7 @@ class LetterNotSent(RuleViolation):
 class WordsErased(RuleViolation):
     """The personal data of the ticket is erased: nobody can be written to any more."""
 
-    code = "words_erased"
+    code = "data_erased"
 
 
 class TicketIdReused(RuleViolation):

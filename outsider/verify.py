@@ -607,13 +607,13 @@ MARKED = "9999"
 CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
     "consent.decision", "consent.decisions", "member.erased", "objection.received",
-    "objection.confirmed", "objection.matched", "objection.linked", "objection.noted",
-    "objection.attached", "objection.assigned", "objection.receipt_corrected",
+    "objection.email_confirmed", "objection.member_matched", "objection.linked", "objection.note_added",
+    "objection.files_attached", "objection.assigned", "objection.receipt_date_corrected",
     "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
-    "letter.returned", "user.superuser_refused", "objection.words_erased",
-    "objection.files_gone",
-    "run.cancelled", "manifest.differs", "ledger.differs", "rule.proposed", "rule.rejected",
-    "notice.proposed", "notice.rejected", "objection.returned",
+    "letter.returned", "user.superuser_refused", "objection.data_erased",
+    "objection.files_deleted",
+    "run.cancelled", "manifest.verification_failed", "ledger.verification_failed", "rule.proposed", "rule.rejected",
+    "notice.proposed", "notice.rejected", "objection.outcome_returned",
     "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
     "token.revoked", "user.changed", "clock.settled",
 }  # fmt: skip

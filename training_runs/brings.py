@@ -16,13 +16,13 @@ _RUNS = ["training_runs.view_run", "training_runs.view_manifest", "training_runs
 BRINGS = Brings(
     entries=[
         EntryKind("canary.opened", "Test account opened"),
-        EntryKind("canary.planted", "Test account planted"),
-        EntryKind("manifest.differs", "Verification found a difference", despite_clocks=True),
+        EntryKind("canary.planted", "Test account created"),
+        EntryKind("manifest.verification_failed", "Verification found a difference", despite_clocks=True),
         EntryKind("manifest.verified", "Manifest verified"),
         EntryKind("run.cancelled", "Run cancelled", despite_clocks=True),
         EntryKind("run.completed", "Run completed"),
         EntryKind("run.completion_refused", "Completion refused: trained on another digest"),
-        EntryKind("run.day_moved", "Date whose rules apply changed"),
+        EntryKind("run.as_of_changed", "Date whose rules apply changed"),
         EntryKind("run.frozen", "Manifest frozen"),
         EntryKind("run.registered", "Run registered"),
         EntryKind("run.renamed", "Run renamed"),

@@ -80,7 +80,7 @@ def _move_day(run_id: int) -> None:
     late = Run.objects.requested().filter(pk=run_id, as_of__lt=today)
     if not late.exists():
         return
-    with entries.entry("run.day_moved", actor=FREEZER, reason="waited past midnight") as opened:
+    with entries.entry("run.as_of_changed", actor=FREEZER, reason="waited past midnight") as opened:
         run = late.select_for_update().first()
         if run is None:
             opened.abandon()

@@ -48,7 +48,7 @@ def verify(manifest: Manifest, *, actor: open_entry.Actor = VERIFIER) -> Verific
         else:
             members_root = MembersTree.of(stored, digest).root().hex()
     agrees = digest == manifest.digest and not detail
-    kind = "manifest.verified" if agrees else "manifest.differs"
+    kind = "manifest.verified" if agrees else "manifest.verification_failed"
     with entries.entry(kind, actor=actor, subject=manifest.run.reference) as opened:
         verification = Verification(
             manifest=manifest,

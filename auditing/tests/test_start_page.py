@@ -79,7 +79,7 @@ def test_a_check_of_last_week_is_late(lines):
 
 
 def test_a_problem_is_said_first_and_loudly(lines, auditor):
-    with entries.entry("ledger.differs", actor="test"):
+    with entries.entry("ledger.verification_failed", actor="test"):
         LedgerCheck(
             size=1, root="0" * 64, rows=0, problems=["Entry 1 is missing."], seconds="1"
         ).save()

@@ -168,7 +168,7 @@ def test_a_run_as_of_a_day_that_has_not_come_is_not_frozen(officer, second_offic
     factories.open_world(officer, second_officer)
     factories.add_member("acc-0")
     run = runs.start(run=factories.register(engineer), actor=engineer)
-    with entries.entry("run.day_moved", actor="test"):
+    with entries.entry("run.as_of_changed", actor="test"):
         run = Run.objects.get(pk=run.pk)
         run.as_of = clock.today() + dt.timedelta(days=1)
         run.save()
@@ -357,6 +357,7 @@ def test_every_kind_of_entry_is_written_anyway_or_waits_for_the_clocks():
 
 
 WAIT = [
+    "canary.objection_filed",
     "canary.opened",
     "canary.planted",
     "letter.cancelled",
@@ -364,7 +365,7 @@ WAIT = [
     "letter.repeated",
     "letter.requeued",
     "letter.sent",
-    "letter.template_changed",
+    "letter.text_changed",
     "letter.text_proposed",
     "letter.text_returned",
     "manifest.verified",
@@ -372,23 +373,22 @@ WAIT = [
     "notice.approved",
     "objection.address_confirmed",
     "objection.address_corrected",
-    "objection.approved",
     "objection.country_corrected",
     "objection.decided",
     "objection.extension_asked",
     "objection.files_kept",
     "objection.identity_answered",
-    "objection.identity_asked",
+    "objection.identity_requested",
     "objection.identity_waived",
-    "objection.planted",
-    "objection.proposed",
+    "objection.outcome_approved",
+    "objection.outcome_proposed",
     "objection.released",
     "objection.review_begun",
     "reveal.granted",
     "rule.approved",
+    "run.as_of_changed",
     "run.completed",
     "run.completion_refused",
-    "run.day_moved",
     "run.frozen",
     "run.registered",
     "run.renamed",

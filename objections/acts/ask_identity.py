@@ -45,7 +45,10 @@ def why_not(case: Case, actor: User) -> str:
 def do(*, ticket: Ticket, doubt: str, question: str, version: int, actor: User) -> Ticket:
     required_words.check("doubt", doubt)
     required_words.check("question", question)
-    with acting("objection.identity_asked", ticket, actor, why_not, version=version) as (case, _):
+    with acting("objection.identity_requested", ticket, actor, why_not, version=version) as (
+        case,
+        _,
+    ):
         row = case.ticket
         move(row, State.IDENTITY_CHECK)
         row.assignee = officer_of(row) or actor
@@ -93,7 +96,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
 ACT = Act(
     name="ask_identity",
     title="Ask for identity",
-    kinds=[EntryKind("objection.identity_asked", "Identity asked for")],
+    kinds=[EntryKind("objection.identity_requested", "Identity asked for")],
     form=AskIdentityForm,
     comes_up=lambda case, actor: case.ticket.state == State.RECEIVED,
     why_not=why_not,

@@ -37,7 +37,7 @@ def do(
     stored = uploads.store_all(files)
     with (
         uploads.removed_on_failure(stored) as committing,
-        acting("objection.attached", ticket, actor, why_not, version=version) as (case, _),
+        acting("objection.files_attached", ticket, actor, why_not, version=version) as (case, _),
     ):
         case.ticket.save()
         attached = [
@@ -63,7 +63,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
 ACT = Act(
     name="attach",
     title="Attach files",
-    kinds=[EntryKind("objection.attached", "Files attached", despite_clocks=True)],
+    kinds=[EntryKind("objection.files_attached", "Files attached", despite_clocks=True)],
     form=AttachForm,
     comes_up=lambda case, actor: case.ticket.erased_at is None,
     why_not=why_not,

@@ -48,7 +48,7 @@ def do(
     must_say("reason", reason, "Say where the earlier receipt is documented.")
     receiving.check_received_at(received_at)
     with acting(
-        "objection.receipt_corrected", ticket, actor, why_not, version=version, reason=reason
+        "objection.receipt_date_corrected", ticket, actor, why_not, version=version, reason=reason
     ) as (case, _):
         row = case.ticket
         # A form shows minutes: the same minute is no correction.
@@ -118,7 +118,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
 ACT = Act(
     name="correct_receipt",
     title="Correct the receipt",
-    kinds=[EntryKind("objection.receipt_corrected", "Receipt corrected", despite_clocks=True)],
+    kinds=[EntryKind("objection.receipt_date_corrected", "Receipt corrected", despite_clocks=True)],
     form=ReceiptForm,
     why_not=why_not,
     do=do,

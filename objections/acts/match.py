@@ -50,7 +50,9 @@ def do(
     if members.is_test_account(account_ref):
         raise InvalidInput("That is one of the portal's own test accounts.", field="account_ref")
     member = look_up(account_ref, reader=actor, kind="member.read", purpose=ticket.reference)
-    with acting("objection.matched", ticket, actor, why_not, version=version, reason=reason) as (
+    with acting(
+        "objection.member_matched", ticket, actor, why_not, version=version, reason=reason
+    ) as (
         case,
         _,
     ):
@@ -81,7 +83,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
 ACT = Act(
     name="match",
     title="Match to a member",
-    kinds=[EntryKind("objection.matched", "Matched to a member", despite_clocks=True)],
+    kinds=[EntryKind("objection.member_matched", "Matched to a member", despite_clocks=True)],
     form=MatchForm,
     comes_up=lambda case, actor: case.ticket.member_id is None,
     why_not=why_not,

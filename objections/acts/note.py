@@ -27,7 +27,7 @@ def why_not(case: Case, actor: User) -> str:
 
 def do(*, ticket: Ticket, text: str, version: int, actor: User) -> None:
     must_say("text", text, "Write something.")
-    with acting("objection.noted", ticket, actor, why_not, version=version) as (case, _):
+    with acting("objection.note_added", ticket, actor, why_not, version=version) as (case, _):
         write_note(case.ticket, NoteKind.NOTE, text, actor)
         # A new version: who decides must have seen it.
         case.ticket.save()
@@ -47,7 +47,7 @@ ACT = Act(
     name="note",
     title="Write a note",
     button="Keep the note",
-    kinds=[EntryKind("objection.noted", "Note", despite_clocks=True)],
+    kinds=[EntryKind("objection.note_added", "Note", despite_clocks=True)],
     form=NoteForm,
     comes_up=lambda case, actor: case.ticket.erased_at is None,
     why_not=why_not,

@@ -35,7 +35,7 @@ from objections.ticket.states import check_version, move, why_no_move
 
 EXAMINED: frozenset[str] = frozenset({Outcome.UPHELD, Outcome.REFUSED, Outcome.DUPLICATE})
 """What an examination ends with; the other outcomes have acts of their own."""
-PROPOSED = "objection.proposed"
+PROPOSED = "objection.outcome_proposed"
 PROPOSING = [EntryKind(PROPOSED, "Outcome proposed")]
 """The kind of the acts that propose an outcome."""
 

@@ -29,7 +29,7 @@ from objections.ticket.case import Case, cases_of
 from objections.ticket.notes import must_say
 from objections.ticket.states import same_person
 
-APPROVED, RETURNED = "objection.approved", "objection.returned"
+APPROVED, RETURNED = "objection.outcome_approved", "objection.outcome_returned"
 
 
 class ReviewForm(ActForm):

@@ -15,7 +15,7 @@ from objections.models import Ticket
 from objections.ticket import retention, two_person
 from objections.ticket.case import Case
 
-ERASED, RETURNED = "objection.words_erased", "objection.erasure_returned"
+ERASED, RETURNED = "objection.data_erased", "objection.erasure_returned"
 
 
 def why_not(case: Case, actor: User) -> str:

@@ -9,7 +9,7 @@ from objections.models import Objection, Ticket
 
 def keep_out(*, member: Member, purpose: str, effect: Effect, actor: open_entry.Actor) -> Objection:
     """Give a test account an objection in effect. Nobody works its ticket: it has no state and no clock."""
-    with entries.entry("objection.planted", actor=actor) as opened:
+    with entries.entry("canary.objection_filed", actor=actor) as opened:
         ticket = Ticket(
             reference=next_reference("OBJ", opened.recorded_at.year, Ticket),
             member=member,

@@ -475,7 +475,7 @@ def confirm(token: str) -> Ticket:
     # Before the ledger's lock is taken: for a link that is none nobody has to wait.
     ticket = composing.ticket_of_link(token)
     with entries.entry(
-        "objection.confirmed", actor="system:form", subject=ticket.reference
+        "objection.email_confirmed", actor="system:form", subject=ticket.reference
     ) as opened:
         # Once more under it: the address may have been corrected meanwhile, or erased.
         ticket = composing.ticket_of_link(token, lock=True)

@@ -98,7 +98,7 @@ def review_text(
     """
     two_person.check_reason(reason)
     is_approved = verdict == Verdict.APPROVED
-    act = "letter.template_changed" if is_approved else "letter.text_returned"
+    act = "letter.text_changed" if is_approved else "letter.text_returned"
     with entries.entry(act, actor=actor, subject=change.subject, reason=reason):
         two_person.record_word(change, verdict=verdict, actor=actor)
         if not is_approved:

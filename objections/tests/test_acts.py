@@ -181,7 +181,7 @@ def test_matching_a_member_keeps_the_reference_out_of_the_address(client: Client
     response = post(client, "match", ticket, account_ref="customer-1", reason="it names it")
 
     assert ticket.member_id == number
-    assert Entry.objects.get(kind="objection.matched").reason == "it names it"
+    assert Entry.objects.get(kind="objection.member_matched").reason == "it names it"
     assert "customer-1" not in response.url
 
 

@@ -138,7 +138,7 @@ def test_nobody_confirms_and_the_files_go_after_the_last_day_but_the_objection_s
 
     assert (waiting_files(), Attachment.objects.count()) == ([], 0)
     assert Objection.objects.restricting("safety").get().member_id is not None
-    gone = Entry.objects.get(kind="objection.files_gone")
+    gone = Entry.objects.get(kind="objection.files_deleted")
     assert (gone.subject, gone.reason) == (ticket.reference, "2 files")
 
 

@@ -310,7 +310,7 @@ def test_one_officer_proposes_an_erasure_and_only_a_second_one_carries_it_out(
     entries = Entry.objects.filter(subject=ticket.reference, kind__contains="eras")
     assert list(entries.order_by("pk").values_list("kind", "actor_name", "reason")) == [
         ("objection.erasure_proposed", "olga", "Kept long enough."),
-        ("objection.words_erased", "otto", "The day has come."),
+        ("objection.data_erased", "otto", "The day has come."),
     ]
     assert verify_ledger().problems == []
 

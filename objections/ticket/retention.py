@@ -77,7 +77,7 @@ def why_not_erased(ticket: Ticket) -> str:
 
 def _erase_kept_long_enough(ticket: Ticket) -> bool:
     """Erase one that was kept long enough, as was announced; nobody has to ask for it."""
-    with recorded("objection.words_erased", ticket, RETENTION, reason="kept long enough") as opened:
+    with recorded("objection.data_erased", ticket, RETENTION, reason="kept long enough") as opened:
         row = locked(ticket)
         if row.erased_at:
             opened.abandon()
@@ -204,7 +204,9 @@ def let_files_go(now: dt.datetime | None = None) -> int:
 
 def _let_files_of_go(ticket: Ticket, files: QuerySet[Attachment]) -> bool:
     """Delete these files, or keep them when the ticket was decided meanwhile; returns whether they went."""
-    with entries.entry("objection.files_gone", actor=RETENTION, subject=ticket.reference) as opened:
+    with entries.entry(
+        "objection.files_deleted", actor=RETENTION, subject=ticket.reference
+    ) as opened:
         row = locked(ticket)
         # Asked again under the lock: the address may have been confirmed meanwhile.
         keys = list(files.values_list("key", flat=True))

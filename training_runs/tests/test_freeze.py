@@ -216,7 +216,7 @@ def test_a_run_that_waited_past_midnight_is_frozen_under_the_rules_of_the_day(
 
     assert freezing.load(manifest).reasons(german) == ["region"]
     assert manifest.header["as_of"] == "2026-11-20"
-    assert Entry.objects.get(kind="run.day_moved").subject == run.reference
+    assert Entry.objects.get(kind="run.as_of_changed").subject == run.reference
     assert verifying.verify(manifest).agreement == "agrees"
 
 
