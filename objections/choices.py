@@ -8,7 +8,7 @@ class Effect(models.TextChoices):
 
     RESTRICTING = "restricting", "out while it is examined"
     UPHELD = "upheld", "out for good"
-    LIFTED = "lifted", "no effect"
+    RESTRICTION_LIFTED = "restriction_lifted", "restriction lifted"
 
 
 class Outcome(models.TextChoices):

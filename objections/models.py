@@ -197,7 +197,7 @@ class Objection(Tracked):
     # Repeats the ticket's member: the freeze reads one index and no join.
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     purpose = models.CharField(max_length=20, choices=Purpose)
-    effect = models.CharField(max_length=11, choices=Effect, default=Effect.RESTRICTING)
+    effect = models.CharField(max_length=18, choices=Effect, default=Effect.RESTRICTING)
     outcome = models.CharField(
         max_length=12,
         choices=Outcome,
@@ -220,7 +220,7 @@ class Objection(Tracked):
             models.Index(
                 fields=["purpose", "effect", "member"],
                 name="objection_in_effect",
-                condition=~Q(effect=Effect.LIFTED),
+                condition=~Q(effect=Effect.RESTRICTION_LIFTED),
             ),
         ]
 

@@ -102,7 +102,10 @@ def test_it_tells_an_objections_outcome_and_effect_and_the_incident(
     page = client_of(auditor).get(dossier_of(number))
 
     assert told(page)[:3] == [
-        ("Objection to Generative AI changed", ["effect: out while it is examined → no effect"]),
+        (
+            "Objection to Generative AI changed",
+            ["effect: out while it is examined → restriction lifted"],
+        ),
         ("Objection to Generative AI changed", ["outcome: withdrawn"]),
         ("Objection: Generative AI", ["effect: out while it is examined"]),
     ]

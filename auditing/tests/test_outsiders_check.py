@@ -127,7 +127,7 @@ CHANGES = {
     "an actor": ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'emil' WHERE sequence = 5"),
     "an effect": (
         "objections_historicalobjection",
-        "UPDATE objections_historicalobjection SET effect = 'lifted' WHERE effect = 'restricting'",
+        "UPDATE objections_historicalobjection SET effect = 'restriction_lifted' WHERE effect = 'restricting'",
     ),
     "a read taken away": (
         "ledger_accessrecord",

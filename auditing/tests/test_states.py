@@ -152,7 +152,7 @@ def test_a_ticket_as_of_an_entry(
 
     assert found[f"objection ticket {ticket.reference}"]["state"] == ("received", "withdrawn")
     effect = found[f"objection to Generative AI, {ticket.reference}"]["effect"]
-    assert effect == ("out while it is examined", "no effect")
+    assert effect == ("out while it is examined", "restriction lifted")
     assert "Nora" not in page.text
     assert "nora@" not in page.text
 

@@ -449,7 +449,7 @@ def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list
 def is_refused_elsewhere(objection: Objection) -> bool:
     """Whether the same person was told, on another ticket, that the same objection is refused."""
     told = _same_group(objection).filter(
-        effect=Effect.LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
+        effect=Effect.RESTRICTION_LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
     )
     return any(_is_theirs(one, objection) for one in told)
 

@@ -370,11 +370,11 @@ def _lift(ticket: Ticket) -> None:
         ):
             # What it repeated stands no more: the person would be in again without an answer of their own.
             continue
-        objection.effect = Effect.LIFTED
+        objection.effect = Effect.RESTRICTION_LIFTED
         objection.save()
         for duplicate in composing.answered_duplicates(objection):
             # The letter of what it repeated is out now too: nothing else would ever end it.
-            duplicate.effect = Effect.LIFTED
+            duplicate.effect = Effect.RESTRICTION_LIFTED
             duplicate.save()
 
 
@@ -451,6 +451,6 @@ def _undo(letter: Letter, ticket: Ticket, copy: Letter | None) -> None:
 
 def _restrict_again(ticket: Ticket) -> None:
     """Nobody told the person: what only a letter ends goes on (GDPR Art. 18(3))."""
-    for objection in ticket.objections.select_for_update().filter(effect=Effect.LIFTED):
+    for objection in ticket.objections.select_for_update().filter(effect=Effect.RESTRICTION_LIFTED):
         objection.effect = Effect.RESTRICTING
         objection.save()

@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('purpose', models.CharField(choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], max_length=20)),
-                ('effect', models.CharField(choices=[('restricting', 'out while it is examined'), ('upheld', 'out for good'), ('lifted', 'no effect')], default='restricting', max_length=11)),
+                ('effect', models.CharField(choices=[('restricting', 'out while it is examined'), ('upheld', 'out for good'), ('restriction_lifted', 'restriction lifted')], default='restricting', max_length=18)),
                 ('outcome', models.CharField(choices=[('upheld', 'upheld'), ('refused', 'refused'), ('duplicate', 'closed as a duplicate'), ('withdrawn', 'withdrawn'), ('unidentified', 'closed without identity')], help_text='Any but an upheld one takes effect when its letter is sent.', max_length=12, null=True)),
                 ('member', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='consent.member')),
                 ('ticket', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='objections', to='objections.ticket')),
@@ -255,7 +255,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
                 ('purpose', models.CharField(choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], max_length=20)),
-                ('effect', models.CharField(choices=[('restricting', 'out while it is examined'), ('upheld', 'out for good'), ('lifted', 'no effect')], default='restricting', max_length=11)),
+                ('effect', models.CharField(choices=[('restricting', 'out while it is examined'), ('upheld', 'out for good'), ('restriction_lifted', 'restriction lifted')], default='restricting', max_length=18)),
                 ('outcome', models.CharField(choices=[('upheld', 'upheld'), ('refused', 'refused'), ('duplicate', 'closed as a duplicate'), ('withdrawn', 'withdrawn'), ('unidentified', 'closed without identity')], help_text='Any but an upheld one takes effect when its letter is sent.', max_length=12, null=True)),
                 ('history_user_id', models.IntegerField(null=True)),
                 ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
@@ -386,7 +386,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='objection',
-            index=models.Index(condition=models.Q(('effect', 'lifted'), _negated=True), fields=['purpose', 'effect', 'member'], name='objection_in_effect'),
+            index=models.Index(condition=models.Q(('effect', 'restriction_lifted'), _negated=True), fields=['purpose', 'effect', 'member'], name='objection_in_effect'),
         ),
         migrations.AddConstraint(
             model_name='objection',
@@ -394,7 +394,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='objection',
-            constraint=models.CheckConstraint(condition=models.Q(('effect__in', ['restricting', 'upheld', 'lifted']), ('purpose__in', ['generative-ai', 'personalisation', 'safety'])), name='objection_in_known_words'),
+            constraint=models.CheckConstraint(condition=models.Q(('effect__in', ['restricting', 'upheld', 'restriction_lifted']), ('purpose__in', ['generative-ai', 'personalisation', 'safety'])), name='objection_in_known_words'),
         ),
         migrations.AddIndex(
             model_name='letter',

@@ -40,7 +40,7 @@ EFFECT_WORDS: dict[str, str] = {
     Effect.UPHELD: "the accounts that we can tie to you stay off the lists for new training, and this does not"
     " end by itself",
     # Something else may: the setting, the country, another objection.
-    Effect.LIFTED: "this request no longer keeps an account off",
+    Effect.RESTRICTION_LIFTED: "this request no longer keeps an account off",
 }
 
 

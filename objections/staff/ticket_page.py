@@ -72,7 +72,7 @@ UNMATCHED = "no account matched: keeps nobody out"
 def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
     effect, outcome = Effect(objection.effect), objection.outcome
     words = Outcome(outcome).label if outcome else "being examined"
-    if effect == Effect.LIFTED:
+    if effect == Effect.RESTRICTION_LIFTED:
         found = f"{words}: in again as far as it goes by this ticket", ""
     elif ticket.member_id is None:
         found = f"{words}; {UNMATCHED}{' yet' if ticket.is_open else ''}", "warning"

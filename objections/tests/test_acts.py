@@ -424,7 +424,7 @@ def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     assert [previewed.context["letters"][0].body, page.context["letters"][0].body] == [text, text]
     assert factories.REFUSAL["ground"] in page.text
     assert approved == [Effect.UPHELD, Effect.RESTRICTING]
-    assert sent == [Effect.UPHELD, Effect.LIFTED]
+    assert sent == [Effect.UPHELD, Effect.RESTRICTION_LIFTED]
 
 
 def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: User) -> None:

@@ -529,8 +529,8 @@ UPHELD = (
     "upheld",
     "upheld; the accounts that we can tie to you stay off the lists for new training, and this does not end by itself",
 )
-REFUSED = ("lifted", "refused; this request no longer keeps an account off")
-WITHDRAWN = ("lifted", "withdrawn; this request no longer keeps an account off")
+REFUSED = ("restriction_lifted", "refused; this request no longer keeps an account off")
+WITHDRAWN = ("restriction_lifted", "withdrawn; this request no longer keeps an account off")
 EXAMINED = (
     "restricting",
     "being examined; the accounts that we can tie to you stay off the lists for new training",
@@ -581,7 +581,9 @@ def test_a_duplicate_is_told_as_one(told, officer, second_officer, ada):
 
     answer = told(ticket)
     closed = "closed, because it is dealt with already or will be"
-    assert effects(answer) == [("lifted", f"{closed}; this request no longer keeps an account off")]
+    assert effects(answer) == [
+        ("restriction_lifted", f"{closed}; this request no longer keeps an account off")
+    ]
     assert answer["state_in_words"] == closed
     assert "nothing was weighed" in answer["sentences"][1]
     assert effects(told(first)) == [EXAMINED]

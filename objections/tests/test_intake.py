@@ -371,7 +371,7 @@ def import_file(tmp_path, *account_refs: str) -> None:
 
 
 def out_of(purpose: str) -> list[str]:
-    named = Objection.objects.exclude(effect=Effect.LIFTED).filter(
+    named = Objection.objects.exclude(effect=Effect.RESTRICTION_LIFTED).filter(
         purpose=purpose, ticket__state__isnull=False, member__isnull=False
     )
     return sorted(named.values_list("member__reference__account_ref", flat=True))

@@ -271,7 +271,7 @@ def test_without_an_e_mail_address_a_letter_goes_by_post(officer, second_officer
 
     outbox.record_posted(letter=letter, posted_on=timezone.localdate(), actor=officer)
 
-    assert ticket.objections.get().effect == "lifted"
+    assert ticket.objections.get().effect == "restriction_lifted"
     assert mail.outbox == []
 
 

@@ -169,8 +169,8 @@ def test_a_refusal_takes_effect_only_after_its_letter_is_sent(member, officer, s
     assert (effects(ticket), ticket.state) == ({SAFETY: "restricting"}, State.REFUSED)
 
     factories.send_letters(ticket)
-    assert effects(ticket) == {SAFETY: "lifted"}
-    lifted = Objection.history.filter(effect="lifted").get()
+    assert effects(ticket) == {SAFETY: "restriction_lifted"}
+    lifted = Objection.history.filter(effect="restriction_lifted").get()
     assert Entry.objects.get(pk=lifted.entry_id).kind == "letter.sent"
     body = " ".join(mail.outbox[-1].body.split())
     assert all(word in body for word in WEIGHED.values())
@@ -205,7 +205,7 @@ def test_part_of_a_ticket_is_upheld_and_part_refused(member, officer, second_off
     assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "restricting"}
 
     factories.send_letters(ticket)
-    assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "lifted"}
+    assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "restriction_lifted"}
 
 
 def test_generative_ai_cannot_be_refused(member, officer):
@@ -452,7 +452,7 @@ def test_a_withdrawal_takes_a_second_person_and_a_letter(member, officer, second
     assert (ticket.state, effects(ticket)) == (State.WITHDRAWN, {AI: "restricting"})
 
     factories.send_letters(ticket)
-    assert effects(ticket) == {AI: "lifted"}
+    assert effects(ticket) == {AI: "restriction_lifted"}
     assert factories.EVIDENCE in " ".join(mail.outbox[-1].body.split())
 
 
@@ -486,7 +486,7 @@ def test_a_ticket_is_closed_unidentified_only_after_asking_and_waiting(
         assert ticket.due_on == dt.date(2026, 5, 5)
         factories.send_letters(ticket)
 
-    assert effects(ticket) == {AI: "lifted"}
+    assert effects(ticket) == {AI: "restriction_lifted"}
 
 
 # --- Duplicates, linked tickets -----------------------------------------------------------------
@@ -502,7 +502,7 @@ def test_a_duplicate_is_closed_while_the_other_ticket_keeps_the_person_out(
     proposal = decide(second, officer, {AI: Outcome.DUPLICATE})
     factories.send_letters(factories.approve(proposal, second_officer))
 
-    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "lifted"})
+    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "restriction_lifted"})
 
 
 def test_what_has_no_other_ticket_is_no_duplicate(member, officer):
@@ -525,7 +525,7 @@ def test_two_tickets_cannot_be_duplicates_of_each_other(member, officer, second_
         factories.approve(of_first, second_officer)
     factories.send_letters(second)
 
-    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "lifted"})
+    assert (effects(first), effects(second)) == ({AI: "restricting"}, {AI: "restriction_lifted"})
 
 
 def test_a_duplicate_stays_in_force_when_the_other_ticket_falls_before_its_letter(
@@ -539,7 +539,10 @@ def test_a_duplicate_stays_in_force_when_the_other_ticket_falls_before_its_lette
 
     factories.send_letters(second)
 
-    assert (effects(first), effects(second)) == ({SAFETY: "lifted"}, {SAFETY: "restricting"})
+    assert (effects(first), effects(second)) == (
+        {SAFETY: "restriction_lifted"},
+        {SAFETY: "restricting"},
+    )
 
 
 def test_an_unverified_ticket_closes_no_verified_one(member, officer):
@@ -685,7 +688,7 @@ def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_
 
     assert effects(ticket) == {AI: "restricting"}
     factories.send_letters(ticket)
-    assert effects(ticket) == {AI: "lifted"}
+    assert effects(ticket) == {AI: "restriction_lifted"}
 
 
 def test_what_was_set_aside_is_released_before_anybody_writes(member, officer, settings):
@@ -895,7 +898,10 @@ def test_a_duplicate_ends_with_the_refusal_of_what_it_repeated(
     factories.send_letters(order[1])
 
     assert halfway
-    assert (effects(first), effects(second)) == ({SAFETY: "lifted"}, {SAFETY: "lifted"})
+    assert (effects(first), effects(second)) == (
+        {SAFETY: "restriction_lifted"},
+        {SAFETY: "restriction_lifted"},
+    )
 
 
 def test_a_duplicate_that_something_else_keeps_in_force_is_not_lifted_with_it(

@@ -63,7 +63,7 @@ def refused(officer, second_officer, count: int = 1) -> list[Ticket]:
 
 def test_an_outcome_that_came_back_restricts_again_until_it_is_sent_again(officer, second_officer):
     first, second = refused(officer, second_officer, count=2)
-    assert effects() == [Effect.LIFTED, Effect.LIFTED]
+    assert effects() == [Effect.RESTRICTION_LIFTED, Effect.RESTRICTION_LIFTED]
 
     letter = came_back(of(first, "refused"), officer)
 
@@ -83,7 +83,7 @@ def test_an_outcome_that_came_back_restricts_again_until_it_is_sent_again(office
     tasks.send_letters()
 
     first.refresh_from_db()
-    assert (effects(), first.answered_at is None) == ([Effect.LIFTED] * 2, False)
+    assert (effects(), first.answered_at is None) == ([Effect.RESTRICTION_LIFTED] * 2, False)
 
 
 def test_what_was_upheld_stays_upheld_when_its_letter_comes_back(officer):
@@ -106,7 +106,7 @@ def test_a_copy_that_is_out_counts_in_the_place_of_what_came_back(officer, secon
     came_back(first, officer)
     ticket.refresh_from_db()
     copy.refresh_from_db()
-    assert (effects(), ticket.answered_at) == ([Effect.LIFTED], copy.sent_at)
+    assert (effects(), ticket.answered_at) == ([Effect.RESTRICTION_LIFTED], copy.sent_at)
 
     came_back(copy, officer)
     ticket.refresh_from_db()

@@ -400,7 +400,7 @@ def _objections(race: Race) -> Writer:
                 asked = time.monotonic()
                 letter = ticket.letters.get(kind="withdrawn")
                 outbox.record_sent(letter, sent_at=timezone.now(), actor="test")
-                effect = Effect.LIFTED
+                effect = Effect.RESTRICTION_LIFTED
         except (StaleEdit, WordsErased):
             # The member was erased meanwhile, and the words went along.
             return

@@ -153,7 +153,11 @@ def test_a_member_is_of_age_from_the_day_on(days, reasons, world, engineer):
 
 @pytest.mark.parametrize(
     ("effect", "reasons"),
-    [(None, ["objection_open"]), (Effect.UPHELD, ["objection_upheld"]), (Effect.LIFTED, [])],
+    [
+        (None, ["objection_open"]),
+        (Effect.UPHELD, ["objection_upheld"]),
+        (Effect.RESTRICTION_LIFTED, []),
+    ],
 )
 def test_an_objection_keeps_out_from_receipt_and_for_good_once_upheld(
     effect, reasons, world, engineer, officer, second_officer
@@ -162,7 +166,7 @@ def test_an_objection_keeps_out_from_receipt_and_for_good_once_upheld(
     ticket = factories.objection("acc-0")
     if effect == Effect.UPHELD:
         factories.uphold(ticket, officer)
-    elif effect == Effect.LIFTED:
+    elif effect == Effect.RESTRICTION_LIFTED:
         factories.send_letters(factories.withdraw(ticket, officer, second_officer))
 
     assert _reasons(factories.freeze(engineer), number) == reasons
