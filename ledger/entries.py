@@ -190,6 +190,10 @@ def snapshot() -> Iterator[Head]:
     PostgreSQL: a REPEATABLE READ transaction whose first statement reads the head; writers are not
     blocked. SQLite: an ordinary transaction, which excludes writers. Cannot be opened inside a transaction,
     whose view may be older than the head it would claim.
+
+    >>> with snapshot() as head:  # of an empty ledger
+    ...     head.size
+    0
     """
     if connection.vendor == "postgresql" and connection.in_atomic_block:
         raise LedgerError("A snapshot is a transaction of its own.")

@@ -55,7 +55,14 @@ class Pause:
 
 @dataclass(frozen=True)
 class Clock:
-    """The dates of one ticket. The `raw` ones are before the roll to a working day."""
+    """The dates of one ticket. The `raw` ones are before the roll to a working day.
+
+    One month from 31 January 2026 ends on the last day of February, a Saturday; the answer is due on Monday:
+
+    >>> clock = start(date(2026, 1, 31), Regime.EU, time_zone="Europe/Dublin")
+    >>> clock.base_raw.isoformat(), clock.base_due.isoformat()
+    ('2026-02-28', '2026-03-02')
+    """
 
     regime: str
     rule: str
