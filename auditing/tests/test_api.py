@@ -182,9 +182,7 @@ def test_a_member_is_proved_to_be_out_and_the_question_is_on_record(
     )
 
 
-def test_of_a_number_nobody_had_at_the_cut_it_is_proved_that_nobody_had_it(
-    manifest, auditor, client_of
-):
+def test_a_number_without_a_member_at_the_cut_is_proved_to_have_none(manifest, auditor, client_of):
     answer = client_of(auditor).post(
         reverse("api:member-proof", args=[manifest.run.reference]),
         {"member_number": manifest.population + 1},

@@ -311,7 +311,7 @@ def test_a_look_that_cannot_be_recorded_is_refused(
 
 @pytest.mark.parametrize("page", ["auditing_member_dossier", "auditing_run_dossier"])
 @pytest.mark.parametrize("number", [99, 2**31, 2**70])
-def test_a_number_nobody_has_is_not_found(
+def test_a_number_without_a_member_is_not_found(
     page: str, number: int, auditor: User, client_of: Any
 ) -> None:
     answer = client_of(auditor).get(reverse(f"admin:{page}", args=[number]))
@@ -417,7 +417,9 @@ def test_a_number_or_a_reference_leads_to_the_dossier(
 
 
 @pytest.mark.parametrize("typed", ["", "99", "TR-2020-000001", "somebody", "9" * 39])
-def test_what_is_nobodys_leads_nowhere(typed: str, db: Any, auditor: User, client_of: Any) -> None:
+def test_a_reference_of_no_subject_leads_nowhere(
+    typed: str, db: Any, auditor: User, client_of: Any
+) -> None:
     page = client_of(auditor).get(reverse("admin:auditing_dossiers"), {"of": typed})
 
     assert page.status_code == 200

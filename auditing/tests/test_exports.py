@@ -180,7 +180,7 @@ def test_a_filter_that_is_not_understood_gives_no_file(
     assert client_of(auditor).get(address, query).status_code == status
 
 
-def test_a_form_nobody_knows_is_not_found(world: None, auditor: User, client_of: Any) -> None:
+def test_an_unknown_form_is_not_found(world: None, auditor: User, client_of: Any) -> None:
     answer = client_of(auditor).get("/admin/ledger/entry/export/xlsx/")
 
     assert answer.status_code == 404

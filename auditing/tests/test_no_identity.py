@@ -58,7 +58,7 @@ def places(officer: User, second_officer: User, engineer: User) -> list[str]:
 
 
 @pytest.mark.parametrize("person", ["auditor", "officer"])
-def test_nobody_is_named(
+def test_no_person_is_named(
     person: str, places: list[str], request: pytest.FixtureRequest, client_of: Any
 ) -> None:
     """Officers may see who it is, on the pages that are for that."""

@@ -90,7 +90,7 @@ def test_a_true_export_has_nothing_wrong(lived, kept, key, outside, tmp_path):
     assert done.stdout.splitlines()[-1] == "Nothing is wrong."
 
 
-def test_after_a_key_was_replaced_whoever_has_the_old_one_still_checks_everything(
+def test_after_a_key_was_replaced_a_holder_of_the_old_one_still_checks_everything(
     lived, kept, key, officer, outside, tmp_path
 ):
     call_command("checkpoint_key", "add", "--by", "olga")

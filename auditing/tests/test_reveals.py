@@ -52,7 +52,7 @@ def test_a_ticket_shows_the_requester(auditor, officer):
     assert (facts["Name"], facts["E-mail"]) == ("Maj Berg", "maj@example.org")
 
 
-def test_after_it_has_ended_or_to_somebody_else_nothing_is_shown(reveal, auditor, officer):
+def test_an_expired_reveal_or_one_of_another_person_shows_nothing(reveal, auditor, officer):
     with pytest.raises(services.RevealOver, match="another person"):
         services.look(reveal, officer)
     with (

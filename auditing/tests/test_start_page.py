@@ -45,9 +45,7 @@ def test_without_a_manifest_none_is_said_to_be_verified(lines):
     assert ("No manifest is frozen yet, so none is verified.", "") in lines()
 
 
-def test_of_manifests_that_nobody_checked_it_is_said_how_many_there_are(
-    lines, officer, second_officer, engineer
-):
+def test_the_number_of_unchecked_manifests_is_shown(lines, officer, second_officer, engineer):
     factories.open_world(officer, second_officer)
     factories.add_members(2)
     factories.freeze(engineer, verified=False)

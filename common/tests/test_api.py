@@ -108,7 +108,7 @@ def test_a_method_that_names_no_access_is_closed(engineer):
     assert as_user(engineer, HalfNamed, "post").status_code == 405
 
 
-def test_a_scope_nobody_knows_cannot_be_named():
+def test_an_unknown_scope_cannot_be_named():
     with pytest.raises(ValueError, match="runs:everything"):
         Access("training_runs.view_run", "runs:everything")
 

@@ -96,7 +96,7 @@ def test_sixty_wrong_passwords_are_sixty_delayed_ones_and_the_right_one_waits(of
     assert right.status_code == 429
 
 
-def test_wrong_passwords_from_elsewhere_keep_nobody_out(officer):
+def test_wrong_passwords_from_elsewhere_lock_out_no_person(officer):
     with time_machine.travel(timezone.now(), tick=False):
         fail(30, sender=THERE)
 
@@ -110,7 +110,7 @@ def test_a_delay_of_one_account_is_none_of_another(officer, second_officer):
     assert log_in("otto", PASSWORD).status_code == 302
 
 
-def test_a_name_that_nobody_has_is_delayed_like_one_that_somebody_has(officer):
+def test_an_unknown_name_is_delayed_like_a_known_one(officer):
     with time_machine.travel(timezone.now(), tick=False):
         known = [log_in("olga", "wrong") for _ in range(7)]
         unknown = [log_in("nemo", "wrong") for _ in range(7)]
@@ -154,7 +154,7 @@ def test_one_household_of_ipv6_is_one_sender(officer):
         assert log_in("olga", PASSWORD, sender="2001:db8:1:3::1").status_code == 302
 
 
-def test_whoever_tries_many_accounts_has_no_free_failures_left(officer, second_officer):
+def test_a_sender_that_tries_many_accounts_has_no_free_failures_left(officer, second_officer):
     for number in range(sign_in.MAX_FAILURES_OF_SENDER + 1):
         fail(1, f"guess-{number}")
 
@@ -178,7 +178,7 @@ def test_failures_are_forgotten_after_a_day(officer):
         assert FailedSignIns.objects.count() == 2, "olga from here, and everybody from here"
 
 
-def test_a_clock_that_stepped_back_keeps_nobody_out(officer):
+def test_a_clock_that_stepped_back_locks_out_no_person(officer):
     now = timezone.now()
     with time_machine.travel(now + dt.timedelta(days=2), tick=False):
         fail(12)
@@ -196,7 +196,7 @@ def test_nothing_of_account_and_sender_is_kept_in_clear(officer):
     assert "olga" not in kept and HERE not in kept
 
 
-def test_where_the_sender_is_unknown_nobody_signs_in(officer, settings):
+def test_sign_in_is_refused_where_the_sender_is_unknown(officer, settings):
     settings.PROXY_HOPS = 1
 
     wrong = [log_in("olga", "wrong").status_code for _ in range(60)]

@@ -206,7 +206,7 @@ def test_a_read_that_cannot_be_recorded_says_when_to_come_back(officer, client_o
 # --- Alive --------------------------------------------------------------------------------------
 
 
-def test_alive_asks_nobody(settings, client, django_assert_num_queries):
+def test_the_liveness_check_asks_no_service(settings, client, django_assert_num_queries):
     settings.ALLOWED_HOSTS = ["portal.example"]
     settings.SECURE_SSL_REDIRECT = True
 

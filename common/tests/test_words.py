@@ -109,7 +109,7 @@ def test_a_pile_of_marks_is_cut_to_what_a_language_could_need():
         ("\u200e\u200f\u061c", "[U+200E][U+200F][U+061C]"),
     ],
 )
-def test_what_nobody_would_see_is_shown_by_its_code(text, shown):
+def test_invisible_characters_are_shown_by_their_code(text, shown):
     assert words.visible(text) == shown
 
 

@@ -103,7 +103,7 @@ def test_looking_a_member_up_keeps_the_reference_out_of_the_address(
     assert response.url == reverse("admin:consent_member_change", args=[number])
 
 
-def test_looking_up_somebody_unknown_says_so(officer: User, client_of: Any) -> None:
+def test_looking_up_an_unknown_account_says_so(officer: User, client_of: Any) -> None:
     response = client_of(officer).post(
         reverse("admin:consent_member_look_up"), {"account_ref": "nobody"}
     )
@@ -367,7 +367,7 @@ def test_history_names_the_entry_the_actor_and_what_changed(
 
 @pytest.mark.parametrize("role", ["officer", "engineer", "auditor", "administrator"])
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
-def test_nobody_can_write_to_a_history_page(
+def test_no_role_can_write_to_a_history_page(
     role: str, method: str, client_of: Any, request: pytest.FixtureRequest
 ) -> None:
     number = factories.add_member("customer-1")

@@ -140,7 +140,7 @@ def test_a_broken_decision_is_refused_by_field_and_nothing_is_kept(api, change, 
     assert not Entry.objects.exists()
 
 
-def test_a_reference_too_short_to_tell_anybody_may_be_in_a_source_id_by_chance(api):
+def test_a_reference_too_short_to_identify_may_be_in_a_source_id_by_chance(api):
     assert send(api, {**DECISION, "account_ref": "evt"}).status_code == 201
 
 
@@ -251,7 +251,7 @@ def test_all_that_is_missing_is_said_at_once(api):
     }
 
 
-def test_lines_are_answered_one_by_one_and_a_bad_one_stops_nobody(api):
+def test_lines_are_answered_one_by_one_and_a_bad_one_stops_no_other(api):
     send(api, DECISION)
 
     response, answers = send_lines(

@@ -318,7 +318,7 @@ class AnyOrderTest(TestCase):
         assert set(Member.objects.values_list("status", flat=True)) == {Facts().status}
 
 
-def test_nobody_decides_for_the_portals_test_accounts(engineer, product):
+def test_decisions_for_the_portals_test_accounts_are_refused(engineer, product):
     """Switching a canary on would stop every freeze."""
     register(engineer)  # plants them
     before = Decision.objects.count()

@@ -262,7 +262,7 @@ def test_an_account_twice_keeps_the_stricter_facts_whatever_the_batch_size(
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_an_account_twice_among_nobody_known_is_one_account(tmp_path, dry_run):
+def test_an_account_twice_among_unknown_ones_is_one_account(tmp_path, dry_run):
     path = written(tmp_path, "a1,US,2008-01-01,open", "a2,US,,open", "a1,US,2008-01-01,open")
 
     assert run(path, dry_run=dry_run) == ({"new": 2, "repeated": 1, "incomplete": 1}, [])

@@ -141,7 +141,7 @@ def test_a_source_id_repeats_a_reference_in_another_spelling(product):
 
 
 @pytest.mark.parametrize("spelling", ["canary:minor", " canary:minor", "can\u200bary:minor"])
-def test_test_accounts_are_nobodys_in_any_spelling(tmp_path, product, spelling):
+def test_test_accounts_are_refused_in_any_spelling(tmp_path, product, spelling):
     with pytest.raises(decisions.InvalidInput):
         decide(spelling, "allow", actor=product)
     counts, _ = run(written(tmp_path, eligible(spelling)))
@@ -231,9 +231,7 @@ def test_two_spellings_in_a_file_are_one_account_with_the_stricter_facts(tmp_pat
 
 
 @pytest.mark.parametrize("batch_size", [1, 100])
-def test_another_spelling_than_a_file_confirmed_can_keep_out_and_let_nobody_in(
-    tmp_path, batch_size
-):
+def test_another_spelling_than_a_file_confirmed_can_exclude_and_never_admit(tmp_path, batch_size):
     run(written(tmp_path, eligible("caf\u00e9"), "two  blanks,US,1990-01-01,closed"))
     path = written(tmp_path, "cafe\u0301,US,1990-01-01,closed", eligible("two blanks"))
 
@@ -334,7 +332,7 @@ def test_looking_a_member_up_is_on_record_whether_there_is_one_or_not(
     assert (record.kind, record.subject, record.actor_name) == ("member.read", subject, "olga")
 
 
-def test_erasing_somebody_unknown_is_on_record(officer):
+def test_erasing_an_unknown_account_is_recorded(officer):
     with pytest.raises(NotFound):
         accounts.erase_member(account_ref="nobody", actor=officer, reason="asked for")
 

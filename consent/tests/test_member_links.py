@@ -190,7 +190,7 @@ def test_a_request_with_the_cookie_is_from_the_member(member):
     assert came_in(member, minutes=29) == member
 
 
-def test_an_old_cookie_lets_nobody_in(member):
+def test_an_old_cookie_is_refused(member):
     assert came_in(member, minutes=31) is None
 
 
@@ -200,7 +200,7 @@ def test_a_link_is_no_cookie(client, member):
     assert client.get(PAGE).status_code == 403
 
 
-def test_the_cookie_of_an_erased_member_lets_nobody_in(member):
+def test_the_cookie_of_an_erased_member_is_refused(member):
     accounts.erase_member(account_ref="customer-1", actor="test", reason="asked")
 
     assert came_in(member) is None

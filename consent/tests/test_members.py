@@ -126,7 +126,7 @@ def test_an_erased_member_stays_as_it_is():
     assert Member.objects.get().status == "erased"
 
 
-def test_erasing_somebody_unknown_is_refused_without_repeating_the_reference():
+def test_erasing_an_unknown_account_is_refused_without_repeating_the_reference():
     with pytest.raises(NotFound) as refusal:
         accounts.erase_member(account_ref="nobody", actor="test", reason="asked for")
 

@@ -183,7 +183,7 @@ def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
     assert a_rule(officer, rule="default-on") != first
 
 
-def test_a_rejected_notice_stands_in_nobodys_way(officer, second_officer):
+def test_a_rejected_notice_blocks_no_other(officer, second_officer):
     first = a_notice(officer)
     rejected = a_notice(officer, version="2", supersedes=first)
     proposing.review(proposal=rejected, verdict=Verdict.REJECTED, actor=second_officer, reason="no")

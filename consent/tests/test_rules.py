@@ -59,7 +59,7 @@ def holding(on, purpose=AI):
     return {code: row.rule for code, row in rules.rules_in_force(purpose, on).items()}
 
 
-def test_without_a_rule_nobody_may_be_used():
+def test_without_a_rule_no_member_may_be_used():
     assert holding(JUNE) == {}
 
 
@@ -118,7 +118,7 @@ def test_an_older_rule_recorded_late_does_not_supersede_a_later_one(agree):
         (Rule.DEFAULT_ON, Rule.OPT_IN, False),
     ],
 )
-def test_only_what_lets_somebody_in_needs_a_second_person(agree, propose, before, rule, needs):
+def test_only_a_rule_that_admits_members_needs_a_second_person(agree, propose, before, rule, needs):
     if before:
         agree(before, JUNE)
 
@@ -189,7 +189,7 @@ def test_a_notice_counts_from_the_end_of_its_period(officer, second_officer):
     assert rules.notices_in_force(JUNE) == [row]
 
 
-def test_a_notice_that_is_not_approved_covers_nobody(officer):
+def test_a_notice_that_is_not_approved_covers_no_member(officer):
     proposing.propose_notice(
         version="1", purposes=[AI], data_categories=["posts"], countries=["US"],
         published_on=MAY, in_force_from=JUNE, source="test", actor=officer,

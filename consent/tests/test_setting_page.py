@@ -557,7 +557,7 @@ def test_a_made_up_receipt_is_not_shown(browser, opened, query):
     assert "Keep this number as your receipt" not in answer.text
 
 
-def test_the_receipt_of_somebody_else_is_not_shown(browser, opened):
+def test_the_receipt_of_another_member_is_not_shown(browser, opened):
     other = browser_of(Member.objects.get(pk=factories.add_member("customer-2")))
     theirs = press(other, "deny")["Location"]
 

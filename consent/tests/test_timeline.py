@@ -150,7 +150,7 @@ def test_loading_in_steps_and_again_loads_each_row_once(officer, second_officer)
     assert (Notice.objects.count(), RegionRule.objects.count()) == (2, 13)
 
 
-def test_what_lets_somebody_in_was_proposed_by_one_and_approved_by_the_other(
+def test_rules_that_admit_members_were_proposed_by_one_and_approved_by_the_other(
     officer, second_officer
 ):
     load(officer, second_officer)
@@ -172,7 +172,7 @@ def test_one_person_in_both_parts_is_refused(officer):
     assert Entry.objects.count() == 0
 
 
-def test_somebody_whose_role_may_not_propose_or_approve_is_refused(officer, engineer):
+def test_a_person_whose_role_may_not_propose_or_approve_is_refused(officer, engineer):
     with pytest.raises(CommandError, match="emil may not do this"):
         load(officer, engineer)
     with pytest.raises(CommandError, match="emil may not do this"):

@@ -86,7 +86,7 @@ def test_a_checkpoint_with_another_frontier_is_not_continued():
         signing.sign_now()
 
 
-def test_a_checkpoint_that_somebody_else_signed_is_not_continued():
+def test_a_checkpoint_signed_by_a_foreign_key_is_not_continued():
     write(5)
     checkpoint = signing.sign_now()
     write(1)
@@ -163,7 +163,7 @@ def test_the_only_key_is_not_retired(officer):
     assert signing.signers() == [only]
 
 
-def test_the_key_file_is_read_by_nobody_else():
+def test_the_key_file_is_readable_by_its_owner_only():
     signing.signers()
 
     assert Path(settings.CHECKPOINT_KEY_FILE).stat().st_mode & 0o077 == 0

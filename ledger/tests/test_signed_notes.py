@@ -64,7 +64,7 @@ def test_a_note_that_was_touched_does_not_open(note):
         open_note(note, [SIGNER.verifier])
 
 
-def test_a_note_by_somebody_else_in_the_same_name_does_not_open():
+def test_a_note_by_another_key_of_the_same_name_does_not_open():
     note = sign(TreeHead(NAME, 8, ROOT).text, [Signer.new(NAME)])
 
     with pytest.raises(BadNote, match="no key that is known"):

@@ -244,7 +244,7 @@ def test_the_token_goes_over_https_or_nowhere(poll, server, url):
     assert server.asked == []
 
 
-def test_a_port_nobody_listens_on_is_said(poll):
+def test_a_closed_port_is_reported(poll):
     code, said = poll("http://127.0.0.1:1")
 
     assert code == 2

@@ -67,7 +67,7 @@ def test_every_page_is_built_on_the_hardened_classes() -> None:
     assert all(not found.list_editable for found in site._registry.values())
 
 
-def test_an_action_without_permissions_is_offered_to_nobody(auditor: User, rf: Any) -> None:
+def test_an_action_without_permissions_is_never_offered(auditor: User, rf: Any) -> None:
     class Careless(type(site._registry[Entry])):  # type: ignore[misc]
         actions = ["anything"]
 
@@ -150,7 +150,7 @@ def test_the_footer_shows_the_version_to_signed_in_staff_only(
     assert __version__ not in signing_in.content.decode()
 
 
-def test_somebody_without_a_role_is_told_so(stranger: User, client_of: Any) -> None:
+def test_a_person_without_a_role_is_told_so(stranger: User, client_of: Any) -> None:
     response = client_of(stranger).get(reverse("admin:index"))
 
     assert "You have no role yet" in response.text
@@ -241,9 +241,7 @@ def test_administrators_cannot_give_themselves_a_role(administrator: User, clien
     assert [group.name for group in administrator.groups.all()] == [roles.ADMINISTRATOR]
 
 
-def test_nobody_becomes_a_superuser_by_any_form(
-    administrator: User, stranger: User, client_of: Any
-) -> None:
+def test_no_form_makes_a_superuser(administrator: User, stranger: User, client_of: Any) -> None:
     client = client_of(administrator)
 
     for user in (administrator, stranger):

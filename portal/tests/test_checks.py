@@ -88,7 +88,7 @@ def test_a_database_over_a_network_speaks_tls(host, options, codes, settings, mo
     ("mode", "codes"),
     [(0o700, []), (0o750, []), (0o755, ["portal.E008"]), (0o701, ["portal.E008"])],
 )
-def test_a_data_directory_is_for_nobody_else(mode, codes, tmp_path, settings):
+def test_a_data_directory_is_for_its_owner_only(mode, codes, tmp_path, settings):
     settings.DATA_DIR = tmp_path / "data"
     settings.DATA_DIR.mkdir()
     settings.DATA_DIR.chmod(mode)

@@ -77,7 +77,7 @@ def test_a_weak_password_from_a_pipe_is_refused(officer, monkeypatch):
     assert entries() == []
 
 
-def test_a_name_that_nobody_has_is_refused():
+def test_an_unknown_name_is_refused():
     with pytest.raises(CommandError, match="There is no user nemo"):
         call_command("changepassword", "nemo")
     with pytest.raises(CommandError, match="Name whose password"):

@@ -246,7 +246,7 @@ def test_nothing_of_a_cancelled_run_is_offered(
         ("auditor", [("included", 2), ("opted_out", 1)]),
     ],
 )
-def test_withdrawn_since_counts_and_names_nobody_and_tells_reasons_to_those_who_see_decisions(
+def test_withdrawn_since_counts_without_names_and_tells_reasons_to_those_who_see_decisions(
     role: str,
     shown: list[tuple[str, int]],
     frozen: Run,
@@ -317,7 +317,7 @@ def test_a_failing_freeze_says_why(frozen: Run, engineer: User, client_of: Any) 
     assert "the census says 99" in client.get(reverse("admin:index")).text
 
 
-def test_the_officer_has_manifests_verified_again_and_nobody_else(
+def test_only_the_officer_has_manifests_verified_again(
     frozen: Run, auditor: User, engineer: User, officer: User, client_of: Any
 ) -> None:
     statuses = [
@@ -458,7 +458,7 @@ def test_a_share_is_a_number_a_percentage_and_a_width(
     assert (share.percent, share.width) == (percent, width)
 
 
-def test_reasons_that_leave_out_nobody_are_not_drawn() -> None:
+def test_reasons_that_exclude_no_member_are_not_drawn() -> None:
     drawn = shares(10, 7, {"minor": 1, "closed": 0, "opted_out": 2})
 
     assert [share.code for share in drawn] == ["included", "opted_out", "minor"]

@@ -183,7 +183,7 @@ def test_references_only_of_who_withdrew_since_in_pages(api, manifest, officer):
     assert (second["next"], second["cut"], second["withdrawn"]) == (None, cut, 2)
 
 
-def test_the_pages_of_who_withdrew_belong_to_one_answer_whoever_decides_in_between(api, manifest):
+def test_the_pages_of_who_withdrew_belong_to_one_answer_despite_decisions_in_between(api, manifest):
     factories.decide("acc-1", "deny", actor="test")
     factories.decide("acc-3", "deny", actor="test")
     path = f"/api/v1/runs/{manifest.run.reference}/withdrawn"
@@ -304,7 +304,7 @@ def test_a_cursor_of_another_run_is_refused(api, manifest, engineer):
     assert answer.status_code == 400
 
 
-def test_nobody_withdrew(api, manifest):
+def test_no_member_withdrew(api, manifest):
     answer = api.get(f"/api/v1/runs/{manifest.run.reference}/withdrawn").json()
 
     cut = Entry.objects.count()

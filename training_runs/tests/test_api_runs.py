@@ -248,7 +248,7 @@ def test_a_manifest_that_differs_a_moment_before_completes_nothing(api, engineer
     assert [row.kind for row in Finding.objects.all()] == ["manifest_differs"]
 
 
-def test_a_run_is_not_completed_with_a_manifest_nobody_may_use(api, engineer, world):
+def test_a_run_is_not_completed_with_a_manifest_that_may_not_be_used(api, engineer, world):
     pending = factories.freeze(engineer, verified=False)
     damaged = factories.freeze(engineer, verified=False)
     archives.path_of(damaged.digest).write_bytes(b"something else")
@@ -425,7 +425,7 @@ def test_a_member_who_joined_after_the_cut_was_unknown_to_the_manifest(api, engi
     ("account_ref", "status", "subject"),
     [("acc-0", 200, "member:1"), ("nobody", 404, "member:unknown")],
 )
-def test_an_explanation_is_recorded_as_a_read_also_of_nobody(
+def test_an_explanation_is_recorded_as_a_read_even_of_an_unknown_member(
     api, engineer, world, account_ref, status, subject
 ):
     run = factories.register(engineer)

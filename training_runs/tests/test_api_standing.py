@@ -61,7 +61,7 @@ def test_an_unknown_account_is_not_repeated_in_the_answer(client_of, product):
     assert b"somebody" not in answer.content
 
 
-def test_a_look_up_of_nobody_is_recorded_as_a_read(client_of, product):
+def test_a_look_up_of_an_unknown_member_is_recorded_as_a_read(client_of, product):
     ask(client_of(product), "somebody@example.org")
 
     record = AccessRecord.objects.get()

@@ -73,7 +73,7 @@ def test_each_canary_is_out_for_its_reason_for_every_purpose(
             assert archive.reasons(canary.member_id) == [canary.exclusion]
 
 
-def test_nobody_but_canaries_lives_in_the_test_countries():
+def test_only_canaries_live_in_the_test_countries():
     canaries.plant()
     factories.add_members(3)
 

@@ -60,7 +60,7 @@ def _replace_rule(monkeypatch, code: str, members) -> None:
 
 
 @pytest.mark.parametrize("code", [item.code for item in eligibility.EXCLUSIONS])
-def test_a_rule_that_leaves_out_nobody_lets_its_canary_in_and_stops_the_freeze(
+def test_a_rule_that_excludes_no_member_admits_its_canary_and_stops_the_freeze(
     code, requested, monkeypatch
 ):
     with monkeypatch.context() as broken:
@@ -118,7 +118,7 @@ def test_another_number_of_members_than_the_census_counted_stops_the_freeze(fiel
     _assert_waiting(requested, "freeze_refused")
 
 
-def test_a_rule_that_names_a_member_nobody_has_stops_the_freeze(requested, monkeypatch):
+def test_a_rule_that_names_an_unknown_member_stops_the_freeze(requested, monkeypatch):
     beyond = Member.objects.filter(pk=1).extra(select={"beyond": "1000000"})
     monkeypatch.setattr(
         "training_runs.eligibility._numbers",
@@ -322,7 +322,7 @@ def test_a_child_needs_a_verified_parent(requested, engineer):
         registering.start(run=child, actor=engineer)
 
 
-def test_a_child_of_a_parent_with_nobody_in_it_gets_nobody(requested, engineer, product):
+def test_a_child_of_a_parent_without_members_gets_none(requested, engineer, product):
     for number in range(20):
         factories.decide(f"acc-{number}", "deny", actor=product)
     parent = freezing.freeze(requested.pk)

@@ -200,9 +200,7 @@ def test_a_reference_deleted_by_hand_gives_an_error_and_no_file(api, world, engi
         ("account_key = 'acc-9'", "under a key that is not its own"),
     ],
 )
-def test_a_reference_changed_by_hand_is_given_out_to_nobody(
-    api, world, engineer, form, change, said
-):
+def test_a_reference_changed_by_hand_is_never_given_out(api, world, engineer, form, change, said):
     factories.add_members(4)
     manifest = factories.freeze(engineer)
     behind_the_back(

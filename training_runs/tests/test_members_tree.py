@@ -130,7 +130,7 @@ def test_of_a_number_above_the_population_the_first_leaf_is_the_proof(manifest):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_whoever_owns_the_database_cannot_have_another_list_signed_for_a_run(manifest, engineer):
+def test_the_owner_of_the_database_cannot_have_another_list_signed_for_a_run(manifest, engineer):
     """Another run's list in the rows of this one, as if it had been its own: below what the signer reads anew."""
     other = factories.freeze(engineer)
     other_root = Verification.objects.get(manifest=other).members_root

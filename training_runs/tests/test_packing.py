@@ -29,7 +29,7 @@ def test_a_rule_with_parameters_that_look_like_sql_is_packed_as_it_is_read():
 
 
 @pytest.mark.django_db
-def test_nobody_is_packed_from_no_members():
+def test_no_members_pack_to_an_empty_set():
     assert pack([_numbers()], 0) == [BitMap()]
 
 

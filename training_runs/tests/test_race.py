@@ -28,7 +28,7 @@ WRITTEN = [
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_nobody_is_on_the_wrong_side_of_any_cut(officer, second_officer, engineer):
+def test_no_member_is_on_the_wrong_side_of_any_cut(officer, second_officer, engineer):
     oracle = racing.world(officer, second_officer)
     before = Entry.objects.count()
 

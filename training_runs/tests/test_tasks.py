@@ -30,7 +30,7 @@ def test_a_message_that_comes_again_changes_nothing(waiting):
 
 
 @pytest.mark.parametrize("run_id", [0, 10**9])
-def test_a_message_about_a_run_nobody_has_is_taken_and_forgotten(run_id):
+def test_a_message_about_an_unknown_run_is_taken_and_forgotten(run_id):
     tasks.freeze_run(run_id)
 
     assert not Manifest.objects.exists()
