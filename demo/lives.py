@@ -216,10 +216,10 @@ def unconfirmed(desk: Desk, filed: dt.datetime) -> Life:
 
 
 def flood(desk: Desk, began: dt.datetime) -> Iterator[Life]:
-    """More forms from one sender than a person writes; the last ones are set aside, and one is let go on."""
+    """More forms from one address than a person writes; the last ones are set aside, and one is let go on."""
+    who = desk.somebody("DE", has_account=False)
 
     def one(number: int) -> Life:
-        who = desk.somebody("DE", has_account=False)
         yield began + dt.timedelta(minutes=number)
         ticket = desk.file(who, Channel.FORM, {_AI}, sender="198.51.100.7")
         if number == 7:
