@@ -86,7 +86,7 @@ class Channel(models.TextChoices):
 
 
 UNPROVEN = (Channel.FORM, Channel.PRODUCT)
-"""Where nobody of ours saw who files: unless the product vouches for them, we ask to confirm the address."""
+"""Channels on which staff did not see the sender: unless the product vouches for them, we ask to confirm the address."""
 
 
 class Regime(models.TextChoices):

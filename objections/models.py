@@ -46,7 +46,7 @@ from objections.querysets import (
 class Ticket(Tracked):
     """A data processing objection (GDPR Art. 21): its state and its clock. Who wrote it is kept elsewhere.
 
-    A ticket without a state keeps a test account out: nobody works it. (Its columns can be empty because a
+    A ticket without a state keeps a test account out: it is never assigned. (Its columns can be empty because a
     sealed table grows by nullable columns only.)
     """
 
@@ -181,7 +181,7 @@ class Ticket(Tracked):
 
     @property
     def is_closed_as_abuse(self) -> bool:
-        """Closed while it was set aside: nobody was written to, and what it restricts stays."""
+        """Closed while it was set aside: no letter was sent, and its restrictions stay."""
         return self.closed_at is not None and bool(self.is_set_aside)
 
     @property
@@ -233,7 +233,7 @@ class Objection(Tracked):
 
 
 class Proposal(Sealed):
-    """An outcome that would let somebody in again; it waits for a second person."""
+    """An outcome that would admit the member again; it waits for a second person."""
 
     ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="proposals")
     state = models.CharField(max_length=20, choices=State, help_text="What the ticket becomes.")

@@ -573,5 +573,5 @@ def test_every_answer_with_a_stream_or_a_file_is_known_to_have_a_length():
 
     assert found == [
         "common/files/serving.py: StreamingHttpResponse(",
-        "objections/staff/acts.py: FileResponse(",
+        "objections/staff/files.py: FileResponse(",
     ]
