@@ -68,7 +68,7 @@ def freeze(run_id: int) -> Manifest | None:
         return _record_manifest(run_id, header, data, time.perf_counter() - started)
     except (Refusal, OSError, DatabaseError) as error:
         if not _is_waiting(run_id):
-            # It was frozen or cancelled in the meantime: PostgreSQL locks no row that left the snapshot behind.
+            # It was frozen or cancelled in the meantime: PostgreSQL does not lock a row that changed after the snapshot.
             return Manifest.objects.filter(run_id=run_id).first()
         _note_failure(run_id, error)
         raise

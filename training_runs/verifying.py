@@ -106,7 +106,7 @@ def usable_manifest(run: Run) -> Manifest:
         raise RunCancelled(f"{run.reference} is cancelled, so its manifest is no longer used.")
     if manifest.differs:
         raise ManifestBlocked(
-            f"The manifest of {run.reference} does not verify. It cannot be used until the difference is explained."
+            f"The manifest of {run.reference} does not verify. It can never be used: start another run, and report this one."
         )
     if not manifest.agrees:
         raise ManifestNotReady(

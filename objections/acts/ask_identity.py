@@ -15,7 +15,7 @@ from objections.acts import required_words
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import RequiredWordsField
 from objections.acts.previews import Preview, or_gap, preview, warnings_of
-from objections.choices import LetterKind, NoteKind, Regime, State
+from objections.choices import LetterKind, NoteKind, State
 from objections.clock import deadlines
 from objections.clock.days import today
 from objections.letters import composing
@@ -37,8 +37,8 @@ def why_not(case: Case, actor: User) -> str:
         return sentence
     if ticket.is_verified:
         return "The person was logged in, or has answered: identity is not asked for (GDPR Art. 12(6))."
-    if ticket.regime == Regime.US_CA:
-        return "California asks nobody who opts out for identity (CCPA regulations, § 7026(d))."
+    if sentence := deadlines.why_no_identity(ticket.regime):
+        return sentence
     return case.why_undecided or case.why_not_written
 
 

@@ -37,7 +37,9 @@ def do(*, ticket: Ticket, officer: User | None, version: int, actor: User) -> Ti
             opened.abandon()
             return row
         if officer is not None and not officer.has_perm("objections.work_ticket"):
-            raise InvalidInput("Only who works tickets can be given one.", field="officer")
+            raise InvalidInput(
+                "Assign it to a privacy officer: no other account works tickets.", field="officer"
+            )
         give(case, opened, officer)
     return row
 
@@ -83,7 +85,7 @@ ACT = Act(
     many=Many(
         action="Assign to…",
         title="Assign tickets",
-        lead="Only who works tickets can be given one.",
+        lead="Assign it to a privacy officer: no other account works tickets.",
         button="Assign them",
         done="Assigned",
         will=lambda case: leaves(case.ticket, "whom you choose"),

@@ -7,7 +7,8 @@ from django.contrib.auth.models import User
 
 from ledger.registry import EntryKind
 from objections.acts.act import Act, Many, Page, Said, acting
-from objections.choices import Regime, State
+from objections.choices import State
+from objections.clock import deadlines
 from objections.models import Ticket
 from objections.ticket.case import Case
 from objections.ticket.officers import officer_of
@@ -45,7 +46,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
 
 
 def _without_identity(case: Case) -> Sequence[str]:
-    if case.ticket.is_verified or case.ticket.regime == Regime.US_CA:
+    if case.ticket.is_verified or deadlines.why_no_identity(case.ticket.regime):
         return []
     return ["Nobody knows who asks, and identity cannot be asked for after this."]
 

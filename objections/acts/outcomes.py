@@ -24,6 +24,7 @@ from objections.choices import (
     Regime,
     State,
 )
+from objections.clock import deadlines
 from objections.clock.days import today
 from objections.errors import CannotBeRefused, LetterNotSent, NotAllowedHere, WhyNot, refuse
 from objections.letters import composing
@@ -80,11 +81,8 @@ def why_not_told(ticket: Ticket) -> str:
 
 def why_not_unidentified(ticket: Ticket) -> str:
     """Why a ticket cannot be closed because nobody knows who asks, whatever came back; empty when it can."""
-    if ticket.regime == Regime.US_CA:
-        return (
-            "California asks nobody who opts out for identity (CCPA regulations, § 7026(d)): go on without it, and"
-            " decide."
-        )
+    if sentence := deadlines.why_no_identity(ticket.regime):
+        return f"{sentence} Go on without it, and decide."
     if ticket.identity_asked_on is None:
         return WhyNot("The identity request has not been sent yet.", LetterNotSent)
     return ""

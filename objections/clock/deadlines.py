@@ -179,11 +179,22 @@ def answered(clock: Clock, *, asked_on: date, answered_on: date, was_prompt: boo
     return _counted(Regime(clock.regime), clock.receipt_date, clock.time_zone, pauses=pauses)
 
 
+def why_no_identity(regime: str) -> str:
+    """Why the law lets no identity request be made to a person who opts out; empty where it does.
+
+    California: an opt-out needs no verified identity (CCPA Regulations, 11 CCR § 7026(d)).
+    """
+    if regime == Regime.US_CA:
+        return "In California an opt-out needs no identification (CCPA regulations, § 7026(d))."
+    return ""
+
+
 def is_paused_by_identity(clock: Clock, *, asked_on: date, was_prompt: bool) -> bool:
     """Whether the clock stops while an identity request made on `asked_on` is open.
 
-    EU: if asked promptly (Art. 12(6); EDPB Guidelines 01/2022). UK: yes; for a request received before
-    Art. 12A as in the EU, the text having been the same. California: never, an opt-out needs no identity (11 CCR § 7026(d)).
+    EU: if asked promptly (Art. 12(6); EDPB Guidelines 01/2022). UK: yes, under Art. 12A.
+    A request received before Art. 12A applied is treated as in the EU, because the text was the same. California: never,
+    because no identity is asked for (`why_no_identity`).
     Switzerland: never, no rule stops its thirty days. A period that has ended cannot be stopped.
     """
     if asked_on > clock.base_due:

@@ -1,4 +1,4 @@
-"""Letters: what they say, and the queue they wait in. `mailing` sends them.
+"""Letters: their words and the queue they wait in. `outbox` sends them.
 
 A letter is composed with the act that causes it, so that what was previewed is what is sent.
 """

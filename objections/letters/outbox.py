@@ -19,7 +19,8 @@ from common.mail import addresses
 from common.processes import leases
 from ledger import clock, entries, open_entry
 from ledger.errors import InvalidInput
-from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, Regime, State
+from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, State
+from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.errors import LetterNotSent
 from objections.letters import composing
@@ -155,8 +156,7 @@ def _why_not(letter: Letter, on: dt.date | None = None) -> str:
     if letter.kind == LetterKind.IDENTITY_REQUEST:
         if ticket.state != State.IDENTITY_CHECK:
             return "identity is not asked for any more"
-        if ticket.regime == Regime.US_CA:
-            return "California asks nobody who opts out for identity"
+        return deadlines.why_no_identity(ticket.regime)
     return ""
 
 

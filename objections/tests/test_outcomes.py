@@ -786,7 +786,7 @@ def test_no_californian_is_closed_for_lack_of_identity(member, officer, second_o
     ticket = californian_asked(officer)
     move_to_california(ticket, officer)
 
-    with pytest.raises(NotAllowedHere, match="California asks nobody"):
+    with pytest.raises(NotAllowedHere, match="In California an opt-out needs no identification"):
         acts.close_unidentified.do(
             ticket=ticket,
             evidence=factories.EVIDENCE,
@@ -809,7 +809,7 @@ def test_nor_approved_when_it_was_proposed_before(member, officer, second_office
     )
     move_to_california(ticket, officer)
 
-    with pytest.raises(NotAllowedHere, match="California asks nobody"):
+    with pytest.raises(NotAllowedHere, match="In California an opt-out needs no identification"):
         factories.approve(proposal, second_officer)
 
 

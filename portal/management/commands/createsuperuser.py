@@ -15,7 +15,7 @@ REFUSAL = (
 
 
 class Command(createsuperuser.Command):
-    """Take Django's arguments, so that a script that gives them learns what is right."""
+    """Refuse to make a superuser and name the right command. Takes Django's arguments, so that scripts get this answer too."""
 
     help = __doc__
 
