@@ -131,7 +131,7 @@ def state(request: HttpRequest) -> HttpResponse:
     )
 
 
-def _state_of(request: HttpRequest, typed: dict[str, Any], entry: Entry) -> states.State:
+def _state_of(request: HttpRequest, typed: dict[str, Any], entry: Entry) -> states.PastState:
     on = typed["day"] or entry.recorded_at.astimezone(dt.UTC).date()
     today = clock.today()
     if typed["what"] == RULES:

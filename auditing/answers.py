@@ -37,7 +37,7 @@ _CHECK = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class MemberAnswer:
     """The answer to a person about one run."""
 
     run: str
@@ -61,11 +61,11 @@ class Answer:
         return f"{self.run}-member-{self.number}"
 
 
-def answer(manifest: Manifest, number: int) -> Answer:
+def answer(manifest: Manifest, number: int) -> MemberAnswer:
     """The manifest's answer about the member, with its proof. Raises ProofNotPossible, ManifestDamaged."""
     proof = proofs.prove_member(manifest, number)
     reasons = explaining.reasons_in(manifest, number)
-    return Answer(
+    return MemberAnswer(
         run=manifest.run.reference,
         purpose=manifest.run.get_purpose_display(),
         frozen_at=manifest.frozen_at,
@@ -77,7 +77,7 @@ def answer(manifest: Manifest, number: int) -> Answer:
     )
 
 
-def pdf(said: Answer) -> bytes:
+def pdf(said: MemberAnswer) -> bytes:
     """The answer as one page of A4, with the proof attached as `<run>-member-<number>.tlog-proof`."""
     drawn = BytesIO()
     document = SimpleDocTemplate(
@@ -103,7 +103,7 @@ def pdf(said: Answer) -> bytes:
     return out.getvalue()
 
 
-def _story(said: Answer) -> list[object]:
+def _story(said: MemberAnswer) -> list[object]:
     styles = getSampleStyleSheet()
     text = ParagraphStyle(
         "text", parent=styles["BodyText"], fontSize=10, leading=13.5, spaceAfter=5

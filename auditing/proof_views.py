@@ -201,10 +201,10 @@ def proof_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-def _ledger_line() -> start_page.Line:
+def _ledger_line() -> start_page.PanelLine:
     check = LedgerCheck.objects.select_related("entry").first()
     if check is None:
-        return start_page.Line(
+        return start_page.PanelLine(
             "The ledger has not been recomputed yet: it is every night, or by manage.py verify_all.",
             tone="warning",
         )
@@ -212,17 +212,17 @@ def _ledger_line() -> start_page.Line:
     is_late = timezone.now() - check.entry.recorded_at > LATE
     when = f"{check.entry.recorded_at:%Y-%m-%d %H:%M} UTC"
     if check.problems:
-        return start_page.Line(
+        return start_page.PanelLine(
             f"THE LEDGER DOES NOT VERIFY: {len(check.problems)} problems.", url, when, "danger"
         )
     if is_late:
-        return start_page.Line(
+        return start_page.PanelLine(
             f"The nightly check is late: the ledger was recomputed to entry {check.size:,}.",
             url,
             when,
             "warning",
         )
-    return start_page.Line(
+    return start_page.PanelLine(
         f"Ledger recomputed, complete to entry {check.size:,}{_since(check.size)}.",
         url,
         when,
@@ -235,16 +235,16 @@ def _since(size: int) -> str:
     return f"; {newer:,} entries were added since" if newer > 0 else ", the newest"
 
 
-def _manifests_line() -> start_page.Line:
+def _manifests_line() -> start_page.PanelLine:
     manifests = Manifest.objects.with_agreement()
     total = manifests.count()
     if not total:
-        return start_page.Line("No manifest is frozen yet, so none is verified.")
+        return start_page.PanelLine("No manifest is frozen yet, so none is verified.")
     differing = manifests.filter(differs=True).count()
     agreeing = manifests.filter(agrees=True, differs=False).count()
     url = reverse("admin:training_runs_verification_changelist")
     if differing:
-        return start_page.Line(
+        return start_page.PanelLine(
             f"{differing} of {total:,} manifests DIFFER from history.", url, "", "danger"
         )
     last = Verification.objects.first()
@@ -253,14 +253,16 @@ def _manifests_line() -> start_page.Line:
         f"all {total:,}" if agreeing == total and total > 1 else f"{agreeing:,} of {total:,}"
     )
     tone = "good" if agreeing == total else "warning"
-    return start_page.Line(f"Verified against history: {all_of_them} manifests.", url, when, tone)
+    return start_page.PanelLine(
+        f"Verified against history: {all_of_them} manifests.", url, when, tone
+    )
 
 
-def _checkpoint_line() -> start_page.Line:
+def _checkpoint_line() -> start_page.PanelLine:
     checkpoint = Checkpoint.objects.first()
     if checkpoint is None:
-        return start_page.Line("No checkpoint has been signed yet.", tone="warning")
-    return start_page.Line(
+        return start_page.PanelLine("No checkpoint has been signed yet.", tone="warning")
+    return start_page.PanelLine(
         f"Newest checkpoint: entry {checkpoint.size:,}. Download it and keep it.",
         reverse("admin:auditing_checkpoint_download", args=[checkpoint.size]),
         f"signed {checkpoint.signed_at:%Y-%m-%d %H:%M} UTC",
@@ -268,16 +270,16 @@ def _checkpoint_line() -> start_page.Line:
     )
 
 
-def _outside_line() -> start_page.Line:
+def _outside_line() -> start_page.PanelLine:
     outside = CheckpointDelivery.objects.exclude(channel=DeliveryChannel.DIRECTORY)
     delivery = outside.order_by("-checkpoint_id", "-pk").first()
     if delivery is None:
-        return start_page.Line(
+        return start_page.PanelLine(
             "No checkpoint is held outside: until one is kept outside, nothing proves that the ledger was not"
             " rewritten.",
             tone="warning",
         )
-    return start_page.Line(
+    return start_page.PanelLine(
         f"Last checkpoint held outside: entry {delivery.checkpoint_id:,}, by {delivery.holder}"
         f" ({delivery.get_channel_display()}).",
         "",

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import models
 from django.urls import reverse
 
-from common.staff.changes import Line, Teller, Value, in_words
+from common.staff.changes import ChangedColumn, Teller, Value, in_words
 from common.staff.list_forms import end_of
 from consent import countries, rules
 from consent.choices import Choice, Purpose
@@ -51,12 +51,12 @@ class Compared:
     """One thing as it was and as it is: a line for each fact, those that differ are marked."""
 
     name: str
-    lines: Sequence[Line]
+    lines: Sequence[ChangedColumn]
     missing: str = ""
     """The sentence shown when the thing did not exist then."""
 
     @property
-    def rows(self) -> list[tuple[Line, bool]]:
+    def rows(self) -> list[tuple[ChangedColumn, bool]]:
         """Each line, and whether it is another now: those that are stand first."""
         marked = [(line, line.before.text != line.after.text) for line in self.lines]
         return sorted(marked, key=lambda row: not row[1])
@@ -67,7 +67,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class State:
+class PastState:
     subject: str
     """The subject that the record of the read names."""
     title: str
@@ -105,7 +105,7 @@ def _objections(wanted: dict[str, Any], upto: int, may: May) -> list[Compared]:
     return _tracked(Objection, wanted, upto, may, name)
 
 
-def member_then(reference: str, entry: Entry, may: May) -> State:
+def member_then(reference: str, entry: Entry, may: May) -> PastState:
     """Facts, choices and objections of a member. Raises InvalidInput for a number that does not exist."""
     number = reference.removeprefix("member:")
     known = number.isascii() and number.isdecimal() and len(number) <= 10
@@ -115,7 +115,7 @@ def member_then(reference: str, entry: Entry, may: May) -> State:
     # Of tickets that were matched later, what they did before as well.
     theirs = Objection.history.filter(member_id=int(number)).values("id")
     objections = _objections({"id__in": theirs}, entry.sequence, may)
-    return State(
+    return PastState(
         f"member:{int(number)}",
         f"Member {int(number)}",
         [*parts, _choices(int(number), entry.sequence), *objections],
@@ -147,23 +147,23 @@ def _choices(number: int, upto: int) -> Compared:
     return Compared(
         "choices",
         [
-            Line(purpose.label, choice(purpose, upto), choice(purpose, None))
+            ChangedColumn(purpose.label, choice(purpose, upto), choice(purpose, None))
             for purpose in map(Purpose, Purpose.values)
         ],
     )
 
 
-def ticket_then(reference: str, entry: Entry, may: May) -> State:
+def ticket_then(reference: str, entry: Entry, may: May) -> PastState:
     """A ticket and its effect on each purpose; nothing of who wrote. Raises InvalidInput."""
     key = Ticket.objects.filter(reference=reference.upper()).values_list("pk", flat=True).first()
     if key is None:
         raise InvalidInput(f"There is no ticket {reference}.", field="which")
     parts = _tracked(Ticket, {"id": key}, entry.sequence, may)
     objections = _objections({"ticket_id": key}, entry.sequence, may)
-    return State(reference.upper(), f"Ticket {reference.upper()}", [*parts, *objections])
+    return PastState(reference.upper(), f"Ticket {reference.upper()}", [*parts, *objections])
 
 
-def run_then(reference: str, entry: Entry, may: May) -> State:
+def run_then(reference: str, entry: Entry, may: May) -> PastState:
     """A run and its manifest. Raises InvalidInput."""
     run = Run.objects.select_related("manifest").filter(reference=reference.upper()).first()
     if run is None:
@@ -171,7 +171,7 @@ def run_then(reference: str, entry: Entry, may: May) -> State:
     parts = _tracked(Run, {"id": run.pk}, entry.sequence, may)
     manifest = getattr(run, "manifest", None)
     if manifest is None:
-        return State(run.reference, f"Run {run.reference}", parts)
+        return PastState(run.reference, f"Run {run.reference}", parts)
     verdicts = list(
         Verification.objects.filter(manifest=manifest)
         .order_by("pk")
@@ -180,27 +180,27 @@ def run_then(reference: str, entry: Entry, may: May) -> State:
     was_there = manifest.entry_id <= entry.sequence
     then = [word for sequence, word in verdicts if sequence <= entry.sequence]
     lines = [
-        Line(
+        ChangedColumn(
             "archive's SHA-256", Value(manifest.digest if was_there else ""), Value(manifest.digest)
         ),
-        Line(
+        ChangedColumn(
             "verifications",
             Value(", ".join(then)),
             Value(", ".join(word for _, word in verdicts)),
         ),
     ]
-    return State(run.reference, f"Run {run.reference}", [*parts, Compared("manifest", lines)])
+    return PastState(run.reference, f"Run {run.reference}", [*parts, Compared("manifest", lines)])
 
 
-def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> State:
+def rules_then(purpose: str, entry: Entry, day: dt.date, today: dt.date) -> PastState:
     """The rule of each country for a purpose: by what was recorded up to the entry and effective by the day."""
     then = rules.rules_in_force(purpose, day, Book.read(entry.sequence))
     now = rules.rules_in_force(purpose, today, Book.read())
     lines = [
-        Line(f"{name} ({code})", _rule(then.get(code)), _rule(now.get(code)))
+        ChangedColumn(f"{name} ({code})", _rule(then.get(code)), _rule(now.get(code)))
         for name, code in sorted((name, code) for code, name in countries.NAMES.items())
     ]
-    return State(
+    return PastState(
         f"rules:{purpose}",
         f"Region rules of {Purpose(purpose).label}",
         [Compared("rule in each country", lines)],
@@ -214,20 +214,20 @@ def _rule(row: RegionRule | None) -> Value:
     return Value(f"{row.rule} since {row.effective_from} (no. {row.pk})", address)
 
 
-def notices_then(entry: Entry, day: dt.date, today: dt.date) -> State:
+def notices_then(entry: Entry, day: dt.date, today: dt.date) -> PastState:
     """Which notices could be relied on."""
     then = {row.version for row in rules.notices_in_force(day, Book.read(entry.sequence))}
     book = Book.read()
     now = {row.version for row in rules.notices_in_force(today, book)}
     lines = [
-        Line(
+        ChangedColumn(
             f"notice {row.version}",
             Value("in force" if row.version in then else "not in force", _page_of(row)),
             Value("in force" if row.version in now else "not in force"),
         )
         for row in book.notices
     ]
-    return State("notices", "Notices", [Compared("notices that were ever approved", lines)])
+    return PastState("notices", "Notices", [Compared("notices that were ever approved", lines)])
 
 
 def _page_of(row: Notice) -> str:

@@ -18,7 +18,7 @@ from common.staff.site import (
     site,
 )
 from consent import admin_views, countries
-from consent.choices import Verdict
+from consent.choices import ReviewVerdict
 from consent.models import Consent, Decision, Member, Notice, RegionRule
 
 
@@ -222,7 +222,7 @@ class ProposalAdmin(SealedModelAdmin):
         review = getattr(row, "review", None)
         if review is None:
             return badge("waits for review", "warning")
-        tone = "good" if review.verdict == Verdict.APPROVED else "danger"
+        tone = "good" if review.verdict == ReviewVerdict.APPROVED else "danger"
         return badge(f"{review.verdict} by {review.reviewer.get_username()}", tone)
 
     @admin.display(description="countries")

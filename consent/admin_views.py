@@ -22,7 +22,7 @@ from common.staff import start_page
 from common.staff.parameters import takes
 from common.staff.site import page, refusal_shown_in, staff
 from consent import countries, decisions, proposing, rules, sent_back
-from consent.choices import Channel, Choice, Purpose, Rule
+from consent.choices import Channel, Choice, Purpose, RuleKind
 from consent.forms import DenyForm, LookUpForm, NoticeForm, RegionRuleForm, ReviewForm
 from consent.lookup import look_up
 from consent.models import AccountReference, Consent, Decision, Member, Notice, RegionRule
@@ -267,7 +267,7 @@ def changes_of(proposal: RegionRule) -> list[Change]:
 
 def left_out_of(proposal: RegionRule) -> list[str]:
     """The places that a rule admitting people leaves out of a country or group it mostly names, in words."""
-    if proposal.rule == Rule.EXCLUDED:
+    if proposal.rule == RuleKind.EXCLUDED:
         return []
     given = set(proposal.countries)
     words = [
@@ -314,7 +314,7 @@ class RuleToday:
     count: int
 
 
-_TONES = {Rule.DEFAULT_ON: "good", Rule.OPT_IN: "warning", Rule.EXCLUDED: "danger"}
+_TONES = {RuleKind.DEFAULT_ON: "good", RuleKind.OPT_IN: "warning", RuleKind.EXCLUDED: "danger"}
 
 
 @require_GET
@@ -347,7 +347,7 @@ def _rules_of(purpose: str, today: dt.date) -> list[RuleToday]:
     found = [
         RuleToday(
             rows[pk].rule,
-            _TONES[Rule(rows[pk].rule)],
+            _TONES[RuleKind(rows[pk].rule)],
             rows[pk].effective_from,
             rows[pk].source,
             pk,
@@ -390,10 +390,10 @@ def proposals_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-def _waiting(request: HttpRequest, rows: ProposalQuerySet, name: str) -> list[start_page.Line]:
+def _waiting(request: HttpRequest, rows: ProposalQuerySet, name: str) -> list[start_page.PanelLine]:
     found = rows.waiting().exclude(proposed_by=staff(request)).select_related("proposed_by")
     return [
-        start_page.Line(
+        start_page.PanelLine(
             capfirst(str(row)),
             reverse(name, args=[row.pk]),
             f"proposed by {row.proposed_by.get_username()}",
@@ -415,7 +415,7 @@ def unnamed_accounts_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Accounts that no file has named",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 text,
                 f"{reverse(address)}?named=no",
                 "The real account stays in where the reference was mistyped.",
@@ -435,7 +435,7 @@ def staff_denies_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Latest denies recorded by staff",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"Member {row.member_id}, {row.get_purpose_display()}",
                 reverse("admin:consent_decision_change", args=[row.pk]),
                 f"by {row.entry.actor_name}, {row.decided_at:%Y-%m-%d %H:%M} UTC",

@@ -70,7 +70,7 @@ class Status(models.TextChoices):
     ERASED = "erased", "erased"
 
 
-class Rule(models.TextChoices):
+class RuleKind(models.TextChoices):
     """A purpose's permission in a country, by law or by the company's word."""
 
     DEFAULT_ON = "default-on", "default-on"
@@ -78,7 +78,7 @@ class Rule(models.TextChoices):
     EXCLUDED = "excluded", "excluded"
 
 
-STRICTNESS = {Rule.DEFAULT_ON: 0, Rule.OPT_IN: 1, Rule.EXCLUDED: 2}
+STRICTNESS = {RuleKind.DEFAULT_ON: 0, RuleKind.OPT_IN: 1, RuleKind.EXCLUDED: 2}
 
 
 class DataCategory(models.TextChoices):
@@ -94,7 +94,7 @@ class DataCategory(models.TextChoices):
     GROUPS = "group-activity", "Group activity"
 
 
-class Verdict(models.TextChoices):
+class ReviewVerdict(models.TextChoices):
     """The second person's word on a proposal."""
 
     APPROVED = "approved", "approved"

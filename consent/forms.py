@@ -8,7 +8,7 @@ from django import forms
 from django.utils.text import capfirst
 
 from consent import countries
-from consent.choices import PURPOSES, Control, DataCategory, Purpose, Rule, Verdict
+from consent.choices import PURPOSES, Control, DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.models import Notice
 from ledger import clock
 
@@ -69,7 +69,7 @@ class DenyForm(forms.Form):
 
 class ReviewForm(forms.Form):
     verdict = forms.ChoiceField(
-        choices=[(Verdict.APPROVED, "Approve it"), (Verdict.REJECTED, "Reject it")],
+        choices=[(ReviewVerdict.APPROVED, "Approve it"), (ReviewVerdict.REJECTED, "Reject it")],
         widget=forms.RadioSelect,
         label="Your word",
     )
@@ -79,8 +79,8 @@ class ReviewForm(forms.Form):
         help_text="What you checked. The ledger keeps this permanently.",
     )
 
-    def clean_verdict(self) -> Verdict:
-        return Verdict(self.cleaned_data["verdict"])
+    def clean_verdict(self) -> ReviewVerdict:
+        return ReviewVerdict(self.cleaned_data["verdict"])
 
 
 def today() -> dt.date:
@@ -91,7 +91,7 @@ class RegionRuleForm(forms.Form):
     purpose = forms.ChoiceField(choices=Purpose.choices)
     countries = CountriesField()
     rule = forms.ChoiceField(
-        choices=Rule.choices,
+        choices=RuleKind.choices,
         help_text="A rule that admits members needs a second person's approval. A stricter rule applies at once.",
     )
     effective_from = forms.DateField(widget=DateInput(), initial=today)

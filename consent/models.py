@@ -7,7 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from consent.choices import Channel, Choice, Purpose, Rule, Status, Verdict
+from consent.choices import Channel, Choice, Purpose, ReviewVerdict, RuleKind, Status
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
@@ -196,7 +196,7 @@ class RegionRule(Sealed):
 
     purpose = models.CharField(max_length=20, choices=Purpose)
     countries = models.JSONField(help_text="ISO codes.")
-    rule = models.CharField(max_length=10, choices=Rule)
+    rule = models.CharField(max_length=10, choices=RuleKind)
     effective_from = models.DateField()
     source = models.CharField(max_length=300, help_text="The law, statement or decision behind it.")
     needs_approval = models.BooleanField(help_text="It admits members who were out before.")
@@ -220,7 +220,7 @@ class Review(Sealed):
     notice = models.OneToOneField(
         Notice, models.PROTECT, null=True, blank=True, related_name="review"
     )
-    verdict = models.CharField(max_length=8, choices=Verdict)
+    verdict = models.CharField(max_length=8, choices=ReviewVerdict)
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     class Meta:

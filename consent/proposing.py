@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from consent import rules
-from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import with_followers
 from consent.errors import (
     AlreadyReviewed,
@@ -42,13 +42,13 @@ def propose_rule(
     The purpose's latest rule proposed once more by the same person, and not rejected, is that rule.
     """
     _check_words("purpose", [purpose], Purpose.values)
-    _check_words("rule", [rule], Rule.values)
+    _check_words("rule", [rule], RuleKind.values)
     _check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
-    if rule != Rule.DEFAULT_ON:
+    if rule != RuleKind.DEFAULT_ON:
         # A regulator who says "France" means its territories too; letting them in is said one by one.
-        countries = with_followers(countries, is_excluded=rule == Rule.EXCLUDED)
+        countries = with_followers(countries, is_excluded=rule == RuleKind.EXCLUDED)
     facts = {
         "countries": sorted(countries),
         "rule": rule,
@@ -117,7 +117,10 @@ def propose_notice(
                 )
             opened.abandon()
             return known
-        if supersedes and supersedes.successors.exclude(review__verdict=Verdict.REJECTED).exists():
+        if (
+            supersedes
+            and supersedes.successors.exclude(review__verdict=ReviewVerdict.REJECTED).exists()
+        ):
             raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
         row = Notice(version=version, proposed_by=actor, **facts)
         row.full_clean(exclude=["entry"])
@@ -126,7 +129,9 @@ def propose_notice(
     return row
 
 
-def review(*, proposal: RegionRule | Notice, verdict: Verdict, actor: User, reason: str) -> Review:
+def review(
+    *, proposal: RegionRule | Notice, verdict: ReviewVerdict, actor: User, reason: str
+) -> Review:
     """The second person's word on a proposal; it is final.
 
     Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.
@@ -162,7 +167,9 @@ def _check_text(field: str, value: str, length: int) -> None:
 
 def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
     """Whether a proposal has exactly these facts and was not rejected."""
-    rejected = Review.objects.filter(**{_review_field(row): row}, verdict=Verdict.REJECTED).exists()
+    rejected = Review.objects.filter(
+        **{_review_field(row): row}, verdict=ReviewVerdict.REJECTED
+    ).exists()
     return not rejected and all(getattr(row, name) == value for name, value in facts.items())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
-from consent.choices import Choice, Status, Verdict
+from consent.choices import Choice, ReviewVerdict, Status
 from consent.countries import UNKNOWN
 from ledger.append_only import AppendOnlyQuerySet
 from ledger.models import TrackedQuerySet
@@ -58,7 +58,7 @@ class ProposalQuerySet(AppendOnlyQuerySet):
     """Region rules and notices: in force is only what needs no second person, or has one's approval."""
 
     def approved(self) -> "ProposalQuerySet":
-        return self.filter(Q(needs_approval=False) | Q(review__verdict=Verdict.APPROVED))
+        return self.filter(Q(needs_approval=False) | Q(review__verdict=ReviewVerdict.APPROVED))
 
     def waiting(self) -> "ProposalQuerySet":
         return self.filter(needs_approval=True, review__isnull=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from django.db.models import Q
 
-from consent.choices import STRICTNESS, Rule
+from consent.choices import STRICTNESS, RuleKind
 from consent.models import Notice, RegionRule
 
 
@@ -31,7 +31,7 @@ class Ruling:
     @property
     def allowed(self) -> set[str]:
         """Countries in which the purpose is not excluded."""
-        return {country for country, rule in self.rule_of.items() if rule != Rule.EXCLUDED}
+        return {country for country, rule in self.rule_of.items() if rule != RuleKind.EXCLUDED}
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     known_since: dict[tuple[str, int], int] = {}
     for row in _rules_until(purpose, on, book):
         approved_at = row.review.entry_id if row.needs_approval else 0
-        strictness = STRICTNESS[Rule(row.rule)]
+        strictness = STRICTNESS[RuleKind(row.rule)]
         for country in row.countries:
             before = holding.get(country)
             stricter = [known_since.get((country, more), 0) for more in range(strictness + 1, 3)]
-            if not _looser(row.rule, before.rule if before else Rule.EXCLUDED) or (
+            if not _looser(row.rule, before.rule if before else RuleKind.EXCLUDED) or (
                 approved_at > max(stricter, default=0)
             ):
                 holding[country] = row
@@ -119,7 +119,9 @@ def ruling(
         since={country: row.effective_from for country, row in holding.items()},
         covered=frozenset(rule_of.keys() - missing.keys()),
         gaps={
-            country: gap for country, gap in missing.items() if rule_of[country] != Rule.EXCLUDED
+            country: gap
+            for country, gap in missing.items()
+            if rule_of[country] != RuleKind.EXCLUDED
         },
         rule_ids=tuple(sorted({row.pk for row in holding.values()})),
         notice_versions=tuple(sorted(row.version for row in notices)),
@@ -141,10 +143,10 @@ def loosens(purpose: str, countries: Iterable[str], rule: str, effective_from: d
     """Whether the rule admits members who are out from that day: no rule at all counts as excluded."""
     holding = rules_in_force(purpose, effective_from)
     return any(
-        _looser(rule, holding[country].rule if country in holding else Rule.EXCLUDED)
+        _looser(rule, holding[country].rule if country in holding else RuleKind.EXCLUDED)
         for country in countries
     )
 
 
 def _looser(rule: str, than: str) -> bool:
-    return STRICTNESS[Rule(rule)] < STRICTNESS[Rule(than)]
+    return STRICTNESS[RuleKind(rule)] < STRICTNESS[RuleKind(than)]

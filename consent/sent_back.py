@@ -13,7 +13,7 @@ from django.utils.text import capfirst
 
 from common.staff import parameters, start_page
 from common.staff.start_page import SentBack
-from consent.choices import Verdict
+from consent.choices import ReviewVerdict
 from consent.models import Notice, RegionRule
 
 TOLD_DAYS = 30
@@ -42,7 +42,7 @@ def _rejected(model: type[RegionRule] | type[Notice], person: Any) -> Any:
     since = timezone.now() - dt.timedelta(days=TOLD_DAYS)
     return model._default_manager.filter(
         proposed_by=person,
-        review__verdict=Verdict.REJECTED,
+        review__verdict=ReviewVerdict.REJECTED,
         review__entry__recorded_at__gt=since,
     ).select_related("review__entry", "review__reviewer")
 
@@ -64,7 +64,7 @@ def rejected_row(
         return None
     number = parameters.whole_number(request, "again")
     found: RegionRule | Notice | None = (
-        model._default_manager.filter(pk=number, review__verdict=Verdict.REJECTED)
+        model._default_manager.filter(pk=number, review__verdict=ReviewVerdict.REJECTED)
         .select_related("review__entry", "review__reviewer", "entry")
         .first()
     )

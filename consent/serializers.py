@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 from consent import countries, decisions
-from consent.choices import Channel, Choice, DataCategory, Purpose, Rule, Verdict
+from consent.choices import Channel, Choice, DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.member_links import MemberLink
 from consent.models import Notice, RegionRule
 from consent.references import MAX_LENGTH, key_of
@@ -114,7 +114,7 @@ class CountriesField(Several):
 class RegionRuleInput(Input):
     purpose = Word(choices=Purpose.choices)
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
-    rule = Word(choices=Rule.choices)
+    rule = Word(choices=RuleKind.choices)
     effective_from = Day()
     source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
         max_length=300, help_text="The law, statement or decision behind it."
@@ -151,15 +151,15 @@ class NoticeInput(Input):
 
 
 class ReviewInput(Input):
-    verdict = Word(choices=Verdict.choices)
+    verdict = Word(choices=ReviewVerdict.choices)
     reason = Text(max_length=1000)
 
-    def validate_verdict(self, word: str) -> Verdict:
-        return Verdict(word)
+    def validate_verdict(self, word: str) -> ReviewVerdict:
+        return ReviewVerdict(word)
 
 
 class ReviewOutput(serializers.Serializer[Any]):
-    verdict = serializers.ChoiceField(choices=Verdict.choices)
+    verdict = serializers.ChoiceField(choices=ReviewVerdict.choices)
     reviewer = serializers.CharField(source="reviewer.username")
     entry = serializers.IntegerField(source="entry_id")
 
@@ -182,7 +182,7 @@ class RegionRuleOutput(_ProposalOutput):
     id = serializers.IntegerField()
     purpose = serializers.ChoiceField(choices=Purpose.choices)
     countries = serializers.ListField(child=serializers.CharField())
-    rule = serializers.ChoiceField(choices=Rule.choices)
+    rule = serializers.ChoiceField(choices=RuleKind.choices)
     effective_from = serializers.DateField()
 
 

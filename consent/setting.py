@@ -8,7 +8,7 @@ from django.core import signing
 from django.utils.translation import gettext_lazy as _
 
 from consent import decisions, members, rules
-from consent.choices import Channel, Choice, DataCategory, Purpose, Rule
+from consent.choices import Channel, Choice, DataCategory, Purpose, RuleKind
 from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
 from consent.models import Consent, Decision, Member, Notice
 from ledger import clock
@@ -87,7 +87,7 @@ def setting_of(member: Member) -> Setting:
     return Setting(
         decision=_counting(member),
         rule=rule.rule if rule else None,
-        asked_since=rule.effective_from if rule and rule.rule == Rule.OPT_IN else None,
+        asked_since=rule.effective_from if rule and rule.rule == RuleKind.OPT_IN else None,
         notices=sorted(notices, key=lambda row: (row.in_force_from, row.pk), reverse=True),
     )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 
 from consent import proposing
-from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, NAMES
 from consent.errors import NeedsSecondPerson
 from consent.models import Notice, RegionRule
@@ -91,7 +91,7 @@ class NoticeRow:
 
 @dataclass(frozen=True)
 class RuleRow:
-    rule: Rule
+    rule: RuleKind
     countries: frozenset[str]
     effective_from: dt.date
     source: str
@@ -138,38 +138,38 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         data_categories=NAMED_IN_2024,
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         EEA_AND_SWITZERLAND,
         dt.date(2024, 9, 18),
         "FAQ of 2024-09-18: not in the EU, the EEA and Switzerland until further notice",
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         FOLLOWING_THE_EU,
         dt.date(2024, 9, 18),
         "For review: excluded as the EU is until a source admits them; no public source",
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         frozenset({"CN"}),
         dt.date(2024, 9, 18),
         "Mainland China: no source ever admits it; The Register of 2025-01-22 calls it exempt",
     ),
     RuleRow(
-        Rule.DEFAULT_ON,
+        RuleKind.DEFAULT_ON,
         ADMITTED_IN_2024,
         dt.date(2024, 9, 18),
         "FAQ of 2024-09-18: on by default",
     ),
     RuleRow(
-        Rule.DEFAULT_ON,
+        RuleKind.DEFAULT_ON,
         CROWN,
         dt.date(2024, 9, 18),
         "FAQ of 2024-09-18: on by default, the United Kingdom not excepted",
     ),
     *(
         RuleRow(
-            Rule.DEFAULT_ON,
+            RuleKind.DEFAULT_ON,
             frozenset({code}),
             dt.date(2024, 9, 18),
             f"FAQ of 2024-09-18: on by default, {NAMES[code]} not excepted",
@@ -177,19 +177,19 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         for code in sorted(OF_THEIR_OWN)
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         CROWN,
         dt.date(2024, 9, 20),
         "ICO statement of 2024-09-20: suspended for the United Kingdom",
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         frozenset({"HK"}),
         dt.date(2024, 10, 11),
         "PCPD statement of 2024-10-15: paused for Hong Kong since 2024-10-11",
     ),
     RuleRow(
-        Rule.EXCLUDED,
+        RuleKind.EXCLUDED,
         frozenset({"CA"}),
         dt.date(2024, 12, 10),
         "Privacy Commissioner of Canada, news release of 2024-12-10: paused for Canada",
@@ -205,7 +205,7 @@ TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
         data_categories=NAMED_IN_2025,
     ),
     RuleRow(
-        Rule.DEFAULT_ON,
+        RuleKind.DEFAULT_ON,
         JOINED_IN_2025,
         dt.date(2025, 11, 3),
         "Company notice of 2025-09-18; DPC statement of 2025-11-07",
@@ -241,12 +241,15 @@ def _load(proposer: User, approver: User, until: dt.date | None) -> Iterator[str
         proposal = found or row.propose(proposer)
         if proposal.needs_approval and not hasattr(proposal, "review"):
             proposing.review(
-                proposal=proposal, verdict=Verdict.APPROVED, actor=approver, reason="load_timeline"
+                proposal=proposal,
+                verdict=ReviewVerdict.APPROVED,
+                actor=approver,
+                reason="load_timeline",
             )
             yield f"{row.label}: {'was proposed, now' if found else 'proposed and'} approved"
         elif found is None:
             yield f"{row.label}: recorded, applies at once"
-        elif proposal.needs_approval and proposal.review.verdict == Verdict.REJECTED:
+        elif proposal.needs_approval and proposal.review.verdict == ReviewVerdict.REJECTED:
             yield f"{row.label}: was rejected, left so"
         else:
             yield f"{row.label}: there already"

@@ -19,7 +19,15 @@ from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
 from objections import acts
-from objections.choices import ENDINGS, OPEN_STATES, Channel, Delivery, Outcome, Regime, Verdict
+from objections.choices import (
+    ENDINGS,
+    OPEN_STATES,
+    ChangeVerdict,
+    Channel,
+    Delivery,
+    Outcome,
+    Regime,
+)
 from objections.clock import deadlines
 from objections.clock.days import day_of
 from objections.intake import receiving
@@ -269,11 +277,11 @@ class Desk:
         )
 
     def review(
-        self, proposal: Proposal, reviewer: User, verdict: Verdict = Verdict.APPROVED
+        self, proposal: Proposal, reviewer: User, verdict: ChangeVerdict = ChangeVerdict.APPROVED
     ) -> None:
         said = {
-            Verdict.APPROVED: "Read the request, the ground and the letter.",
-            Verdict.RETURNED: "The balancing does not answer what the person fears. Please add it.",
+            ChangeVerdict.APPROVED: "Read the request, the ground and the letter.",
+            ChangeVerdict.RETURNED: "The balancing does not answer what the person fears. Please add it.",
         }
         acts.review.do(
             ticket=proposal.ticket,

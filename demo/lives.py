@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from consent.choices import Purpose
 from demo import wording
 from demo.desk import Desk, Life, Who
-from objections.choices import Channel, ExtensionReason, Kind, Outcome, Regime, Verdict
+from objections.choices import ChangeVerdict, Channel, ExtensionReason, Kind, Outcome, Regime
 from objections.models import Ticket
 from objections.ticket import uploads
 
@@ -67,7 +67,7 @@ def of_all_kinds(desk: Desk) -> Iterator[Life]:
     # A second person
     yield refused(desk, desk.somebody("AT"), desk.ago(15), olga, reviewed=None)
     yield refused(desk, desk.somebody("IN"), desk.ago(13), otto, reviewed=None)
-    yield refused(desk, desk.somebody("BE"), desk.ago(19), otto, reviewed=Verdict.RETURNED)
+    yield refused(desk, desk.somebody("BE"), desk.ago(19), otto, reviewed=ChangeVerdict.RETURNED)
     yield withdrawn(desk, desk.somebody("PT"), desk.ago(12), olga, is_approved=False)
     yield withdrawn(desk, desk.somebody("US"), desk.ago(50), otto, is_approved=True)
 
@@ -288,7 +288,7 @@ def refused(
     filed: dt.datetime,
     officer: User,
     *,
-    reviewed: Verdict | None = Verdict.APPROVED,
+    reviewed: ChangeVerdict | None = ChangeVerdict.APPROVED,
     purposes: Iterable[str] = (_FEED,),
     channel: str = "",
     mailbox_closes: bool = False,

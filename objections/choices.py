@@ -21,7 +21,7 @@ class Outcome(models.TextChoices):
     UNIDENTIFIED = "unidentified", "closed without identity"
 
 
-class State(models.TextChoices):
+class TicketState(models.TextChoices):
     """Where a ticket stands. The last five are final: a closed ticket is not reopened."""
 
     RECEIVED = "received", "received"
@@ -35,25 +35,31 @@ class State(models.TextChoices):
     CLOSED_UNIDENTIFIED = "closed_unidentified", "closed, not identified"
 
 
-_DECIDED = frozenset({State.UPHELD, State.PARTLY_UPHELD, State.REFUSED, State.WITHDRAWN})
-NEXT_STATES: dict[str, frozenset[State]] = {
-    State.RECEIVED: frozenset({State.IDENTITY_CHECK, State.IN_REVIEW, State.WITHDRAWN}),
-    State.IDENTITY_CHECK: frozenset({State.IN_REVIEW, State.CLOSED_UNIDENTIFIED, State.WITHDRAWN}),
-    State.IN_REVIEW: _DECIDED | {State.EXTENDED},
-    State.EXTENDED: _DECIDED,
-    State.UPHELD: frozenset(),
-    State.PARTLY_UPHELD: frozenset(),
-    State.REFUSED: frozenset(),
-    State.WITHDRAWN: frozenset(),
-    State.CLOSED_UNIDENTIFIED: frozenset(),
+_DECIDED = frozenset(
+    {TicketState.UPHELD, TicketState.PARTLY_UPHELD, TicketState.REFUSED, TicketState.WITHDRAWN}
+)
+NEXT_STATES: dict[str, frozenset[TicketState]] = {
+    TicketState.RECEIVED: frozenset(
+        {TicketState.IDENTITY_CHECK, TicketState.IN_REVIEW, TicketState.WITHDRAWN}
+    ),
+    TicketState.IDENTITY_CHECK: frozenset(
+        {TicketState.IN_REVIEW, TicketState.CLOSED_UNIDENTIFIED, TicketState.WITHDRAWN}
+    ),
+    TicketState.IN_REVIEW: _DECIDED | {TicketState.EXTENDED},
+    TicketState.EXTENDED: _DECIDED,
+    TicketState.UPHELD: frozenset(),
+    TicketState.PARTLY_UPHELD: frozenset(),
+    TicketState.REFUSED: frozenset(),
+    TicketState.WITHDRAWN: frozenset(),
+    TicketState.CLOSED_UNIDENTIFIED: frozenset(),
 }
 """Every move there is; one that is not here is refused."""
 
-AS_ABUSE = State.CLOSED_UNIDENTIFIED
+AS_ABUSE = TicketState.CLOSED_UNIDENTIFIED
 """Where any open ticket may go besides while it is set aside: closed as abuse, by two people and without a letter."""
 
-OPEN_STATES = [state for state in State if NEXT_STATES[state]]
-FINAL_STATES = [state for state in State if not NEXT_STATES[state]]
+OPEN_STATES = [state for state in TicketState if NEXT_STATES[state]]
+FINAL_STATES = [state for state in TicketState if not NEXT_STATES[state]]
 
 
 DUPLICATE, ABUSE = "duplicate", "abuse"
@@ -130,7 +136,7 @@ class Delivery(models.TextChoices):
     POST = "post", "post"
 
 
-class Verdict(models.TextChoices):
+class ChangeVerdict(models.TextChoices):
     """The second person's word on what a first one proposed."""
 
     APPROVED = "approved", "approved"

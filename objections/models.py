@@ -20,6 +20,7 @@ from objections.choices import (
     ENDINGS,
     FINAL_STATES,
     ChangeKind,
+    ChangeVerdict,
     Channel,
     Delivery,
     Effect,
@@ -30,8 +31,7 @@ from objections.choices import (
     NoteKind,
     Outcome,
     Regime,
-    State,
-    Verdict,
+    TicketState,
 )
 from objections.clock.deadlines import local_date
 from objections.querysets import (
@@ -53,7 +53,7 @@ class Ticket(Tracked):
     reference = models.CharField(max_length=20, unique=True)
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="tickets")
     received_at = models.DateTimeField(help_text="When it reached us; corrected backwards only.")
-    state = models.CharField(max_length=20, choices=State, null=True)
+    state = models.CharField(max_length=20, choices=TicketState, null=True)
     kind = models.CharField(max_length=11, choices=Kind, null=True)
     channel = models.CharField(max_length=10, choices=Channel, null=True)
     source_id = models.CharField(
@@ -119,7 +119,7 @@ class Ticket(Tracked):
             models.CheckConstraint(
                 condition=Q(state__isnull=True)
                 | Q(
-                    state__in=State.values,
+                    state__in=TicketState.values,
                     kind__in=Kind.values,
                     channel__in=Channel.values,
                     regime__in=Regime.values,
@@ -168,7 +168,7 @@ class Ticket(Tracked):
         """What a closed ticket ended as, one of `ENDINGS`; the state of one that is open. As `querysets.ending`."""
         if self.is_closed_as_abuse:
             return ABUSE
-        if self.state == State.REFUSED and all(
+        if self.state == TicketState.REFUSED and all(
             one.outcome == Outcome.DUPLICATE for one in self.objections.all()
         ):
             return DUPLICATE
@@ -177,7 +177,7 @@ class Ticket(Tracked):
     def get_state_display(self) -> str:  # type: ignore[no-redef]  # Django's is generated
         """The state in words, as people tell tickets apart: a closed duplicate is no refusal."""
         ending = self.ending
-        return ENDINGS[ending] if ending in ENDINGS else State(ending).label
+        return ENDINGS[ending] if ending in ENDINGS else TicketState(ending).label
 
     @property
     def is_closed_as_abuse(self) -> bool:
@@ -236,7 +236,9 @@ class Proposal(Sealed):
     """An outcome that would admit the member again; it waits for a second person."""
 
     ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="proposals")
-    state = models.CharField(max_length=20, choices=State, help_text="What the ticket becomes.")
+    state = models.CharField(
+        max_length=20, choices=TicketState, help_text="What the ticket becomes."
+    )
     outcomes = models.JSONField(help_text="The outcome for each purpose.")
     also = models.JSONField(help_text="References of linked tickets decided together with it.")
     also_versions = models.JSONField(
@@ -257,7 +259,7 @@ class Approval(Sealed):
     """A second person's word on a proposed outcome."""
 
     proposal = models.OneToOneField(Proposal, models.PROTECT, related_name="approval")
-    verdict = models.CharField(max_length=8, choices=Verdict)
+    verdict = models.CharField(max_length=8, choices=ChangeVerdict)
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     def __str__(self) -> str:
@@ -290,7 +292,7 @@ class ChangeReview(Sealed):
     """A second person's word on a proposed change."""
 
     change = models.OneToOneField(ProposedChange, models.PROTECT, related_name="review")
-    verdict = models.CharField(max_length=8, choices=Verdict)
+    verdict = models.CharField(max_length=8, choices=ChangeVerdict)
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     def __str__(self) -> str:

@@ -19,18 +19,18 @@ from objections.choices import (
     OPEN_STATES,
     UNPROVEN,
     ChangeKind,
+    ChangeVerdict,
     Effect,
     LetterState,
     Outcome,
     Regime,
-    State,
-    Verdict,
+    TicketState,
 )
 from objections.clock.deadlines import TARGET_DAYS, UK_ARTICLE_12A
 
 # Conditions over open tickets, for the querysets below and for counting several at once.
-WAITING_FOR_THE_PERSON = Q(state=State.IDENTITY_CHECK) | Q(
-    state=State.RECEIVED,
+WAITING_FOR_THE_PERSON = Q(state=TicketState.IDENTITY_CHECK) | Q(
+    state=TicketState.RECEIVED,
     is_authenticated=False,
     confirmed_at__isnull=True,
     channel__in=UNPROVEN,
@@ -54,7 +54,7 @@ def paused() -> Q:
     While it is open a European ticket's target is `TARGET_DAYS` after receipt, whose day is no column.
     """
     late_by = dt.timedelta(days=TARGET_DAYS - settings.IDENTITY_PROMPT_DAYS)
-    asked = Q(state=State.IDENTITY_CHECK, identity_asked_on__lte=F("due_on"))
+    asked = Q(state=TicketState.IDENTITY_CHECK, identity_asked_on__lte=F("due_on"))
     is_prompt = Q(
         regime__in=[Regime.EU, Regime.UK], identity_asked_on__lte=F("target_on") - late_by
     )
@@ -86,7 +86,7 @@ def ending() -> Case:
     examined = objections.filter(ticket=OuterRef("pk")).exclude(outcome=Outcome.DUPLICATE)
     return Case(
         When(closed_at__isnull=False, is_set_aside=True, then=Value(ABUSE)),
-        When(Q(state=State.REFUSED) & ~Exists(examined), then=Value(DUPLICATE)),
+        When(Q(state=TicketState.REFUSED) & ~Exists(examined), then=Value(DUPLICATE)),
         default=F("state"),
         output_field=CharField(),
     )
@@ -160,7 +160,7 @@ class ProposedOutcomeQuerySet(AppendOnlyQuerySet):
         """
         later = self.model._default_manager.filter(ticket=OuterRef("ticket"), pk__gt=OuterRef("pk"))
         return (
-            self.filter(approval__verdict=Verdict.RETURNED, ticket__state__in=OPEN_STATES)
+            self.filter(approval__verdict=ChangeVerdict.RETURNED, ticket__state__in=OPEN_STATES)
             .exclude(approval__reviewer=F("proposed_by"))
             .exclude(Exists(later))
         )
@@ -189,7 +189,7 @@ class ProposedChangeQuerySet(AppendOnlyQuerySet):
         return (
             self.filter(
                 Q(proposed_by=officer) | ~Q(proposed_by__in=working_officers().values("pk")),
-                review__verdict=Verdict.RETURNED,
+                review__verdict=ChangeVerdict.RETURNED,
                 review__entry__recorded_at__gt=since,
             )
             .exclude(review__reviewer=F("proposed_by"))

@@ -119,12 +119,12 @@ def ledger_panel(request: HttpRequest) -> start_page.Panel:
     head = entries.read_head()
     last = Entry.objects.first()
     lines = [
-        start_page.Line(f"{head.size:,} entries", reverse("admin:ledger_entry_changelist")),
-        start_page.Line("Root", detail=head.root),
+        start_page.PanelLine(f"{head.size:,} entries", reverse("admin:ledger_entry_changelist")),
+        start_page.PanelLine("Root", detail=head.root),
     ]
     if last:
         lines.append(
-            start_page.Line(
+            start_page.PanelLine(
                 f"Last: {last.kind}",
                 reverse("admin:ledger_entry_change", args=[last.pk]),
                 f"by {last.actor_name}, {last.recorded_at:%Y-%m-%d %H:%M} UTC",
@@ -138,7 +138,7 @@ def clocks_panel(request: HttpRequest) -> start_page.Panel:
     lines = []
     if not entries.clocks_agree():
         address = reverse("admin:ledger_clocksettlement_add")
-        lines = [start_page.Line("The clocks disagree", address, clocks_in_words(), "danger")]
+        lines = [start_page.PanelLine("The clocks disagree", address, clocks_in_words(), "danger")]
     return start_page.Panel(
         "Clocks",
         lines,
@@ -155,7 +155,7 @@ def tokens_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Tokens about to expire",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 token.name,
                 reverse("admin:common_servicetoken_change", args=[token.pk]),
                 f"{token.user.get_username()}, until {token.expiry:%Y-%m-%d}",
@@ -176,7 +176,7 @@ def people_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "People without a role",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 user.username,
                 reverse("admin:auth_user_change", args=[user.pk]),
                 "has no permissions yet",

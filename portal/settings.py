@@ -397,11 +397,11 @@ SPECTACULAR_SETTINGS = {
         "Purpose": "consent.choices.Purpose",
         "Choice": "consent.choices.Choice",
         "Channel": "consent.choices.Channel",
-        "Rule": "consent.choices.Rule",
+        "Rule": "consent.choices.RuleKind",
         "DataCategory": "consent.choices.DataCategory",
         "RunState": "training_runs.choices.RunState",
         "ObjectionKind": "objections.choices.Kind",
-        "ObjectionState": "objections.choices.State",
+        "ObjectionState": "objections.choices.TicketState",
         "Effect": "objections.choices.Effect",
     },
 }

@@ -12,15 +12,15 @@ from django.utils import timezone
 from common.files import made_files
 from consent import countries, members, proposing
 from consent import decisions as consent
-from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
 from consent.models import AccountReference, Notice, RegionRule
 from consent.references import key_of
 from ledger import entries, registry
 from ledger.registry import EntryKind
 from objections import acts
+from objections.choices import ChangeVerdict as Word
 from objections.choices import Outcome
-from objections.choices import Verdict as Word
 from objections.intake import receiving
 from objections.letters import composing, outbox
 from objections.letters.texts import Text
@@ -73,7 +73,7 @@ def allow(
     *,
     purposes: Iterable[str] = Purpose.values,
     codes: Iterable[str] = ("ALL",),
-    rule: str = Rule.DEFAULT_ON,
+    rule: str = RuleKind.DEFAULT_ON,
     effective_from: dt.date = LONG_AGO,
 ) -> list[RegionRule]:
     """A rule that lets members in, approved."""
@@ -88,7 +88,9 @@ def allow(
             actor=proposer,
         )
         if row.needs_approval:
-            proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+            proposing.review(
+                proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test"
+            )
         rows.append(row)
     return rows
 
@@ -113,7 +115,7 @@ def publish(
         source="test",
         actor=proposer,
     )
-    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=approver, reason="test")
+    proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test")
     return row
 
 

@@ -358,7 +358,7 @@ def _tell() -> None:
 
     from common.identity import roles
     from consent import accounts, countries
-    from consent.choices import Purpose, Rule
+    from consent.choices import Purpose, RuleKind
     from tools import factories
 
     people = {
@@ -373,8 +373,10 @@ def _tell() -> None:
     olga, otto, emil, product = (User.objects.get(username=name) for name in people)
 
     factories.allow(olga, otto)
-    factories.allow(olga, otto, codes=["DE"], rule=Rule.OPT_IN, effective_from=dt.date(2025, 1, 1))
-    factories.allow(olga, otto, codes=["FR"], rule=Rule.EXCLUDED)
+    factories.allow(
+        olga, otto, codes=["DE"], rule=RuleKind.OPT_IN, effective_from=dt.date(2025, 1, 1)
+    )
+    factories.allow(olga, otto, codes=["FR"], rule=RuleKind.EXCLUDED)
     factories.publish(olga, otto, codes=sorted(set(countries.NAMES) - {"BR"}))
     factories.add_members(150, prefix="acc")
     for country, prefix in {"DE": "de", "FR": "fr", "BR": "br", "": "nowhere"}.items():

@@ -42,7 +42,7 @@ def page() -> str:
         [
             HEAD,
             TICKET,
-            *_drawn(objections.State, objections.NEXT_STATES),
+            *_drawn(objections.TicketState, objections.NEXT_STATES),
             ABUSE.format(state=objections.AS_ABUSE.value),
             RUN,
             *_drawn(training_runs.RunState, training_runs.NEXT_STATES),

@@ -37,7 +37,7 @@ from training_runs import (
     withdrawing,
 )
 from training_runs.choices import NEXT_STATES, RunState
-from training_runs.eligibility import BY_CODE, Answer
+from training_runs.eligibility import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
 from training_runs.forms import CancelForm, ExplainForm, RegisterForm, RenameForm
 from training_runs.models import Finding, FreezeAttempt, Manifest, Run
@@ -119,7 +119,7 @@ def shares_of_manifest(manifest: Manifest) -> list[Share]:
     return shares(manifest.population, included, parts)
 
 
-def _shares_of_answer(answer: Answer) -> list[Share]:
+def _shares_of_answer(answer: Eligibility) -> list[Share]:
     counts = answer.counts()
     return shares(counts["population"], counts["included"], counts["excluded"])
 
@@ -487,7 +487,7 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Your runs",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{RunState(state).label.capitalize()}: {counts[state]}",
                 f"{changelist}?owner=me&state__exact={state}",
             )
@@ -508,7 +508,7 @@ def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Incidents of your runs",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{run.reference}: {by_run[run.reference]} incident{'' if by_run[run.reference] == 1 else 's'}",
                 reverse("admin:training_runs_run_incidents", args=[run.pk]),
                 "it used data of a member whose objection we had received before",
@@ -528,7 +528,7 @@ def attempts_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Freezes that failed so far",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 attempt.run.reference,
                 url_of(attempt.run),
                 f"{attempt.count} attempts, last: {attempt.error}",
@@ -546,7 +546,7 @@ def findings_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Findings",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{row.run.reference}: {row.get_kind_display()}",
                 url_of(row.run),
                 f"found {row.found_at:%Y-%m-%d %H:%M} UTC",
@@ -565,11 +565,13 @@ def manifests_panel(request: HttpRequest) -> start_page.Panel:
     agrees = manifests.filter(differs=False, agrees=True).count()
     waiting = manifests.filter(differs=False, agrees=False).count()
     link = reverse("admin:training_runs_manifest_changelist")
-    lines = [start_page.Line(f"{agrees} verified", link, tone="good" if agrees else "")]
+    lines = [start_page.PanelLine(f"{agrees} verified", link, tone="good" if agrees else "")]
     if waiting:
-        lines.append(start_page.Line(f"{waiting} waiting for verification", link, tone="warning"))
+        lines.append(
+            start_page.PanelLine(f"{waiting} waiting for verification", link, tone="warning")
+        )
     if differs:
-        lines.append(start_page.Line(f"{differs} do not verify", link, tone="danger"))
+        lines.append(start_page.PanelLine(f"{differs} do not verify", link, tone="danger"))
     return start_page.Panel(
         "Manifests", lines if agrees + waiting + differs else [], "No manifest is frozen yet."
     )

@@ -15,7 +15,7 @@ from ledger import entries
 from objections.choices import Effect
 from objections.intake import planting
 from objections.models import Objection
-from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Answer
+from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT, Eligibility
 from training_runs.errors import FreezeRefused
 from training_runs.models import Canary
 
@@ -99,7 +99,7 @@ def _object(member: Member, code: str) -> None:
             planting.keep_out(member=member, purpose=purpose, effect=effect, actor=ACTOR)
 
 
-def check(answer: Answer) -> None:
+def check(answer: Eligibility) -> None:
     """Raises FreezeRefused unless every exclusion has a canary and every canary is out for its reason only."""
     planted = dict(Canary.objects.values_list("exclusion", "member_id"))
     applicable = {exclusion.code for exclusion in EXCLUSIONS}

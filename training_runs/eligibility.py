@@ -14,7 +14,7 @@ from django.db.models import CharField, Exists, Max, OuterRef, QuerySet, Value
 from pyroaring import BitMap
 
 from consent import countries, rules
-from consent.choices import Rule
+from consent.choices import RuleKind
 from consent.members import missing_references
 from consent.models import Census, Consent, Member
 from objections.models import Objection
@@ -24,10 +24,10 @@ from training_runs.packing import pack
 
 # Rules for the test countries; canary accounts live there and nobody else can.
 CANARY_RULES = {
-    countries.CANARY_OPEN: Rule.DEFAULT_ON,
-    countries.CANARY_EXCLUDED: Rule.EXCLUDED,
-    countries.CANARY_NO_NOTICE: Rule.DEFAULT_ON,
-    countries.CANARY_OPT_IN: Rule.OPT_IN,
+    countries.CANARY_OPEN: RuleKind.DEFAULT_ON,
+    countries.CANARY_EXCLUDED: RuleKind.EXCLUDED,
+    countries.CANARY_NO_NOTICE: RuleKind.DEFAULT_ON,
+    countries.CANARY_OPT_IN: RuleKind.OPT_IN,
 }
 CANARY_SINCE = dt.date(2000, 1, 1)
 CANARY_COVERED = countries.CANARIES - {countries.CANARY_NO_NOTICE}
@@ -54,9 +54,9 @@ def ask(
     """Read the rules and notices for a question, or take them from the book. Inside a snapshot they are the snapshot's."""
     ruling = rules.ruling(purpose, as_of, categories, book)
     rule_of = {**ruling.rule_of, **CANARY_RULES}
-    allowed = {country for country, rule in rule_of.items() if rule != Rule.EXCLUDED}
+    allowed = {country for country, rule in rule_of.items() if rule != RuleKind.EXCLUDED}
     opt_in: dict[dt.date, list[str]] = {}
-    for country in sorted(country for country, rule in rule_of.items() if rule == Rule.OPT_IN):
+    for country in sorted(country for country, rule in rule_of.items() if rule == RuleKind.OPT_IN):
         opt_in.setdefault(ruling.since.get(country, CANARY_SINCE), []).append(country)
     return Question(
         purpose=purpose,
@@ -170,7 +170,7 @@ BY_CODE = {exclusion.code: exclusion for exclusion in [*EXCLUSIONS, NOT_IN_PAREN
 
 
 @dataclass(frozen=True)
-class Answer:
+class Eligibility:
     """Everybody, split: included, and for each reason those it leaves out. Sets of member numbers."""
 
     question: Question
@@ -191,7 +191,7 @@ class Answer:
 
 def decide(
     question: Question, parent_included: BitMap | None = None, kept: Kept | None = None
-) -> Answer:
+) -> Eligibility:
     """Apply the table. Call it inside a snapshot. Raises FreezeRefused when the census disagrees.
 
     With `kept`, the members of the excluded countries are taken from the last freeze and only those whose
@@ -234,7 +234,7 @@ def decide(
     out = BitMap.union(BitMap(), *excluded.values())
     if len(out) and (out.max() > highest or out.min() < 1):
         raise FreezeRefused("A rule left out a member number that does not exist.")
-    return Answer(question, highest, everybody - out, excluded)
+    return Eligibility(question, highest, everybody - out, excluded)
 
 
 def reasons_now(question: Question, number: int) -> list[str]:

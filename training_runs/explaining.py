@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from consent.choices import CONSENT_BASIS, PURPOSES, Choice, Purpose, Rule
+from consent.choices import CONSENT_BASIS, PURPOSES, Choice, Purpose, RuleKind
 from consent.models import Member
 from ledger import clock
 from objections.ticket.exposure import Use
@@ -126,14 +126,14 @@ class Standing:
         """The legal basis of the use; None when the member is out."""
         if self.reasons:
             return None
-        return CONSENT_BASIS if self.rule == Rule.OPT_IN else PURPOSES[self.purpose].legal_basis
+        return CONSENT_BASIS if self.rule == RuleKind.OPT_IN else PURPOSES[self.purpose].legal_basis
 
     @property
     def sentence(self) -> str:
         """A member on the default is in without having consented: the sentence says so."""
         if self.reasons:
             return _sentence(self.reasons, "", "is out")
-        if self.rule == Rule.OPT_IN:
+        if self.rule == RuleKind.OPT_IN:
             how = "the member has given consent"
         elif self.choice == Choice.ALLOW:
             how = "on by default, and left on by the member, who has not objected"

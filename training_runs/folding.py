@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from pyroaring import BitMap
 
-from consent.choices import Choice, Rule, Status, Verdict
+from consent.choices import Choice, ReviewVerdict, RuleKind, Status
 from consent.countries import (
     CANARY_EXCLUDED,
     CANARY_NO_NOTICE,
@@ -245,8 +245,8 @@ def _rules(
     row that lets less happen.
     """
     approvals = _verdicts("region_rule_id", cut)
-    weight = {Rule.EXCLUDED: 2, Rule.OPT_IN: 1, Rule.DEFAULT_ON: 0}
-    meaning = {Rule.EXCLUDED: _OUT, Rule.OPT_IN: _ASK, Rule.DEFAULT_ON: _IN}
+    weight = {RuleKind.EXCLUDED: 2, RuleKind.OPT_IN: 1, RuleKind.DEFAULT_ON: 0}
+    meaning = {RuleKind.EXCLUDED: _OUT, RuleKind.OPT_IN: _ASK, RuleKind.DEFAULT_ON: _IN}
     rows = [
         (row, approvals.get(row.pk, 0))
         for row in RegionRule.objects.filter(
@@ -258,17 +258,17 @@ def _rules(
     found: dict[str, RegionRule] = {}
     for place, (row, approved_at) in enumerate(rows):
         for country in row.countries:
-            held = weight[Rule(found[country].rule)] if country in found else 2
+            held = weight[RuleKind(found[country].rule)] if country in found else 2
             unknown = any(
                 country in earlier.countries
-                and weight[Rule(earlier.rule)] > weight[Rule(row.rule)]
+                and weight[RuleKind(earlier.rule)] > weight[RuleKind(row.rule)]
                 and (earlier_approved or earlier.entry_id) >= approved_at
                 for earlier, earlier_approved in rows[:place]
             )
-            if weight[Rule(row.rule)] >= held or (approved_at and not unknown):
+            if weight[RuleKind(row.rule)] >= held or (approved_at and not unknown):
                 found[country] = row
     return (
-        {country: meaning[Rule(row.rule)] for country, row in found.items()},
+        {country: meaning[RuleKind(row.rule)] for country, row in found.items()},
         {country: row.effective_from for country, row in found.items()},
         {row.pk for row in found.values()},
     )
@@ -289,7 +289,7 @@ def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:
 
 def _verdicts(field: str, cut: int) -> dict[int, int]:
     """Approved proposals, and the entry that approved them."""
-    rows = Review.objects.filter(entry_id__gte=1, entry_id__lte=cut, verdict=Verdict.APPROVED)
+    rows = Review.objects.filter(entry_id__gte=1, entry_id__lte=cut, verdict=ReviewVerdict.APPROVED)
     return {key: entry for key, entry in rows.values_list(field, "entry_id") if key is not None}
 
 

@@ -15,13 +15,7 @@ from ledger import clock, entries
 from ledger.errors import Refusal
 from training_runs import archives, canaries, country_sets, manifest_file
 from training_runs.choices import RunState
-from training_runs.eligibility import (
-    BY_CODE,
-    REGION,
-    Answer,
-    ask,
-    decide,
-)
+from training_runs.eligibility import BY_CODE, REGION, Eligibility, ask, decide
 from training_runs.errors import (
     FreezeRefused,
     ParentNotUsable,
@@ -107,7 +101,7 @@ def _is_waiting(run_id: int) -> bool:
         return True
 
 
-def _keep_countries(answer: Answer, cut: entries.Head) -> None:
+def _keep_countries(answer: Eligibility, cut: entries.Head) -> None:
     try:
         country_sets.keep(answer.question.excluded, cut.size, answer.excluded[REGION])
     except OSError as error:
@@ -115,7 +109,7 @@ def _keep_countries(answer: Answer, cut: entries.Head) -> None:
         logger.warning("country set not kept", error=type(error).__name__)
 
 
-def header_facts(run: Run, answer: Answer, cut: entries.Head) -> dict[str, Any]:
+def header_facts(run: Run, answer: Eligibility, cut: entries.Head) -> dict[str, Any]:
     """The facts of the header beside counts and parts."""
     return {
         "run": run.reference,

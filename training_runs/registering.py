@@ -12,11 +12,7 @@ from ledger.errors import InvalidInput
 from ledger.references import next_reference
 from training_runs import canaries
 from training_runs.choices import FindingKind, RunState
-from training_runs.eligibility import (
-    Answer,
-    ask,
-    decide,
-)
+from training_runs.eligibility import Eligibility, ask, decide
 from training_runs.errors import (
     DigestMismatch,
     StartRefused,
@@ -90,7 +86,7 @@ def rename(*, run: Run, title: str, version: int, actor: User) -> Run:
     return run
 
 
-def preview(run: Run) -> Answer:
+def preview(run: Run) -> Eligibility:
     """How many would be in and out if the run were frozen now; nothing is written."""
     with entries.snapshot():
         question = ask(run.purpose, clock.today(), run.data_categories)

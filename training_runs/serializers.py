@@ -7,10 +7,10 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
-from consent.choices import DataCategory, Purpose, Rule
+from consent.choices import DataCategory, Purpose, RuleKind
 from training_runs import explaining, incidents
 from training_runs.choices import Agreement, RunState
-from training_runs.eligibility import BY_CODE, Answer
+from training_runs.eligibility import BY_CODE, Eligibility
 from training_runs.models import Manifest, Run
 
 # --- Sent ---------------------------------------------------------------------------------------
@@ -78,7 +78,7 @@ class StandingOutput(serializers.Serializer[explaining.Standing]):
     purpose = serializers.ChoiceField(choices=Purpose.choices)
     choice = serializers.ChoiceField(choices=["allow", "deny", "default"])
     rule = serializers.ChoiceField(
-        choices=[*Rule.values, explaining.NO_RULE],
+        choices=[*RuleKind.values, explaining.NO_RULE],
         help_text=f"In the member's country; `{explaining.NO_RULE}` where no rule names it.",
     )
     is_in = serializers.SerializerMethodField(help_text="Right now.")
@@ -169,16 +169,16 @@ class RunOutput(serializers.Serializer[Run]):
         return FrozenOutput(manifest).data if manifest else None
 
 
-class PreviewOutput(serializers.Serializer[Answer]):
+class PreviewOutput(serializers.Serializer[Eligibility]):
     population = serializers.IntegerField()
     included = serializers.SerializerMethodField()
     excluded = serializers.SerializerMethodField()
 
-    def get_included(self, answer: Answer) -> int:
+    def get_included(self, answer: Eligibility) -> int:
         return len(answer.included)
 
     @extend_schema_field(ExclusionOutput(many=True))
-    def get_excluded(self, answer: Answer) -> list[dict[str, Any]]:
+    def get_excluded(self, answer: Eligibility) -> list[dict[str, Any]]:
         return [
             {**reason, "members": len(answer.excluded[reason["code"]])}
             for reason in reasons(answer.excluded)

@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from pyroaring import BitMap
 
 from ledger import clock, entries
-from training_runs.eligibility import (
-    Answer,
-    ask,
-    decide,
-)
+from training_runs.eligibility import Eligibility, ask, decide
 from training_runs.freezing import load
 from training_runs.models import Manifest
 
 
 @dataclass(frozen=True)
-class Withdrawn(Answer):
+class Withdrawn(Eligibility):
     """The members of a manifest, split by a freeze that would be made at `cut`. `included` are those still eligible."""
 
     cut: int

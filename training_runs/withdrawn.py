@@ -39,7 +39,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Answer:
+class WithdrawnPages:
     """The whole answer, and how far it was read."""
 
     cut: int
@@ -93,12 +93,12 @@ class WithdrawnSet(made_files.Maker):
         return f"Withdrawn since {parameters['run']}"
 
 
-def first(manifest: Manifest, user: User, page_size: int) -> Answer:
+def first(manifest: Manifest, user: User, page_size: int) -> WithdrawnPages:
     """The answer as of now, kept for its later pages if there are any. Raises FilesUnavailable."""
     since = withdrawing.withdrawn_since(manifest)
     members = since.withdrawn
     if len(members) <= page_size:
-        return Answer(since.cut, members, "")
+        return WithdrawnPages(since.cut, members, "")
     data = manifest_file.portable(members)
     # By its content: to ask again while nobody decides keeps nothing more.
     parameters = {
@@ -107,10 +107,10 @@ def first(manifest: Manifest, user: User, page_size: int) -> Answer:
         "set": sha256(data).hexdigest(),
     }
     row = made_files.keep(WithdrawnSet.kind, parameters, data, owner=user, lasting=_KEPT)
-    return Answer(since.cut, members, row.key)
+    return WithdrawnPages(since.cut, members, row.key)
 
 
-def at_cursor(manifest: Manifest, cursor: str) -> Answer:
+def at_cursor(manifest: Manifest, cursor: str) -> WithdrawnPages:
     """The answer that a page's cursor belongs to. Raises InvalidInput, FileGone, FilesUnavailable."""
     read = _CURSOR.fullmatch(cursor)
     if read and int(read[3]) > _MAX_NUMBER:
@@ -122,4 +122,4 @@ def at_cursor(manifest: Manifest, cursor: str) -> Answer:
         raise made_files.FileGone("This answer has expired: begin without a cursor.")
     with made_files.opened(row) as file:
         members = BitMap.deserialize(file.read())
-    return Answer(int(read[2]), members, row.key, int(read[3]))
+    return WithdrawnPages(int(read[2]), members, row.key, int(read[3]))

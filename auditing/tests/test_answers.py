@@ -41,7 +41,7 @@ def test_the_answer_says_in(manifest):
 def test_a_member_out_for_every_reason_at_once_still_fits_on_one_page(manifest, settings):
     settings.CONTROLLER_NAME = "A network with <b>markup</b> & a very long name " * 3
     said = answers.answer(manifest, 1)
-    crowded = answers.Answer(
+    crowded = answers.MemberAnswer(
         **{
             **said.__dict__,
             "is_in": False,

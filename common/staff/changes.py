@@ -42,7 +42,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Line:
+class ChangedColumn:
     """A column whose value is another than before."""
 
     column: str
@@ -57,7 +57,7 @@ class Row:
     name: str
     url: str
     is_new: bool
-    lines: Sequence[Line]
+    lines: Sequence[ChangedColumn]
 
 
 @dataclass(frozen=True)
@@ -153,13 +153,15 @@ class Teller:
         key = row.id if issubclass(self.model, LedgerHistory) else row.pk
         return subjects.page_of_row(tracked_model(self.model)._meta.label_lower, key, self.may)
 
-    def lines(self, before: Any, after: Any, *, also_same: bool = False) -> list[Line]:
+    def lines(self, before: Any, after: Any, *, also_same: bool = False) -> list[ChangedColumn]:
         """The columns that differ; of a row that was not there before, those that have a value."""
         found = []
         for field in self.fields:
             old = getattr(before, field.attname, None) if before is not None else None
             new = getattr(after, field.attname, None) if after is not None else None
-            line = Line(str(field.verbose_name), self.value(field, old), self.value(field, new))
+            line = ChangedColumn(
+                str(field.verbose_name), self.value(field, old), self.value(field, new)
+            )
             if also_same or line.before.text != line.after.text:
                 found.append(line)
         return found

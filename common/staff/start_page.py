@@ -20,7 +20,7 @@ Person = User | AbstractBaseUser | AnonymousUser
 
 
 @dataclass(frozen=True)
-class Line:
+class PanelLine:
     """One thing that waits. `tone` is "", "good", "warning" or "danger" and only repeats what the words say."""
 
     text: str
@@ -34,7 +34,7 @@ class Panel:
     """A box of the start page. `empty` says in words that nothing waits."""
 
     title: str
-    lines: Sequence[Line]
+    lines: Sequence[PanelLine]
     empty: str
     links: Sequence[tuple[str, str]] = ()
     """(text, url): where to go from here."""
@@ -115,14 +115,15 @@ def sent_back_to(person: Person) -> list[SentBack]:
 
 def _sent_back_panel(found: Sequence[SentBack]) -> Panel:
     lines = [
-        Line(one.text, one.url, f"sent back by {one.by}: {one.reason}", "danger") for one in found
+        PanelLine(one.text, one.url, f"sent back by {one.by}: {one.reason}", "danger")
+        for one in found
     ]
     return Panel(SENT_BACK, lines, "Nothing was sent back to you.")
 
 
 def _drafts_panel(found: Sequence[Draft]) -> Panel:
     lines = [
-        Line(
+        PanelLine(
             one.title or "A form",
             one.address,
             f"typed on {one.saved_at:%Y-%m-%d %H:%M} UTC, kept for {settings.DRAFT_DAYS} days; only you see it",

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from consent import proposing
-from consent.choices import Purpose, Rule, Verdict
+from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.errors import (
     AlreadyReviewed,
     AlreadySuperseded,
@@ -26,7 +26,7 @@ def a_rule(actor, **other):
     facts = {
         "purpose": Purpose.GENERATIVE_AI,
         "countries": ["US"],
-        "rule": Rule.DEFAULT_ON,
+        "rule": RuleKind.DEFAULT_ON,
         "effective_from": DAY,
         "source": "test",
     }
@@ -46,7 +46,7 @@ def a_notice(actor, **other):
     return proposing.propose_notice(**{**facts, **other}, actor=actor)
 
 
-def review(proposal, actor, verdict=Verdict.APPROVED, reason="read and agreed"):
+def review(proposal, actor, verdict=ReviewVerdict.APPROVED, reason="read and agreed"):
     return proposing.review(proposal=proposal, verdict=verdict, actor=actor, reason=reason)
 
 
@@ -55,7 +55,7 @@ def test_the_proposer_may_not_decide_and_nothing_is_written(propose, officer):
     proposal = propose(officer)
     entries = Entry.objects.count()
 
-    for verdict in Verdict:
+    for verdict in ReviewVerdict:
         with pytest.raises(NeedsSecondPerson):
             review(proposal, officer, verdict)
 
@@ -64,33 +64,33 @@ def test_the_proposer_may_not_decide_and_nothing_is_written(propose, officer):
 
 
 @pytest.mark.parametrize("propose", [a_rule, a_notice])
-@pytest.mark.parametrize("verdict", Verdict)
+@pytest.mark.parametrize("verdict", ReviewVerdict)
 def test_a_verdict_is_final(propose, verdict, officer, second_officer):
     proposal = propose(officer)
     review(proposal, second_officer, verdict)
 
-    for other in Verdict:
+    for other in ReviewVerdict:
         with pytest.raises(AlreadyReviewed):
             review(type(proposal).objects.get(pk=proposal.pk), second_officer, other)
 
     assert Review.objects.get().verdict == verdict
     approved = type(proposal).objects.approved()
-    assert list(approved) == ([proposal] if verdict == Verdict.APPROVED else [])
+    assert list(approved) == ([proposal] if verdict == ReviewVerdict.APPROVED else [])
     assert list(type(proposal).objects.waiting()) == []
 
 
 def test_a_tightening_holds_at_once_and_takes_no_verdict(officer, second_officer):
-    proposal = a_rule(officer, rule=Rule.EXCLUDED)
+    proposal = a_rule(officer, rule=RuleKind.EXCLUDED)
 
     assert list(RegionRule.objects.approved()) == [proposal]
     with pytest.raises(AlreadyReviewed):
-        review(proposal, second_officer, Verdict.REJECTED)
+        review(proposal, second_officer, ReviewVerdict.REJECTED)
 
 
 def test_each_step_is_an_entry_with_its_person(officer, second_officer):
     rule, notice = a_rule(officer), a_notice(officer)
     review(rule, second_officer)
-    review(notice, second_officer, Verdict.REJECTED, reason="not clear enough")
+    review(notice, second_officer, ReviewVerdict.REJECTED, reason="not clear enough")
 
     assert list(
         Entry.objects.order_by("sequence").values_list("kind", "actor_name", "subject", "reason")
@@ -178,7 +178,9 @@ def test_the_same_words_after_another_rule_are_a_change_back(officer):
 
 def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
     first = a_rule(officer, rule="default-on")
-    proposing.review(proposal=first, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+    proposing.review(
+        proposal=first, verdict=ReviewVerdict.REJECTED, actor=second_officer, reason="no"
+    )
 
     assert a_rule(officer, rule="default-on") != first
 
@@ -186,7 +188,9 @@ def test_a_rejected_rule_may_be_proposed_again(officer, second_officer):
 def test_a_rejected_notice_blocks_no_other(officer, second_officer):
     first = a_notice(officer)
     rejected = a_notice(officer, version="2", supersedes=first)
-    proposing.review(proposal=rejected, verdict=Verdict.REJECTED, actor=second_officer, reason="no")
+    proposing.review(
+        proposal=rejected, verdict=ReviewVerdict.REJECTED, actor=second_officer, reason="no"
+    )
 
     assert a_notice(officer, version="3", supersedes=first).supersedes == first
     with pytest.raises(VersionReused):

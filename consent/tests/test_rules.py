@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from consent import proposing, rules
-from consent.choices import DataCategory, Purpose, Rule, Verdict
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
 from tools.factories import publish
@@ -34,7 +34,7 @@ def propose(officer):
 
 @pytest.fixture
 def approve(second_officer):
-    def approve(proposal, verdict=Verdict.APPROVED):
+    def approve(proposal, verdict=ReviewVerdict.APPROVED):
         return proposing.review(
             proposal=proposal, verdict=verdict, actor=second_officer, reason="test"
         )
@@ -64,58 +64,58 @@ def test_without_a_rule_no_member_may_be_used():
 
 
 def test_a_rule_holds_from_its_day_until_further_notice(agree):
-    agree(Rule.DEFAULT_ON, JUNE)
+    agree(RuleKind.DEFAULT_ON, JUNE)
 
     assert holding(JUNE - DAY) == {}
-    assert holding(JUNE) == {"US": Rule.DEFAULT_ON}
-    assert holding(dt.date(2999, 1, 1)) == {"US": Rule.DEFAULT_ON}
+    assert holding(JUNE) == {"US": RuleKind.DEFAULT_ON}
+    assert holding(dt.date(2999, 1, 1)) == {"US": RuleKind.DEFAULT_ON}
 
 
 def test_a_rule_holds_for_its_purpose_and_countries_only(agree):
-    agree(Rule.DEFAULT_ON, JUNE, "US", "CA")
+    agree(RuleKind.DEFAULT_ON, JUNE, "US", "CA")
 
     assert holding(JUNE, Purpose.SAFETY) == {}
     assert holding(JUNE).keys() == {"US", "CA"}
 
 
 def test_a_later_rule_supersedes_country_by_country(agree):
-    agree(Rule.DEFAULT_ON, MAY, "US", "CA")
-    agree(Rule.OPT_IN, JUNE, "CA")
+    agree(RuleKind.DEFAULT_ON, MAY, "US", "CA")
+    agree(RuleKind.OPT_IN, JUNE, "CA")
 
-    assert holding(MAY) == {"US": Rule.DEFAULT_ON, "CA": Rule.DEFAULT_ON}
-    assert holding(JUNE) == {"US": Rule.DEFAULT_ON, "CA": Rule.OPT_IN}
+    assert holding(MAY) == {"US": RuleKind.DEFAULT_ON, "CA": RuleKind.DEFAULT_ON}
+    assert holding(JUNE) == {"US": RuleKind.DEFAULT_ON, "CA": RuleKind.OPT_IN}
 
 
 def test_of_two_rules_of_one_day_the_one_recorded_last_holds(agree):
-    agree(Rule.DEFAULT_ON, JUNE)
-    agree(Rule.EXCLUDED, JUNE)
-    assert holding(JUNE) == {"US": Rule.EXCLUDED}
+    agree(RuleKind.DEFAULT_ON, JUNE)
+    agree(RuleKind.EXCLUDED, JUNE)
+    assert holding(JUNE) == {"US": RuleKind.EXCLUDED}
 
-    agree(Rule.DEFAULT_ON, JUNE)
-    assert holding(JUNE) == {"US": Rule.DEFAULT_ON}
+    agree(RuleKind.DEFAULT_ON, JUNE)
+    assert holding(JUNE) == {"US": RuleKind.DEFAULT_ON}
 
 
 def test_an_older_rule_recorded_late_does_not_supersede_a_later_one(agree):
-    agree(Rule.EXCLUDED, JULY)
-    agree(Rule.DEFAULT_ON, JUNE)
+    agree(RuleKind.EXCLUDED, JULY)
+    agree(RuleKind.DEFAULT_ON, JUNE)
 
-    assert holding(JULY - DAY) == {"US": Rule.DEFAULT_ON}
-    assert holding(JULY) == {"US": Rule.EXCLUDED}
+    assert holding(JULY - DAY) == {"US": RuleKind.DEFAULT_ON}
+    assert holding(JULY) == {"US": RuleKind.EXCLUDED}
 
 
 @pytest.mark.parametrize(
     ("before", "rule", "needs"),
     [
-        (None, Rule.DEFAULT_ON, True),
-        (None, Rule.OPT_IN, True),
-        (None, Rule.EXCLUDED, False),
-        (Rule.EXCLUDED, Rule.DEFAULT_ON, True),
-        (Rule.EXCLUDED, Rule.OPT_IN, True),
-        (Rule.OPT_IN, Rule.DEFAULT_ON, True),
-        (Rule.OPT_IN, Rule.OPT_IN, False),
-        (Rule.OPT_IN, Rule.EXCLUDED, False),
-        (Rule.DEFAULT_ON, Rule.EXCLUDED, False),
-        (Rule.DEFAULT_ON, Rule.OPT_IN, False),
+        (None, RuleKind.DEFAULT_ON, True),
+        (None, RuleKind.OPT_IN, True),
+        (None, RuleKind.EXCLUDED, False),
+        (RuleKind.EXCLUDED, RuleKind.DEFAULT_ON, True),
+        (RuleKind.EXCLUDED, RuleKind.OPT_IN, True),
+        (RuleKind.OPT_IN, RuleKind.DEFAULT_ON, True),
+        (RuleKind.OPT_IN, RuleKind.OPT_IN, False),
+        (RuleKind.OPT_IN, RuleKind.EXCLUDED, False),
+        (RuleKind.DEFAULT_ON, RuleKind.EXCLUDED, False),
+        (RuleKind.DEFAULT_ON, RuleKind.OPT_IN, False),
     ],
 )
 def test_only_a_rule_that_admits_members_needs_a_second_person(agree, propose, before, rule, needs):
@@ -126,53 +126,53 @@ def test_only_a_rule_that_admits_members_needs_a_second_person(agree, propose, b
 
 
 def test_one_country_that_is_let_in_is_enough_to_need_approval(agree, propose):
-    agree(Rule.DEFAULT_ON, JUNE, "US")
+    agree(RuleKind.DEFAULT_ON, JUNE, "US")
 
-    assert propose(Rule.DEFAULT_ON, JULY, "US").needs_approval is False
-    assert propose(Rule.DEFAULT_ON, JULY, "US", "DE").needs_approval is True
+    assert propose(RuleKind.DEFAULT_ON, JULY, "US").needs_approval is False
+    assert propose(RuleKind.DEFAULT_ON, JULY, "US", "DE").needs_approval is True
 
 
 def test_a_lifting_counts_only_once_approved(agree, propose, approve):
-    agree(Rule.EXCLUDED, MAY)
-    lifting = propose(Rule.DEFAULT_ON, JUNE)
-    assert holding(JULY) == {"US": Rule.EXCLUDED}
+    agree(RuleKind.EXCLUDED, MAY)
+    lifting = propose(RuleKind.DEFAULT_ON, JUNE)
+    assert holding(JULY) == {"US": RuleKind.EXCLUDED}
 
     approve(lifting)
 
-    assert holding(JULY) == {"US": Rule.DEFAULT_ON}
+    assert holding(JULY) == {"US": RuleKind.DEFAULT_ON}
 
 
 def test_a_rejected_lifting_never_counts(agree, propose, approve):
-    agree(Rule.EXCLUDED, MAY)
+    agree(RuleKind.EXCLUDED, MAY)
 
-    approve(propose(Rule.DEFAULT_ON, JUNE), Verdict.REJECTED)
+    approve(propose(RuleKind.DEFAULT_ON, JUNE), ReviewVerdict.REJECTED)
 
-    assert holding(JULY) == {"US": Rule.EXCLUDED}
+    assert holding(JULY) == {"US": RuleKind.EXCLUDED}
 
 
 def test_an_exclusion_recorded_after_the_approval_stands_though_its_day_is_earlier(agree):
-    agree(Rule.DEFAULT_ON, AUGUST)
-    agree(Rule.EXCLUDED, JULY)
+    agree(RuleKind.DEFAULT_ON, AUGUST)
+    agree(RuleKind.EXCLUDED, JULY)
 
-    assert holding(AUGUST) == {"US": Rule.EXCLUDED}
+    assert holding(AUGUST) == {"US": RuleKind.EXCLUDED}
 
 
 def test_a_lifting_approved_knowing_the_exclusion_counts(propose, approve):
-    lifting = propose(Rule.DEFAULT_ON, AUGUST)
-    propose(Rule.EXCLUDED, JULY)
+    lifting = propose(RuleKind.DEFAULT_ON, AUGUST)
+    propose(RuleKind.EXCLUDED, JULY)
     approve(lifting)
 
-    assert holding(AUGUST) == {"US": Rule.DEFAULT_ON}
+    assert holding(AUGUST) == {"US": RuleKind.DEFAULT_ON}
 
 
 def test_a_rule_that_needed_no_approval_does_not_lift_an_exclusion_recorded_in_between(agree):
-    agree(Rule.DEFAULT_ON, MAY)
-    repeated = agree(Rule.DEFAULT_ON, AUGUST)
+    agree(RuleKind.DEFAULT_ON, MAY)
+    repeated = agree(RuleKind.DEFAULT_ON, AUGUST)
     assert repeated.needs_approval is False
 
-    agree(Rule.EXCLUDED, JULY)
+    agree(RuleKind.EXCLUDED, JULY)
 
-    assert holding(AUGUST) == {"US": Rule.EXCLUDED}
+    assert holding(AUGUST) == {"US": RuleKind.EXCLUDED}
 
 
 # --- Notices and gaps ---------------------------------------------------------------------------
@@ -206,7 +206,9 @@ def test_a_superseding_notice_replaces_the_one_before_from_its_own_day(officer, 
     )  # fmt: skip
     assert rules.notices_in_force(JULY) == [first]
 
-    proposing.review(proposal=second, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+    proposing.review(
+        proposal=second, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="x"
+    )
 
     assert rules.notices_in_force(JUNE) == [first]
     assert rules.notices_in_force(JULY) == [second]
@@ -224,8 +226,8 @@ def test_a_superseding_notice_replaces_the_one_before_from_its_own_day(officer, 
 def test_gaps_name_the_categories_that_no_notice_covers(
     agree, officer, second_officer, categories, covered, gaps
 ):
-    agree(Rule.DEFAULT_ON, MAY, "US", "CA", "DE")
-    agree(Rule.EXCLUDED, JUNE, "IT")
+    agree(RuleKind.DEFAULT_ON, MAY, "US", "CA", "DE")
+    agree(RuleKind.EXCLUDED, JUNE, "IT")
     notice(officer, second_officer, "US", "CA")
     notice(officer, second_officer, "CA", categories=["profile"])
 
@@ -233,16 +235,16 @@ def test_gaps_name_the_categories_that_no_notice_covers(
 
     assert (found.covered, found.gaps) == (covered, gaps)
     assert found.allowed == {"US", "CA", "DE"}
-    assert found.countries_with(Rule.EXCLUDED) == {"IT"}
+    assert found.countries_with(RuleKind.EXCLUDED) == {"IT"}
 
 
 def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_officer):
-    agree(Rule.DEFAULT_ON, MAY)
+    agree(RuleKind.DEFAULT_ON, MAY)
     row = proposing.propose_notice(
         version="1", purposes=[Purpose.SAFETY], data_categories=DataCategory.values,
         countries=["US"], published_on=MAY, in_force_from=MAY, source="test", actor=officer,
     )  # fmt: skip
-    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="x")
+    proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="x")
 
     found = rules.ruling(AI, JULY, ["posts"])
 
@@ -252,18 +254,18 @@ def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_offi
 
 def test_a_late_exclusion_stands_also_behind_another_one(agree, propose, approve):
     """The approval knew the exclusion of June; the one of May came after it."""
-    agree(Rule.EXCLUDED, JUNE)
-    lift = propose(Rule.DEFAULT_ON, JULY)
+    agree(RuleKind.EXCLUDED, JUNE)
+    lift = propose(RuleKind.DEFAULT_ON, JULY)
     approve(lift)
-    propose(Rule.EXCLUDED, MAY)
+    propose(RuleKind.EXCLUDED, MAY)
 
     assert holding(AUGUST) == {"US": "excluded"}
 
 
 def test_an_old_opt_in_approved_late_counts_from_its_approval(agree, propose, approve):
-    agree(Rule.EXCLUDED, MAY)
-    opt_in = propose(Rule.OPT_IN, JUNE)
-    lift = propose(Rule.DEFAULT_ON, JULY)
+    agree(RuleKind.EXCLUDED, MAY)
+    opt_in = propose(RuleKind.OPT_IN, JUNE)
+    lift = propose(RuleKind.DEFAULT_ON, JULY)
     approve(lift)
     approve(opt_in)
 
@@ -286,5 +288,5 @@ def test_territories_go_with_their_country_when_a_rule_tightens(propose, rule, c
 
 
 def test_followers_are_excluded_whenever_the_eu_is(propose):
-    assert set(propose(Rule.EXCLUDED, MAY, *EU).countries) >= FOLLOWING_THE_EU
-    assert not FOLLOWING_THE_EU & set(propose(Rule.OPT_IN, JUNE, *EU).countries)
+    assert set(propose(RuleKind.EXCLUDED, MAY, *EU).countries) >= FOLLOWING_THE_EU
+    assert not FOLLOWING_THE_EU & set(propose(RuleKind.OPT_IN, JUNE, *EU).countries)

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from consent import proposing
-from consent.choices import Verdict
+from consent.choices import ReviewVerdict
 from consent.models import Notice, RegionRule
 from consent.sent_back import TOLD_DAYS
 
@@ -46,7 +46,7 @@ def proposed_notice(officer: User) -> Notice:
 
 
 def reject(row: RegionRule | Notice, by: User) -> None:
-    proposing.review(proposal=row, verdict=Verdict.REJECTED, actor=by, reason=WHY)
+    proposing.review(proposal=row, verdict=ReviewVerdict.REJECTED, actor=by, reason=WHY)
 
 
 def told(client: Client) -> list[Any]:

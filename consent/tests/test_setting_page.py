@@ -12,7 +12,7 @@ from pyroaring import BitMap
 
 from consent import accounts, member_links, proposing, setting
 from consent import decisions as consent
-from consent.choices import DataCategory, Verdict
+from consent.choices import DataCategory, ReviewVerdict
 from consent.models import Consent, Decision, Member
 from ledger import entries
 from ledger.models import Entry
@@ -573,7 +573,9 @@ def test_a_hostile_source_of_a_notice_is_shown_as_text(browser, officer, second_
         source='<script>alert(1)</script> javascript:alert(1) https://example.org/"onclick=x',
         actor=officer,
     )  # fmt: skip
-    proposing.review(proposal=row, verdict=Verdict.APPROVED, actor=second_officer, reason="test")
+    proposing.review(
+        proposal=row, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="test"
+    )
 
     page = browser.get(PAGE).text
 

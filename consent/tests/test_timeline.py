@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from consent import proposing, rules, timeline
-from consent.choices import Purpose, Rule, Verdict
+from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
 from ledger.models import Entry
@@ -156,11 +156,11 @@ def test_rules_that_admit_members_were_proposed_by_one_and_approved_by_the_other
     load(officer, second_officer)
 
     assert set(RegionRule.objects.values_list("rule", "needs_approval", "proposed_by")) == {
-        (Rule.DEFAULT_ON, True, officer.pk),
-        (Rule.EXCLUDED, False, officer.pk),
+        (RuleKind.DEFAULT_ON, True, officer.pk),
+        (RuleKind.EXCLUDED, False, officer.pk),
     }
     assert set(Review.objects.values_list("verdict", "reviewer")) == {
-        (Verdict.APPROVED, second_officer.pk)
+        (ReviewVerdict.APPROVED, second_officer.pk)
     }
     assert Review.objects.count() == 9
 
@@ -200,7 +200,7 @@ def test_a_load_that_broke_off_before_an_approval_is_completed(officer, second_o
 def test_a_rejected_row_stays_rejected(officer, second_officer):
     notice = timeline.TIMELINE[0].propose(officer)
     proposing.review(
-        proposal=notice, verdict=Verdict.REJECTED, actor=second_officer, reason="not yet"
+        proposal=notice, verdict=ReviewVerdict.REJECTED, actor=second_officer, reason="not yet"
     )
 
     lines = load(officer, second_officer, "2024-09-18")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from demo import stage
-from objections.choices import State
+from objections.choices import TicketState
 
 PATIENCE = 240
 
@@ -32,7 +32,7 @@ def run(module, *arguments, data_dir):
 
 
 DESK = [
-    *(state.label for state in State),
+    *(state.label for state in TicketState),
     "open and overdue",
     "open and due in the next 7 days",
     "open and with nobody",

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from consent import accounts, member_links, proposing
 from consent import decisions as consent
-from consent.choices import Purpose, Verdict
+from consent.choices import Purpose, ReviewVerdict
 from consent.decisions import DecisionInput
 from consent.models import Consent, Member
 from ledger import checks, clock, entries, registry
@@ -129,7 +129,7 @@ def test_nothing_that_lets_in_is_written_while_the_clocks_disagree(
             lambda: factories.register(engineer),
             lambda: factories.add_member("acc-1"),
             lambda: proposing.review(
-                proposal=loosening, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+                proposal=loosening, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="x"
             ),
         ):
             with pytest.raises(ClocksDisagree):

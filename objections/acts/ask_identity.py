@@ -15,7 +15,7 @@ from objections.acts import required_words
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import RequiredWordsField
 from objections.acts.previews import Preview, or_gap, preview, warnings_of
-from objections.choices import LetterKind, NoteKind, State
+from objections.choices import LetterKind, NoteKind, TicketState
 from objections.clock import deadlines
 from objections.clock.days import today
 from objections.letters import composing
@@ -33,7 +33,7 @@ class AskIdentityForm(ActForm):
 
 def why_not(case: Case, actor: User) -> str:
     ticket = case.ticket
-    if sentence := why_no_move(ticket, State.IDENTITY_CHECK):
+    if sentence := why_no_move(ticket, TicketState.IDENTITY_CHECK):
         return sentence
     if ticket.is_verified:
         return "The person was logged in, or has answered: identity is not asked for (GDPR Art. 12(6))."
@@ -50,7 +50,7 @@ def do(*, ticket: Ticket, doubt: str, question: str, version: int, actor: User) 
         _,
     ):
         row = case.ticket
-        move(row, State.IDENTITY_CHECK)
+        move(row, TicketState.IDENTITY_CHECK)
         row.assignee = officer_of(row) or actor
         row.save()
         write_note(row, NoteKind.DOUBT, doubt, actor)
@@ -98,7 +98,7 @@ ACT = Act(
     title="Ask for identity",
     kinds=[EntryKind("objection.identity_requested", "Identity asked for")],
     form=AskIdentityForm,
-    comes_up=lambda case, actor: case.ticket.state == State.RECEIVED,
+    comes_up=lambda case, actor: case.ticket.state == TicketState.RECEIVED,
     why_not=why_not,
     do=do,
     letters=[LetterKind.IDENTITY_REQUEST],

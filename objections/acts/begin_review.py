@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 
 from ledger.registry import EntryKind
 from objections.acts.act import Act, Many, Page, Said, acting
-from objections.choices import State
+from objections.choices import TicketState
 from objections.clock import deadlines
 from objections.models import Ticket
 from objections.ticket.case import Case
@@ -16,15 +16,15 @@ from objections.ticket.states import effect_in_words, move, why_no_move
 
 
 def why_not(case: Case, actor: User) -> str:
-    if case.ticket.state == State.IDENTITY_CHECK:
+    if case.ticket.state == TicketState.IDENTITY_CHECK:
         return "Identity was asked for: record the answer, or close the ticket."
-    return why_no_move(case.ticket, State.IN_REVIEW)
+    return why_no_move(case.ticket, TicketState.IN_REVIEW)
 
 
 def do(*, ticket: Ticket, version: int, actor: User) -> Ticket:
     with acting("objection.review_begun", ticket, actor, why_not, version=version) as (case, _):
         row = case.ticket
-        move(row, State.IN_REVIEW)
+        move(row, TicketState.IN_REVIEW)
         row.assignee = officer_of(row) or actor
         row.save()
     return row
@@ -55,7 +55,7 @@ ACT = Act(
     name="begin_review",
     title="Begin the review",
     kinds=[EntryKind("objection.review_begun", "Review begun")],
-    comes_up=lambda case, actor: case.ticket.state == State.RECEIVED,
+    comes_up=lambda case, actor: case.ticket.state == TicketState.RECEIVED,
     why_not=why_not,
     do=do,
     page=_page,

@@ -12,7 +12,7 @@ from objections.acts import outcomes, required_words
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import RequiredWordsField
 from objections.acts.previews import Preview, or_gap, warnings_of
-from objections.choices import LetterKind, NoteKind, Outcome, State
+from objections.choices import LetterKind, NoteKind, Outcome, TicketState
 from objections.clock import deadlines
 from objections.clock.days import today
 from objections.errors import NotAllowedHere
@@ -32,7 +32,7 @@ class CloseUnidentifiedForm(ActForm):
 def why_not(case: Case, actor: User) -> str:
     """How long the person has to answer depends on what came back, which only the form can ask."""
     return (
-        outcomes.why_not_closed(case, State.CLOSED_UNIDENTIFIED)
+        outcomes.why_not_closed(case, TicketState.CLOSED_UNIDENTIFIED)
         or case.why_not_written
         or outcomes.why_not_unidentified(case.ticket)
     )
@@ -42,7 +42,7 @@ def do(
     *, ticket: Ticket, evidence: str, version: int, actor: User, is_answered: bool = False
 ) -> Proposal:
     required_words.check("unidentified", evidence)
-    state = State.CLOSED_UNIDENTIFIED
+    state = TicketState.CLOSED_UNIDENTIFIED
     with acting(outcomes.PROPOSED, ticket, actor, why_not, version=version, reason=state.label) as (
         case,
         _,
@@ -65,7 +65,7 @@ def _page(case: Case, actor: User) -> Page:
         evidence = or_gap(known.get("evidence", ""), "the reasons")
         all_alike = dict.fromkeys(case.purposes, Outcome.UNIDENTIFIED)
         return outcomes.outcome_previews(
-            [case], State.CLOSED_UNIDENTIFIED, all_alike, {NoteKind.EVIDENCE: evidence}
+            [case], TicketState.CLOSED_UNIDENTIFIED, all_alike, {NoteKind.EVIDENCE: evidence}
         )
 
     return Page(
@@ -80,7 +80,7 @@ def _page(case: Case, actor: User) -> Page:
 
 def _time_to_answer(ticket: Ticket) -> str:
     """How long silence has to last; empty when it has, or nobody was asked."""
-    if ticket.state != State.IDENTITY_CHECK:
+    if ticket.state != TicketState.IDENTITY_CHECK:
         return ""
     if ticket.identity_asked_on is None:
         return "The identity request has not been sent yet: silence means nothing so far."
@@ -102,7 +102,7 @@ ACT = Act(
     button="Propose the closing",
     kinds=outcomes.PROPOSING,
     form=CloseUnidentifiedForm,
-    comes_up=lambda case, actor: case.ticket.state == State.IDENTITY_CHECK,
+    comes_up=lambda case, actor: case.ticket.state == TicketState.IDENTITY_CHECK,
     why_not=why_not,
     do=do,
     letters=[LetterKind.CLOSED_UNIDENTIFIED],

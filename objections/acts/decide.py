@@ -20,7 +20,7 @@ from objections.acts import required_words
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import RequiredWordsField
 from objections.acts.previews import Preview, or_gap, warnings_of
-from objections.choices import NoteKind, Outcome, State
+from objections.choices import NoteKind, Outcome, TicketState
 from objections.clock import deadlines
 from objections.errors import ForbiddenMove, WhyNot, refuse
 from objections.letters import composing
@@ -131,17 +131,17 @@ def _outcome_field(objection: Objection) -> forms.ChoiceField:
 
 def why_not(case: Case, actor: User) -> str:
     ticket = case.ticket
-    if ticket.state == State.RECEIVED:
+    if ticket.state == TicketState.RECEIVED:
         return WhyNot(
             "Begin the review first: what is only received cannot become upheld or refused.",
             ForbiddenMove,
         )
-    if ticket.state == State.IDENTITY_CHECK:
+    if ticket.state == TicketState.IDENTITY_CHECK:
         return WhyNot(
             "Identity was asked for: record the answer, or go on without it, first.", ForbiddenMove
         )
     # What is upheld needs no letter: a ticket without words can be.
-    return case.why_undecided or case.why_set_aside or why_no_move(ticket, State.UPHELD)
+    return case.why_undecided or case.why_set_aside or why_no_move(ticket, TicketState.UPHELD)
 
 
 def do(
@@ -167,7 +167,7 @@ def do(
         required_words.check("reasons", reasons)
         required_words.check_apart({"ground": ground, "balancing": balancing, "reasons": reasons})
     state = ends.state_after(outcomes)
-    kind = "objection.decided" if state == State.UPHELD else ends.PROPOSED
+    kind = "objection.decided" if state == TicketState.UPHELD else ends.PROPOSED
     with acting(kind, ticket, actor, why_not, version=version) as (case, opened):
         together = ends.together_with(case.ticket, list(also), also)
         for one in together:
@@ -177,7 +177,7 @@ def do(
         words = _words(ground, balancing, reasons)
         for word, text in words.items():
             write_note(case.ticket, NoteKind(word), text, actor)
-        if state != State.UPHELD:
+        if state != TicketState.UPHELD:
             return ends.propose(case, state, outcomes, actor, together=together)
         ends.close(case, state, outcomes, together, words)
     return case.ticket

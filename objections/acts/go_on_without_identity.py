@@ -11,7 +11,7 @@ from ledger.registry import EntryKind
 from objections.acts import record_identity
 from objections.acts.act import Act, Page, Said, acting
 from objections.acts.fields import ReasonForm
-from objections.choices import State
+from objections.choices import TicketState
 from objections.models import Ticket
 from objections.ticket.case import Case
 from objections.ticket.notes import must_say
@@ -32,7 +32,7 @@ def do(*, ticket: Ticket, reason: str, version: int, actor: User) -> Ticket:
         "objection.identity_waived", ticket, actor, why_not, version=version, reason=reason
     ) as (case, _):
         row = case.ticket
-        move(row, State.IN_REVIEW)
+        move(row, TicketState.IN_REVIEW)
         row.save()
     return row
 
@@ -55,7 +55,7 @@ ACT = Act(
     title="Go on without identity",
     kinds=[EntryKind("objection.identity_waived", "Review goes on without identity")],
     form=WithoutIdentityForm,
-    comes_up=lambda case, actor: case.ticket.state == State.IDENTITY_CHECK,
+    comes_up=lambda case, actor: case.ticket.state == TicketState.IDENTITY_CHECK,
     why_not=why_not,
     do=do,
     page=_page,

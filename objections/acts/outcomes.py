@@ -22,7 +22,7 @@ from objections.choices import (
     NoteKind,
     Outcome,
     Regime,
-    State,
+    TicketState,
 )
 from objections.clock import deadlines
 from objections.clock.days import today
@@ -41,11 +41,15 @@ PROPOSING = [EntryKind(PROPOSED, "Outcome proposed")]
 """The kind of the acts that propose an outcome."""
 
 
-def state_after(outcomes: Mapping[str, str]) -> State:
+def state_after(outcomes: Mapping[str, str]) -> TicketState:
     """What a ticket becomes by the outcomes of its purposes."""
     if Outcome.UPHELD not in outcomes.values():
-        return State.REFUSED
-    return State.UPHELD if set(outcomes.values()) == {Outcome.UPHELD} else State.PARTLY_UPHELD
+        return TicketState.REFUSED
+    return (
+        TicketState.UPHELD
+        if set(outcomes.values()) == {Outcome.UPHELD}
+        else TicketState.PARTLY_UPHELD
+    )
 
 
 # --- Rules --------------------------------------------------------------------------------------
@@ -64,7 +68,7 @@ def why_not_refused(ticket: Ticket, purpose: str) -> str:
     return ""
 
 
-def why_not_closed(case: Case, state: State) -> str:
+def why_not_closed(case: Case, state: TicketState) -> str:
     """Why an outcome with a letter cannot be proposed now that ends in the state; empty when it can."""
     return case.why_undecided or case.why_set_aside or why_no_move(case.ticket, state)
 
@@ -163,7 +167,7 @@ def together_with(
 
 def propose(
     case: Case,
-    state: State,
+    state: TicketState,
     outcomes: Mapping[str, str],
     actor: User,
     *,
@@ -187,7 +191,7 @@ def propose(
 
 
 def propose_closing(
-    case: Case, state: State, outcome: Outcome, evidence: str, actor: User
+    case: Case, state: TicketState, outcome: Outcome, evidence: str, actor: User
 ) -> Proposal:
     """Propose the same outcome for every purpose, with what it rests on."""
     write_note(case.ticket, NoteKind.EVIDENCE, evidence, actor)
@@ -204,12 +208,12 @@ def act_of(proposal: Proposal) -> str:
     """The name of the act that an outcome is proposed by."""
     if proposal.ticket.is_set_aside:
         return "close_abuse"
-    if proposal.state == State.WITHDRAWN:
+    if proposal.state == TicketState.WITHDRAWN:
         return "withdraw"
-    return "close_unidentified" if proposal.state == State.CLOSED_UNIDENTIFIED else "decide"
+    return "close_unidentified" if proposal.state == TicketState.CLOSED_UNIDENTIFIED else "decide"
 
 
-def ending_of(state: State, outcomes: Mapping[str, str]) -> str:
+def ending_of(state: TicketState, outcomes: Mapping[str, str]) -> str:
     """What a ticket becomes by an outcome, in words."""
     if set(outcomes.values()) == {Outcome.DUPLICATE}:
         return Outcome.DUPLICATE.label
@@ -220,7 +224,7 @@ def proposed_in_words(proposal: Proposal, *, with_words: bool) -> dict[str, Any]
     """A proposal in words: the outcomes, and what its author wrote for them."""
     said = words_of(proposal) if with_words else {}
     return {
-        "state": ending_of(State(proposal.state), proposal.outcomes),
+        "state": ending_of(TicketState(proposal.state), proposal.outcomes),
         "outcomes": [
             (Purpose(purpose).label, Outcome(outcome).label)
             for purpose, outcome in sorted(proposal.outcomes.items())
@@ -234,7 +238,7 @@ def proposed_in_words(proposal: Proposal, *, with_words: bool) -> dict[str, Any]
 
 def close(
     case: Case,
-    state: State,
+    state: TicketState,
     outcomes: Mapping[str, str],
     together: Sequence[Case],
     words: Mapping[str, str],
@@ -250,15 +254,17 @@ def close(
         composing.queue(planned.case, planned.kind, also=also, **planned.values)
 
 
-def _own(case: Case, state: State, outcomes: Mapping[str, str]) -> tuple[State, dict[str, str]]:
+def _own(
+    case: Case, state: TicketState, outcomes: Mapping[str, str]
+) -> tuple[TicketState, dict[str, str]]:
     """What a ticket ends with that is decided together with others: by the purposes it names itself."""
     own = {purpose: outcomes[purpose] for purpose in case.purposes}
     return (state_after(own) if set(own.values()) <= EXAMINED else state), own
 
 
-def _close_one(case: Case, state: State, outcomes: Mapping[str, str]) -> None:
+def _close_one(case: Case, state: TicketState, outcomes: Mapping[str, str]) -> None:
     ticket = case.ticket
-    if ticket.state == State.IDENTITY_CHECK and ticket.identity_asked_on:
+    if ticket.state == TicketState.IDENTITY_CHECK and ticket.identity_asked_on:
         # A clock that stood still for the answer stood still until now.
         keep_clock(ticket, clock_after_identity(ticket, today()))
     move(ticket, state)
@@ -292,7 +298,7 @@ class OutcomeLetter:
 
 
 def outcome_letters(
-    cases: Sequence[Case], state: State, outcomes: Mapping[str, str], words: Mapping[str, str]
+    cases: Sequence[Case], state: TicketState, outcomes: Mapping[str, str], words: Mapping[str, str]
 ) -> list[OutcomeLetter]:
     """One letter for all tickets of one address that end alike; none where nobody can be written to any more."""
     alike: dict[tuple[Any, ...], list[Case]] = {}
@@ -309,7 +315,7 @@ def outcome_letters(
 
 
 def outcome_previews(
-    cases: Sequence[Case], state: State, outcomes: Mapping[str, str], words: Mapping[str, str]
+    cases: Sequence[Case], state: TicketState, outcomes: Mapping[str, str], words: Mapping[str, str]
 ) -> list[Preview]:
     """Every letter that an outcome brings, with those of the tickets decided together, as it would be sent."""
     for one in cases[1:]:
@@ -331,11 +337,11 @@ def _address_of(ticket: Ticket) -> tuple[str, str] | None:
     return (requester.email, requester.postal_address) if requester else None
 
 
-def _letter_for(state: State, outcomes: Mapping[str, str]) -> LetterKind:
+def _letter_for(state: TicketState, outcomes: Mapping[str, str]) -> LetterKind:
     """By what a person is told no to, which a duplicate is not."""
     if set(outcomes.values()) == {Outcome.DUPLICATE}:
         return LetterKind.DUPLICATE
-    if state == State.PARTLY_UPHELD and Outcome.REFUSED not in outcomes.values():
+    if state == TicketState.PARTLY_UPHELD and Outcome.REFUSED not in outcomes.values():
         return LetterKind.UPHELD
     return LetterKind(state.value)
 

@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.registry import EntryKind
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import WordsField
-from objections.choices import LetterKind, NoteKind, State
+from objections.choices import LetterKind, NoteKind, TicketState
 from objections.clock import days
 from objections.errors import ForbiddenMove, WhyNot
 from objections.letters import composing
@@ -37,7 +37,7 @@ class RecordIdentityForm(ActForm):
 
 def why_not(case: Case, actor: User) -> str:
     """Also of going on without an answer: both end an open question."""
-    if case.ticket.state != State.IDENTITY_CHECK:
+    if case.ticket.state != TicketState.IDENTITY_CHECK:
         return WhyNot(
             f"{case.ticket} is {case.ticket.get_state_display()}: nobody was asked who they are.",
             ForbiddenMove,
@@ -59,7 +59,7 @@ def do(*, ticket: Ticket, answered_on: dt.date, how: str, version: int, actor: U
             keep_clock(row, clock_after_identity(row, answered_on))
         row.identified_at = opened.recorded_at
         quarantine.keep(case.attachments)
-        move(row, State.IN_REVIEW)
+        move(row, TicketState.IN_REVIEW)
         row.save()
         write_note(row, NoteKind.IDENTITY, how, actor)
         if row.erased_at is None:
@@ -86,7 +86,7 @@ ACT = Act(
     title="Record the identity answer",
     kinds=[EntryKind("objection.identity_answered", "Identity answered")],
     form=RecordIdentityForm,
-    comes_up=lambda case, actor: case.ticket.state == State.IDENTITY_CHECK,
+    comes_up=lambda case, actor: case.ticket.state == TicketState.IDENTITY_CHECK,
     why_not=why_not,
     do=do,
     letters=[LetterKind.ACKNOWLEDGEMENT],

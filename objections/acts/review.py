@@ -16,7 +16,7 @@ from objections.acts import sent_back
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import ReasonField
 from objections.acts.previews import Preview, dossier_of, warnings_of
-from objections.choices import Outcome, State, Verdict
+from objections.choices import ChangeVerdict, Outcome, TicketState
 from objections.errors import (
     AlreadySettled,
     NeedsSecondPerson,
@@ -36,7 +36,7 @@ class ReviewForm(ActForm):
     """Also of an erasure: a second person's word is the same."""
 
     verdict = forms.ChoiceField(
-        choices=[(Verdict.APPROVED, "Approve it"), (Verdict.RETURNED, "Send it back")],
+        choices=[(ChangeVerdict.APPROVED, "Approve it"), (ChangeVerdict.RETURNED, "Send it back")],
         widget=forms.RadioSelect,
         label="Your word",
     )
@@ -46,14 +46,14 @@ class ReviewForm(ActForm):
         super().__init__(*args, **kwargs)
         if is_own:
             # The act refuses the other choice.
-            self.fields["verdict"].choices = [(Verdict.RETURNED, "Take it back")]  # type: ignore[attr-defined]  # a ChoiceField
-            self.fields["verdict"].initial = Verdict.RETURNED
+            self.fields["verdict"].choices = [(ChangeVerdict.RETURNED, "Take it back")]  # type: ignore[attr-defined]  # a ChoiceField
+            self.fields["verdict"].initial = ChangeVerdict.RETURNED
             self.fields["verdict"].error_messages["invalid_choice"] = (
                 "Whoever proposed it may not approve it: ask a colleague."
             )
 
-    def clean_verdict(self) -> Verdict:
-        return Verdict(self.cleaned_data["verdict"])
+    def clean_verdict(self) -> ChangeVerdict:
+        return ChangeVerdict(self.cleaned_data["verdict"])
 
 
 def why_not(case: Case, actor: User) -> str:
@@ -64,11 +64,11 @@ def why_not(case: Case, actor: User) -> str:
     return ""
 
 
-def do(*, ticket: Ticket, verdict: Verdict, version: int, actor: User, reason: str) -> Ticket:
+def do(*, ticket: Ticket, verdict: ChangeVerdict, version: int, actor: User, reason: str) -> Ticket:
     must_say("reason", reason, "Say what you checked.")
-    kind = APPROVED if verdict == Verdict.APPROVED else RETURNED
+    kind = APPROVED if verdict == ChangeVerdict.APPROVED else RETURNED
     with acting(kind, ticket, actor, why_not, version=version, reason=reason) as (case, _):
-        if verdict == Verdict.APPROVED:
+        if verdict == ChangeVerdict.APPROVED:
             approve(case, actor)
         else:
             Approval(proposal=case.proposal, verdict=verdict, reviewer=actor).save()
@@ -82,15 +82,15 @@ def approve(case: Case, actor: User) -> None:
     assert proposal is not None
     if proposal.proposed_by_id == actor.pk:
         raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
-    Approval(proposal=proposal, verdict=Verdict.APPROVED, reviewer=actor).save()
+    Approval(proposal=proposal, verdict=ChangeVerdict.APPROVED, reviewer=actor).save()
     together = _as_proposed(ticket, proposal)
     ends.check_address(ticket, proposal.outcomes)
-    if proposal.state == State.CLOSED_UNIDENTIFIED and not ticket.is_set_aside:
+    if proposal.state == TicketState.CLOSED_UNIDENTIFIED and not ticket.is_set_aside:
         refuse(ends.why_not_unidentified(ticket))
     if set(proposal.outcomes.values()) <= ends.EXAMINED:
         ends.check_outcomes(case, proposal.outcomes, together)
     words = ends.words_of(proposal)
-    ends.close(case, State(proposal.state), proposal.outcomes, together, words)
+    ends.close(case, TicketState(proposal.state), proposal.outcomes, together, words)
 
 
 def _as_proposed(ticket: Ticket, proposal: Proposal) -> list[Case]:
@@ -115,7 +115,7 @@ def _page(case: Case, actor: User) -> Page:
         together = cases_of(same_person(ticket).filter(reference__in=proposal.also))
         words = ends.words_of(proposal)
         return ends.outcome_previews(
-            [case, *together], State(proposal.state), proposal.outcomes, words
+            [case, *together], TicketState(proposal.state), proposal.outcomes, words
         )
 
     return Page(
@@ -151,7 +151,7 @@ def _page(case: Case, actor: User) -> Page:
 def _done(case: Case, said: Said, result: Any) -> str:
     ticket, proposal = case.ticket, case.proposal
     assert proposal is not None
-    if said["verdict"] == Verdict.RETURNED:
+    if said["verdict"] == ChangeVerdict.RETURNED:
         return (
             f"Taken back: what you wrote is kept for you with {ticket}."
             if said["actor"] == proposal.proposed_by
@@ -159,7 +159,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
         )
     if ticket.is_set_aside:
         return f"Approved: {ticket} is closed as abuse. Nobody is written to."
-    ending = ends.ending_of(State(proposal.state), proposal.outcomes)
+    ending = ends.ending_of(TicketState(proposal.state), proposal.outcomes)
     return f"Approved: {ticket} is {ending}; the letter is on its way."
 
 

@@ -9,7 +9,7 @@ from objections.acts import erase
 from objections.acts.act import Act, Page, Said, acting
 from objections.acts.previews import dossier_of
 from objections.acts.review import ReviewForm
-from objections.choices import Verdict
+from objections.choices import ChangeVerdict
 from objections.errors import AlreadySettled, WhyNot, refuse
 from objections.models import Ticket
 from objections.ticket import retention, two_person
@@ -24,13 +24,13 @@ def why_not(case: Case, actor: User) -> str:
     return ""
 
 
-def do(*, ticket: Ticket, verdict: Verdict, version: int, actor: User, reason: str) -> Ticket:
+def do(*, ticket: Ticket, verdict: ChangeVerdict, version: int, actor: User, reason: str) -> Ticket:
     two_person.check_reason(reason)
-    kind = ERASED if verdict == Verdict.APPROVED else RETURNED
+    kind = ERASED if verdict == ChangeVerdict.APPROVED else RETURNED
     with acting(kind, ticket, actor, why_not, version=version, reason=reason) as (case, opened):
         assert case.erasure is not None
         two_person.record_word(case.erasure, verdict=verdict, actor=actor)
-        if verdict == Verdict.APPROVED:
+        if verdict == ChangeVerdict.APPROVED:
             refuse(retention.why_not_erased(case.ticket))
             retention.erase(case.ticket, opened.recorded_at)
     return case.ticket
@@ -58,7 +58,7 @@ def _is_own(case: Case, actor: User) -> bool:
 
 
 def _done(case: Case, said: Said, result: Any) -> str:
-    if said["verdict"] == Verdict.APPROVED:
+    if said["verdict"] == ChangeVerdict.APPROVED:
         return f"Approved: the personal data kept with {case.ticket} is erased."
     if _is_own(case, said["actor"]):
         return f"Taken back: the personal data kept with {case.ticket} stays."

@@ -11,10 +11,10 @@ from common.staff.start_page import SentBack
 from common.text.words import visible
 from consent.choices import Purpose
 from objections.acts.outcomes import act_of, words_of
-from objections.choices import ChangeKind, NoteKind, Outcome, Verdict
+from objections.choices import ChangeKind, ChangeVerdict, NoteKind, Outcome
 from objections.clock import deadlines
 from objections.clock.days import day_of
-from objections.letters.differences import Line, differences
+from objections.letters.differences import TextLine, differences
 from objections.models import Proposal, ProposedChange, Ticket
 
 
@@ -77,7 +77,7 @@ def last_of(ticket: Ticket) -> Proposal | None:
     if latest is None or not ticket.is_open:
         return None
     approval = getattr(latest, "approval", None)
-    return latest if approval and approval.verdict == Verdict.RETURNED else None
+    return latest if approval and approval.verdict == ChangeVerdict.RETURNED else None
 
 
 def words_for(ticket: Ticket, page: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def words_for(ticket: Ticket, page: str) -> dict[str, Any]:
     return words
 
 
-def changes_in(proposal: Proposal) -> tuple[Proposal, list[Line]] | None:
+def changes_in(proposal: Proposal) -> tuple[Proposal, list[TextLine]] | None:
     """The proposal that came back and is taken up again by this one, and what changed in between."""
     before: Proposal | None = (
         Proposal.objects.filter(ticket=proposal.ticket_id, pk__lt=proposal.pk)
@@ -105,7 +105,7 @@ def changes_in(proposal: Proposal) -> tuple[Proposal, list[Line]] | None:
         .first()
     )
     approval = getattr(before, "approval", None)
-    if before is None or approval is None or approval.verdict != Verdict.RETURNED:
+    if before is None or approval is None or approval.verdict != ChangeVerdict.RETURNED:
         return None
     return before, differences(_as_text(before), _as_text(proposal))
 

@@ -6,13 +6,13 @@ from django.db import transaction
 from objections.acts import begin_review, decide
 from objections.acts.act import Act, Many
 from objections.acts.previews import warnings_of
-from objections.choices import LetterKind, Outcome, State
+from objections.choices import LetterKind, Outcome, TicketState
 from objections.models import Proposal, Ticket
 from objections.ticket.case import Case
 
 
 def why_not(case: Case, actor: User) -> str:
-    if case.ticket.state == State.RECEIVED:
+    if case.ticket.state == TicketState.RECEIVED:
         return case.why_undecided or case.why_set_aside
     return decide.why_not(case, actor)
 
@@ -20,7 +20,7 @@ def why_not(case: Case, actor: User) -> str:
 def do(*, ticket: Ticket, version: int, actor: User) -> Ticket | Proposal:
     # Two entries, for two moves of the map; both or neither.
     with transaction.atomic():
-        if ticket.state == State.RECEIVED:
+        if ticket.state == TicketState.RECEIVED:
             ticket = begin_review.do(ticket=ticket, version=version, actor=actor)
             assert ticket.version is not None
             version = ticket.version

@@ -12,7 +12,7 @@ from objections.acts import outcomes, required_words
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import RequiredWordsField
 from objections.acts.previews import Preview, or_gap, warnings_of
-from objections.choices import LetterKind, NoteKind, Outcome, State
+from objections.choices import LetterKind, NoteKind, Outcome, TicketState
 from objections.models import Proposal, Ticket
 from objections.ticket.case import Case
 
@@ -23,7 +23,7 @@ class WithdrawForm(ActForm):
 
 def why_not(case: Case, actor: User) -> str:
     return (
-        outcomes.why_not_closed(case, State.WITHDRAWN)
+        outcomes.why_not_closed(case, TicketState.WITHDRAWN)
         or case.why_not_written
         or outcomes.why_not_told(case.ticket)
     )
@@ -31,12 +31,14 @@ def why_not(case: Case, actor: User) -> str:
 
 def do(*, ticket: Ticket, evidence: str, version: int, actor: User) -> Proposal:
     required_words.check("withdrawal", evidence)
-    reason = State.WITHDRAWN.label
+    reason = TicketState.WITHDRAWN.label
     with acting(outcomes.PROPOSED, ticket, actor, why_not, version=version, reason=reason) as (
         case,
         _,
     ):
-        return outcomes.propose_closing(case, State.WITHDRAWN, Outcome.WITHDRAWN, evidence, actor)
+        return outcomes.propose_closing(
+            case, TicketState.WITHDRAWN, Outcome.WITHDRAWN, evidence, actor
+        )
 
 
 def _page(case: Case, actor: User) -> Page:
@@ -44,7 +46,7 @@ def _page(case: Case, actor: User) -> Page:
         evidence = or_gap(known.get("evidence", ""), "the withdrawal")
         all_alike = dict.fromkeys(case.purposes, Outcome.WITHDRAWN)
         return outcomes.outcome_previews(
-            [case], State.WITHDRAWN, all_alike, {NoteKind.EVIDENCE: evidence}
+            [case], TicketState.WITHDRAWN, all_alike, {NoteKind.EVIDENCE: evidence}
         )
 
     return Page(

@@ -10,7 +10,7 @@ from consent.choices import Purpose
 from consent.decisions import repeats
 from consent.references import key_of
 from consent.serializers import Reference
-from objections.choices import DUPLICATE, ENDINGS, Effect, Kind, State
+from objections.choices import DUPLICATE, ENDINGS, Effect, Kind, TicketState
 from objections.public.progress import Progress, PurposeProgress
 
 # --- Sent ---------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ class ObjectionOutput(serializers.Serializer[Progress]):
     )
     received_at = serializers.DateTimeField()
     state = serializers.ChoiceField(
-        choices=[*State.choices, (DUPLICATE, ENDINGS[DUPLICATE])],
+        choices=[*TicketState.choices, (DUPLICATE, ENDINGS[DUPLICATE])],
         help_text="Where the request stands. `duplicate`: closed without an examination, which is no refusal.",
     )
     state_in_words = serializers.CharField()

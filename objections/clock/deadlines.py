@@ -179,7 +179,7 @@ def answered(clock: Clock, *, asked_on: date, answered_on: date, was_prompt: boo
     return _counted(Regime(clock.regime), clock.receipt_date, clock.time_zone, pauses=pauses)
 
 
-def why_no_identity(regime: str) -> str:
+def why_no_identity(regime: str | None) -> str:
     """Why the law lets no identity request be made to a person who opts out; empty where it does.
 
     California: an opt-out needs no verified identity (CCPA Regulations, 11 CCR § 7026(d)).

@@ -22,7 +22,7 @@ from ledger import canonical, entries, open_entry
 from ledger.bulk import among
 from ledger.errors import InvalidInput
 from ledger.references import next_reference
-from objections.choices import UNPROVEN, Channel, Kind, LetterKind, State
+from objections.choices import UNPROVEN, Channel, Kind, LetterKind, TicketState
 from objections.clock import deadlines
 from objections.errors import FormUsed, TicketIdReused
 from objections.letters import composing
@@ -258,7 +258,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         member=member,
         received_at=received_at,
         recorded_at=now,
-        state=State.RECEIVED,
+        state=TicketState.RECEIVED,
         kind=filing.kind,
         channel=filing.channel,
         source_id=filing.source_id or None,

@@ -22,14 +22,14 @@ from ledger.errors import InvalidInput
 from objections.choices import (
     UNPROVEN,
     ChangeKind,
+    ChangeVerdict,
     Delivery,
     Effect,
     LetterKind,
     LetterState,
     NoteKind,
     Outcome,
-    State,
-    Verdict,
+    TicketState,
 )
 from objections.clock.days import day_of, today
 from objections.clock.deadlines import IDENTITY_WAIT_DAYS
@@ -90,14 +90,14 @@ def propose_text(
 
 
 def review_text(
-    *, change: ProposedChange, verdict: Verdict, actor: User, reason: str
+    *, change: ProposedChange, verdict: ChangeVerdict, actor: User, reason: str
 ) -> LetterTemplate | None:
     """The second person's word on a text: approved, it is in use from the next letter on.
 
     Raises NeedsSecondPerson, AlreadySettled, and what `propose_text` raises where that holds by now.
     """
     two_person.check_reason(reason)
-    is_approved = verdict == Verdict.APPROVED
+    is_approved = verdict == ChangeVerdict.APPROVED
     act = "letter.text_changed" if is_approved else "letter.text_returned"
     with entries.entry(act, actor=actor, subject=change.subject, reason=reason):
         two_person.record_word(change, verdict=verdict, actor=actor)
@@ -243,7 +243,7 @@ def outcome_values(
 
 def _timeliness(ticket: Ticket, *, is_yes: bool) -> str:
     """By when the answer was due, and an apology once that day is over. A no has a date of its own (Art. 12(4))."""
-    if ticket.state == State.IDENTITY_CHECK and ticket.identity_asked_on:
+    if ticket.state == TicketState.IDENTITY_CHECK and ticket.identity_asked_on:
         # A preview: the clock stands still until the act, which moves the dates as here.
         clock = clock_after_identity(ticket, today())
         due = clock.base_due if is_yes else clock.refuse_by
@@ -407,7 +407,7 @@ def _deciders(ticket: Ticket) -> set[int]:
     """Who proposed and who approved what became of a ticket, by itself or together with a linked one."""
     group = ticket.linked_to_id or ticket.pk
     approved = Proposal.objects.filter(
-        Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=Verdict.APPROVED
+        Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=ChangeVerdict.APPROVED
     ).select_related("approval")
     return {
         number

@@ -24,7 +24,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Line:
+class TextLine:
     """A line of one text or of both. `hidden` is how many unchanged lines stand here that are not shown."""
 
     mark: Mark
@@ -32,7 +32,7 @@ class Line:
     hidden: int = 0
 
 
-def differences(old: str, new: str) -> list[Line]:
+def differences(old: str, new: str) -> list[TextLine]:
     """The lines that changed with some around them; empty when the texts are equal."""
     before, after = old.splitlines(), new.splitlines()
     if before == after:
@@ -49,7 +49,7 @@ def differences(old: str, new: str) -> list[Line]:
     ]
 
 
-def _around(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator[Line]:
+def _around(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator[TextLine]:
     head = 0 if is_first else CONTEXT
     tail = 0 if is_last else CONTEXT
     hidden = len(lines) - head - tail
@@ -58,24 +58,24 @@ def _around(lines: Sequence[str], *, is_first: bool, is_last: bool) -> Iterator[
         yield from map(_same, lines)
         return
     yield from map(_same, lines[:head])
-    yield Line("", (), hidden)
+    yield TextLine("", (), hidden)
     yield from map(_same, lines[len(lines) - tail :])
 
 
-def _same(line: str) -> Line:
-    return Line("", (Part(line),))
+def _same(line: str) -> TextLine:
+    return TextLine("", (Part(line),))
 
 
-def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[Line]:
+def _replaced(before: Sequence[str], after: Sequence[str]) -> Iterator[TextLine]:
     pairs = [
         _compared(_WORDS.findall(old), _WORDS.findall(new))
         for old, new in zip(before, after, strict=False)
     ]
     shared = len(pairs)
-    yield from (Line("removed", removed) for removed, _ in pairs)
-    yield from (Line("removed", (Part(line),)) for line in before[shared:])
-    yield from (Line("added", added) for _, added in pairs)
-    yield from (Line("added", (Part(line),)) for line in after[shared:])
+    yield from (TextLine("removed", removed) for removed, _ in pairs)
+    yield from (TextLine("removed", (Part(line),)) for line in before[shared:])
+    yield from (TextLine("added", added) for _, added in pairs)
+    yield from (TextLine("added", (Part(line),)) for line in after[shared:])
 
 
 def _compared(old: list[str], new: list[str]) -> tuple[tuple[Part, ...], tuple[Part, ...]]:

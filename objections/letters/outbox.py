@@ -19,7 +19,7 @@ from common.mail import addresses
 from common.processes import leases
 from ledger import clock, entries, open_entry
 from ledger.errors import InvalidInput
-from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, State
+from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, TicketState
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.errors import LetterNotSent
@@ -154,7 +154,7 @@ def _why_not(letter: Letter, on: dt.date | None = None) -> str:
     if letter.kind == LetterKind.EXTENSION:
         return _why_not_extended(letter, ticket, on or today())
     if letter.kind == LetterKind.IDENTITY_REQUEST:
-        if ticket.state != State.IDENTITY_CHECK:
+        if ticket.state != TicketState.IDENTITY_CHECK:
             return "identity is not asked for any more"
         return deadlines.why_no_identity(ticket.regime)
     return ""
@@ -163,7 +163,7 @@ def _why_not(letter: Letter, on: dt.date | None = None) -> str:
 def _why_not_extended(letter: Letter, ticket: Ticket, on: dt.date) -> str:
     """Why a notice that leaves on that day extends nothing; empty when it does."""
     clock = clock_of(ticket)
-    if ticket.state != State.IN_REVIEW:
+    if ticket.state != TicketState.IN_REVIEW:
         return "the ticket is not in review any more"
     if clock.extended_due is None:
         return f"no extension exists under {ticket.get_regime_display()}"
@@ -351,7 +351,7 @@ def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
     elif letter.kind == LetterKind.EXTENSION:
         # Asked again under the lock; too late for the mail, so that nothing may fail here.
         if not _why_not_extended(letter, ticket, sent_on):
-            move(ticket, State.EXTENDED)
+            move(ticket, TicketState.EXTENDED)
             ticket.extended_on = sent_on
             keep_clock(ticket, clock_of(ticket))
             ticket.save()
@@ -424,9 +424,9 @@ def _why_nothing_waits(letter: Letter) -> str:
     state = ticket.get_state_display()
     if not ticket.is_open:
         return f"{ticket} is {state}: what counts now is the outcome letter."
-    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != State.IDENTITY_CHECK:
+    if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != TicketState.IDENTITY_CHECK:
         return f"{ticket} is {state}: nobody waits for an answer to this letter any more."
-    if letter.kind == LetterKind.EXTENSION and ticket.state != State.EXTENDED:
+    if letter.kind == LetterKind.EXTENSION and ticket.state != TicketState.EXTENDED:
         return f"{ticket} is {state}: this notice has no effect that could be undone."
     if letter.kind == LetterKind.CONFIRMATION and composing.is_proven(ticket):
         return "The address is known to be theirs: nothing waits for this letter any more."

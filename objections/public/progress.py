@@ -10,22 +10,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from consent.choices import Purpose
-from objections.choices import DUPLICATE, Effect, LetterKind, LetterState, Outcome, State
+from objections.choices import DUPLICATE, Effect, LetterKind, LetterState, Outcome, TicketState
 from objections.clock.days import day_of, today
 from objections.letters.texts import REQUEST_WORDS, date_in_words
 from objections.models import Objection, Ticket
 from objections.ticket import clocks
 
 STATE_WORDS: dict[str, str] = {
-    State.RECEIVED: "received",
-    State.IDENTITY_CHECK: "waiting for an answer about identity",
-    State.IN_REVIEW: "being examined",
-    State.EXTENDED: "being examined, with more time",
-    State.UPHELD: "upheld",
-    State.PARTLY_UPHELD: "upheld for some purposes",
-    State.REFUSED: "refused",
-    State.WITHDRAWN: "withdrawn",
-    State.CLOSED_UNIDENTIFIED: "closed, because identity was not answered",
+    TicketState.RECEIVED: "received",
+    TicketState.IDENTITY_CHECK: "waiting for an answer about identity",
+    TicketState.IN_REVIEW: "being examined",
+    TicketState.EXTENDED: "being examined, with more time",
+    TicketState.UPHELD: "upheld",
+    TicketState.PARTLY_UPHELD: "upheld for some purposes",
+    TicketState.REFUSED: "refused",
+    TicketState.WITHDRAWN: "withdrawn",
+    TicketState.CLOSED_UNIDENTIFIED: "closed, because identity was not answered",
 }
 CLOSED_AS_DUPLICATE = "closed, because it is dealt with already or will be"
 OUTCOME_WORDS: dict[str, str] = {
@@ -89,13 +89,13 @@ def of(ticket: Ticket, *, to_filer: bool = True) -> Progress:
     )
 
 
-def _state(ticket: Ticket) -> State:
+def _state(ticket: Ticket) -> TicketState:
     """As the person knows it by our letters."""
     if not ticket.is_open and ticket.answered_at is None:
-        return State.EXTENDED if ticket.extended_on else State.IN_REVIEW
-    if ticket.state == State.IDENTITY_CHECK and ticket.identity_asked_on is None:
-        return State.RECEIVED
-    return State(ticket.state or "")
+        return TicketState.EXTENDED if ticket.extended_on else TicketState.IN_REVIEW
+    if ticket.state == TicketState.IDENTITY_CHECK and ticket.identity_asked_on is None:
+        return TicketState.RECEIVED
+    return TicketState(ticket.state or "")
 
 
 def _is_duplicate(ticket: Ticket) -> bool:
@@ -111,7 +111,7 @@ def _purpose(objection: Objection, *, is_answered: bool) -> PurposeProgress:
 
 
 def _to_filer(
-    ticket: Ticket, state: State, due_on: date | None, purposes: list[PurposeProgress]
+    ticket: Ticket, state: TicketState, due_on: date | None, purposes: list[PurposeProgress]
 ) -> Iterator[str]:
     request = REQUEST_WORDS[ticket.kind or ""]
     yield f"We received your {request} on {_day(ticket.received_at)}."
@@ -119,14 +119,14 @@ def _to_filer(
         yield _answer(ticket, state, request)
         yield from _decided(purposes)
         return
-    if state == State.RECEIVED and ticket.confirmed_at is None:
+    if state == TicketState.RECEIVED and ticket.confirmed_at is None:
         yield from (
             f"On {_day(letter.sent_at)} we sent a link to the address you gave; please open it, so that we "
             "know it is yours."
             for letter in ticket.letters.all()
             if letter.kind == LetterKind.CONFIRMATION and letter.state == LetterState.SENT
         )
-    if state == State.IDENTITY_CHECK and ticket.identity_asked_on:
+    if state == TicketState.IDENTITY_CHECK and ticket.identity_asked_on:
         asked = date_in_words(ticket.identity_asked_on)
         yield f"On {asked} we asked you who you are; please answer our letter."
     yield _until(ticket, state, due_on)
@@ -135,7 +135,7 @@ def _to_filer(
     yield f"Until you have it, {accounts} off the lists for new training for {_named(purposes)}."
 
 
-def _until(ticket: Ticket, state: State, due_on: date | None) -> str:
+def _until(ticket: Ticket, state: TicketState, due_on: date | None) -> str:
     if due_on is None:
         return "By when you will have our answer depends on the day of yours."
     due = date_in_words(due_on)
@@ -143,25 +143,25 @@ def _until(ticket: Ticket, state: State, due_on: date | None) -> str:
         return (
             f"You should have had our answer by {due}. It is late, and we apologise for the delay."
         )
-    if state == State.EXTENDED and ticket.extended_on:
+    if state == TicketState.EXTENDED and ticket.extended_on:
         told = date_in_words(ticket.extended_on)
         return f"We need more time, until {due}, as we wrote to you on {told}."
     return f"You will have our answer by {due}."
 
 
-def _answer(ticket: Ticket, state: State, request: str) -> str:
+def _answer(ticket: Ticket, state: TicketState, request: str) -> str:
     day = _day(ticket.answered_at)
     if _is_duplicate(ticket):
         return f"We closed it on {day}, because it is dealt with already or will be; nothing was weighed."
-    if state == State.WITHDRAWN:
+    if state == TicketState.WITHDRAWN:
         return f"You took it back, and we confirmed that on {day}."
-    if state == State.CLOSED_UNIDENTIFIED:
+    if state == TicketState.CLOSED_UNIDENTIFIED:
         return f"We closed it on {day}, because we could not find out who you are. You can send us another {request}."
     return f"We decided on {day}; our letter gives the reasons."
 
 
 def _to_member(
-    ticket: Ticket, state: State, due_on: date | None, purposes: list[PurposeProgress]
+    ticket: Ticket, state: TicketState, due_on: date | None, purposes: list[PurposeProgress]
 ) -> Iterator[str]:
     """Somebody named the account, and we do not know whether it was the member: our letters went to that person."""
     request = REQUEST_WORDS[ticket.kind or ""]

@@ -24,7 +24,7 @@ from django.db.models.functions import TruncDate, TruncWeek
 
 from consent import countries
 from consent.choices import Purpose
-from objections.choices import ENDINGS, Outcome, State
+from objections.choices import ENDINGS, Outcome, TicketState
 from objections.models import Objection, Ticket
 from objections.querysets import TicketQuerySet, ending, overdue
 
@@ -159,7 +159,7 @@ def open_by_age(period: Period, today: dt.date) -> Table:
         & (Q(received_at__lt=oldest[i - 1]) if i else Q())
         for i in range(len(names))
     ]
-    asked = Q(state=State.IDENTITY_CHECK)
+    asked = Q(state=TicketState.IDENTITY_CHECK)
     late = overdue(today)
     counts = (
         _tickets(period)
@@ -189,7 +189,7 @@ def _answers(period: Period, today: dt.date) -> dict[str, Counter[tuple[str, int
     """For each ending how many were answered in time or late after how many days."""
     # A refusal has a day of its own (GDPR Art. 12(4)): an extension does not move it in the EU.
     last_day = Case(
-        When(state__in=[State.REFUSED, State.PARTLY_UPHELD], then=F("refuse_by")),
+        When(state__in=[TicketState.REFUSED, TicketState.PARTLY_UPHELD], then=F("refuse_by")),
         default=F("due_on"),
         output_field=DateField(),
     )

@@ -26,7 +26,7 @@ from objections.acts.review import ReviewForm
 from objections.choices import ChangeKind, Delivery, LetterKind, LetterState
 from objections.errors import AlreadySettled
 from objections.letters import composing, texts
-from objections.letters.differences import Line, differences
+from objections.letters.differences import TextLine, differences
 from objections.letters.texts import Text
 from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange, Ticket
 from objections.reports import digest
@@ -115,7 +115,7 @@ def pieces_of(body: str) -> list[Piece]:
     return [Piece(part, part.startswith("{{")) for part in re.split(r"(\{\{.*?\}\})", body) if part]
 
 
-def changes(old: Text, new: Text) -> list[Line]:
+def changes(old: Text, new: Text) -> list[TextLine]:
     """Subject and body as one text: what a reader of the letter would see change."""
     return differences(*(f"Subject: {text.subject}\n\n{text.body}" for text in (old, new)))
 
@@ -341,7 +341,7 @@ def _started_from(request: HttpRequest, versions: Sequence[Version]) -> Version:
     return _version(versions, int(asked))
 
 
-def _changed_since(versions: Sequence[Version], number: int) -> list[Line]:
+def _changed_since(versions: Sequence[Version], number: int) -> list[TextLine]:
     seen = next((one for one in versions if one.number == number), None)
     return changes(seen.text, versions[0].text) if seen else []
 
@@ -372,7 +372,7 @@ def letters_panel(request: HttpRequest) -> start_page.Panel:
     ]
     if request.user.has_perm("objections.work_ticket") and not staff(request).email:
         lines.append(
-            start_page.Line(
+            start_page.PanelLine(
                 "You get no daily digest",
                 detail="No e-mail address is kept with your account; an administrator adds it.",
             )
@@ -400,13 +400,15 @@ def _letters_in_words() -> str:
     )
 
 
-def _counted(found: QuerySet[Letter], words: str, url: str, tone: str) -> Iterator[start_page.Line]:
+def _counted(
+    found: QuerySet[Letter], words: str, url: str, tone: str
+) -> Iterator[start_page.PanelLine]:
     count = found.count()
     if count:
         first = found.order_by("pk").select_related("ticket")[:SHOWN]
         named = ", ".join(str(letter) for letter in first)
         more = f" and {count - SHOWN:,} more" if count > SHOWN else ""
-        yield start_page.Line(f"{words}: {count:,}", url, f"{named}{more}", tone)
+        yield start_page.PanelLine(f"{words}: {count:,}", url, f"{named}{more}", tone)
 
 
 @start_page.panel("objections.work_ticket", order=7)
@@ -421,7 +423,7 @@ def changes_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Texts and erasures waiting for your word",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 capfirst(str(one)),
                 sent_back.review_address(one),
                 f"proposed by {one.proposed_by.get_username()}",
@@ -440,7 +442,7 @@ def incidents_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Latest incidents",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{row.run} used data although {row.ticket} had reached us",
                 reverse("admin:objections_incident_change", args=[row.pk]),
                 f"received {row.received_at:%Y-%m-%d %H:%M}, frozen {row.frozen_at:%Y-%m-%d %H:%M} UTC",
@@ -458,7 +460,7 @@ def without_digest_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Daily digest of the objection desk",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{officer.get_username()} gets none",
                 reverse("admin:auth_user_change", args=[officer.pk]),
                 "no e-mail address is kept with the account",

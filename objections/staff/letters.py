@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from common.staff.list_filters import OptionFilter
 from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, SealedModelAdmin, badge, site
 from consent.choices import Purpose
-from objections.choices import Delivery, LetterState, Outcome, Verdict
+from objections.choices import ChangeVerdict, Delivery, LetterState, Outcome
 from objections.letters import outbox
 from objections.models import Incident, Letter, LetterTemplate, Proposal
 from objections.staff import letter_texts
@@ -228,7 +228,7 @@ class StandingFilter(OptionFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [
             (self.WAITING, "waits for a second person"),
-            *Verdict.choices,
+            *ChangeVerdict.choices,
             (self.MOOT, "closed by another outcome"),
         ]
 
@@ -292,7 +292,7 @@ class ProposalAdmin(TicketSearchAdmin, SealedModelAdmin):
         approval = getattr(row, "approval", None)
         if approval is None:
             return badge("closed by another outcome")
-        tone = "good" if approval.verdict == Verdict.APPROVED else "danger"
+        tone = "good" if approval.verdict == ChangeVerdict.APPROVED else "danger"
         word = approval.get_verdict_display()
         return badge(f"{word} by {approval.reviewer.get_username()}", tone)
 

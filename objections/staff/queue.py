@@ -169,7 +169,7 @@ def queue_panel(request: HttpRequest) -> start_page.Panel:
         links.append(("Key in an objection", reverse("admin:objections_ticket_add")))
     links.append(("Figures", reverse("admin:objections_figures")))
     lines = [
-        start_page.Line(
+        start_page.PanelLine(
             f"{tab.title}: {found[tab.name]:,}", url_of(tab), tone=_TONES.get(tab.name, "")
         )
         for tab in shown
@@ -177,7 +177,7 @@ def queue_panel(request: HttpRequest) -> start_page.Panel:
     unnamed = Ticket.objects.open().filter(of_no_file()).count()
     if unnamed:
         lines.append(
-            start_page.Line(
+            start_page.PanelLine(
                 f"About an account that no file has named: {unnamed:,}",
                 f"{url_of(OPEN)}&{NamedFilter.parameter_name}={NamedFilter.NO}",
                 "The reference may be mistyped.",
@@ -212,11 +212,11 @@ def _none_is_yours() -> str:
     return f"None of the {count:,} open tickets is yours; {unassigned:,} of them are unassigned."
 
 
-def _line(ticket: Ticket, day: Any) -> start_page.Line:
+def _line(ticket: Ticket, day: Any) -> start_page.PanelLine:
     said = due(ticket, day)
     words = "; ".join([ticket.get_state_display(), said.words, *said.also])
     url = reverse("admin:objections_ticket_change", args=[ticket.pk])
-    return start_page.Line(ticket.reference, url, words, said.tone)
+    return start_page.PanelLine(ticket.reference, url, words, said.tone)
 
 
 @start_page.panel("objections.work_ticket", order=6)
@@ -230,7 +230,7 @@ def outcomes_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
         "Outcomes waiting for your word",
         [
-            start_page.Line(
+            start_page.PanelLine(
                 f"{one.ticket}: {one.get_state_display()}",
                 reverse("admin:objections_ticket_change", args=[one.ticket_id]),
                 f"proposed by {one.proposed_by.get_username()}",

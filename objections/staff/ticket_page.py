@@ -20,7 +20,7 @@ from objections.acts import sent_back, steps
 from objections.acts.act import IDENTITY, WORK
 from objections.acts.outcomes import act_of, proposed_in_words
 from objections.acts.previews import dossier_of
-from objections.choices import Delivery, Effect, LetterState, Outcome, State
+from objections.choices import Delivery, Effect, LetterState, Outcome, TicketState
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.letters import composing
@@ -36,8 +36,8 @@ MAX_RUNS = 20
 MAX_LINKED = 20
 
 TONES = {
-    State.UPHELD: "good",
-    State.PARTLY_UPHELD: "good",
+    TicketState.UPHELD: "good",
+    TicketState.PARTLY_UPHELD: "good",
     LetterState.SENT: "good",
     LetterState.WAITING: "warning",
     LetterState.FAILED: "danger",
@@ -49,7 +49,7 @@ def url_of(ticket: Ticket) -> str:
 
 
 def tone_of(ticket: Ticket) -> str:
-    return TONES.get(State(ticket.state or ""), "")
+    return TONES.get(TicketState(ticket.state or ""), "")
 
 
 def subject_of(ticket: Ticket) -> str:

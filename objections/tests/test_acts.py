@@ -15,7 +15,7 @@ from consent.choices import Purpose
 from ledger.models import AccessRecord, Entry
 from objections import acts
 from objections.acts.previews import STRANGER
-from objections.choices import Effect, LetterState, NoteKind, Outcome, State
+from objections.choices import Effect, LetterState, NoteKind, Outcome, TicketState
 from objections.clock.days import today
 from objections.letters import outbox
 from objections.models import Letter, LetterText, Note, ProposedChange, Requester, Ticket
@@ -88,7 +88,7 @@ def test_a_review_begins_under_the_name_of_who_begins_it(client: Client, officer
     response = post(client, "begin_review", ticket)
 
     assert response.url == reverse("admin:objections_ticket_change", args=[ticket.pk])
-    assert (ticket.state, ticket.assignee) == (State.IN_REVIEW, officer)
+    assert (ticket.state, ticket.assignee) == (TicketState.IN_REVIEW, officer)
 
 
 @pytest.mark.parametrize("account", ["", "acc-0"])
@@ -148,7 +148,7 @@ def test_asking_for_identity_sends_the_letter_that_was_previewed(client: Client)
 
     text = LetterText.objects.get(letter__kind="identity_request")
     assert previewed.context["letters"][0].body == text.body
-    assert ticket.state == State.IDENTITY_CHECK
+    assert ticket.state == TicketState.IDENTITY_CHECK
 
 
 def test_a_preview_records_nothing_and_keeps_what_was_typed(client: Client) -> None:
@@ -170,7 +170,7 @@ def test_an_identity_answer_begins_the_review_and_moves_the_clock(client: Client
 
     post(client, "record_identity", ticket, answered_on=today().isoformat(), how="by mail")
 
-    assert (ticket.state, ticket.is_verified) == (State.IN_REVIEW, True)
+    assert (ticket.state, ticket.is_verified) == (TicketState.IN_REVIEW, True)
     assert Note.objects.get(kind=NoteKind.IDENTITY).text == "by mail"
 
 
@@ -383,7 +383,7 @@ def test_an_extension_sends_the_notice_that_was_previewed_and_counts_once_it_is_
         previewed.context["letters"][0].body
         == LetterText.objects.get(letter__kind="extension").body
     )
-    assert [waiting, ticket.state] == [State.IN_REVIEW, State.EXTENDED]
+    assert [waiting, ticket.state] == [TicketState.IN_REVIEW, TicketState.EXTENDED]
 
 
 # --- The outcome --------------------------------------------------------------------------------
@@ -396,7 +396,7 @@ def test_an_upheld_objection_is_decided_by_one_person(client: Client, officer: U
     previewed = post(client, "decide", ticket, preview="1", **said)
     post(client, "decide", ticket, **said)
 
-    assert ticket.state == State.UPHELD
+    assert ticket.state == TicketState.UPHELD
     assert (
         previewed.context["letters"][0].body == LetterText.objects.get(letter__kind="upheld").body
     )
@@ -420,7 +420,7 @@ def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     sent = list(ticket.objections.order_by("purpose").values_list("effect", flat=True))
 
     text = LetterText.objects.get(letter__kind="partly_upheld").body
-    assert [proposed, ticket.state] == [State.IN_REVIEW, State.PARTLY_UPHELD]
+    assert [proposed, ticket.state] == [TicketState.IN_REVIEW, TicketState.PARTLY_UPHELD]
     assert [previewed.context["letters"][0].body, page.context["letters"][0].body] == [text, text]
     assert factories.REFUSAL["ground"] in page.text
     assert approved == [Effect.UPHELD, Effect.RESTRICTING]
@@ -439,7 +439,7 @@ def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: 
     assert "stays out" not in waiting
     assert 'value="approved"' not in page.text
     assert "Whoever proposed it may not approve it" in response.text
-    assert ticket.state == State.IN_REVIEW
+    assert ticket.state == TicketState.IN_REVIEW
 
 
 def test_whoever_proposed_an_outcome_can_take_it_back(client: Client, officer: User) -> None:
@@ -448,7 +448,7 @@ def test_whoever_proposed_an_outcome_can_take_it_back(client: Client, officer: U
     post(client, "review", ticket, verdict="returned", reason="too thin after all")
 
     assert checks.waiting_proposal(ticket) is None
-    assert ticket.state == State.IN_REVIEW
+    assert ticket.state == TicketState.IN_REVIEW
 
 
 def test_what_is_sent_back_can_be_decided_anew(
@@ -458,7 +458,7 @@ def test_what_is_sent_back_can_be_decided_anew(
 
     post(client_of(second_officer), "review", ticket, verdict="returned", reason="too thin")
 
-    assert ticket.state == State.IN_REVIEW
+    assert ticket.state == TicketState.IN_REVIEW
     assert checks.waiting_proposal(ticket) is None
 
 
@@ -476,7 +476,7 @@ def test_generative_ai_cannot_be_refused(client: Client, officer: User) -> None:
     sentence = "Generative AI: an objection to it is upheld without weighing."
     assert sentence in page.text
     assert response.text.count(sentence) == 2
-    assert ticket.state == State.IN_REVIEW
+    assert ticket.state == TicketState.IN_REVIEW
 
 
 @pytest.mark.parametrize(
@@ -513,7 +513,7 @@ def test_linked_open_tickets_are_decided_together(client: Client, officer: User)
     )
 
     second.refresh_from_db()
-    assert [ticket.state, second.state] == [State.UPHELD, State.UPHELD]
+    assert [ticket.state, second.state] == [TicketState.UPHELD, TicketState.UPHELD]
 
 
 def seen(*tickets: Ticket) -> list[str]:
@@ -666,7 +666,11 @@ def test_a_review_goes_on_without_an_answer_about_identity(client: Client) -> No
 
     post(client, "go_on_without_identity", ticket, reason="asked by mistake")
 
-    assert (ticket.state, ticket.is_verified, ticket.due_on) == (State.IN_REVIEW, False, before)
+    assert (ticket.state, ticket.is_verified, ticket.due_on) == (
+        TicketState.IN_REVIEW,
+        False,
+        before,
+    )
     assert Entry.objects.get(kind="objection.identity_waived").reason == "asked by mistake"
 
 
@@ -676,7 +680,7 @@ def test_who_answers_before_the_letter_left_is_identified(client: Client) -> Non
 
     post(client, "record_identity", ticket, answered_on=today().isoformat(), how="on the phone")
 
-    assert (ticket.state, ticket.is_verified) == (State.IN_REVIEW, True)
+    assert (ticket.state, ticket.is_verified) == (TicketState.IN_REVIEW, True)
 
 
 @pytest.mark.parametrize(
@@ -697,7 +701,7 @@ def test_identity_waits_while_an_outcome_does(
 
     sentence = "waits for a second person"
     assert [sentence in page.context["why_not"], sentence in response.text] == [True, True]
-    assert ticket.state == State.IDENTITY_CHECK
+    assert ticket.state == TicketState.IDENTITY_CHECK
 
 
 def test_a_second_proposal_waits_for_the_first(client: Client, officer: User) -> None:
@@ -735,7 +739,7 @@ def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
 
     second.refresh_from_db()
     assert f"Somebody changed {second} in the meantime: look at it again." in shown(response)
-    assert [first.state, second.state] == [State.IN_REVIEW, State.IN_REVIEW]
+    assert [first.state, second.state] == [TicketState.IN_REVIEW, TicketState.IN_REVIEW]
     # What the page shows now can be sent.
     assert f'value="{second.reference}:{second.version}"' in response.text
 
@@ -749,7 +753,7 @@ def test_a_linked_ticket_without_its_version_is_not_decided_together(
     response = post(client, "decide", first, **{"outcome_generative-ai": "upheld", "also": also})
 
     assert "Select a valid choice" in response.text
-    assert first.state == State.IN_REVIEW
+    assert first.state == TicketState.IN_REVIEW
 
 
 def test_who_decided_is_told_to_ask_a_colleague_for_another_address(
@@ -894,7 +898,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     assert [word in page for word in WORDS.values()] == [True] * 3
     assert page.count("checked") == 4
     assert f'name="version" value="{ticket.version}"' in page
-    assert ticket.state == State.IN_REVIEW
+    assert ticket.state == TicketState.IN_REVIEW
 
 
 # --- Words and files ----------------------------------------------------------------------------

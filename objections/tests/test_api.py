@@ -17,7 +17,7 @@ from consent.models import AccountReference, Member
 from ledger.append_only import guarded_models
 from ledger.models import AccessRecord, Entry
 from objections import acts
-from objections.choices import Effect, Outcome, State
+from objections.choices import Effect, Outcome, TicketState
 from objections.intake import planting, receiving
 from objections.models import LetterTemplate, Objection, Requester, Ticket
 from tools import factories
@@ -671,5 +671,5 @@ def test_an_answer_names_neither_people_nor_their_words_nor_staff(
 
     said = json.dumps([ask(api, ticket.reference).json(), ask_of_member(api, "acc-ada-1").json()])
 
-    assert fresh(ticket).state == State.PARTLY_UPHELD
+    assert fresh(ticket).state == TicketState.PARTLY_UPHELD
     assert [word for word in [*PERSONAL, *OF_STAFF, "NOTE of staff"] if word in said] == []

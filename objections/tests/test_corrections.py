@@ -14,7 +14,7 @@ from common.identity import roles
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts
-from objections.choices import LetterState, Outcome, State
+from objections.choices import LetterState, Outcome, TicketState
 from objections.errors import LetterNotSent, LinkExpired, NeedsSecondPerson, NotAllowedHere
 from objections.intake import receiving
 from objections.letters import composing, outbox, texts
@@ -109,7 +109,7 @@ def test_a_notice_that_is_not_out_is_called_off_where_no_extension_exists(clock,
     assert (notice.state, row.extension_reason, ticket.state) == (
         LetterState.CANCELLED,
         None,
-        State.IN_REVIEW,
+        TicketState.IN_REVIEW,
     )
     assert not [message for message in mail.outbox if "more time" in message.subject]
 
@@ -125,7 +125,7 @@ def test_a_notice_called_off_can_be_written_anew_by_the_clock_of_now(clock, offi
 
     ticket.refresh_from_db()
     states = ticket.letters.filter(kind="extension").order_by("pk").values_list("state", flat=True)
-    assert (list(states), ticket.state) == (["cancelled", "sent"], State.EXTENDED)
+    assert (list(states), ticket.state) == (["cancelled", "sent"], TicketState.EXTENDED)
     assert texts.date_in_words(ticket.due_on) in sent("extension")[0]
 
 
@@ -137,7 +137,7 @@ def test_a_notice_in_flight_while_the_clock_changes_extends_nothing(clock, offic
     outbox.record_sent(notice, sent_at=MARCH, actor="test")
 
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.extended_on) == (State.IN_REVIEW, None)
+    assert (ticket.state, ticket.extended_on) == (TicketState.IN_REVIEW, None)
 
 
 def test_a_notice_is_not_sent_that_names_another_day_than_the_clock(clock, officer):
@@ -153,7 +153,7 @@ def test_a_notice_is_not_sent_that_names_another_day_than_the_clock(clock, offic
 
     notice.refresh_from_db()
     ticket.refresh_from_db()
-    assert (notice.state, ticket.state) == (LetterState.CANCELLED, State.IN_REVIEW)
+    assert (notice.state, ticket.state) == (LetterState.CANCELLED, TicketState.IN_REVIEW)
 
 
 @pytest.mark.parametrize("correct", [receive_earlier, lambda t, o: move_to(t, o, "US", "CA")])

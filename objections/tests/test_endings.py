@@ -9,7 +9,15 @@ from django.contrib.auth.models import User
 
 from demo import desk
 from objections import acts
-from objections.choices import ABUSE, DUPLICATE, ENDINGS, OPEN_STATES, Outcome, State, Verdict
+from objections.choices import (
+    ABUSE,
+    DUPLICATE,
+    ENDINGS,
+    OPEN_STATES,
+    ChangeVerdict,
+    Outcome,
+    TicketState,
+)
 from objections.clock.days import today
 from objections.models import Objection, Ticket
 from objections.public import progress
@@ -29,9 +37,11 @@ def ended(officer: User, second_officer: User) -> dict[str, Ticket]:
     factories.add_members(8)
     first = factories.objection("acc-0", country="DE", purposes=["safety"])
     rows = {
-        State.UPHELD: factories.uphold(factories.objection("acc-1", country="DE"), officer),
-        State.REFUSED: _decided("acc-2", Outcome.REFUSED, officer, second_officer),
-        State.WITHDRAWN: factories.withdraw(factories.objection("acc-3"), officer, second_officer),
+        TicketState.UPHELD: factories.uphold(factories.objection("acc-1", country="DE"), officer),
+        TicketState.REFUSED: _decided("acc-2", Outcome.REFUSED, officer, second_officer),
+        TicketState.WITHDRAWN: factories.withdraw(
+            factories.objection("acc-3"), officer, second_officer
+        ),
         DUPLICATE: _duplicate(officer, second_officer),
         ABUSE: _abuse(officer, second_officer),
     }
@@ -62,7 +72,7 @@ def _approve(ticket: Ticket, second_officer: User) -> Ticket:
     assert proposal
     acts.review.do(
         ticket=proposal.ticket,
-        verdict=Verdict.APPROVED,
+        verdict=ChangeVerdict.APPROVED,
         version=ticket.version or 0,
         actor=second_officer,
         reason="It is right: I have read the statement and the letter.",
@@ -143,7 +153,7 @@ def test_python_and_the_database_call_each_ticket_the_same(ended: dict[str, Tick
 
 def test_the_api_tells_a_duplicate_apart_from_a_refusal(ended: dict[str, Ticket]) -> None:
     assert progress.of(ended[DUPLICATE]).state == DUPLICATE
-    assert progress.of(ended[State.REFUSED]).state == State.REFUSED
+    assert progress.of(ended[TicketState.REFUSED]).state == TicketState.REFUSED
 
 
 def test_the_states_of_the_queue_divide_it(

@@ -15,7 +15,7 @@ from ledger.errors import InvalidInput
 from ledger.models import Entry
 from ledger.recomputing.verification import verify_ledger
 from objections import acts, tasks
-from objections.choices import Effect, State
+from objections.choices import Effect, TicketState
 from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused
 from objections.intake import receiving
 from objections.intake.receiving import Filing
@@ -122,7 +122,7 @@ def test_the_files_of_a_replay_are_not_kept_twice():
 def test_somebody_without_an_account_is_served_too():
     ticket = file(channel="form", statement="A member posted about me.")
 
-    assert (ticket.member, ticket.state) == (None, State.RECEIVED)
+    assert (ticket.member, ticket.state) == (None, TicketState.RECEIVED)
     assert ticket.letters.get().kind == "confirmation"
     assert list(Objection.objects.values_list("member", "effect")) == [(None, Effect.RESTRICTING)]
 

@@ -14,7 +14,7 @@ from django.urls import reverse
 from ledger import entries
 from ledger.models import AccessRecord
 from objections import acts
-from objections.choices import LetterKind, LetterState, Verdict
+from objections.choices import ChangeVerdict, LetterKind, LetterState
 from objections.clock.days import today
 from objections.errors import NeedsSecondPerson
 from objections.letters import composing, texts
@@ -148,7 +148,10 @@ def test_who_proposed_a_text_cannot_put_it_into_use(client, officer):
     answer = review(client)
     with pytest.raises(NeedsSecondPerson):
         composing.review_text(
-            change=ProposedChange.objects.get(), verdict=Verdict.APPROVED, actor=officer, reason="x"
+            change=ProposedChange.objects.get(),
+            verdict=ChangeVerdict.APPROVED,
+            actor=officer,
+            reason="x",
         )
 
     assert "Whoever proposed it may not approve it" in unescape(answer.text)
@@ -206,7 +209,7 @@ def test_what_was_read_is_what_is_approved(client, officer, second_officer, clie
     client.post(reverse(EDIT, args=[KIND]), typed(subject="First: {{ reference }}"))
     first = ProposedChange.objects.get()
     composing.review_text(
-        change=first, verdict=Verdict.RETURNED, actor=officer, reason="Mine again."
+        change=first, verdict=ChangeVerdict.RETURNED, actor=officer, reason="Mine again."
     )
     client.post(reverse(EDIT, args=[KIND]), typed(subject="Second: {{ reference }}"))
 

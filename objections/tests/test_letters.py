@@ -14,7 +14,7 @@ from common.errors import StaleEdit
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts, tasks
-from objections.choices import LetterState, State
+from objections.choices import LetterState, TicketState
 from objections.errors import LetterNotSent
 from objections.letters import composing, outbox
 from objections.letters.texts import Text, built_in
@@ -235,7 +235,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
         )
 
     ticket.refresh_from_db()
-    assert ticket.state == State.EXTENDED
+    assert ticket.state == TicketState.EXTENDED
 
 
 def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
@@ -316,7 +316,7 @@ def test_an_extension_notice_too_late_is_not_sent_and_counts_for_nothing(ticket,
         tasks.send_letters()
 
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.due_on) == (State.IN_REVIEW, due)
+    assert (ticket.state, ticket.due_on) == (TicketState.IN_REVIEW, due)
     assert ticket.letters.get(kind="extension").state == LetterState.CANCELLED
     assert len(mail.outbox) == 1  # the acknowledgement
 
@@ -333,12 +333,12 @@ def test_an_extension_counts_once_its_notice_is_sent(ticket, officer):
         actor=officer,
     )
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.due_on) == (State.IN_REVIEW, clock.base_due)
+    assert (ticket.state, ticket.due_on) == (TicketState.IN_REVIEW, clock.base_due)
 
     tasks.send_letters()
 
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.due_on) == (State.EXTENDED, clock.extended_due)
+    assert (ticket.state, ticket.due_on) == (TicketState.EXTENDED, clock.extended_due)
     # In the EU a refusal is due by the first date all the same.
     assert ticket.refuse_by == clock.base_due
 
@@ -367,7 +367,7 @@ def test_an_identity_request_pauses_from_the_day_it_is_sent(officer):
 
     ticket.refresh_from_db()
     # Ten days later than 5 April, a working day.
-    assert (ticket.state, ticket.due_on) == (State.IN_REVIEW, dt.date(2026, 4, 15))
+    assert (ticket.state, ticket.due_on) == (TicketState.IN_REVIEW, dt.date(2026, 4, 15))
     assert ticket.is_verified
 
 

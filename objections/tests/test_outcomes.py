@@ -15,7 +15,7 @@ from ledger.models import Entry
 from objections import acts, tasks
 from objections.acts import outcomes as ends
 from objections.acts import required_words
-from objections.choices import FINAL_STATES, NEXT_STATES, Effect, Outcome, State
+from objections.choices import FINAL_STATES, NEXT_STATES, Effect, Outcome, TicketState
 from objections.errors import (
     AlreadyProposed,
     AlreadySettled,
@@ -77,7 +77,7 @@ def test_what_is_closed_as_abuse_is_written_to_nobody_and_lets_nobody_in(
     closed = close_as_abuse(ticket, officer, second_officer)
     factories.send_letters(ticket)
 
-    assert (closed.state, closed.is_closed_as_abuse) == (State.CLOSED_UNIDENTIFIED, True)
+    assert (closed.state, closed.is_closed_as_abuse) == (TicketState.CLOSED_UNIDENTIFIED, True)
     assert list(ticket.objections.values_list("outcome", "effect")) == [
         ("unidentified", "restricting")
     ]
@@ -98,7 +98,7 @@ def test_closing_as_abuse_takes_two_people_and_what_was_set_aside(member, office
     with pytest.raises(AlreadyProposed):
         close_as_abuse(aside, second_officer, officer)
 
-    assert {one.state for one in Ticket.objects.all()} == {State.RECEIVED}
+    assert {one.state for one in Ticket.objects.all()} == {TicketState.RECEIVED}
     assert Letter.objects.exclude(ticket=genuine).count() == 0
 
 
@@ -120,7 +120,7 @@ def test_a_ticket_that_is_not_set_aside_has_no_way_to_be_closed_without_a_letter
     ticket = factories.objection()
 
     with pytest.raises(ForbiddenMove):
-        move(ticket, State.CLOSED_UNIDENTIFIED)
+        move(ticket, TicketState.CLOSED_UNIDENTIFIED)
 
 
 def seen(*tickets: Ticket) -> dict[str, int]:
@@ -147,7 +147,7 @@ def test_upholding_holds_at_once_and_for_good(member, officer):
     ticket = factories.uphold(factories.objection("acc-0", purposes=[AI, SAFETY]), officer)
 
     assert effects(ticket) == {AI: Effect.UPHELD, SAFETY: Effect.UPHELD}
-    assert ticket.state == State.UPHELD
+    assert ticket.state == TicketState.UPHELD
 
     factories.send_letters(ticket)
 
@@ -163,10 +163,13 @@ def test_a_refusal_takes_effect_only_after_its_letter_is_sent(member, officer, s
     ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
 
     proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
-    assert (effects(ticket), proposal.ticket.state) == ({SAFETY: "restricting"}, State.IN_REVIEW)
+    assert (effects(ticket), proposal.ticket.state) == (
+        {SAFETY: "restricting"},
+        TicketState.IN_REVIEW,
+    )
 
     ticket = factories.approve(proposal, second_officer)
-    assert (effects(ticket), ticket.state) == ({SAFETY: "restricting"}, State.REFUSED)
+    assert (effects(ticket), ticket.state) == ({SAFETY: "restricting"}, TicketState.REFUSED)
 
     factories.send_letters(ticket)
     assert effects(ticket) == {SAFETY: "restriction_lifted"}
@@ -201,7 +204,7 @@ def test_part_of_a_ticket_is_upheld_and_part_refused(member, officer, second_off
         **WEIGHED,
     )
     ticket = factories.approve(proposal, second_officer)
-    assert ticket.state == State.PARTLY_UPHELD
+    assert ticket.state == TicketState.PARTLY_UPHELD
     assert effects(ticket) == {AI: "upheld", PERSONAL: "upheld", SAFETY: "restricting"}
 
     factories.send_letters(ticket)
@@ -277,7 +280,7 @@ def test_a_person_who_did_not_answer_is_not_told_that_we_are_late(member, office
         ticket.refresh_from_db()
         outcomes = {AI: Outcome.UNIDENTIFIED}
         (previewed,) = ends.outcome_letters(
-            [case_of(ticket)], State.CLOSED_UNIDENTIFIED, outcomes, {}
+            [case_of(ticket)], TicketState.CLOSED_UNIDENTIFIED, outcomes, {}
         )
         proposal = acts.close_unidentified.do(
             ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
@@ -365,7 +368,7 @@ def test_nobody_approves_their_own_refusal(member, officer, second_officer):
         factories.approve(proposal, officer)
 
     assert effects(ticket) == {SAFETY: "restricting"}
-    assert factories.approve(proposal, second_officer).state == State.REFUSED
+    assert factories.approve(proposal, second_officer).state == TicketState.REFUSED
 
 
 def test_a_proposal_sent_back_changes_nothing_and_can_be_made_again(
@@ -384,7 +387,7 @@ def test_a_proposal_sent_back_changes_nothing_and_can_be_made_again(
     )
 
     ticket.refresh_from_db()
-    assert (ticket.state, effects(ticket)) == (State.IN_REVIEW, {SAFETY: "restricting"})
+    assert (ticket.state, effects(ticket)) == (TicketState.IN_REVIEW, {SAFETY: "restricting"})
     with pytest.raises(AlreadySettled):
         factories.approve(proposal, second_officer)
     assert isinstance(decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED), Proposal)
@@ -420,13 +423,15 @@ def test_what_is_no_outcome_of_an_examination_is_refused(word, member, officer):
 # --- Nobody is let in by time, silence or mistake -----------------------------------------------
 
 
-@pytest.mark.parametrize("state", [State.RECEIVED, State.IDENTITY_CHECK, State.IN_REVIEW])
+@pytest.mark.parametrize(
+    "state", [TicketState.RECEIVED, TicketState.IDENTITY_CHECK, TicketState.IN_REVIEW]
+)
 def test_years_of_silence_lift_nothing(state, member, officer):
     with time_machine.travel(dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC), tick=False):
         ticket = factories.objection("acc-0", is_vouched=False)
-        if state == State.IDENTITY_CHECK:
+        if state == TicketState.IDENTITY_CHECK:
             acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
-        elif state == State.IN_REVIEW:
+        elif state == TicketState.IN_REVIEW:
             factories.reviewed(ticket, officer)
         factories.send_letters(ticket)
 
@@ -449,7 +454,7 @@ def test_a_withdrawal_takes_a_second_person_and_a_letter(member, officer, second
     with pytest.raises(NeedsSecondPerson):
         factories.approve(proposal, officer)
     ticket = factories.approve(proposal, second_officer)
-    assert (ticket.state, effects(ticket)) == (State.WITHDRAWN, {AI: "restricting"})
+    assert (ticket.state, effects(ticket)) == (TicketState.WITHDRAWN, {AI: "restricting"})
 
     factories.send_letters(ticket)
     assert effects(ticket) == {AI: "restriction_lifted"}
@@ -569,7 +574,7 @@ def test_linked_tickets_are_decided_together_and_answered_by_one_letter_an_addre
         factories.send_letters(ticket)
 
     states = {t.reference: (t.state, t.answered_at is None) for t in Ticket.objects.all()}
-    assert set(states.values()) == {(State.UPHELD, False)}
+    assert set(states.values()) == {(TicketState.UPHELD, False)}
     upheld = [message for message in mail.outbox if "decided" in message.body]
     assert sorted(message.to[0] for message in upheld) == ["a@example.org", "b@example.org"]
 
@@ -615,7 +620,7 @@ def test_each_ticket_decided_together_ends_by_its_own_purposes(member, officer, 
 
     one.refresh_from_db()
     both.refresh_from_db()
-    assert (both.state, one.state) == (State.PARTLY_UPHELD, State.REFUSED)
+    assert (both.state, one.state) == (TicketState.PARTLY_UPHELD, TicketState.REFUSED)
     kinds = Letter.objects.filter(ticket__in=[both, one]).values_list("ticket", "kind")
     outcomes = {(pk, kind) for pk, kind in kinds if kind != "acknowledgement"}
     assert outcomes == {(both.pk, "partly_upheld"), (one.pk, "refused")}
@@ -667,7 +672,7 @@ def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member,
     factories.send_letters(ticket)
 
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.due_on, ticket.is_verified) == (State.IN_REVIEW, due, False)
+    assert (ticket.state, ticket.due_on, ticket.is_verified) == (TicketState.IN_REVIEW, due, False)
     assert ticket.letters.get(kind="identity_request").state == "cancelled"
 
 
@@ -962,15 +967,15 @@ def test_words_on_a_linked_ticket_after_a_proposal_stop_its_approval(
 # --- The map ------------------------------------------------------------------------------------
 
 
-def _in_state(state: State, officer, second_officer) -> Ticket:
+def _in_state(state: TicketState, officer, second_officer) -> Ticket:
     """A ticket in a state, brought there by the desk."""
     ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
-    if state == State.RECEIVED:
+    if state == TicketState.RECEIVED:
         return ticket
-    if state in (State.IDENTITY_CHECK, State.CLOSED_UNIDENTIFIED):
+    if state in (TicketState.IDENTITY_CHECK, TicketState.CLOSED_UNIDENTIFIED):
         acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
         factories.send_letters(ticket)
-        if state == State.CLOSED_UNIDENTIFIED:
+        if state == TicketState.CLOSED_UNIDENTIFIED:
             later = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
             with time_machine.travel(later):
                 ticket.refresh_from_db()
@@ -981,11 +986,11 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
                     actor=officer,
                 )
                 factories.approve(proposal, second_officer)
-    elif state == State.WITHDRAWN:
+    elif state == TicketState.WITHDRAWN:
         factories.withdraw(ticket, officer, second_officer)
     else:
         factories.reviewed(ticket, officer)
-        if state == State.EXTENDED:
+        if state == TicketState.EXTENDED:
             ticket.refresh_from_db()
             acts.extend.do(
                 ticket=ticket,
@@ -995,9 +1000,9 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
                 actor=officer,
             )
             factories.send_letters(ticket)
-        elif state == State.UPHELD:
+        elif state == TicketState.UPHELD:
             decide(ticket, officer, {SAFETY: Outcome.UPHELD})
-        elif state == State.REFUSED:
+        elif state == TicketState.REFUSED:
             factories.confirmed(ticket, officer)
             proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
             factories.approve(proposal, second_officer)
@@ -1007,23 +1012,23 @@ def _in_state(state: State, officer, second_officer) -> Ticket:
 
 
 ACTS = {
-    State.IN_REVIEW: lambda t, o: acts.begin_review.do(ticket=t, version=t.version, actor=o),
-    State.IDENTITY_CHECK: lambda t, o: acts.ask_identity.do(
+    TicketState.IN_REVIEW: lambda t, o: acts.begin_review.do(ticket=t, version=t.version, actor=o),
+    TicketState.IDENTITY_CHECK: lambda t, o: acts.ask_identity.do(
         ticket=t, **factories.IDENTITY, version=t.version, actor=o
     ),
-    State.EXTENDED: lambda t, o: acts.extend.do(
+    TicketState.EXTENDED: lambda t, o: acts.extend.do(
         ticket=t, ground="number", explanation=factories.MORE_TIME, version=t.version, actor=o
     ),
-    State.UPHELD: lambda t, o: decide(t, o, {SAFETY: Outcome.UPHELD}),
-    State.REFUSED: lambda t, o: decide(t, o, {SAFETY: Outcome.REFUSED}, **WEIGHED),
-    State.WITHDRAWN: lambda t, o: acts.withdraw.do(
+    TicketState.UPHELD: lambda t, o: decide(t, o, {SAFETY: Outcome.UPHELD}),
+    TicketState.REFUSED: lambda t, o: decide(t, o, {SAFETY: Outcome.REFUSED}, **WEIGHED),
+    TicketState.WITHDRAWN: lambda t, o: acts.withdraw.do(
         ticket=t, evidence=factories.EVIDENCE, version=t.version, actor=o
     ),
-    State.CLOSED_UNIDENTIFIED: lambda t, o: acts.close_unidentified.do(
+    TicketState.CLOSED_UNIDENTIFIED: lambda t, o: acts.close_unidentified.do(
         ticket=t, evidence=factories.EVIDENCE, version=t.version, actor=o
     ),
 }
-STARTS = [state for state in State if state != State.PARTLY_UPHELD]
+STARTS = [state for state in TicketState if state != TicketState.PARTLY_UPHELD]
 
 
 @pytest.mark.parametrize(
@@ -1132,7 +1137,7 @@ def test_a_closed_person_who_objects_again_gets_a_new_ticket_that_restricts(
 
     second = factories.objection("acc-0")
 
-    assert (second.linked_to, second.state) == (first, State.RECEIVED)
+    assert (second.linked_to, second.state) == (first, TicketState.RECEIVED)
     assert {o.member_id for o in Objection.objects.restricting(AI)} == {member}
 
 

@@ -18,7 +18,7 @@ from consent.models import Member
 from ledger import entries
 from ledger.models import AccessRecord, Entry
 from objections import acts
-from objections.choices import LetterState, State
+from objections.choices import LetterState, TicketState
 from objections.clock import deadlines
 from objections.errors import WordsErased
 from objections.intake import planting
@@ -62,7 +62,7 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
     return Ticket(
         **{
             "reference": "OBJ-2026-000001",
-            "state": State.IN_REVIEW,
+            "state": TicketState.IN_REVIEW,
             "channel": "product",
             "is_authenticated": True,
             "regime": regime,
@@ -98,12 +98,12 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
         ({}, "2026-12-10", Due("overdue since 3 December", "danger")),
         ({}, "2027-01-02", Due("overdue since 3 December 2026", "danger")),
         (
-            {"state": State.EXTENDED, "extended_on": "2026-11-20", "due_on": "2027-02-03"},
+            {"state": TicketState.EXTENDED, "extended_on": "2026-11-20", "due_on": "2027-02-03"},
             "2026-12-02",
             Due("63 days left", "", ("refuse by 3 December",)),
         ),
         (
-            {"state": State.EXTENDED, "extended_on": "2026-11-20", "due_on": "2027-02-03"},
+            {"state": TicketState.EXTENDED, "extended_on": "2026-11-20", "due_on": "2027-02-03"},
             "2026-12-04",
             Due("61 days left", "", ("too late to refuse: 3 December was the day",)),
         ),
@@ -122,7 +122,7 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
             ),
         ),
         (
-            {"state": State.IDENTITY_CHECK, "identity_asked_on": "2026-11-05"},
+            {"state": TicketState.IDENTITY_CHECK, "identity_asked_on": "2026-11-05"},
             "2026-12-04",
             Due(
                 "clock paused: identity asked 5 November",
@@ -131,7 +131,7 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
             ),
         ),
         (
-            {"state": State.IDENTITY_CHECK, "identity_asked_on": "2026-11-05"},
+            {"state": TicketState.IDENTITY_CHECK, "identity_asked_on": "2026-11-05"},
             "2026-12-05",
             Due(
                 "clock paused: identity asked 5 November",
@@ -140,12 +140,16 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
             ),
         ),
         (
-            {"state": State.IDENTITY_CHECK, "identity_asked_on": "2026-11-16"},
+            {"state": TicketState.IDENTITY_CHECK, "identity_asked_on": "2026-11-16"},
             "2026-11-18",
             Due("15 days left", "", ("identity asked 16 November, the clock runs on",)),
         ),
         (
-            {"state": State.IDENTITY_CHECK, "identity_asked_on": "2026-11-16", "regime": "uk"},
+            {
+                "state": TicketState.IDENTITY_CHECK,
+                "identity_asked_on": "2026-11-16",
+                "regime": "uk",
+            },
             "2026-11-18",
             Due(
                 "clock paused: identity asked 16 November",
@@ -154,38 +158,38 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
             ),
         ),
         (
-            {"state": State.IDENTITY_CHECK},
+            {"state": TicketState.IDENTITY_CHECK},
             "2026-11-05",
             Due("28 days left", "", ("identity request not sent yet",)),
         ),
         (
-            {"state": State.RECEIVED, "channel": "form", "is_authenticated": False},
+            {"state": TicketState.RECEIVED, "channel": "form", "is_authenticated": False},
             "2026-11-05",
             Due("28 days left", "", ("e-mail not confirmed",)),
         ),
         (
-            {"state": State.UPHELD, "closed_at": "2026-11-10"},
+            {"state": TicketState.UPHELD, "closed_at": "2026-11-10"},
             "2026-11-12",
             Due("decided, letter not sent: 21 days left", "warning"),
         ),
         (
-            {"state": State.UPHELD, "closed_at": "2026-11-10"},
+            {"state": TicketState.UPHELD, "closed_at": "2026-11-10"},
             "2026-12-04",
             Due("decided, letter not sent: overdue since yesterday", "danger"),
         ),
         (
-            {"state": State.UPHELD, "closed_at": "2026-11-10", "answered_at": "2026-11-11"},
+            {"state": TicketState.UPHELD, "closed_at": "2026-11-10", "answered_at": "2026-11-11"},
             "2027-12-04",
             Due("answered on 11 November 2026", "good"),
         ),
         (
-            {"state": State.UPHELD, "closed_at": "2026-12-04", "answered_at": "2026-12-05"},
+            {"state": TicketState.UPHELD, "closed_at": "2026-12-04", "answered_at": "2026-12-05"},
             "2026-12-05",
             Due("answered on 5 December, 2 days late", "danger"),
         ),
         (
             {
-                "state": State.REFUSED,
+                "state": TicketState.REFUSED,
                 "due_on": "2027-02-03",
                 "closed_at": "2026-12-04",
                 "answered_at": "2026-12-04",
@@ -210,7 +214,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
     facts = ticket(regime, received)
     for name in ("regime", "clock", "due_on", "refuse_by", "target_on"):
         setattr(row, name, getattr(facts, name))
-    row.state = State.IDENTITY_CHECK
+    row.state = TicketState.IDENTITY_CHECK
     if asked_after is not None:
         row.identity_asked_on = dt.date.fromisoformat(received) + dt.timedelta(days=asked_after)
     with entries.entry("test.act", actor="test"):
@@ -612,8 +616,8 @@ def test_the_page_of_an_act_shows_it_and_does_nothing_yet(
     [
         ("take", lambda row, officer: row.assignee == officer),
         ("assign", lambda row, officer: row.assignee == officer),
-        ("begin_review", lambda row, officer: row.state == State.IN_REVIEW),
-        ("uphold", lambda row, officer: row.state == State.UPHELD),
+        ("begin_review", lambda row, officer: row.state == TicketState.IN_REVIEW),
+        ("uphold", lambda row, officer: row.state == TicketState.UPHELD),
         ("release", lambda row, officer: not row.is_set_aside),
     ],
 )
@@ -691,7 +695,7 @@ def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
     assert answer.context["title"] == "Upheld: 1 of 2"
     assert f"Somebody changed {stale} in the meantime" in answer.text
     states = {row.pk: row.state for row in Ticket.objects.all()}
-    assert states == {stale.pk: State.RECEIVED, fresh.pk: State.UPHELD}
+    assert states == {stale.pk: TicketState.RECEIVED, fresh.pk: TicketState.UPHELD}
 
 
 def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
@@ -718,7 +722,7 @@ def test_what_an_act_cannot_be_done_to_is_left_and_says_why(
         aside: f"{aside} was set aside: release it first, so that it may be answered.",
     }
     fine.refresh_from_db()
-    assert fine.state == State.UPHELD
+    assert fine.state == TicketState.UPHELD
 
 
 def test_what_must_be_known_first_is_said_with_the_tickets_it_is_about(
@@ -772,7 +776,7 @@ def test_a_refused_uphold_leaves_no_review_behind(
     agree(client, "uphold", page)
 
     row.refresh_from_db()
-    assert (row.state, row.assignee) == (State.RECEIVED, None)
+    assert (row.state, row.assignee) == (TicketState.RECEIVED, None)
 
 
 def test_a_ticket_goes_to_nobody_who_may_not_work_it(

@@ -14,7 +14,7 @@ from ledger.errors import InvalidInput
 from ledger.models import Entry
 from ledger.recomputing.verification import verify_ledger
 from objections import acts, tasks
-from objections.choices import Verdict
+from objections.choices import ChangeVerdict
 from objections.clock import deadlines
 from objections.clock.days import today
 from objections.errors import (
@@ -324,7 +324,10 @@ def test_an_erasure_that_came_back_keeps_the_words_and_is_its_authors_first_task
     factories.propose_erasure(ticket=ticket, actor=officer, reason="Kept long enough.")
 
     factories.review_erasure(
-        ticket=ticket, verdict=Verdict.RETURNED, actor=second_officer, reason="A claim is pending."
+        ticket=ticket,
+        verdict=ChangeVerdict.RETURNED,
+        actor=second_officer,
+        reason="A claim is pending.",
     )
 
     olga = client_of(officer)
@@ -339,7 +342,7 @@ def test_an_erasure_that_came_back_keeps_the_words_and_is_its_authors_first_task
     assert still_have_words(ticket) == [True]
     with pytest.raises(AlreadySettled):
         factories.review_erasure(
-            ticket=ticket, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+            ticket=ticket, verdict=ChangeVerdict.APPROVED, actor=second_officer, reason="x"
         )
 
 
@@ -354,7 +357,7 @@ def test_an_erasure_approved_after_the_hold_was_prolonged_is_refused(
 
     with pytest.raises(EvidenceHeld):
         factories.review_erasure(
-            ticket=ticket, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+            ticket=ticket, verdict=ChangeVerdict.APPROVED, actor=second_officer, reason="x"
         )
 
     assert still_have_words(ticket) == [True]
@@ -373,7 +376,7 @@ def test_what_was_erased_meanwhile_waits_for_nobody(officer, second_officer, set
     assert not ProposedChange.objects.waiting().exists()
     with pytest.raises(AlreadySettled):
         factories.review_erasure(
-            ticket=ticket, verdict=Verdict.APPROVED, actor=second_officer, reason="x"
+            ticket=ticket, verdict=ChangeVerdict.APPROVED, actor=second_officer, reason="x"
         )
 
 

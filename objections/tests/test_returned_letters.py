@@ -10,7 +10,7 @@ from django.urls import reverse
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts, tasks
-from objections.choices import Effect, LetterState, Outcome, State
+from objections.choices import Effect, LetterState, Outcome, TicketState
 from objections.errors import LetterNotSent
 from objections.letters import outbox
 from objections.models import Incident, Letter, Objection, Ticket
@@ -71,7 +71,7 @@ def test_an_outcome_that_came_back_restricts_again_until_it_is_sent_again(office
         ticket.refresh_from_db()
     assert (letter.state, letter.sent_at) == (LetterState.FAILED, None)
     assert (effects(), first.answered_at, second.answered_at) == (["restricting"] * 2, None, None)
-    assert first.state == State.REFUSED
+    assert first.state == TicketState.REFUSED
     entry = Entry.objects.get(kind="letter.returned")
     assert (entry.subject, entry.reason) == (
         first.reference,
@@ -152,14 +152,14 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
         letter = came_back(of(ticket, "extension"), officer)
 
         ticket.refresh_from_db()
-        assert (ticket.state, ticket.extended_on) == (State.IN_REVIEW, None)
+        assert (ticket.state, ticket.extended_on) == (TicketState.IN_REVIEW, None)
         assert (ticket.due_on, ticket.refuse_by) == base != extended
 
         outbox.try_again(letter=letter, actor=officer)
         factories.send_letters(ticket)
 
     ticket.refresh_from_db()
-    assert (ticket.state, (ticket.due_on, ticket.refuse_by)) == (State.EXTENDED, extended)
+    assert (ticket.state, (ticket.due_on, ticket.refuse_by)) == (TicketState.EXTENDED, extended)
 
 
 def asked(officer) -> Ticket:
@@ -177,7 +177,7 @@ def test_an_identity_request_that_came_back_asked_nobody(officer):
     letter = came_back(of(ticket, "identity_request"), officer)
 
     ticket.refresh_from_db()
-    assert (ticket.state, ticket.identity_asked_on) == (State.IDENTITY_CHECK, None)
+    assert (ticket.state, ticket.identity_asked_on) == (TicketState.IDENTITY_CHECK, None)
 
     outbox.try_again(letter=letter, actor=officer)
     factories.send_letters(ticket)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from consent import accounts
 from objections import acts
-from objections.choices import Outcome, Verdict
+from objections.choices import ChangeVerdict, Outcome
 from objections.clock.days import today
 from objections.models import Proposal, Ticket
 from objections.reports import digest
@@ -53,7 +53,11 @@ def refusal(ticket: Ticket, officer: User, **more: Any) -> Proposal:
 def send_back(proposal: Proposal, by: User, reason: str = WHY) -> None:
     version = Ticket.objects.get(pk=proposal.ticket_id).version or 0
     acts.review.do(
-        ticket=proposal.ticket, verdict=Verdict.RETURNED, version=version, actor=by, reason=reason
+        ticket=proposal.ticket,
+        verdict=ChangeVerdict.RETURNED,
+        version=version,
+        actor=by,
+        reason=reason,
     )
 
 

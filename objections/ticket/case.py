@@ -7,7 +7,7 @@ from functools import cached_property
 from django.db.models import QuerySet, prefetch_related_objects
 
 from consent.choices import Purpose
-from objections.choices import ChangeKind, State
+from objections.choices import ChangeKind, TicketState
 from objections.clock import deadlines
 from objections.errors import AlreadyProposed, WhyNot, WordsErased
 from objections.models import (
@@ -73,7 +73,7 @@ class Case:
 
     @property
     def is_in_review(self) -> bool:
-        return self.ticket.state in (State.IN_REVIEW, State.EXTENDED)
+        return self.ticket.state in (TicketState.IN_REVIEW, TicketState.EXTENDED)
 
     # --- What several rules say -----------------------------------------------------------------
 

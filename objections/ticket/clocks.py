@@ -4,7 +4,7 @@ import datetime as dt
 
 from django.conf import settings
 
-from objections.choices import State
+from objections.choices import TicketState
 from objections.clock import deadlines
 from objections.models import Ticket
 
@@ -27,7 +27,7 @@ def keep_clock(ticket: Ticket, clock: deadlines.Clock) -> None:
 
 def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
     """Whether the clock stands still while the person answers who they are."""
-    if ticket.state != State.IDENTITY_CHECK or ticket.identity_asked_on is None:
+    if ticket.state != TicketState.IDENTITY_CHECK or ticket.identity_asked_on is None:
         return False
     was_prompt = deadlines.is_prompt(
         clock.receipt_date, ticket.identity_asked_on, within_days=settings.IDENTITY_PROMPT_DAYS
@@ -39,7 +39,7 @@ def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
 
 def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
     """What an open identity request does to the clock; empty where none is open."""
-    if ticket.state != State.IDENTITY_CHECK:
+    if ticket.state != TicketState.IDENTITY_CHECK:
         return ""
     if ticket.identity_asked_on is None:
         return "Identity is asked for once the letter is sent; until then the clock runs."

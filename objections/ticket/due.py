@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from objections.choices import UNPROVEN, State
+from objections.choices import UNPROVEN, TicketState
 from objections.clock import deadlines
 from objections.clock.days import day_of
 from objections.models import Ticket
@@ -31,7 +31,7 @@ def due(ticket: Ticket, today: dt.date) -> Due:
         return _decided(ticket, today)
     clock = clocks.clock_of(ticket)
     asked_on = ticket.identity_asked_on
-    if ticket.state == State.IDENTITY_CHECK and asked_on and clocks.is_paused(ticket, clock):
+    if ticket.state == TicketState.IDENTITY_CHECK and asked_on and clocks.is_paused(ticket, clock):
         return Due(
             f"clock paused: identity asked {in_words(asked_on, today)}",
             also=tuple(_silence(asked_on, today)),
@@ -54,7 +54,7 @@ def in_words(day: dt.date, today: dt.date) -> str:
 
 
 def _last_day(ticket: Ticket) -> dt.date:
-    is_refusal = ticket.state in (State.REFUSED, State.PARTLY_UPHELD)
+    is_refusal = ticket.state in (TicketState.REFUSED, TicketState.PARTLY_UPHELD)
     day = ticket.refuse_by if is_refusal else ticket.due_on
     assert day is not None
     return day
@@ -97,7 +97,7 @@ def _ago(day: dt.date, today: dt.date) -> str:
 def _also(ticket: Ticket, clock: deadlines.Clock, today: dt.date) -> list[str]:
     assert ticket.due_on and ticket.refuse_by and ticket.target_on
     found = []
-    if ticket.state == State.IDENTITY_CHECK:
+    if ticket.state == TicketState.IDENTITY_CHECK:
         asked_on = ticket.identity_asked_on
         if asked_on is None:
             found.append("identity request not sent yet")
@@ -125,7 +125,7 @@ def _also(ticket: Ticket, clock: deadlines.Clock, today: dt.date) -> list[str]:
 
 def _is_unconfirmed(ticket: Ticket) -> bool:
     return (
-        ticket.state == State.RECEIVED
+        ticket.state == TicketState.RECEIVED
         and ticket.channel in UNPROVEN
         and not ticket.is_authenticated
         and ticket.confirmed_at is None

@@ -4,7 +4,7 @@ from django.db.models import Q, QuerySet
 
 from common.errors import StaleEdit
 from ledger import open_entry
-from objections.choices import AS_ABUSE, NEXT_STATES, State
+from objections.choices import AS_ABUSE, NEXT_STATES, TicketState
 from objections.errors import ForbiddenMove, WhyNot, refuse
 from objections.models import Ticket
 
@@ -22,7 +22,7 @@ def check_version(ticket: Ticket, version: int | None) -> None:
         raise StaleEdit(f"Somebody changed {ticket} in the meantime: look at it again.")
 
 
-def why_no_move(ticket: Ticket, state: State) -> str:
+def why_no_move(ticket: Ticket, state: TicketState) -> str:
     """Why the map has no move to the state from here; empty when it has."""
     assert ticket.state is not None
     possible = NEXT_STATES[ticket.state]
@@ -30,7 +30,7 @@ def why_no_move(ticket: Ticket, state: State) -> str:
         possible |= {AS_ABUSE}
     if state in possible:
         return ""
-    allowed = ", ".join(one.label for one in State if one in possible)
+    allowed = ", ".join(one.label for one in TicketState if one in possible)
     rest = (
         f"From here it can become: {allowed}."
         if allowed
@@ -42,7 +42,7 @@ def why_no_move(ticket: Ticket, state: State) -> str:
     )
 
 
-def move(ticket: Ticket, state: State) -> None:
+def move(ticket: Ticket, state: TicketState) -> None:
     """The one place where a ticket changes state; the caller saves it."""
     refuse(why_no_move(ticket, state))
     ticket.state = state
@@ -55,9 +55,9 @@ def take_back_extension(ticket: Ticket) -> None:
 
     Beside the map of states: nothing was decided, what was recorded as sent was not. The caller saves it.
     """
-    if ticket.state != State.EXTENDED:
+    if ticket.state != TicketState.EXTENDED:
         raise ForbiddenMove(f"{ticket} is {ticket.get_state_display()}: it is not extended.")
-    ticket.state = State.IN_REVIEW
+    ticket.state = TicketState.IN_REVIEW
     ticket.extended_on = None
 
 

@@ -39,7 +39,7 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Line:
+class TimelineLine:
     """One act, with the words and the letters that came with it."""
 
     number: int
@@ -61,7 +61,7 @@ def in_words(entry: Entry) -> str:
     return _OF_TICKETS.get(entry.kind) or (known.words if known else entry.kind)
 
 
-def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
+def timeline_of(ticket: Ticket, *, with_words: bool) -> list[TimelineLine]:
     """Every act on the ticket, the latest first; staff's words only for who may read them."""
     letters = defaultdict(list)
     for entry, letter in Letter.history.filter(ticket=ticket.pk).values_list("entry_id", "id"):
@@ -75,7 +75,7 @@ def timeline_of(ticket: Ticket, *, with_words: bool) -> list[Line]:
             notes[note.entry_id].append(said)
     entries = Entry.objects.filter(Q(subject=ticket.reference) | Q(sequence__in=touched))
     return [
-        Line(
+        TimelineLine(
             number=entry.sequence,
             at=entry.recorded_at,
             who=entry.actor_name,

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from objections.choices import ChangeKind, Verdict
+from objections.choices import ChangeKind, ChangeVerdict
 from objections.errors import AlreadyProposed, AlreadySettled, NeedsSecondPerson
 from objections.models import ChangeReview, ProposedChange
 from objections.ticket.notes import must_say
@@ -34,7 +34,7 @@ def last_returned(kind: ChangeKind, subject: str) -> ProposedChange | None:
         .first()
     )
     review = getattr(latest, "review", None)
-    return latest if review and review.verdict == Verdict.RETURNED else None
+    return latest if review and review.verdict == ChangeVerdict.RETURNED else None
 
 
 def propose(
@@ -54,9 +54,9 @@ def check_reason(reason: str) -> None:
     must_say("reason", reason, "Say what you checked.")
 
 
-def record_word(change: ProposedChange, *, verdict: Verdict, actor: User) -> None:
+def record_word(change: ProposedChange, *, verdict: ChangeVerdict, actor: User) -> None:
     """Record the second person's word. Needs an open entry. Who proposed it may only take it back."""
-    if verdict == Verdict.APPROVED and change.proposed_by_id == actor.pk:
+    if verdict == ChangeVerdict.APPROVED and change.proposed_by_id == actor.pk:
         raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
     if waiting(ChangeKind(change.kind), change.subject) != change:
         raise AlreadySettled("This was decided already, by somebody or by the passing of time.")

@@ -10,7 +10,7 @@ import pytest
 from pyroaring import BitMap
 
 from consent import countries, proposing, rules
-from consent.choices import Purpose, Rule, Verdict
+from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.models import Notice
 from ledger.errors import Refusal
 from outsider import verify
@@ -112,7 +112,7 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
     waiting = []
     for number in range(40):
         if rng.random() < 0.3 and waiting:
-            verdict = rng.choice([Verdict.APPROVED] * 4 + [Verdict.REJECTED])
+            verdict = rng.choice([ReviewVerdict.APPROVED] * 4 + [ReviewVerdict.REJECTED])
             proposal = waiting.pop(rng.randrange(len(waiting)))
             proposing.review(proposal=proposal, verdict=verdict, actor=second_officer, reason="x")
         elif rng.random() < 0.7:
@@ -139,7 +139,7 @@ def _propose_rule(rng, officer):
         row = proposing.propose_rule(
             purpose=rng.choice(Purpose.values),
             countries=countries.expand(rng.sample(PLACES, rng.randrange(1, 4))),
-            rule=rng.choice(Rule.values),
+            rule=rng.choice(RuleKind.values),
             effective_from=rng.choice(DAYS),
             source="test",
             actor=officer,
@@ -174,8 +174,10 @@ def test_a_world_of_chance_is_derived_to_the_same_sets(
 ):
     rng = random.Random(seed)
     factories.open_world(officer, second_officer)
-    factories.allow(officer, second_officer, codes=["DE"], rule=Rule.OPT_IN, effective_from=DAYS[1])
-    factories.allow(officer, second_officer, codes=["FR"], rule=Rule.EXCLUDED)
+    factories.allow(
+        officer, second_officer, codes=["DE"], rule=RuleKind.OPT_IN, effective_from=DAYS[1]
+    )
+    factories.allow(officer, second_officer, codes=["FR"], rule=RuleKind.EXCLUDED)
     for number in range(30):
         factories.add_member(
             f"acc-{number}",

@@ -21,7 +21,7 @@ from django.utils import timezone
 from common.errors import StaleEdit
 from consent import accounts, countries, members, proposing
 from consent import decisions as consent
-from consent.choices import Choice, Purpose, Rule, Verdict
+from consent.choices import Choice, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
 from consent.models import AccountReference, Member
 from ledger import entries
@@ -220,7 +220,7 @@ def race(oracle: Oracle, actor: User, reviewer: User, *, acts_each: int = 1) -> 
 def world(actor: User, reviewer: User, *, size: int = 300) -> Oracle:
     """Rules and notices in force, and members of every kind; the oracle that knows them."""
     factories.allow(actor, reviewer, purposes=[PURPOSE])
-    factories.allow(actor, reviewer, purposes=[PURPOSE], codes=[OPT_IN], rule=Rule.OPT_IN)
+    factories.allow(actor, reviewer, purposes=[PURPOSE], codes=[OPT_IN], rule=RuleKind.OPT_IN)
     covered = [code for code in countries.NAMES if code != WITHOUT_NOTICE]
     factories.publish(actor, reviewer, codes=covered)
     oracle, chance = Oracle(), random.Random(2024)
@@ -328,7 +328,7 @@ def _imports(race: Race, name: str) -> Writer:
 
 def _rule_changes(race: Race, country: str) -> Writer:
     """Exclude the country, lift it again with a colleague's approval, and so on; decisions in between."""
-    turn = itertools.cycle([Rule.EXCLUDED, Rule.DEFAULT_ON])
+    turn = itertools.cycle([RuleKind.EXCLUDED, RuleKind.DEFAULT_ON])
     decide = _single_decisions(race, country)
 
     def act(chance: random.Random) -> None:
@@ -345,13 +345,13 @@ def _rule_changes(race: Race, country: str) -> Writer:
             source="test",
             actor=race.actor,
         )
-        if rule == Rule.EXCLUDED:
+        if rule == RuleKind.EXCLUDED:
             race.oracle.heard(row.entry_id, asked, ("country", country, True))
             return
         race.oracle.heard(row.entry_id, asked)
         asked = time.monotonic()
         word = proposing.review(
-            proposal=row, verdict=Verdict.APPROVED, actor=race.reviewer, reason="test"
+            proposal=row, verdict=ReviewVerdict.APPROVED, actor=race.reviewer, reason="test"
         )
         race.oracle.heard(word.entry_id, asked, ("country", country, False))
 
