@@ -354,7 +354,7 @@ def test_logging_in_is_accessible_and_keeps_the_policy(officer: User, visit: Any
     page.get_by_role("button", name="Log in").click()
 
     assert faults == NOTHING
-    expect(page.get_by_role("heading", name="Waiting for you")).to_be_visible()
+    expect(page.get_by_role("heading", name="Waiting for you", exact=True)).to_be_visible()
 
 
 def test_the_pages_of_members_are_accessible_and_keep_the_policy(
@@ -408,7 +408,7 @@ def test_error_pages_are_accessible_and_keep_the_policy(officer: User, visit: An
     visitor.page.get_by_role("button", name="Log out").click()
     expect(visitor.page.get_by_text("The page you sent was too old")).to_be_visible()
     visitor.page.get_by_role("link", name="To your start page").click()
-    expect(visitor.page.get_by_role("heading", name="Waiting for you")).to_be_visible()
+    expect(visitor.page.get_by_role("heading", name="Waiting for you", exact=True)).to_be_visible()
 
 
 def test_what_is_wrong_with_a_page_is_found(visit: Any) -> None:
