@@ -88,7 +88,7 @@ def _quick_database() -> Iterator[None]:
 @contextmanager
 def _quiet_letters() -> Iterator[None]:
     """Two letters are meant not to arrive: no errors to worry about between the demo's own lines."""
-    logger = logging.getLogger("objections.letters.composing")
+    logger = logging.getLogger("objections.letters.outbox")
     logger.disabled = True
     try:
         yield

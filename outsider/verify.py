@@ -1591,7 +1591,7 @@ class History:
                 yield f"the choice on {purpose} is {choice}, decided at {decided_at}"
         for row in self.objections.values():
             if row.get("member_id") == number:
-                yield f"an objection to {row['purpose']} is {row['effect']}"
+                yield f"an objection to {row['purpose']} has the effect {row['effect']}"
 
     def _objections(self, purpose: str) -> dict[int, list[str]]:
         codes = {"restricting": "objection_open", "upheld": "objection_upheld"}

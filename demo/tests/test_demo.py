@@ -80,7 +80,7 @@ def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(data_dir):
 
         assert told.returncode == 0, told.stdout + told.stderr
         runs = [line for line in told.stdout.splitlines() if line.startswith("TR-")]
-        assert [line.split()[-1] for line in runs] == ["yes"] * 5
+        assert [line.split()[-1] for line in runs] == ["yes"] * 6
         assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
         assert "because the member's setting for the purpose is off." in told.stdout
         assert "all manifests verified" in told.stdout

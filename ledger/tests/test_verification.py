@@ -131,8 +131,8 @@ def test_what_was_changed_in_one_piece_of_a_long_ledger_is_found(monkeypatch, st
 def test_an_entry_outside_of_the_ledgers_numbers_is_found(ledger_with_history, sequence):
     behind_the_back(
         "ledger_entry",
-        "INSERT INTO ledger_entry (sequence, kind, actor_name, subject, reason, recorded_at, leaf)"
-        f" SELECT {sequence}, kind, actor_name, subject, reason, recorded_at, leaf FROM ledger_entry"
+        "INSERT INTO ledger_entry (sequence, kind, actor_name, subject, reason, recorded_at, credential, leaf)"
+        f" SELECT {sequence}, kind, actor_name, subject, reason, recorded_at, credential, leaf FROM ledger_entry"
         " WHERE sequence = 1",
     )
 

@@ -238,8 +238,14 @@ def test_a_member_at_an_entry(export, capsys, made):
 
 def test_choices_and_objections_are_told(export, capsys):
     assert "the choice on generative-ai is allow" in run(capsys, export, "--member", 1)[1]
-    assert "an objection to generative-ai is restricting" in run(capsys, export, "--member", 2)[1]
-    assert "an objection to generative-ai is lifted" in run(capsys, export, "--member", 6)[1]
+    assert (
+        "an objection to generative-ai has the effect restricting"
+        in run(capsys, export, "--member", 2)[1]
+    )
+    assert (
+        "an objection to generative-ai has the effect restriction_lifted"
+        in run(capsys, export, "--member", 6)[1]
+    )
     assert "there is no member 4711" in run(capsys, export, "--member", 4711)[1]
     assert run(capsys, export, "--member", 1, "--cut", 10_000)[0] == 2
 
