@@ -35,7 +35,7 @@ DESK = [
     *(state.label for state in TicketState),
     "open and overdue",
     "open and due in the next 7 days",
-    "open and with nobody",
+    "open and unassigned",
     "waiting for the person",
     "waiting for a second person",
     "incidents",

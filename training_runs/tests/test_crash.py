@@ -212,14 +212,14 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
         finally:
             connection.close()
 
-    freezing = threading.Thread(target=freeze)
+    thread = threading.Thread(target=freeze)
     with transaction.atomic(), connection.cursor() as cursor:
         # The freeze takes its snapshot, and waits here before it can lock the run.
         cursor.execute("LOCK TABLE training_runs_run IN EXCLUSIVE MODE")
-        freezing.start()
+        thread.start()
         until(lambda: _is_somebody_waiting(cursor), 10)
         registering.cancel(run=run, actor=engineer, reason="test")
-    freezing.join()
+    thread.join()
 
     assert results == [None]
     assert not FreezeAttempt.objects.exists()

@@ -30,7 +30,7 @@ COPIED = [
         model._meta.label_lower
         for app in settings.OUR_APPS
         for model in apps.get_app_config(app).get_models()
-        if model._meta.label_lower != "common.servicetoken"
+        if model._meta.managed and model._meta.label_lower != "common.servicetoken"
     ),
 ]
 READER = """
