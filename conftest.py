@@ -58,7 +58,7 @@ _ASKS_FOR_DATABASE = {"db", "transactional_db", "live_server", "django_db_setup"
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What asks for no database is the same on every engine: `make test` runs it once."""
+    """Mark tests that ask for no database: they are the same on every engine, and `make test` runs them once."""
     for item in items:
         asks = (
             item.get_closest_marker("django_db")

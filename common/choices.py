@@ -4,7 +4,7 @@ from django.db import models
 
 
 class FileState(models.TextChoices):
-    """How far a made file is."""
+    """The state of a made file."""
 
     WAITING = "waiting", "being made"
     READY = "ready", "ready"

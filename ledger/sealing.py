@@ -60,7 +60,7 @@ def sealed_rows(opened: OpenEntry) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def stored(model: type[models.Model], column: str) -> Any:
-    """How a column is read back. PostgreSQL writes times in their canonical form itself: Django's reader
+    """The expression that reads a column back. PostgreSQL writes times in their canonical form itself: Django's reader
     would take longer over the one time that an import repeats in every row than over all other columns.
     """
     is_time = isinstance(model._meta.get_field(column), models.DateTimeField)

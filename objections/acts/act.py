@@ -1,4 +1,4 @@
-"""What an act on a ticket is: one value that says everything about it. Each module of this package makes one.
+"""An act on a ticket: one value that says everything about it. Each module of this package makes one.
 
 `why_not` is the only rule of an act: its button shows the sentence, the page for many tickets asks it for each, and
 `acting`, inside of which every act is done, raises it under the ledger's lock.
@@ -25,7 +25,7 @@ from objections.ticket.checks import recorded
 WORK = ("objections.view_ticket", "objections.work_ticket")
 IDENTITY = "objections.view_requester"
 OFFICER = (*WORK, IDENTITY)
-"""Who acts on a ticket sees who asks."""
+"""An officer who acts on a ticket also sees the requester."""
 
 Said = dict[str, Any]
 """What a form says, as far as it is known."""

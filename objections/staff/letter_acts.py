@@ -82,6 +82,13 @@ def letter_text(request: HttpRequest, number: int) -> HttpResponse:
     )
 
 
+def _what_goes(row: Letter, letter: str) -> str:
+    """What the person gets: a link made anew where the letter asks to confirm the address, else the letter itself."""
+    if row.kind == LetterKind.CONFIRMATION:
+        return "The person gets a fresh link, at the address known now."
+    return letter
+
+
 @of_letter
 def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
     def do(said: dict[str, Any]) -> str:
@@ -90,7 +97,6 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         return "The letter is in the queue again."
 
     is_failed = row.state == LetterState.FAILED
-    is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
         case_of(row.ticket),
@@ -99,9 +105,10 @@ def letter_again(request: HttpRequest, row: Letter) -> HttpResponse:
         title=f"Try the {row.get_kind_display()} again",
         button="Try it again",
         will=[
-            "The person gets a fresh link, at the address known now."
-            if is_confirmation
-            else "The letter goes to the address the person has now, with the words it was written with.",
+            _what_goes(
+                row,
+                "The letter goes to the address the person has now, with the words it was written with.",
+            ),
             "What depends on it still waits until it is sent.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
@@ -118,7 +125,6 @@ def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
         tasks.hint()
         return f"The {row.get_kind_display()} is in the queue once more."
 
-    is_confirmation = row.kind == LetterKind.CONFIRMATION
     return act_page(
         request,
         case_of(row.ticket),
@@ -127,9 +133,7 @@ def letter_repeat(request: HttpRequest, row: Letter) -> HttpResponse:
         title=f"Send the {row.get_kind_display()} once more",
         button="Send it once more",
         will=[
-            "The person gets a fresh link, at the address known now."
-            if is_confirmation
-            else "A copy, word for word, goes to the address the person has now.",
+            _what_goes(row, "A copy, word for word, goes to the address the person has now."),
             "What took effect when it was first sent stays as it was.",
         ],
         warnings=warnings_of(row.ticket, writes=True),
