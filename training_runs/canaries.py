@@ -4,7 +4,7 @@ An exclusion that silently returned too little would let its canary in, and the 
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from consent import accounts, countries, members
 from consent import decisions as consent
@@ -40,37 +40,50 @@ KEPT_OUT_BY_OBJECTION = {"objection_open", "objection_upheld", "opted_out"}
 
 
 def plant() -> None:
-    """Create the canaries that are missing. Safe to run again, also after a crash in the middle."""
-    missing = [code for code in FACTS if not Canary.objects.filter(exclusion=code).exists()]
-    for code in missing:
-        reference = f"{members.CANARY_PREFIX}{code}"
-        with entries.entry("canary.planted", actor=ACTOR, subject=reference) as opened:
-            if Canary.objects.filter(exclusion=code).exists():
-                opened.abandon()
-                continue
-            # Closed until everything that keeps it out is in place.
-            closed = Facts(FACTS[code].country, "", FACTS[code].adult_on, Status.CLOSED.value)
-            (number,) = members.create([(reference, closed)])
-            Canary(exclusion=code, member_id=number).save()
-    for canary in Canary.objects.select_related("member").order_by("id"):
-        _complete(canary)
+    """Create the canaries that are missing. Safe to run again, also after a crash in the middle.
+
+    They stay closed until all that keeps them out is in place.
+    """
+    if Canary.objects.count() < len(FACTS):
+        _create()
+    canaries = list(Canary.objects.select_related("member").order_by("id"))
+    for canary in canaries:
+        _keep_out(canary)
+    _open(canaries)
 
 
-def _complete(canary: Canary) -> None:
-    """Give a canary what keeps it out of every purpose there is, then its real facts."""
+def _create() -> None:
+    with entries.entry("canary.planted", actor=ACTOR, subject="canaries") as opened:
+        planted = set(Canary.objects.values_list("exclusion", flat=True))
+        missing = [code for code in FACTS if code not in planted]
+        if not missing:
+            opened.abandon()
+            return
+        numbers = members.create(
+            [
+                (
+                    f"{members.CANARY_PREFIX}{code}",
+                    FACTS[code]._replace(country_given="", status=Status.CLOSED.value),
+                )
+                for code in missing
+            ]
+        )
+        entries.add(
+            Canary(exclusion=code, member_id=number)
+            for code, number in zip(missing, numbers, strict=True)
+        )
+
+
+def _keep_out(canary: Canary) -> None:
+    """Give a canary what keeps it out of every purpose there is, beside its facts."""
     member, code = canary.member, canary.exclusion
     if code == "opted_out":
         _deny(member)
     if code in KEPT_OUT_BY_OBJECTION:
         _object(member, code)
-    if members.facts_of(member) == FACTS[code] or member.status == Status.ERASED:
-        return
-    reference = f"{members.CANARY_PREFIX}{code}"
-    if code == "erased":
+    if code == "erased" and member.status != Status.ERASED:
+        reference = f"{members.CANARY_PREFIX}{code}"
         accounts.erase_member(account_ref=reference, actor=ACTOR, reason="canary")
-    elif FACTS[code].status == Status.OPEN:
-        with entries.entry("canary.opened", actor=ACTOR, subject=reference):
-            members.change([(Member.objects.select_for_update().get(pk=member.pk), FACTS[code])])
 
 
 def _deny(member: Member) -> None:
@@ -91,12 +104,36 @@ def _deny(member: Member) -> None:
 
 
 def _object(member: Member, code: str) -> None:
-    effects = dict(Objection.objects.filter(member=member).values_list("purpose", "effect"))
-    effect = Effect.UPHELD if code == "objection_upheld" else Effect.RESTRICTING
-    for purpose, facts in PURPOSES.items():
+    known = set(Objection.objects.filter(member=member).values_list("purpose", flat=True))
+    missing = [
+        purpose
+        for purpose, facts in PURPOSES.items()
         # The opted-out canary objects where no setting keeps it out.
-        if purpose not in effects and (code != "opted_out" or facts.control != Control.SETTING):
-            planting.keep_out(member=member, purpose=purpose, effect=effect, actor=ACTOR)
+        if purpose not in known and (code != "opted_out" or facts.control != Control.SETTING)
+    ]
+    if missing:
+        effect = Effect.UPHELD if code == "objection_upheld" else Effect.RESTRICTING
+        planting.keep_out(member=member, purposes=missing, effect=effect, actor=ACTOR)
+
+
+def _open(canaries: Sequence[Canary]) -> None:
+    """Give those canaries that are still closed their real facts."""
+
+    def is_closed(member: Member, code: str) -> bool:
+        return code != "erased" and members.facts_of(member) != FACTS[code]
+
+    closed = [one for one in canaries if is_closed(one.member, one.exclusion)]
+    if not closed:
+        return
+    with entries.entry("canary.opened", actor=ACTOR, subject="canaries"):
+        locked = Member.objects.select_for_update().in_bulk([one.member_id for one in closed])
+        members.change(
+            [
+                (locked[one.member_id], FACTS[one.exclusion])
+                for one in closed
+                if is_closed(locked[one.member_id], one.exclusion)
+            ]
+        )
 
 
 def check(answer: Eligibility) -> None:

@@ -298,9 +298,7 @@ def test_officers_work_tickets_in_the_admin_and_file_none_here(client_of, office
 def planted():
     """The ticket that keeps a test account out."""
     member = Member.objects.get(pk=factories.add_member("canary:objections"))
-    return planting.keep_out(
-        member=member, purpose="safety", effect=Effect.UPHELD, actor="test"
-    ).ticket
+    return planting.keep_out(member=member, purposes=["safety"], effect=Effect.UPHELD, actor="test")
 
 
 def test_the_product_sees_what_it_filed_and_what_is_of_its_members(api, ada):

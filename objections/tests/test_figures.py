@@ -257,7 +257,7 @@ def test_test_accounts_are_no_tickets():
     with at("2026-06-10"):
         planting.keep_out(
             member=Member.objects.get(pk=number),
-            purpose="safety",
+            purposes=["safety"],
             effect=Effect.UPHELD,
             actor="test",
         )

@@ -381,9 +381,7 @@ def test_nonsense_in_the_address_is_refused_and_never_read_as_another_part_of_th
 
 def test_test_accounts_are_not_in_the_queue(officer: User, client_of: Any) -> None:
     member = Member.objects.get(pk=factories.add_member("acc-0"))
-    row = planting.keep_out(
-        member=member, purpose="safety", effect="restricting", actor="test"
-    ).ticket
+    row = planting.keep_out(member=member, purposes=["safety"], effect="restricting", actor="test")
     client = client_of(officer)
 
     page = client.get(QUEUE)

@@ -27,7 +27,7 @@ def test_planting_again_changes_nothing():
     assert entries.read_head() == before
 
 
-@pytest.mark.parametrize("left", [0, 5, *range(10, 24)])
+@pytest.mark.parametrize("left", range(7))
 def test_planting_goes_on_where_it_was_interrupted(left, monkeypatch):
     class Interrupted(Exception):
         pass
