@@ -8,7 +8,8 @@ import ast
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from http import HTTPStatus
 from importlib import import_module
 from pathlib import Path
@@ -279,8 +280,13 @@ _DRF = {"required", "invalid", "max_length"}
 """Codes of Django REST framework's own fields."""
 
 
-def trees() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def trees() -> Sequence[tuple[str, ast.Module]]:
     """The apps' modules, without tests and migrations: dotted name and syntax tree."""
+    return list(_trees())
+
+
+def _trees() -> Iterator[tuple[str, ast.Module]]:
     for app in settings.OUR_APPS:
         for path in sorted((ROOT / app).rglob("*.py")):
             parts = path.relative_to(ROOT).with_suffix("").parts
@@ -305,6 +311,7 @@ def _called(call: ast.Call) -> str:
     return str(getattr(call.func, "attr", None) or getattr(call.func, "id", ""))
 
 
+@cache
 def kinds_written() -> set[str]:
     """The kinds of entries and reads that stand in a call which writes one."""
     found: set[str] = set()
@@ -317,16 +324,18 @@ def kinds_written() -> set[str]:
     return found
 
 
+@cache
 def texts_of_code() -> set[str]:
     """Every text that stands in the code, but for the declarations."""
-    return {text for _, tree in trees() for text in _texts(_WithoutKinds().visit(tree))}
+    return set(_texts_but_kinds(node for _, tree in trees() for node in tree.body))
 
 
-class _WithoutKinds(ast.NodeTransformer):
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        if _called(node) in ("EntryKind", "ReadKind"):
-            return ast.Constant(None)
-        return self.generic_visit(node)
+def _texts_but_kinds(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        if not (isinstance(node, ast.Call) and _called(node) in ("EntryKind", "ReadKind")):
+            yield from _texts_but_kinds(ast.iter_child_nodes(node))
 
 
 def _classes_of_refusals() -> Iterator[type[Refusal]]:

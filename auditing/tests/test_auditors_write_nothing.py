@@ -106,12 +106,13 @@ def places(run: Run) -> Iterator[tuple[str, str]]:
             yield name, matrix.address(name, run)
 
 
-def bodies(run: Run) -> list[dict[str, Any]]:
-    """What might make a form go through: nothing, and a bit of everything the forms ask for."""
+def bodies(run: Run) -> dict[str, list[dict[str, Any]]]:
+    """What might make a form go through, by method: nothing, and a bit of everything the forms ask for.
+
+    Forms are sent by POST: the other methods are asked with everything alone.
+    """
     ticket = Ticket.objects.worked().latest("pk")
-    return [
-        {},
-        {
+    everything = {
             "who": "#1", "account_ref": "acc-0", "reason": "x", "title": "x", "version": ticket.version,
             "purpose": "generative-ai", "choice": "deny", "verdict": "approved", "text": "x",
             "member": "1", "outcome": "upheld", "countries": "DE", "rule": "excluded", "source": "x",
@@ -121,8 +122,11 @@ def bodies(run: Run) -> list[dict[str, Any]]:
             "groups": ["1"], "is_active": "on", "is_staff": "on", "tickets": f"{ticket.pk}:1",
             "action": "verify_again", "_selected_action": [str(run.pk)], "post": "yes", "subject": "x",
             "body": "x", "_save": "1",
-        },
-    ]  # fmt: skip
+    }  # fmt: skip
+    return {
+        method: [{}, everything] if method == "POST" else [everything if method in WRITES else {}]
+        for method in METHODS
+    }
 
 
 def ask(client: Client, method: str, url: str, body: Any) -> Any:
@@ -149,9 +153,10 @@ def status_of(answer: Any) -> int:
 def tried(client: Client, run: Run) -> dict[tuple[str, str], set[int]]:
     """Every address by every method: the statuses of the answers."""
     found: dict[tuple[str, str], set[int]] = {}
+    given = bodies(run)
     for name, url in places(run):
         for method in METHODS:
-            for body in bodies(run) if method in WRITES else [{}]:
+            for body in given[method]:
                 if name in OF_ONESELF and method in WRITES:
                     continue
                 statuses = found.setdefault((name, method), set())

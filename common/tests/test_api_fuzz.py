@@ -1,5 +1,7 @@
 """Generated requests against the API's own description: no 500, and no answer it does not describe."""
 
+from functools import cache
+
 import pytest
 import schemathesis
 from django.contrib.auth.models import Group, User
@@ -68,11 +70,16 @@ def as_lines(context, text):
     return str(text).encode(errors="surrogatepass")
 
 
-@pytest.fixture
-def operations(db):
+@cache  # the description is drawn from the code: it takes longer than most of the tests
+def described():
     schema = schemathesis.openapi.from_wsgi("/api/v1/schema/?format=json", WSGIHandler())
     found = [result.ok() for result in schema.get_all_operations()]
     return {operation.definition.raw["operationId"]: operation for operation in found}
+
+
+@pytest.fixture
+def operations(db):
+    return described()
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_each_country_of_the_choice_box_lists_the_tickets_of_that_country_and_ke
     assert rows_of(listed(client, TICKETS, [*form.hidden, ("country", "")])) == rows_of(shown)
 
 
+@pytest.mark.one_engine  # 500 pages: what a country lists is asked of both engines above
 @pytest.mark.django_db(transaction=True)
 def test_the_options_of_the_country_box_divide_the_list(
     tickets: list[Ticket], officer: User, second_officer: User, engineer: User, client_of: Any

@@ -124,10 +124,19 @@ def nothing_left(processes):
     return alive == []
 
 
-def test_it_serves_with_broker_worker_and_web_server_until_it_is_told_to_stop(served):
+def test_it_serves_refuses_a_second_start_and_ends_when_it_is_told_to(served):
     address = supervisor.Address("127.0.0.1", served.port)
     children = served.children()
     assert [len(served.named(word)) for word in ("valkey", "celery", "gunicorn")] == [1, 2, 1]
+    assert supervisor.is_ready(address)
+
+    second = manage("serve", "--bind", f"127.0.0.1:{free_port()}", data_dir=served.data_dir)
+
+    assert second.returncode == 2
+    assert second.stderr == (
+        f"The portal is running on {served.data_dir} already (process {served.launcher.pid}):"
+        " stop it first, or choose another PORTAL_DATA_DIR.\n"
+    )
     assert supervisor.is_ready(address)
 
     code = served.stop()
@@ -138,28 +147,28 @@ def test_it_serves_with_broker_worker_and_web_server_until_it_is_told_to_stop(se
     assert not (served.data_dir / "run" / "valkey.sock").exists()
 
 
-def test_a_second_start_on_the_same_data_is_refused_in_one_sentence(served):
-    second = manage("serve", "--bind", f"127.0.0.1:{free_port()}", data_dir=served.data_dir)
-
-    assert second.returncode == 2
-    assert second.stderr == (
-        f"The portal is running on {served.data_dir} already (process {served.launcher.pid}):"
-        " stop it first, or choose another PORTAL_DATA_DIR.\n"
-    )
-    assert supervisor.is_ready(supervisor.Address("127.0.0.1", served.port))
-
-
-def test_nothing_outlives_a_launcher_that_is_killed_and_the_next_start_waits_for_it(served):
+def test_a_start_waits_for_one_that_is_stopping_and_for_what_a_killed_one_left(served):
     children = served.children()
-    assert len(children) >= 6
+    served.launcher.terminate()
 
-    served.launcher.kill()
-    # Nobody has waited for it: the next start must not take what is left of the process for a living one.
-    again = Served(served.data_dir)
+    with serving_again(served.data_dir) as second:
+        assert nothing_left(children)
+        children = second.children()
+        assert len(children) >= 6
 
+        # It is not waited for: the next start must not take what is left of the process for a living one.
+        second.launcher.kill()
+
+        with serving_again(served.data_dir):
+            assert nothing_left(children)
+
+
+@contextlib.contextmanager
+def serving_again(data_dir):
+    again = Served(data_dir)
     try:
         again.until(lambda: "The portal answers at" in again.output)
-        assert nothing_left(children)
+        yield again
     finally:
         again.stop()
 
@@ -174,8 +183,21 @@ def test_a_start_waits_for_what_an_earlier_one_left(data_dir):
 
     try:
         served.until(lambda: "The portal answers at" in served.output)
+        # While it is up: what a part's death does.
+        assert_ends_with(served, "gunicorn")
     finally:
         served.stop()
+
+
+def assert_ends_with(served, part):
+    """When a part dies the rest is stopped, and the exit code says so."""
+    children = served.children()
+
+    served.named(part)[0].send_signal(signal.SIGKILL)
+
+    assert served.launcher.wait(PATIENCE) == 1
+    assert "ended by itself (exit code -9): stopping the rest." in served.output
+    assert nothing_left(children)
 
 
 def test_a_start_kills_what_an_earlier_one_left_and_does_not_end(data_dir, monkeypatch):
@@ -210,28 +232,8 @@ while True:
 """
 
 
-def test_a_start_while_another_one_is_stopping_waits_for_it(served):
-    children = served.children()
-
-    served.launcher.terminate()
-    again = Served(served.data_dir)
-
-    try:
-        again.until(lambda: "The portal answers at" in again.output)
-        assert nothing_left(children)
-    finally:
-        again.stop()
-
-
-@pytest.mark.parametrize("part", ["celery", "gunicorn"])
-def test_when_a_part_dies_the_rest_is_stopped_and_the_exit_code_says_so(served, part):
-    children = served.children()
-
-    served.named(part)[0].send_signal(signal.SIGKILL)
-
-    assert served.launcher.wait(PATIENCE) == 1
-    assert "ended by itself (exit code -9): stopping the rest." in served.output
-    assert nothing_left(children)
+def test_when_a_worker_dies_the_rest_is_stopped_and_the_exit_code_says_so(served):
+    assert_ends_with(served, "celery")
 
 
 def test_a_taken_port_is_refused_before_anything_starts(data_dir):
