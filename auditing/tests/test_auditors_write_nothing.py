@@ -139,7 +139,7 @@ def ask(client: Client, method: str, url: str, body: Any) -> Any:
         answer = send(url, body)
     if answer.streaming:
         b"".join(answer.streaming_content)
-    answer.close()
+        answer.close()
     return answer
 
 

@@ -3,32 +3,16 @@
 import fcntl
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-from demo import stage
+from demo.tests.conftest import MEMBERS, run
 from objections.choices import TicketState
-
-PATIENCE = 240
 
 
 @pytest.fixture
 def data_dir(tmp_path):
     return tmp_path / "demo"
-
-
-def run(module, *arguments, data_dir):
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        env=os.environ | {"DEMO_DATA_DIR": str(data_dir)},
-        cwd=stage.ROOT,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
 
 
 DESK = [
@@ -74,23 +58,28 @@ def is_free(lock):
 @pytest.mark.skipif(
     "DATABASE_URL" in os.environ, reason="the demo is on SQLite: told there already"
 )
-def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(data_dir):
-    for _ in range(2):
-        told = run("demo", "--members", "2000", data_dir=data_dir)
+def test_the_whole_story_ends_well_twice_and_leaves_nothing_running(told):
+    first, data_dir = told
 
-        assert told.returncode == 0, told.stdout + told.stderr
-        runs = [line for line in told.stdout.splitlines() if line.startswith("TR-")]
-        assert [line.split()[-1] for line in runs] == ["yes"] * 6
-        assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
-        assert "because the member's setting for the purpose is off." in told.stdout
-        assert "all manifests verified" in told.stdout
-        assert re.search(r"^\d+ entries and \d+ rows recomputed", told.stdout, re.MULTILINE)
-        # Of each state there is a ticket, and objections of several members keep them out of every run.
-        assert [one for one in DESK if count_of(one, told.stdout) == 0] == []
-        assert all(count > 1 for count in left_out("objecting", told.stdout))
-        assert all(count > 1 for count in left_out("objected", told.stdout))
-        # Every part of the portal holds this lock as long as it lives.
-        assert is_free(data_dir / "run" / "parts.lock")
+    assert_ended_well(first)
+    assert_ended_well(run("demo", "--members", str(MEMBERS), data_dir=data_dir))
+
+    # Every part of the portal holds this lock as long as it lives.
+    assert is_free(data_dir / "run" / "parts.lock")
+
+
+def assert_ended_well(told):
+    assert told.returncode == 0, told.stdout + told.stderr
+    runs = [line for line in told.stdout.splitlines() if line.startswith("TR-")]
+    assert [line.split()[-1] for line in runs] == ["yes"] * 6
+    assert "(409 start_refused: no_country_allowed, no_notice_in_force)" in told.stdout
+    assert "because the member's setting for the purpose is off." in told.stdout
+    assert "all manifests verified" in told.stdout
+    assert re.search(r"^\d+ entries and \d+ rows recomputed", told.stdout, re.MULTILINE)
+    # Of each state there is a ticket, and objections of several members keep them out of every run.
+    assert [one for one in DESK if count_of(one, told.stdout) == 0] == []
+    assert all(count > 1 for count in left_out("objecting", told.stdout))
+    assert all(count > 1 for count in left_out("objected", told.stdout))
 
 
 def test_a_demo_is_refused_while_another_one_runs(data_dir):

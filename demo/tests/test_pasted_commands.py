@@ -16,13 +16,9 @@ import pytest
 
 from common.processes import children
 from demo import stage
-
-PATIENCE = 240
-
+from demo.tests.conftest import PATIENCE
 
 TUTORIAL, AUDITOR = "tutorial/first-manifest.md", "how-to/auditor.md"
-MEMBERS = 1200
-"""More than the number from which on an import stops when too many accounts are new, as after the whole demo."""
 
 
 def commands_of(page, places):
@@ -43,14 +39,9 @@ def paste(commands):
 
 
 @pytest.fixture
-def served(tmp_path):
+def served(told, tmp_path):
     """The portal as `make run` serves it, on a small demo; gives its address and data directory."""
-    data_dir = tmp_path / "demo"
-    environment = os.environ | {"DEMO_DATA_DIR": str(data_dir)}
-    subprocess.run(
-        [sys.executable, "-m", "demo", "--members", str(MEMBERS)],
-        env=environment, cwd=stage.ROOT, capture_output=True, timeout=PATIENCE, check=True,
-    )  # fmt: skip
+    _, data_dir = told
     with socket.create_server(("127.0.0.1", 0)) as probe:
         bind = f"127.0.0.1:{probe.getsockname()[1]}"
     with (tmp_path / "run.log").open("wb") as log:
