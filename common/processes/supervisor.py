@@ -1,7 +1,6 @@
 """The whole portal as one command: broker, workers and web server start together and end together.
 
-`serve` is for trials, demonstrations and small installations on one machine. Where a service manager looks after
-processes, run the workers and the web server under it instead.
+`serve` is for trials and demonstrations. Production runs the workers and the web server under a service manager.
 """
 
 import contextlib

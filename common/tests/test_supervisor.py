@@ -128,6 +128,7 @@ def test_it_serves_refuses_a_second_start_and_ends_when_it_is_told_to(served):
     address = supervisor.Address("127.0.0.1", served.port)
     children = served.children()
     assert [len(served.named(word)) for word in ("valkey", "celery", "gunicorn")] == [1, 2, 1]
+    assert served.output.startswith("This is for trials: ")
     assert supervisor.is_ready(address)
 
     second = manage("serve", "--bind", f"127.0.0.1:{free_port()}", data_dir=served.data_dir)
