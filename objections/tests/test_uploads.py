@@ -44,7 +44,10 @@ SCAN = segment(0xDA, b"\x01\x01\x00\x00\x3f\x00") + b"\x12\x34"
 END = b"\xff\xd9"
 EXIF = segment(0xE1, b"Exif\x00\x00 at 53.35 N, 6.26 W \xff\xd9")
 
-PDF = b"%PDF-1.7\n1 0 obj <</Type /Catalog>> endobj\ntrailer <</Root 1 0 R>>\nstartxref\n9\n%%EOF\n"
+PDF = (
+    b"%PDF-1.7\n1 0 obj <</Type /Catalog>> endobj\n"
+    b"xref\n0 2\n0000000000 65535 f \n0000000009 00000 n \ntrailer <</Root 1 0 R /Size 2>>\nstartxref\n43\n%%EOF\n"
+)
 PNG = png()
 JPEG = START + EXIF + TABLE + FRAME + SCAN + END
 TEXT = "I object – Zoë, אני מתנגד\r\n\tAbs. 2\n".encode()
@@ -101,6 +104,7 @@ def test_unusual_files_that_are_taken(name, data):
 
 
 DAMAGED = "is damaged or cut off."
+HUGE = "has more pixels than can be shown safely."
 NO_TEXT = "is no PDF or picture, and no text in UTF-8."
 CONTROLS = "is no PDF or picture, and has control characters, which no text has."
 
@@ -118,6 +122,10 @@ CONTROLS = "is no PDF or picture, and has control characters, which no text has.
         pytest.param("a.png", png(width=0), DAMAGED, id="a PNG without width"),
         pytest.param("a.png", png(height=0), DAMAGED, id="a PNG without height"),
         pytest.param("a.png", PNG[:29] + b"\0\0\0\0" + PNG[33:], DAMAGED, id="a PNG's wrong sum"),
+        pytest.param(
+            "a.png", PNG[:-20] + b"\1" + PNG[-19:], DAMAGED, id="a PNG with a changed byte"
+        ),
+        pytest.param("a.png", png(20_000, 20_000), HUGE, id="a picture of 400 million pixels"),
         pytest.param("a.jpg", JPEG[:-2], DAMAGED, id="a JPEG without its end"),
         pytest.param("a.jpg", START + TABLE + SCAN + END, DAMAGED, id="a JPEG without a frame"),
         pytest.param("a.jpg", START + FRAME + END, DAMAGED, id="a JPEG without a scan"),
@@ -139,6 +147,14 @@ def test_a_file_of_no_type_we_take_is_refused_with_the_types_we_take(name, data,
 
     assert str(refusal) == (f"“{name}” {fault} Attach {uploads.ALLOWED}.")
     assert refusal.code == "wrong_type"
+
+
+def test_a_damaged_pdf_leaves_no_word_of_its_content_in_the_log(caplog):
+    broken = PDF.replace(b"/Catalog", b"/Catalog /Name (Maj) /Name (Maj)").replace(b"43", b"12")
+
+    uploads.check("a.pdf", broken)
+
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
