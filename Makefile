@@ -9,7 +9,7 @@ PORT   ?= 8000
 # A trial on this machine. For anything else set PORTAL_ENV=production and its secrets (docs/how-to/operator/production.md).
 export PORTAL_ENV ?= development
 
-# Secrets that only serve to look at the settings of a production.
+# Secrets that only serve to look at the settings of production.
 THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))') SUPPRESSION_KEY=unused \
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 

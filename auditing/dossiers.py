@@ -330,7 +330,7 @@ def _in_run(one: dict[str, Any], member: Member, now: Sequence[str]) -> InRun:
     else:
         try:
             with roaring_lookup.opened(one["digest"]) as archive:
-                # In the words of that time.
+                # In the wording of that time.
                 words = archive.header["reasons"]
                 then = [str(words[code]["sentence"]) for code in archive.reasons(member.pk)]
                 if not then and not archive.includes(member.pk):

@@ -127,7 +127,7 @@ class KeysView(Endpoint):
 
     @extend_schema(operation_id="list_checkpoint_keys", responses=KeysOutput)
     def get(self, request: Request) -> Response:
-        """The keys that sign. Trust those that you were given by people, over another way."""
+        """The keys that sign. Trust those that you were given by people, through a separate channel."""
         found = [verifier.text for verifier in signing.verifiers()]
         return Response({"name": settings.LEDGER_NAME, "verifier_keys": found})
 

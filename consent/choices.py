@@ -1,4 +1,4 @@
-"""The words of consent, as the database and the API write them."""
+"""Enumerations of consent, as the database and the API write them."""
 
 from dataclasses import dataclass
 

@@ -63,7 +63,7 @@ def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[
 
     Where a rule would admit members whom the one before kept out, it counts only if a second person
     approved it *knowing* every stricter rule of an earlier date: an exclusion recorded after the approval
-    stands, also when another exclusion lies between them.
+    stands, also when another exclusion comes between them.
     """
     holding: dict[str, RegionRule] = {}
     known_since: dict[tuple[str, int], int] = {}

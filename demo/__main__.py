@@ -64,7 +64,7 @@ def main() -> int:
     print(
         "\nEvery run also leaves out one test account for each reason, which proves that the rule works."
     )
-    print("\nThe objection desk, after four months that were played in fast motion:\n")
+    print("\nThe objection desk, after four months that were played at high speed:\n")
     print("\n".join(f"  {line}" for line in stage.desk_table()) + "\n")
     if not all(run.verified for run in told.runs):
         print("A MANIFEST DOES NOT VERIFY.")
@@ -81,7 +81,7 @@ def main() -> int:
     print("\nLook at it: `make run`, then http://127.0.0.1:8000/ as one of (for this trial only)\n")
     print((stage.DATA_DIR / stage.LOGINS).read_text())
     print(
-        "olga and otto have the queue of tickets and the desk's figures before them; the letters lie in"
+        "olga and otto have the queue of tickets and the desk's figures before them; the letters are stored in"
         f"\n{stage.DATA_DIR / 'mail'}. `make run` also prints a link to a member's setting page, and the"
         "\nobjection form is at http://127.0.0.1:8000/objection/. ada's start page says what was checked last;"
         f"\nher export and the checkpoint she kept are in {stage.DATA_DIR}."

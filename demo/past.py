@@ -1,4 +1,4 @@
-"""Four months of the objection desk in fast motion, before the story: one ledger, in order of time.
+"""Four months of the objection desk at high speed, before the story: one ledger, in order of time.
 
 The ledger's times run with its numbers. So the past is played first, the import of the members included, and the
 story follows in the present. Everything is synthetic and drawn from a seed; only the days are counted from today.

@@ -148,7 +148,7 @@ def play_past(people: list[Person], *, say: Callable[[str], None]) -> int:
     def import_and_say() -> None:
         for line in import_members(people):
             say(f"  {line}")
-        say("Four months of the objection desk are played in fast motion; all of it is synthetic.")
+        say("Four months of the objection desk are played at high speed; all of it is synthetic.")
 
     return past.play(people, import_members=import_and_say)
 

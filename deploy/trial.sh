@@ -5,7 +5,7 @@
 #
 # It takes PostgreSQL, redis-server and nginx from the machine's packages (and installs them where it may), starts them
 # on unix sockets and loopback ports only, starts the portal by the files of deploy/, makes people of the five roles by
-# the documented commands, and then tries what a production must stand. Each step says PASS or FAIL; the exit code is
+# the documented commands, and then tries what a production installation must withstand. Each step says PASS or FAIL; the exit code is
 # the number of failures. Everything that was started is ended by its process id, on Ctrl-C too. --keep leaves the
 # directory with all logs. To add a step: a function, and a line `step "what must be so" function` at the end.
 set -uo pipefail
@@ -99,7 +99,7 @@ else
 fi
 say "Starting PostgreSQL ($("$pg/postgres" --version | cut -d ' ' -f 3)), Redis and nginx in $home."
 (cd "$home/pg" && "${as_postgres[@]}" "$pg/initdb" -D data -U postgres -A trust -E UTF8 --locale=C.UTF-8 >/dev/null) || exit 2
-# The portal's role comes with a password, as in a production; the administrator's socket is the trial's own.
+# The portal's role comes with a password, as in production; the administrator's socket is the trial's own.
 printf '%s\n' 'local all postgres trust' 'host portal portal 127.0.0.1/32 scram-sha-256' |
     "${as_postgres[@]}" tee "$home/pg/data/pg_hba.conf" >/dev/null
 db_port=$(free_port)
@@ -127,7 +127,7 @@ set -a
 . <(sed 's/=\(.*\)/='"'"'\1'"'"'/' "$home/portal.env" | grep -v '^#')
 WEB_BIND=unix:$home/web/web.sock
 CSRF_TRUSTED_ORIGINS=https://portal.example:$https_port
-# A trial of minutes looks more often than a production.
+# A trial of minutes looks more often than production.
 SWEEP_SECONDS=5
 # Its disk is a small one.
 MIN_FREE_BYTES=16000000

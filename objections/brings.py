@@ -27,7 +27,7 @@ BRINGS = Brings(
         EntryKind("letter.text_proposed", "Letter text proposed"),
         EntryKind("letter.text_returned", "Letter text sent back by a second person"),
         EntryKind("objection.email_confirmed", "E-mail address confirmed", despite_clocks=True),
-        EntryKind("objection.files_deleted", "Files deleted: nobody confirmed the address in time", despite_clocks=True),
+        EntryKind("objection.files_deleted", "Files deleted: the address was not confirmed in time", despite_clocks=True),
         EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
         EntryKind("canary.objection_filed", "Objection of a test account filed"),
         EntryKind("objection.received", "Received", despite_clocks=True),
@@ -54,7 +54,7 @@ BRINGS = Brings(
     ],
     scopes={
         "objections:write": "File objections.",
-        "objections:read": "Ask how far an objection is.",
+        "objections:read": "Read an objection's progress.",
     },
     permissions={
         PRIVACY_OFFICER: [

@@ -1,10 +1,10 @@
-"""The words of the objection desk, and the one map of its states."""
+"""Enumerations of the objection desk, and the one map of its states."""
 
 from django.db import models
 
 
 class Effect(models.TextChoices):
-    """What an objection does to one purpose."""
+    """The effect of an objection on one purpose."""
 
     RESTRICTING = "restricting", "out while it is examined"
     UPHELD = "upheld", "out for good"
@@ -12,7 +12,7 @@ class Effect(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """What was decided on one purpose. The effect follows: of anything but UPHELD, when the letter is sent."""
+    """The decision on one purpose. UPHELD takes effect at once, every other outcome when its letter is sent."""
 
     UPHELD = "upheld", "upheld"
     REFUSED = "refused", "refused"
@@ -22,7 +22,7 @@ class Outcome(models.TextChoices):
 
 
 class TicketState(models.TextChoices):
-    """Where a ticket stands. The last five are final: a closed ticket is not reopened."""
+    """States of a ticket. The last five are final: a closed ticket is not reopened."""
 
     RECEIVED = "received", "received"
     IDENTITY_CHECK = "identity_check", "identity asked for"
@@ -56,7 +56,7 @@ NEXT_STATES: dict[str, frozenset[TicketState]] = {
 """Every move there is; one that is not here is refused."""
 
 AS_ABUSE = TicketState.CLOSED_UNIDENTIFIED
-"""Where any open ticket may go besides while it is set aside: closed as abuse, by two people and without a letter."""
+"""A further move of any open ticket that is set aside: closed as abuse, by two people and without a letter."""
 
 OPEN_STATES = [state for state in TicketState if NEXT_STATES[state]]
 FINAL_STATES = [state for state in TicketState if not NEXT_STATES[state]]
@@ -68,10 +68,10 @@ ENDINGS: dict[str, str] = {
     DUPLICATE: str(Outcome.DUPLICATE.label),
     ABUSE: "closed as abuse",
 }
-"""What a ticket may end as, in words: its final state, but for what was closed without an examination.
+"""How tickets end, in words: the final state, except for tickets closed without an examination.
 
-A closed duplicate has the state `refused`, and one closed as abuse `closed_unidentified`: nothing was weighed, so they
-are counted, listed and told apart everywhere (`querysets.ending`, `Ticket.ending`).
+A closed duplicate has the state `refused`, and one closed as abuse `closed_unidentified`. No examination took place, so they
+are counted and listed separately (`querysets.ending`, `Ticket.ending`).
 """
 
 
@@ -96,7 +96,7 @@ UNPROVEN = (Channel.FORM, Channel.PRODUCT)
 
 
 class Regime(models.TextChoices):
-    """Whose law sets the clock."""
+    """The law that sets the clock."""
 
     EU = "eu", "EU (GDPR)"
     UK = "uk", "United Kingdom (UK GDPR)"
@@ -144,7 +144,7 @@ class ChangeVerdict(models.TextChoices):
 
 
 class ChangeKind(models.TextChoices):
-    """What two people change together, beside the outcomes of tickets."""
+    """Changes that need two people, besides the outcomes of tickets."""
 
     LETTER_TEXT = "letter_text", "text of letters"
     ERASURE = "erasure", "erasure of a ticket's words"

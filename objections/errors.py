@@ -44,7 +44,7 @@ class CannotBeRefused(RuleViolation):
 
 
 class NeedsSecondPerson(RuleViolation):
-    """Whoever proposed something may not approve it."""
+    """The proposer may not approve their own proposal."""
 
     code = "needs_second_person"
 
@@ -56,7 +56,7 @@ class AlreadyProposed(RuleViolation):
 
 
 class EvidenceHeld(RuleViolation):
-    """What was decided can still be contested: the evidence of it is kept until the day that the sentence names."""
+    """The decision can still be contested: its evidence is kept until the day that the sentence names."""
 
     code = "evidence_held"
 
@@ -68,7 +68,7 @@ class LetterNotSent(RuleViolation):
 
 
 class WordsErased(RuleViolation):
-    """The personal data of the ticket is erased: nobody can be written to any more."""
+    """The personal data of the ticket is erased: no letter can be sent any more."""
 
     code = "data_erased"
 

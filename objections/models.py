@@ -1,6 +1,6 @@
 """Objections to processing: from the second one is received, the member is out of the purposes it names.
 
-What decides and what must be proved is tracked or sealed and names nobody. Words that people wrote, and words
+Columns that decide or must be proved are tracked or sealed, and hold no personal data. Words that people wrote, and words
 about them, are in rows of their own that are erased (`Requester`, `Attachment`, `Note`, `LetterText`).
 """
 
@@ -165,7 +165,7 @@ class Ticket(Tracked):
 
     @property
     def ending(self) -> str:
-        """What a closed ticket ended as, one of `ENDINGS`; the state of one that is open. As `querysets.ending`."""
+        """The ending of a closed ticket, one of `ENDINGS`; the state of an open one. As `querysets.ending`."""
         if self.is_closed_as_abuse:
             return ABUSE
         if self.state == TicketState.REFUSED and all(
@@ -323,7 +323,7 @@ class Incident(Sealed):
 
 
 class LetterTemplate(Sealed):
-    """A version of a letter's text. Version 0 is the one that comes along (`templates/letters/`)."""
+    """A version of a letter's text. Version 0 is the built-in text (`templates/letters/`)."""
 
     kind = models.CharField(max_length=20, choices=LetterKind)
     language = models.CharField(max_length=8, default="en")
@@ -388,7 +388,7 @@ class Letter(Tracked):
 
 
 class Requester(models.Model):
-    """Who objects, and in which words."""
+    """The requester's name, addresses and statement: the personal data of a ticket."""
 
     ticket = models.OneToOneField(
         Ticket, models.PROTECT, primary_key=True, related_name="requester"
@@ -474,7 +474,7 @@ class Note(models.Model):
 
 
 class LetterText(models.Model):
-    """What a letter says and to whom, and how its sending goes."""
+    """A letter's text, its recipient and the progress of sending it."""
 
     letter = models.OneToOneField(Letter, models.PROTECT, primary_key=True, related_name="text")
     address = models.TextField(help_text="An e-mail address, or where the post goes.")

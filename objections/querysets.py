@@ -34,14 +34,14 @@ WAITING_FOR_THE_PERSON = Q(state=TicketState.IDENTITY_CHECK) | Q(
     is_authenticated=False,
     confirmed_at__isnull=True,
     channel__in=UNPROVEN,
-    # Nobody wrote to whoever was set aside.
+    # Tickets that were set aside got no letter.
     is_set_aside=False,
 )
 
 ADDRESS_PROVEN = (
     Q(confirmed_at__isnull=False) | Q(identified_at__isnull=False) | ~Q(channel__in=UNPROVEN)
 )
-"""What `letters.is_address_proven` says, by the columns."""
+"""The condition of `letters.is_address_proven`, as a query."""
 
 
 RETURNED_DAYS = 30
@@ -81,7 +81,7 @@ def overdue(today: dt.date) -> Q:
 
 
 def ending() -> Case:
-    """What a closed ticket ended as, one of `ENDINGS`; the state of one that is open. `Ticket.ending` says the same."""
+    """The ending of a closed ticket, one of `ENDINGS`; the state of an open one. `Ticket.ending` is the same for one row."""
     objections = apps.get_model("objections", "Objection").objects
     examined = objections.filter(ticket=OuterRef("pk")).exclude(outcome=Outcome.DUPLICATE)
     return Case(
@@ -180,7 +180,7 @@ class ProposedChangeQuerySet(AppendOnlyQuerySet):
     def returned_to(self, officer: Any) -> "ProposedChangeQuerySet":
         """Sent back to an officer in the last days, and nothing was proposed for the subject since.
 
-        What an author who works no tickets any more proposed comes back to every officer.
+        A proposal of an author who is no longer an officer goes back to every officer.
         """
         since = timezone.now() - dt.timedelta(days=RETURNED_DAYS)
         later = self.model._default_manager.filter(

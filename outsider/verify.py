@@ -40,8 +40,8 @@ class Unreadable(Exception):
 
 
 NO_KEY = (
-    "No key was given. Ask people you know for the portal's verifier key, over another way than the portal"
-    " (it looks like portal.example/ledger+1a2b3c4d+AbCd…), and give it with --key. A key that comes along"
+    "No key was given. Ask people you know for the portal's verifier key, through a channel separate from the portal"
+    " (it looks like portal.example/ledger+1a2b3c4d+AbCd…), and give it with --key. A key that is delivered"
     " with what is to be checked proves nothing."
 )
 
@@ -1284,7 +1284,7 @@ def frozen_manifests(ledger: Ledger, report: Report) -> list[Frozen]:
         if not isinstance(run, str) or not re.fullmatch("[A-Za-z0-9-]{1,40}", run):
             report.wrong(f"Entry {entry} has a manifest of a run that no entry registered.")
         elif type(row.get("cut")) is not int or not 1 <= row["cut"] < entry:
-            report.wrong(f"Entry {entry}: the cut of the manifest of {run} does not lie before it.")
+            report.wrong(f"Entry {entry}: the cut of the manifest of {run} is not before it.")
         else:
             found.append(Frozen(entry, run, row))
     return found

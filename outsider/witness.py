@@ -41,8 +41,8 @@ class Unreadable(Exception):
 
 
 NO_KEY = (
-    "No key was given. Ask people you know for the portal's verifier key, over another way than the portal"
-    " (it looks like portal.example/ledger+1a2b3c4d+AbCd…), and give it with --key. A key that comes along"
+    "No key was given. Ask people you know for the portal's verifier key, through a channel separate from the portal"
+    " (it looks like portal.example/ledger+1a2b3c4d+AbCd…), and give it with --key. A key that is delivered"
     " with what is to be checked proves nothing."
 )
 

@@ -287,7 +287,7 @@ def review_erasure(*, ticket: Ticket, verdict: Word, reason: str, actor: Any) ->
 
 
 def erase_words(ticket: Ticket, officer: Any, second_officer: Any) -> Ticket:
-    """The words of a decided ticket erased by two people, as if they had been kept long enough."""
+    """The personal data of a decided ticket, erased by two people as if it had been kept long enough."""
     with override_settings(OBJECTION_RETENTION_DAYS=0):
         propose_erasure(ticket=ticket, actor=officer, reason="test")
         return review_erasure(

@@ -165,7 +165,7 @@ def _record_manifest(
 
 
 def _note_failure(run_id: int, error: Exception) -> None:
-    """Leave word why the run is still waiting; failing to do so must not hide the failure itself."""
+    """Record why the run is still waiting; failing to do so must not hide the failure itself."""
     code = getattr(error, "code", None)
     code = code if isinstance(code, str) else type(error).__name__
     text = str(error) if isinstance(error, Refusal | OSError) else "The database refused."

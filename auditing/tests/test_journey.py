@@ -68,7 +68,7 @@ def test_from_the_start_page_to_a_persons_answer(
     visitor = visit(auditor)
     faults = {}
 
-    # The start page says what was checked, and has the checkpoint to keep.
+    # The start page says what was checked, and has the checkpoint to download.
     page = visitor.open("admin:index")
     expect(page.get_by_text("Ledger recomputed, complete to entry")).to_be_visible()
     expect(page.get_by_text("Verified against history: 1 of 1 manifests.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""Filters that are typed: a form above a list, sent by GET, that works without script."""
+"""Form-based filters: a form above a list, sent by GET, that works without script."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping

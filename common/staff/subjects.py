@@ -23,7 +23,7 @@ class Subject:
     find: Callable[[str], int | None]
     """From a reference that looks right to the row's key; None when there is no such row."""
     entries: Callable[[int], Iterable[int]]
-    """Numbers of the entries that wrote to the row or to what hangs on it, whatever their subject."""
+    """Numbers of the entries that wrote to the row or to rows linked to it, whatever their subject."""
     page: str
     """Name of the page about the row; it takes the row's key."""
     permission: str

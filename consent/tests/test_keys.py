@@ -334,7 +334,7 @@ def test_looking_a_member_up_is_on_record_whether_there_is_one_or_not(
 
 def test_erasing_an_unknown_account_is_recorded(officer):
     with pytest.raises(NotFound):
-        accounts.erase_member(account_ref="nobody", actor=officer, reason="asked for")
+        accounts.erase_member(account_ref="unknown", actor=officer, reason="asked for")
 
     assert AccessRecord.objects.get().subject == "member:unknown"
 

@@ -128,9 +128,9 @@ def test_an_erased_member_stays_as_it_is():
 
 def test_erasing_an_unknown_account_is_refused_without_repeating_the_reference():
     with pytest.raises(NotFound) as refusal:
-        accounts.erase_member(account_ref="nobody", actor="test", reason="asked for")
+        accounts.erase_member(account_ref="acc-unknown", actor="test", reason="asked for")
 
-    assert "nobody" not in str(refusal.value)
+    assert "acc-unknown" not in str(refusal.value)
     assert Entry.objects.count() == 0
 
 

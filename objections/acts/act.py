@@ -28,7 +28,7 @@ OFFICER = (*WORK, IDENTITY)
 """An officer who acts on a ticket also sees the requester."""
 
 Said = dict[str, Any]
-"""What a form says, as far as it is known."""
+"""The values of a form, as far as they are known."""
 Rule = Callable[[Case, User], str]
 """Why not, in a sentence; empty when it can be done."""
 
@@ -42,19 +42,19 @@ class ActForm(VersionedForm):
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What the page of an act shows beside its form."""
+    """The sentences and values that the page of an act shows beside its form."""
 
     will: Sequence[str]
-    """What will happen, a sentence each; empty ones are left out."""
+    """The consequences, a sentence each; empty ones are left out."""
     warnings: Sequence[str] = ()
     initial: Mapping[str, Any] = field(default_factory=dict)
-    """What the form begins with."""
+    """Initial values of the form."""
     form_takes: Mapping[str, Any] = field(default_factory=dict)
-    """What the form is built from beside its fields."""
+    """Arguments of the form besides its fields."""
     to_send: Callable[[forms.Form, Said], list[Preview]] | None = None
     """The letters as they would be sent."""
     shows: Callable[[Said], Said] | None = None
-    """What else the act would change."""
+    """Other effects of the act."""
     dangerous: bool = False
     context: Mapping[str, Any] = field(default_factory=dict)
     """For the template."""
@@ -71,11 +71,11 @@ class Many:
     button: str
     done: str
     will: Callable[[Case], str]
-    """What will happen to a ticket."""
+    """The consequences for a ticket."""
     asks: Mapping[str, Callable[[], forms.Field]] = field(default_factory=dict)
     """The fields of its form, by name."""
     warns: Callable[[Case], Sequence[str]] = lambda case: ()
-    """What must be known first of a ticket that it would be done to."""
+    """Warnings about a ticket, shown before the act."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,13 +95,13 @@ class Act:
     do: Callable[..., Any]
     """Takes `ticket`, `version`, `actor` and what the form says."""
     letters: Collection[LetterKind] = ()
-    """What it may send."""
+    """The kinds of letters that it may send."""
     page: Callable[[Case, User], Page] | None = None
     """None for an act that is done to many tickets only."""
     done: Callable[[Case, Said, Any], str] = lambda case, said, result: ""
-    """What was done, in a sentence: from the case before the act, the arguments of `do` and what it returned."""
+    """The sentence after the act: from the case before it, the arguments of `do` and its result."""
     button: str = ""
-    """What its form is sent by, where that is not the title."""
+    """The label of the form's button, where it differs from the title."""
     many: Many | None = None
 
 

@@ -14,7 +14,7 @@ from objections.ticket.notes import must_say
 def why_not(case: Case, actor: User) -> str:
     if case.proposal is None or not case.ticket.is_set_aside:
         # With a letter it is approved on its page, where the letter is read.
-        return WhyNot("Nobody proposed to close it as abuse.", AlreadySettled)
+        return WhyNot("No proposal to close it as abuse waits.", AlreadySettled)
     if case.proposal.proposed_by_id == actor.pk:
         return WhyNot("You proposed it yourself.", NeedsSecondPerson)
     return ""
@@ -38,7 +38,7 @@ ACT = Act(
     many=Many(
         action="Approve the closing as abuse",
         title="Approve that tickets are closed as abuse",
-        lead="Nobody is written to, and the members they are matched to stay out. It cannot be taken back.",
+        lead="No letter is sent, and the matched members stay out. It cannot be taken back.",
         button="Approve the closing",
         done="Closed as abuse",
         will=lambda case: f"Closed without a letter; out of {case.purposes_in_words}.",

@@ -59,7 +59,7 @@ def do(*, ticket: Ticket, doubt: str, question: str, version: int, actor: User) 
 
 
 def _values(doubt: str, question: str) -> dict[str, str]:
-    """What the letter says beside the rest."""
+    """Values for the letter's own placeholders."""
     return {"doubt": doubt, "identity_question": question}
 
 

@@ -1,4 +1,4 @@
-"""Assigning a ticket to an officer, or to nobody."""
+"""Assigning a ticket to an officer, or removing its officer."""
 
 from typing import Any
 
@@ -19,15 +19,13 @@ ASSIGNED = "objection.assigned"
 class AssignForm(ActForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["officer"] = officer_field("Who works it")
+        self.fields["officer"] = officer_field("Assignee")
 
 
 def why_not(case: Case, actor: User) -> str:
     if case.ticket.is_open:
         return ""
-    return (
-        f"{case.ticket} is {case.ticket.get_state_display()}: a closed ticket is worked by nobody."
-    )
+    return f"{case.ticket} is {case.ticket.get_state_display()}: closed tickets cannot be assigned."
 
 
 def do(*, ticket: Ticket, officer: User | None, version: int, actor: User) -> Ticket:
@@ -46,7 +44,7 @@ def do(*, ticket: Ticket, officer: User | None, version: int, actor: User) -> Ti
 
 def give(case: Case, opened: OpenEntry, officer: User | None) -> None:
     case.ticket.assignee = officer
-    opened.reason = f"to {officer.get_username()}" if officer else "to nobody"
+    opened.reason = f"to {officer.get_username()}" if officer else "unassigned"
     case.ticket.save()
 
 
@@ -63,13 +61,16 @@ def leaves(ticket: Ticket, to: str) -> str:
 def _page(case: Case, actor: User) -> Page:
     now = who_has(case.ticket)
     return Page(
-        will=[f"Now {now}. The ticket shows in the queue of whoever it is given to."],
+        will=[f"Now {now}. The ticket shows in the assignee's queue."],
         initial={"officer": case.ticket.assignee_id},
     )
 
 
 def _done(case: Case, said: Said, result: Any) -> str:
-    return f"{case.ticket} is assigned to {said['officer'] or 'nobody'}."
+    officer = said["officer"]
+    return (
+        f"{case.ticket} is assigned to {officer}." if officer else f"{case.ticket} is unassigned."
+    )
 
 
 ACT = Act(

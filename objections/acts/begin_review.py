@@ -34,8 +34,8 @@ def _page(case: Case, actor: User) -> Page:
     has_officer = officer_of(case.ticket) is not None
     return Page(
         will=[
-            "The ticket is in review; identity can not be asked for any more.",
-            f"{'It stays with its officer' if has_officer else 'You have it from now on'}.",
+            "The ticket is in review; you can no longer request identification.",
+            f"{'It stays with its officer' if has_officer else 'It is assigned to you'}.",
             f"{effect_in_words(case.ticket)} Nothing is sent.",
         ]
     )
@@ -48,7 +48,9 @@ def _done(case: Case, said: Said, result: Any) -> str:
 def _without_identity(case: Case) -> Sequence[str]:
     if case.ticket.is_verified or deadlines.why_no_identity(case.ticket.regime):
         return []
-    return ["Nobody knows who asks, and identity cannot be asked for after this."]
+    return [
+        "The requester is unidentified, and you can no longer request identification after this."
+    ]
 
 
 ACT = Act(
@@ -63,7 +65,7 @@ ACT = Act(
     many=Many(
         action="Begin the review",
         title="Begin the review of tickets",
-        lead="Whoever has no officer yet gets you.",
+        lead="Unassigned tickets are assigned to you.",
         button="Begin the review",
         done="Review begun",
         will=lambda case: "In review" + ("." if officer_of(case.ticket) else " by you."),

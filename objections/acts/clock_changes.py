@@ -1,4 +1,4 @@
-"""What a corrected receipt and a corrected country have in common: the clock is computed anew, and the person is told."""
+"""Code that correcting the receipt and correcting the country share: computing the clock anew, informing the person."""
 
 import datetime as dt
 
@@ -34,7 +34,7 @@ def tell_anew(case: Case, told: tuple[dt.date | None, dt.date | None]) -> None:
         kind__in=[LetterKind.ACKNOWLEDGEMENT, LetterKind.EXTENSION], state=LetterState.SENT
     ).exists()
     was_about_to = composing.cancel(ticket, LetterKind.ACKNOWLEDGEMENT)
-    # Whoever is asked to confirm an address is told the day once they have.
+    # A person who must confirm an address first learns the day once they have confirmed.
     was_asked = ticket.letters.filter(kind=LetterKind.CONFIRMATION).exists()
     is_asked = was_asked and not composing.is_proven(ticket)
     if (was_told or was_about_to) and not is_asked:

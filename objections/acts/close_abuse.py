@@ -1,6 +1,6 @@
 """Closing what was set aside and is no request of a person, without writing to an address that is likely forged.
 
-A second person approves it. What it restricts stays restricted: nobody is let in again without a letter.
+A second person approves it. The restriction stays: an exclusion ends only by a letter.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ class CloseAbuseForm(ActForm):
 
 def why_not(case: Case, actor: User) -> str:
     if not case.ticket.is_set_aside:
-        return f"{case.ticket} was not set aside: whoever filed it gets an answer."
+        return f"{case.ticket} was not set aside: the requester gets an answer."
     return case.why_undecided or why_no_move(case.ticket, AS_ABUSE)
 
 
@@ -48,8 +48,8 @@ def do(*, ticket: Ticket, evidence: str, version: int, actor: User) -> Proposal:
 def _page(case: Case, actor: User) -> Page:
     return Page(
         will=[
-            "A colleague reviews it. Nobody is written to, and what was written is erased later as everywhere.",
-            f"{effect_in_words(case.ticket)} Nobody is let in again without a letter.",
+            "A colleague reviews it. No letter is sent. Personal data is erased on the usual schedule.",
+            f"{effect_in_words(case.ticket)} An exclusion ends only by a letter.",
         ]
     )
 
@@ -72,7 +72,7 @@ ACT = Act(
     many=Many(
         action="Close as abuse what was set aside",
         title="Close tickets as abuse",
-        lead="They were set aside, and nobody asks for them. A colleague reviews it; nobody is written to, and"
+        lead="They were set aside, and have no genuine requester. A colleague reviews it; no letter is sent, and"
         " the members they are matched to stay out.",
         button="Propose the closing",
         done="Closing proposed",
@@ -81,8 +81,8 @@ ACT = Act(
         ),
         asks={
             "evidence": lambda: WordsField(
-                label="What makes you sure that nobody asks for this",
-                help_text="For the colleague who reviews it; nobody outside reads it.",
+                label="Evidence that no genuine person made this request",
+                help_text="For the colleague who reviews it; not disclosed outside the team.",
             )
         },
     ),

@@ -25,7 +25,7 @@ class CloseUnidentifiedForm(ActForm):
     is_answered = forms.BooleanField(
         required=False,
         label="The person answered, and the answer does not tell us who they are",
-        help_text="Then nobody has to wait for the rest of the time.",
+        help_text="Then the rest of the waiting time is skipped.",
     )
 
 
@@ -79,7 +79,7 @@ def _page(case: Case, actor: User) -> Page:
 
 
 def _time_to_answer(ticket: Ticket) -> str:
-    """How long silence has to last; empty when it has, or nobody was asked."""
+    """How long silence must last; empty when it has, or when no identity was requested."""
     if ticket.state != TicketState.IDENTITY_CHECK:
         return ""
     if ticket.identity_asked_on is None:

@@ -37,7 +37,7 @@ class AddressForm(ActForm):
 def why_not(case: Case, actor: User) -> str:
     if case.requester is None:
         return WhyNot(
-            f"The personal data of {case.ticket} is erased: nobody can be written to.", WordsErased
+            f"The personal data of {case.ticket} is erased: no letter can be sent.", WordsErased
         )
     return composing.why_not_readdressed(case, actor.pk)
 
@@ -85,7 +85,7 @@ def _page(case: Case, actor: User) -> Page:
             "Letters go to this address from now on: those that wait, and failed ones when they are tried again.",
             ""
             if ticket.is_verified or ticket.channel not in UNPROVEN
-            else "Nobody knows whose address it is: it gets a link of its own to confirm it.",
+            else "The address is unconfirmed: it gets its own confirmation link.",
             "The ledger keeps that it was changed and why, not what it is.",
         ],
         initial={"email": known.email, "postal_address": known.postal_address} if known else {},

@@ -1,6 +1,6 @@
 """Deciding on every purpose of a ticket, and together with it on linked ones.
 
-Upheld for all: done at once, and the letter is queued. Anything else would let somebody in again and becomes a proposal
+Upheld for all: done at once, and the letter is queued. Any other outcome would end an exclusion and becomes a proposal
 for a second person.
 """
 
@@ -54,7 +54,7 @@ class LinkedField(forms.MultipleChoiceField):
 
 
 class DecideForm(ActForm):
-    """One choice a purpose; words only where the law asks for them, which is where something is refused."""
+    """One choice a purpose; text only where the law requires it, which is for a refusal."""
 
     ground = RequiredWordsField("ground", required=False)
     balancing = RequiredWordsField("balancing", required=False)
@@ -91,7 +91,7 @@ class DecideForm(ActForm):
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """What was chosen so far."""
+        """The choices made so far."""
         chosen = self.cleaned_data if self.is_bound else self.initial
         found = {purpose: chosen.get(f"outcome_{purpose}", "") for purpose in self.purposes}
         return {purpose: outcome for purpose, outcome in found.items() if outcome}
@@ -157,7 +157,7 @@ def do(
 ) -> Ticket | Proposal:
     """`also` has, by reference, the version of each linked ticket that its reader saw.
 
-    Raises CannotBeRefused, InvalidInput naming what the law asks for, StaleEdit naming the ticket that somebody changed.
+    Raises CannotBeRefused, InvalidInput naming what the law requires, StaleEdit naming the ticket that was changed meanwhile.
     """
     if set(outcomes.values()) - ends.EXAMINED:
         raise InvalidInput(f"One of {', '.join(sorted(ends.EXAMINED))}.", field="outcomes")

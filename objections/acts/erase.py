@@ -18,13 +18,13 @@ from objections.ticket.retention import why_not_erased
 
 WHAT_GOES = [
     "Name, addresses, statement, files, notes and the texts of letters are then gone for good.",
-    "Dates, codes, outcomes and who did what stay: they name nobody.",
+    "Dates, codes, outcomes and the officers' acts stay: they contain no personal data of the requester.",
 ]
 
 
 class EraseForm(ActForm):
     NOT_KEPT = ("typed",)
-    """What confirms an act is typed anew."""
+    """Leaves the confirmation out of the draft: the officer types it anew."""
 
     typed = forms.CharField(
         max_length=20,

@@ -66,7 +66,7 @@ def do(*, ticket: Ticket, ground: str, explanation: str, version: int, actor: Us
 
 
 def _values(clock: deadlines.Clock, explanation: str) -> dict[str, str]:
-    """What the notice says beside the rest, for a clock that can be extended."""
+    """Values for the notice's own placeholders, for a clock that can be extended."""
     assert clock.extended_due
     return {
         "extension_reason": explanation,

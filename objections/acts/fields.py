@@ -1,4 +1,4 @@
-"""Fields that the forms of acts are made of. What the law asks for is asked here; the acts insist on it."""
+"""Fields that the forms of acts are made of. They ask for what the law requires; the acts enforce it."""
 
 import datetime as dt
 from typing import Any
@@ -23,7 +23,7 @@ FOR_GOOD = "The ledger keeps this for good: no names, no addresses."
 
 
 class WordsField(forms.CharField):
-    """What people write: nothing unseen stays in it, and no word is lost."""
+    """A text field: invisible characters are removed, and the visible text is kept whole."""
 
     def __init__(
         self, *, max_characters: int = MAX_TEXT_LENGTH, rows: int = 4, **kwargs: Any
@@ -41,9 +41,9 @@ class WordsField(forms.CharField):
 
 
 class ControllerTimeField(forms.DateTimeField):
-    """A time where the establishment that answers is.
+    """A time in the controller's time zone.
 
-    An hour that autumn has twice is the first of the two: the earlier receipt protects the person more.
+    In the repeated hour when clocks go back, it is the first of the two: the earlier receipt protects the person more.
     """
 
     widget = forms.DateTimeInput(format="%Y-%m-%dT%H:%M", attrs={"type": "datetime-local"})
@@ -131,9 +131,9 @@ class FilesField(forms.FileField):
 
 
 def officer_field(label: str) -> "forms.ModelChoiceField[User]":
-    """One of the people who may be given a ticket now, by name; none of them is nobody."""
+    """A person to whom a ticket may be assigned now, by name; empty means unassigned."""
     officers = working_officers().order_by("username")
-    return forms.ModelChoiceField(officers, required=False, empty_label="nobody", label=label)
+    return forms.ModelChoiceField(officers, required=False, empty_label="unassigned", label=label)
 
 
 class ReasonForm(ActForm):
@@ -155,7 +155,7 @@ def _country_choices() -> list[tuple[str, str]]:
 
 
 class CountryForm(forms.Form):
-    """Where the person lives, as far as it sets the clock."""
+    """The person's country and region, which set the clock."""
 
     country = forms.ChoiceField(
         choices=_country_choices, required=False, help_text="It sets the clock."

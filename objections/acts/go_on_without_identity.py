@@ -1,6 +1,6 @@
-"""Reviewing a ticket although identity was not answered: it was asked by mistake, or the letter finds nobody.
+"""Reviewing a ticket although identity was not answered: it was asked by mistake, or the letter did not reach the person.
 
-The person stays unknown to us, and the clock has not stopped.
+The requester remains unidentified, and the clock has not stopped.
 """
 
 from typing import Any
@@ -40,7 +40,7 @@ def do(*, ticket: Ticket, reason: str, version: int, actor: User) -> Ticket:
 def _page(case: Case, actor: User) -> Page:
     return Page(
         will=[
-            "The review begins. Who it is stays unknown, and identity can not be asked for again.",
+            "The review begins. The requester remains unidentified, and you can no longer request identification.",
             "The clock did not stop for the question: the first day of the answer holds.",
         ]
     )

@@ -1,4 +1,4 @@
-"""Keeping the files that wait in quarantine, although nobody has confirmed the address."""
+"""Keeping the files that wait in quarantine, although the address is unconfirmed."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ def _page(case: Case, actor: User) -> Page:
     last_day = quarantine.last_day(case.attachments)
     return Page(
         will=[
-            "They came with the form, and nobody has confirmed the address: a stranger may have sent them."
+            "They came with the form, and the address is unconfirmed: a stranger may have sent them."
             + (f" Unless you keep them they go after {last_day}." if last_day else ""),
             "Kept, they stay with the ticket and are erased with the person's data.",
         ]

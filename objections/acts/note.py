@@ -1,4 +1,4 @@
-"""Keeping an internal note; nobody outside the team ever reads it, and it is erased with the person's data."""
+"""Keeping an internal note, for the team only; it is erased with the person's data."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ class NoteForm(ActForm):
     text = WordsField(
         rows=6,
         label="Note",
-        help_text="For the team only; erased with the person's data. Nobody outside ever reads it.",
+        help_text="For the team only, never disclosed outside. Erased with the person's data.",
     )
 
 

@@ -1,6 +1,6 @@
-"""What the acts that end a ticket have in common. What keeps people out holds at once.
+"""Code that the acts that end a ticket share. An outcome that excludes takes effect at once.
 
-What would let somebody in again is proposed, takes a second person, and then waits until the letter is sent.
+An outcome that ends an exclusion is proposed, needs a second person, and then waits until the letter is sent.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,14 +35,14 @@ from objections.ticket.notes import write_note
 from objections.ticket.states import check_version, move, why_no_move
 
 EXAMINED: frozenset[str] = frozenset({Outcome.UPHELD, Outcome.REFUSED, Outcome.DUPLICATE})
-"""What an examination ends with; the other outcomes have acts of their own."""
+"""The outcomes of an examination; the other outcomes have acts of their own."""
 PROPOSED = "objection.outcome_proposed"
 PROPOSING = [EntryKind(PROPOSED, "Outcome proposed")]
 """The kind of the acts that propose an outcome."""
 
 
 def state_after(outcomes: Mapping[str, str]) -> TicketState:
-    """What a ticket becomes by the outcomes of its purposes."""
+    """The ticket's final state, from the outcomes of its purposes."""
     if Outcome.UPHELD not in outcomes.values():
         return TicketState.REFUSED
     return (
@@ -78,13 +78,13 @@ def why_not_told(ticket: Ticket) -> str:
     if composing.is_proven(ticket):
         return ""
     return (
-        f"Nobody knows that the address of {ticket} is the person's: what lets them in again is told to them"
+        f"The address on {ticket} is unconfirmed: a letter that ends an exclusion must reach the person"
         " (GDPR Art. 18(3)). Confirm the address first."
     )
 
 
 def why_not_unidentified(ticket: Ticket) -> str:
-    """Why a ticket cannot be closed because nobody knows who asks, whatever came back; empty when it can."""
+    """Why a ticket cannot be closed as unidentified, whatever came back; empty when it can."""
     if sentence := deadlines.why_no_identity(ticket.regime):
         return f"{sentence} Go on without it, and decide."
     if ticket.identity_asked_on is None:
@@ -95,20 +95,20 @@ def why_not_unidentified(ticket: Ticket) -> str:
 def why_not_together(ticket: Ticket, one: Ticket) -> str:
     """Why a linked ticket is not decided together with `ticket`; empty when it can be."""
     if one.is_verified and not ticket.is_verified:
-        return f"{one} is of somebody we know, {ticket} is not: an unverified ticket never closes a verified one."
+        return f"{one} comes from a verified person, {ticket} does not: an unverified ticket never closes a verified one."
     if one.member_id != ticket.member_id:
         return f"{one} is about another account. Decide on it by itself."
     if not one.is_verified and _address_of(one) != _address_of(ticket):
         return (
-            f"{one} has another address and nobody known behind it: what you write to one person would"
+            f"{one} has another address and is unverified: a letter to one person would"
             " reach another. Decide on it by itself."
         )
     return ""
 
 
 _TOLD: frozenset[str] = frozenset({Outcome.REFUSED, Outcome.WITHDRAWN})
-"""What a letter must have told the person before they are in again. Where nobody knows who asks, or another ticket
-stands, no address can be asked for more."""
+"""Outcomes whose letter must have reached the person before their exclusion ends. Where the requester is unidentified, or
+another ticket restricts the account, a confirmed address cannot be required."""
 
 
 def check_address(ticket: Ticket, outcomes: Mapping[str, str]) -> None:
@@ -214,7 +214,7 @@ def act_of(proposal: Proposal) -> str:
 
 
 def ending_of(state: TicketState, outcomes: Mapping[str, str]) -> str:
-    """What a ticket becomes by an outcome, in words."""
+    """The ticket's final state after an outcome, in words."""
     if set(outcomes.values()) == {Outcome.DUPLICATE}:
         return Outcome.DUPLICATE.label
     return state.label
@@ -257,7 +257,7 @@ def close(
 def _own(
     case: Case, state: TicketState, outcomes: Mapping[str, str]
 ) -> tuple[TicketState, dict[str, str]]:
-    """What a ticket ends with that is decided together with others: by the purposes it names itself."""
+    """The final state of a ticket that is decided together with others: by the purposes it names itself."""
     own = {purpose: outcomes[purpose] for purpose in case.purposes}
     return (state_after(own) if set(own.values()) <= EXAMINED else state), own
 
@@ -300,7 +300,7 @@ class OutcomeLetter:
 def outcome_letters(
     cases: Sequence[Case], state: TicketState, outcomes: Mapping[str, str], words: Mapping[str, str]
 ) -> list[OutcomeLetter]:
-    """One letter for all tickets of one address that end alike; none where nobody can be written to any more."""
+    """One letter for all tickets of one address that end alike; none where the personal data is erased."""
     alike: dict[tuple[Any, ...], list[Case]] = {}
     for one in cases:
         own_state, own = _own(one, state, outcomes)
@@ -352,5 +352,5 @@ EXAMINED_LETTERS = (
     LetterKind.REFUSED,
     LetterKind.DUPLICATE,
 )
-"""What an examination may bring."""
+"""The possible outcomes of an examination."""
 ALL_LETTERS = (*EXAMINED_LETTERS, LetterKind.WITHDRAWN, LetterKind.CLOSED_UNIDENTIFIED)

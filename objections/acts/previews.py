@@ -1,4 +1,4 @@
-"""Letters as they would be sent, and what whoever acts must know first."""
+"""Previews of letters, and warnings for the officer who acts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,20 +49,20 @@ def preview(case: Case, kind: str, also: Sequence[Ticket] = (), /, **more: str) 
 
 
 def or_gap(text: str, what: str) -> str:
-    """What was typed; where nothing was, the letter shows what is missing."""
+    """The typed text; where it is empty, the letter shows which part is missing."""
     return text or f"[{what}: not written yet]"
 
 
 def warnings_of(
     ticket: Ticket, *, writes: bool = False, upholds: bool = False, refuses: bool = False
 ) -> list[str]:
-    """What whoever acts must know first: where the act writes to the person, upholds or refuses."""
+    """Warnings for the officer who acts: where the act writes to the person, upholds or refuses."""
     assert ticket.refuse_by
     found = []
     if writes and not composing.is_proven(ticket):
         found.append(STRANGER)
     if upholds and ticket.member_id is None:
-        found.append("No account is matched: nobody is kept out by it.")
+        found.append("No account is matched: it excludes no member.")
     if refuses and today() > ticket.refuse_by:
         day = deadlines.in_words(ticket.refuse_by)
         found.append(f"The deadline for refusing was {day}; the letter says that it is late.")
@@ -70,7 +70,7 @@ def warnings_of(
 
 
 def dossier_of(case: Case) -> dict[str, Any]:
-    """What came with the ticket and what is known of it: for who decides, and for who reviews the decision."""
+    """The ticket's text, files and facts: for the officer who decides, and for the one who reviews the decision."""
     return {
         "attachments": list(case.attachments),
         "files_wait": any(file.waits_until for file in case.attachments),

@@ -39,7 +39,7 @@ def why_not(case: Case, actor: User) -> str:
     """Also of going on without an answer: both end an open question."""
     if case.ticket.state != TicketState.IDENTITY_CHECK:
         return WhyNot(
-            f"{case.ticket} is {case.ticket.get_state_display()}: nobody was asked who they are.",
+            f"{case.ticket} is {case.ticket.get_state_display()}: no identity was requested.",
             ForbiddenMove,
         )
     return case.why_undecided
@@ -70,7 +70,7 @@ def do(*, ticket: Ticket, answered_on: dt.date, how: str, version: int, actor: U
 def _page(case: Case, actor: User) -> Page:
     return Page(
         will=[
-            pause_in_words(case.ticket, case.clock) or "Nobody was asked who they are.",
+            pause_in_words(case.ticket, case.clock) or "No identity was requested.",
             "The review begins, and the clock goes on by its rule from the day of the answer.",
             "The ticket then counts as one of a person we know, who is told the day of the answer.",
         ]

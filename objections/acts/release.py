@@ -1,4 +1,4 @@
-"""Releasing a ticket that a flood set aside: from here it goes on as any other, and the person is written to."""
+"""Releasing a ticket that a flood set aside: from then on it is handled like any other ticket, and the person gets our first letter."""
 
 from typing import Any
 
@@ -18,9 +18,7 @@ def why_not(case: Case, actor: User) -> str:
     if not case.ticket.is_set_aside:
         return f"{case.ticket} is {case.ticket.get_state_display()}: it is not set aside."
     if not case.ticket.is_open:
-        return WhyNot(
-            f"{case.ticket} was closed as abuse: nothing is written to anybody.", ForbiddenMove
-        )
+        return WhyNot(f"{case.ticket} was closed as abuse: no letter is sent.", ForbiddenMove)
     return case.why_undecided
 
 
@@ -36,15 +34,15 @@ def do(*, ticket: Ticket, version: int, actor: User) -> Ticket:
 def _page(case: Case, actor: User) -> Page:
     return Page(
         will=[
-            "It was set aside because too many like it came in. It restricts and its clock runs all the same.",
-            "Released, it goes on as any other, and the person gets our first letter.",
+            "It was set aside during a flood. It still restricts, and its clock still runs.",
+            "Once released, it is handled like any other ticket, and the person gets our first letter.",
         ],
         warnings=warnings_of(case.ticket, writes=True),
     )
 
 
 def _done(case: Case, said: Said, result: Any) -> str:
-    return f"{case.ticket} goes on as any other."
+    return f"{case.ticket} is handled like any other ticket."
 
 
 def _released(case: Case) -> str:
@@ -66,7 +64,7 @@ ACT = Act(
     many=Many(
         action="Release what was set aside",
         title="Release tickets that were set aside",
-        lead="They came while too many like them came in, and count like any other: a matched member stays out."
+        lead="They were received during a flood, and count like any other: a matched member stays out."
         " Once released they get the letter that was held back.",
         button="Release them",
         done="Released",

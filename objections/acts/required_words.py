@@ -42,8 +42,8 @@ FIELDS: Final[dict[str, Asked]] = {
     ),
     "doubt": Asked(
         "What makes you doubt who it is",
-        "Said to the person in the letter. Without a reasonable doubt nobody is asked (GDPR Art. 12(6)).",
-        "Say to the person what makes you doubt: without a reasonable doubt nobody is asked.",
+        "Quoted in the letter. Identification may only be requested with a reasonable doubt (GDPR Art. 12(6)).",
+        "Tell the person the reason for your doubt: without a reasonable doubt you cannot request identification.",
     ),
     "question": Asked(
         "What you need to know",
@@ -63,9 +63,9 @@ FIELDS: Final[dict[str, Asked]] = {
         "evidence",
     ),
     "abuse": Asked(
-        "What makes you sure that nobody asks for this",
-        "For the colleague who reviews it; nobody outside reads it.",
-        "Say what makes you sure that nobody asks for this.",
+        "Evidence that no genuine person made this request",
+        "For the colleague who reviews it; not disclosed outside the team.",
+        "Give the evidence that no genuine person made this request.",
         "evidence",
     ),
     "explanation": Asked(
@@ -88,7 +88,7 @@ def check(name: str, text: str) -> None:
         return
     if is_long:
         raise InvalidInput(
-            f"{asked.why} Write at least {MIN_LETTERS} letters in words of your own, beside what the form asks.",
+            f"{asked.why} Write at least {MIN_LETTERS} letters in your own words, besides the text of the form.",
             field=field,
         )
     raise InvalidInput(

@@ -1,7 +1,7 @@
 """The second person's word on a proposed outcome: approved, the ticket closes and the letter is queued; sent back, work
 goes on.
 
-Whoever proposed it may take it back. The restriction stands until the letter is sent.
+The proposer may take it back. The restriction stands until the letter is sent.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ class ReviewForm(ActForm):
             self.fields["verdict"].choices = [(ChangeVerdict.RETURNED, "Take it back")]  # type: ignore[attr-defined]  # a ChoiceField
             self.fields["verdict"].initial = ChangeVerdict.RETURNED
             self.fields["verdict"].error_messages["invalid_choice"] = (
-                "Whoever proposed it may not approve it: ask a colleague."
+                "The proposer may not approve it: ask a colleague."
             )
 
     def clean_verdict(self) -> ChangeVerdict:
@@ -59,7 +59,7 @@ class ReviewForm(ActForm):
 def why_not(case: Case, actor: User) -> str:
     if case.proposal is None:
         return WhyNot(
-            "Nothing waits for a second person: somebody has decided on it already.", AlreadySettled
+            "Nothing waits for a second person: it has been decided already.", AlreadySettled
         )
     return ""
 
@@ -81,7 +81,7 @@ def approve(case: Case, actor: User) -> None:
     ticket, proposal = case.ticket, case.proposal
     assert proposal is not None
     if proposal.proposed_by_id == actor.pk:
-        raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
+        raise NeedsSecondPerson("The proposer may not approve it: ask a colleague.")
     Approval(proposal=proposal, verdict=ChangeVerdict.APPROVED, reviewer=actor).save()
     together = _as_proposed(ticket, proposal)
     ends.check_address(ticket, proposal.outcomes)
@@ -111,7 +111,7 @@ def _page(case: Case, actor: User) -> Page:
         if proposal is None:
             return []
         if ticket.is_set_aside:
-            raise NotAllowedHere("None: it is closed as abuse, and nobody is written to.")
+            raise NotAllowedHere("None: it is closed as abuse, and no letter is sent.")
         together = cases_of(same_person(ticket).filter(reference__in=proposal.also))
         words = ends.words_of(proposal)
         return ends.outcome_previews(
@@ -158,7 +158,7 @@ def _done(case: Case, said: Said, result: Any) -> str:
             else f"Sent back: {ticket} is now the first task of {proposal.proposed_by.get_username()}."
         )
     if ticket.is_set_aside:
-        return f"Approved: {ticket} is closed as abuse. Nobody is written to."
+        return f"Approved: {ticket} is closed as abuse. No letter is sent."
     ending = ends.ending_of(TicketState(proposal.state), proposal.outcomes)
     return f"Approved: {ticket} is {ending}; the letter is on its way."
 

@@ -81,7 +81,7 @@ def last_of(ticket: Ticket) -> Proposal | None:
 
 
 def words_for(ticket: Ticket, page: str) -> dict[str, Any]:
-    """What the form of an act begins with, from the proposal that came back; nothing where none did."""
+    """Initial values of an act's form, from the proposal that was sent back; empty where none was."""
     proposal = last_of(ticket)
     if proposal is None or act_of(proposal) != page:
         return {}
@@ -111,7 +111,7 @@ def changes_in(proposal: Proposal) -> tuple[Proposal, list[TextLine]] | None:
 
 
 def _as_text(proposal: Proposal) -> str:
-    """What a second person reads of a proposal."""
+    """The text of a proposal, as the second person reads it."""
     outcomes = [
         f"{Purpose(purpose).label}: {Outcome(value).label}"
         for purpose, value in sorted(proposal.outcomes.items())

@@ -30,7 +30,9 @@ def do(*, ticket: Ticket, version: int, actor: User) -> Ticket | Proposal:
 
 def _will(case: Case) -> str:
     if case.ticket.member_id is None:
-        return "Upheld, and nobody is kept out: no account is matched. The outcome letter is sent."
+        return (
+            "Upheld, but no member is excluded: no account is matched. The outcome letter is sent."
+        )
     return f"Out for good of {case.purposes_in_words}. The outcome letter is sent."
 
 

@@ -17,7 +17,7 @@ from objections.public.progress import Progress, PurposeProgress
 
 
 class Typed(Text):
-    """What a person typed: cleaned by the desk, which refuses no objection over a character nobody sees."""
+    """Text that a person typed: cleaned by the desk, which refuses no objection over an invisible character."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(required=False, allow_blank=True, **kwargs)
@@ -34,8 +34,8 @@ class ObjectionInput(Input):
     account_ref = Reference(
         required=False,
         allow_blank=True,
-        help_text="Your key of the account. Of somebody who was not logged in: the account that was named; "
-        "whether we know it is not told.",
+        help_text="Your key of the account. If the person was not logged in: the account that was named; "
+        "the answer does not disclose whether we know it.",
     )
     name = Typed(help_text="At most 200 characters.")
     email = Typed(help_text="Where our letters go. Without it, `postal_address`.")

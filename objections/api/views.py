@@ -1,7 +1,7 @@
 """The API of objections, for the product: doors to `objections.intake.receiving`.
 
-The product is told how far a ticket is that it filed, or that is of one of its members. What somebody without an
-account sent through the portal's own form or by post is no business of the product: there is no such ticket.
+The product may read the progress of tickets that it filed or that name one of its members. Tickets that a person without an
+account sent through the portal's own form or by post are not disclosed to it: the answer is 404.
 """
 
 from django.db.models import Q
@@ -34,7 +34,7 @@ def shown() -> TicketQuerySet:
 
 
 def known_member(request: Request, account_ref: str | None = None) -> Member:
-    """The member, once the look is on record. Raises NotFound. Test accounts are nobody."""
+    """The member, once the read is on record. Raises NotFound, also for test accounts."""
     return asked_member(
         request, "member.objections", account_ref=account_ref, but_test_accounts=True
     )
@@ -52,9 +52,9 @@ class ObjectionsView(Endpoint):
     def post(self, request: Request) -> Response:
         """File an objection: with the answer, the person's data is out of the purposes it names.
 
-        `Location` is where to ask how far it is. The same source_id again gets the first answer (200), with
-        another body 422. The account of somebody who was logged in must be known (404); of anybody else the
-        objection is taken all the same, and we write to the address given to have it confirmed.
+        `Location` is the address of its progress. The same source_id again gets the first answer (200), with
+        another body 422. The account of a logged-in person must be known (404); for other people the
+        objection is accepted all the same, and we write to the given address to have it confirmed.
         Files are sent to us by answering our letter, not here.
         """
         sent = read(ObjectionInput, request.data)
@@ -102,8 +102,8 @@ class MemberObjectionsView(Endpoint):
     def post(self, request: Request) -> Response:
         """The objections of a member, the one recorded last first.
 
-        Also those of whoever named the account without proof (`is_verified` is false): they keep the member out as
-        well, but our letters about them went to somebody else. For the next page send the same body to `next`.
+        Includes objections that name the account without proof (`is_verified` is false): they exclude the member as
+        well, but our letters about them went to another person. For the next page send the same body to `next`.
         POST, because the reference is personal data: addresses end in logs and histories.
         """
         read(PageQuery, request.query_params)

@@ -1,4 +1,4 @@
-"""Days where the establishment that answers is."""
+"""Days in the controller's time zone."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from objections.clock import deadlines
 
 
 def today() -> dt.date:
-    """The day where the establishment that answers is."""
+    """The day in the controller's time zone."""
     return day_of(timezone.now())
 
 

@@ -3,7 +3,7 @@
 Pure: nothing here reads a row, a setting or the time of day. What is computed is kept with the ticket, rule
 and calendar included; only an answered identity request, a corrected receipt or country computes it again.
 
-The calendar is that of the establishment that answers: Ireland for the EU and for countries without a rule
+The calendar is that of the controller's establishment: Ireland for the EU and for countries without a rule
 of their own, England for the UK. California counts business days, which its law does not define: the shortest
 calendar holds, and only federal holidays are left out. Switzerland counts plain days: its law
 names no calendar that would move an end on a Sunday (holidays are cantonal), so none moves it here.
@@ -115,7 +115,7 @@ _TEXTS: Final = frozenset({"regime", "rule", "calendar", "calendar_version", "ti
 
 # --- Whose rule, which day ----------------------------------------------------------------------
 def regime_for(country: str, region: str = "") -> Regime:
-    """Whose rule applies to a person in `country` (ISO 3166-1) and `region` (ISO 3166-2, with or without "US-").
+    """The regime that applies to a person in `country` (ISO 3166-1) and `region` (ISO 3166-2, with or without "US-").
 
     Everywhere else, and where the country is unknown, it is the EU's.
     """
@@ -136,7 +136,7 @@ def local_date(moment: datetime, time_zone: str) -> date:
     try:
         return moment.astimezone(_zone(time_zone)).date()
     except OverflowError as error:
-        raise ValueError("The time lies outside the calendar.") from error
+        raise ValueError("The time is outside the calendar.") from error
 
 
 def is_prompt(received_on: date, asked_on: date, *, within_days: int) -> bool:

@@ -35,7 +35,7 @@ from objections.ticket.states import join_groups
 logger = structlog.get_logger(__name__)
 
 BY_PERSON = "the person"
-"""Who added a file that came with the filing."""
+"""The origin of a file that came with the filing."""
 MAX_STATEMENT_LENGTH = 20_000
 EARLIEST = dt.datetime(2018, 5, 25, tzinfo=dt.UTC)
 """The first day of the GDPR: an older receipt is a typing mistake."""
@@ -44,7 +44,7 @@ CLOCK_SKEW = dt.timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filing:
-    """An objection as it was sent. Raises InvalidInput, naming the field, when nobody could work it."""
+    """An objection as it was sent. Raises InvalidInput, naming the field, when no officer could work it."""
 
     purposes: Collection[str]
     channel: str
@@ -53,7 +53,7 @@ class Filing:
     region: str = ""
     """A part of the country with a law of its own: CA of US."""
     language: str = "en"
-    """What our letters are written in: one that `letter_texts.LANGUAGES` has."""
+    """The language of our letters, one of `letter_texts.LANGUAGES`."""
     name: str = ""
     email: str = ""
     postal_address: str = ""
@@ -63,7 +63,7 @@ class Filing:
     member: Member | None = None
     """The member, where the product vouches for who files."""
     received_at: dt.datetime | None = None
-    """When it reached us, if that was before now."""
+    """The time of receipt, if it was earlier than now."""
     source_id: str = ""
     """The sender's own id: the same again is a replay."""
     sender: str = ""
@@ -110,12 +110,12 @@ class Filing:
 
     @property
     def files_wait(self) -> bool:
-        """Whether files wait in quarantine: nobody vouches for who sends them."""
+        """Whether files wait in quarantine: their sender is unverified."""
         return self.channel in UNPROVEN and not self.is_authenticated
 
     @property
     def digest(self) -> str:
-        """Keyed: nobody can try names against it after an erasure."""
+        """A keyed hash: after an erasure, names cannot be tried against it."""
         facts = {
             "purposes": sorted(self.purposes),
             "kind": self.kind,
@@ -168,7 +168,7 @@ def receive_once(filing: Filing, *, actor: open_entry.Actor) -> tuple[Ticket, bo
     digest = filing.digest
     if known := _filed_before(filing, digest):
         return known, False
-    # On disk before the ledger's lock is taken: nobody waits for a slow disk.
+    # On disk before the ledger's lock is taken: no request waits for a slow disk.
     stored = _store(filing)
     with (
         uploads.removed_on_failure(stored) as committing,
@@ -246,7 +246,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     member = vouched or _member_named(filing.account_ref)
     country = countries.normalise(filing.country)
     if vouched and not country:
-        # Only for who is known to be the member: dates and letters would tell a stranger where somebody lives.
+        # Only for a verified member: dates and letters would tell a stranger where the member lives.
         country = vouched.country
     # An objection is not refused for its time: nothing reached us later than now, or before there was a GDPR.
     given = filing.received_at
@@ -310,7 +310,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
 
 
 def _still_there(member: Member | None) -> Member | None:
-    """The member as of now: whoever was erased meanwhile is nobody we know."""
+    """The member as of now: one that was erased meanwhile is unknown."""
     if member is None:
         return None
     found: Member | None = Member.objects.exclude(status=Status.ERASED).filter(pk=member.pk).first()
@@ -335,7 +335,7 @@ def _filed_before(filing: Filing, digest: str) -> Ticket | None:
 
 
 def _member_named(account_ref: str) -> Member | None:
-    """Whoever names an account keeps it out from now on, whether it is theirs or not: out is the safe side."""
+    """Naming an account excludes it from now on, whether it is the sender's or not: exclusion is the safe side."""
     if not account_ref or members.is_test_account(account_ref):
         return None
     found: Member | None = Member.objects.filter(reference__account_key=key_of(account_ref)).first()
@@ -408,10 +408,10 @@ def _sender_hash(sender: str) -> str:
 
 
 def _is_flood(filing: Filing, now: dt.datetime) -> bool:
-    """Whether so much of it came in that a person must look before we write to anybody.
+    """Whether so much of it came in that a person must look before any letter is sent.
 
     A member who is logged in is counted by account instead of by network: who else sits there is not theirs to
-    answer for. The address is as unproven as anybody's.
+    answer for. The address is unproven, as with any form.
     """
     if filing.channel not in UNPROVEN:
         return False
@@ -422,7 +422,7 @@ def _is_flood(filing: Filing, now: dt.datetime) -> bool:
     if _reaches(of_address, settings.FLOOD_PER_ADDRESS):
         return True
     if filing.member is not None:
-        # Only what was filed as the member: anybody may name their account.
+        # Only tickets filed as the member: any sender may name their account.
         own = lately.filter(ticket__member=filing.member, ticket__is_authenticated=True)
         return _reaches(own, settings.FLOOD_PER_ADDRESS)
     of_network = (
@@ -457,12 +457,12 @@ def attach(
 
 
 def first_letter(case: Case) -> None:
-    """Where we cannot know whose address it is, a link to confirm it; nothing to what is set aside."""
+    """A link to confirm an address whose owner is unknown; tickets that are set aside get none."""
     ticket = case.ticket
     if ticket.is_set_aside:
         return
     is_known = ticket.is_authenticated or ticket.channel not in UNPROVEN
-    # Without our pages, or on paper, nobody could follow a link.
+    # Without our pages, or on paper, the person could not follow a link.
     can_follow = settings.MEMBER_PAGES and composing.requester_of(ticket).email
     if is_known or not can_follow:
         composing.queue(case, LetterKind.ACKNOWLEDGEMENT)
@@ -472,7 +472,7 @@ def first_letter(case: Case) -> None:
 
 def confirm(token: str) -> Ticket:
     """The person followed the link in our mail: the address is theirs. Again changes nothing. Raises LinkExpired."""
-    # Before the ledger's lock is taken: for a link that is none nobody has to wait.
+    # Before the ledger's lock is taken: an invalid link must make no writer wait.
     ticket = composing.ticket_of_link(token)
     with entries.entry(
         "objection.email_confirmed", actor="system:form", subject=ticket.reference

@@ -60,7 +60,7 @@ _LINK = "objections.confirmation"
 
 
 def template(kind: str, language: str = "en") -> tuple[int, Text]:
-    """The text in use and its version; 0 is the one that comes along."""
+    """The text in use and its version; 0 is the built-in text."""
     newest = LetterTemplate.objects.filter(kind=kind, language=language).order_by("-number").first()
     if newest is None:
         return 0, texts.built_in(kind, language)
@@ -127,7 +127,7 @@ def _check_in_use(kind: str, text: Text, version: int, language: str) -> None:
     """Whether the text is written over the one in use, and says something else."""
     current, in_use = template(kind, language)
     if current != version:
-        raise StaleEdit("Somebody changed the text in the meantime: look at it again.")
+        raise StaleEdit("The text was changed in the meantime: look at it again.")
     if text == texts.tidy(in_use):
         raise InvalidInput("This is the text in use: nothing would change.", field="body")
 
@@ -143,7 +143,7 @@ def requester_of(ticket: Ticket) -> Requester:
     """Raises WordsErased."""
     requester: Requester | None = getattr(ticket, "requester", None)
     if requester is None:
-        raise WordsErased(f"The personal data of {ticket} is erased: nobody can be written to.")
+        raise WordsErased(f"The personal data of {ticket} is erased: no letter can be sent.")
     return requester
 
 
@@ -154,7 +154,7 @@ def _values(case: Case, requester: Requester) -> dict[str, str]:
     due_on = in_words(ticket.due_on)
     return {
         **texts.LEGAL_WORDS[ticket.regime],
-        # Nobody's words are sent to an address that may be a stranger's.
+        # A person's text is never sent to an address that may be a stranger's.
         "name": requester.name if is_address_proven(ticket) else "",
         "reference": ticket.reference,
         "request": texts.REQUEST_WORDS[ticket.kind],
@@ -195,7 +195,7 @@ _YOUR_ACCOUNT = (
 
 
 def _scope(case: Case) -> str:
-    """What a promise covers. Who is not known to us is told nothing of any account."""
+    """The scope of a promise. An unverified person is told nothing of any account."""
     if not (case.ticket.is_verified and case.ticket.member_id):
         return (
             "This covers the accounts that we can tie to what you told us: they are on no list of accounts whose"
@@ -218,9 +218,9 @@ def _named(purposes: Iterable[str]) -> str:
 def outcome_values(
     ticket: Ticket, outcomes: Mapping[str, str], words: Mapping[str, str]
 ) -> dict[str, str]:
-    """What an outcome letter says beside the rest. `words` are staff's, by kind of note.
+    """Values for an outcome letter's own placeholders. `words` are staff's, by kind of note.
 
-    A duplicate is neither a yes nor a no, and ends no protection: it has words of its own.
+    A duplicate is neither upheld nor refused, and ends no exclusion: its letter has its own text.
     """
     own_words = {one.value: one.label for one in Outcome}
     own_words[Outcome.DUPLICATE] = ELSEWHERE if ticket.is_verified else ELSEWHERE_TO_STRANGERS
@@ -257,16 +257,16 @@ def _timeliness(ticket: Ticket, *, is_yes: bool) -> str:
 
 
 ELSEWHERE = "already dealt with under another of your objections, which stands"
-"""What a duplicate is called in a letter."""
+"""The name of a duplicate in a letter."""
 ELSEWHERE_TO_STRANGERS = "dealt with already, or will be; nothing more happens under this reference"
-"""The same for who may be a stranger that named somebody's account: it tells of no other ticket."""
+"""The same for a possible stranger who named a member's account: it mentions no other ticket."""
 
 
 # --- The link in a confirmation -----------------------------------------------------------------
 
 
 def confirmation_link(ticket: Ticket) -> dict[str, str]:
-    """What a confirmation says beside the rest: the link and until when it can be opened."""
+    """Values for a confirmation letter's own placeholders: the link and its last day."""
     token = signing.dumps([ticket.reference, _address_hash(ticket)], salt=_LINK)
     return {
         "link": settings.PUBLIC_URL + reverse("objection-confirm", args=[token]),
@@ -275,7 +275,7 @@ def confirmation_link(ticket: Ticket) -> dict[str, str]:
 
 
 def _said_of_files(case: Case, requester: Requester) -> str:
-    """What a letter says about the files that came with the form; empty when there is nothing to say."""
+    """A letter's sentence about the files that came with the form; empty when there are none to mention."""
     if requester.files_refused:
         return texts.FILES_REFUSED.format(contact=settings.CONTROLLER_CONTACT)
     last_day = quarantine.last_day(case.attachments)
@@ -388,7 +388,7 @@ def cancel(ticket: Ticket, kind: LetterKind) -> bool:
 def why_not_readdressed(case: Case, officer_id: int) -> str:
     """Why an officer may not say where letters go; empty when they may.
 
-    While a letter is not out that lets somebody in again, who decided so must not choose who reads it.
+    While a letter that ends an exclusion is unsent, the officers who decided it must not choose its recipient.
     """
     ticket = case.ticket
     if ticket.is_open or ticket.answered_at is not None:
@@ -396,7 +396,7 @@ def why_not_readdressed(case: Case, officer_id: int) -> str:
     waits = any(one.effect == Effect.RESTRICTING and one.outcome for one in case.objections)
     if waits and officer_id in _deciders(ticket):
         return WhyNot(
-            "You proposed or approved this outcome, and its letter lets somebody in again: ask a colleague to change"
+            "You proposed or approved this outcome, and its letter ends an exclusion: ask a colleague to change"
             " where it goes.",
             NeedsSecondPerson,
         )
@@ -404,7 +404,7 @@ def why_not_readdressed(case: Case, officer_id: int) -> str:
 
 
 def _deciders(ticket: Ticket) -> set[int]:
-    """Who proposed and who approved what became of a ticket, by itself or together with a linked one."""
+    """The officers who proposed and approved a ticket's outcome, alone or together with a linked ticket."""
     group = ticket.linked_to_id or ticket.pk
     approved = Proposal.objects.filter(
         Q(ticket=group) | Q(ticket__linked_to=group), approval__verdict=ChangeVerdict.APPROVED
@@ -437,7 +437,7 @@ def address_of(requester: Requester) -> str:
 def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list[Objection]:
     """Objections of the same person to the same purpose that keep them out whatever becomes of this one.
 
-    Of a person we know only their own count. Of anybody else those count that came from the same address, and
+    For a verified person only their own tickets count. For others those count that came from the same address, and
     only if that is proven to be theirs: a stranger's ticket, which names the same account, may be withdrawn.
     """
     others = _same_group(objection).filter(

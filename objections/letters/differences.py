@@ -1,4 +1,4 @@
-"""What changed between two texts, line by line and inside a line word by word."""
+"""Differences between two texts, line by line and inside a line word by word."""
 
 import re
 from collections.abc import Iterator, Sequence

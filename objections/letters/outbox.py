@@ -40,7 +40,7 @@ _MAX_TIMEOUTS = 30
 """Steps of a talk to a mail server, from the connection to its last word, each of which may take EMAIL_TIMEOUT: about
 a dozen are usual, more where its name has several addresses."""
 CLAIM = dt.timedelta(seconds=_MAX_TIMEOUTS * settings.EMAIL_TIMEOUT)
-"""How long whoever sends a letter has it alone: longer than the slowest talk to the mail server."""
+"""How long a sending process holds a letter alone: longer than the slowest talk to the mail server."""
 RETURNED = "it came back"
 OUTCOMES = frozenset(
     {
@@ -97,14 +97,14 @@ def oldest_unsent(now: dt.datetime) -> dt.timedelta | None:
 
 
 def send(letter_id: int) -> Letter | None:
-    """Send a waiting letter, once however often it is called; None when somebody else has it or it is not due.
+    """Send a waiting letter, once however often it is called; None when another process has it or it is not due.
 
     An error of the mail server is noted beside the letter, which is tried again later.
     """
     if not entries.clocks_agree():
         return None
     now = timezone.now()
-    # One statement claims it, on every database; whoever dies with it loses it after a while.
+    # One statement claims it, on every database; a process that dies with it loses it after a while.
     claimed = LetterText.objects.filter(
         letter=letter_id,
         letter__state=LetterState.WAITING,
@@ -335,7 +335,7 @@ def _answered_by(letter: Letter) -> list[Ticket]:
 
 
 def _keep_postal_address(letter: Letter) -> None:
-    """Where the envelope went: to the street the person has now."""
+    """The address on the envelope: the person's current postal address."""
     requester = composing.requester_of(letter.ticket)
     if not requester.postal_address:
         raise LetterNotSent("No postal address is known: correct the address first.")
@@ -425,7 +425,7 @@ def _why_nothing_waits(letter: Letter) -> str:
     if not ticket.is_open:
         return f"{ticket} is {state}: what counts now is the outcome letter."
     if letter.kind == LetterKind.IDENTITY_REQUEST and ticket.state != TicketState.IDENTITY_CHECK:
-        return f"{ticket} is {state}: nobody waits for an answer to this letter any more."
+        return f"{ticket} is {state}: an answer to this letter is no longer awaited."
     if letter.kind == LetterKind.EXTENSION and ticket.state != TicketState.EXTENDED:
         return f"{ticket} is {state}: this notice has no effect that could be undone."
     if letter.kind == LetterKind.CONFIRMATION and composing.is_proven(ticket):
@@ -450,7 +450,7 @@ def _undo(letter: Letter, ticket: Ticket, copy: Letter | None) -> None:
 
 
 def _restrict_again(ticket: Ticket) -> None:
-    """Nobody told the person: what only a letter ends goes on (GDPR Art. 18(3))."""
+    """Keeps the restriction: the letter did not inform the person, and only a letter ends it (GDPR Art. 18(3))."""
     for objection in ticket.objections.select_for_update().filter(effect=Effect.RESTRICTION_LIFTED):
         objection.effect = Effect.RESTRICTING
         objection.save()

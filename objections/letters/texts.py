@@ -1,4 +1,4 @@
-"""What letters say: texts with placeholders, the law's words for each regime, and how both become a letter.
+"""Texts of letters: placeholders, the law's words for each regime, and rendering both as a letter.
 
 The privacy team edits these texts, so they are no templates of Django: `{{ name }}` from a fixed list is all
 they know, and it is replaced once. What a person wrote can therefore never become a placeholder, a header
@@ -111,7 +111,7 @@ _ANSWER = {"outcomes", "upheld_purposes", "lifted_purposes"}
 _NO = {"ground", "balancing_summary", "reasons"}
 
 AVAILABLE: Final[dict[str, frozenset[str]]] = {
-    # Nobody knows yet whose address it is: a stranger's words, the name among them, are not sent there.
+    # The address is unconfirmed: a stranger's text, the name included, is not sent there.
     LetterKind.CONFIRMATION: _CASE | {"link", "link_expires", "files"},
     LetterKind.ACKNOWLEDGEMENT: _PERSON | _MEANWHILE | {"files"},
     LetterKind.IDENTITY_REQUEST: _PERSON
@@ -124,10 +124,10 @@ AVAILABLE: Final[dict[str, frozenset[str]]] = {
     LetterKind.REFUSED: _PERSON | _NO | {"outcomes", "lifted_purposes", "timeliness"},
     LetterKind.WITHDRAWN: _PERSON | {"withdrawal", "lifted_purposes"},
     LetterKind.CLOSED_UNIDENTIFIED: _PERSON | {"reasons", "lifted_purposes", "timeliness"},
-    # It may be a stranger's, who named somebody's account: it tells of no other ticket.
+    # It may be from a stranger who named a member's account: it mentions no other ticket.
     LetterKind.DUPLICATE: _PERSON,
 }
-"""What a letter of a kind can be told: who renders one has a value for each of these."""
+"""Placeholders available to a kind of letter: its renderer has a value for each."""
 
 _COMPLAINT = "authority_name authority remedy"
 REQUIRED: Final[dict[str, frozenset[str]]] = {
@@ -155,7 +155,7 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
         LetterKind.DUPLICATE: _COMPLAINT,
     }.items()
 }
-"""What the law asks a letter of a kind to say: its body may not lose these."""
+"""Placeholders that the law requires in a kind of letter: its body may not lose them."""
 
 # --- Files ----------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ REQUEST_WORDS: Final[dict[str, str]] = {
     Kind.OBJECTION: "objection",
     Kind.RESTRICTION: "request for restriction",
 }
-"""What `request` says."""
+"""The wording of `request`."""
 
 LEGAL_WORDS: Final[dict[str, dict[str, str]]] = {
     Regime.EU: {
@@ -345,7 +345,7 @@ def date_in_words(day: dt.date) -> str:
 
 @cache
 def built_in(kind: str, language: str = "en") -> Text:
-    """The text that comes along, version 0. Raises NotFound for a kind or language there is none of."""
+    """The built-in text, version 0. Raises NotFound for a kind or language without one."""
     if kind not in AVAILABLE or language not in LANGUAGES:
         raise NotFound("There is no such letter.")
     first, _, body = (
@@ -374,7 +374,7 @@ _CLEANING: Final[dict[int, str | None]] = {
 
 
 def check(kind: str, text: Text) -> None:
-    """Refuse a text that could not be sent, or that says less than the law asks.
+    """Refuse a text that could not be sent, or that says less than the law requires.
 
     Raises InvalidInput with `field` "subject" or "body" and a sentence for the person who wrote it.
     """
@@ -546,7 +546,7 @@ _SAMPLES: Final[dict[str, str]] = {
     "outcomes": "- Generative AI: upheld\n- Personalisation: refused",
     "upheld_purposes": "Generative AI",
     "lifted_purposes": "Personalisation",
-    "ground": "SAMPLE: Without this training, members are shown notices meant for somebody else.",
+    "ground": "SAMPLE: Without this training, members are shown notices meant for other members.",
     "balancing_summary": (
         "SAMPLE: We looked at which data is used, what you told us about your situation, and what "
         "would happen without your data."

@@ -28,7 +28,7 @@ from objections.letters.texts import closest
 from objections.ticket import uploads
 
 FASTEST = dt.timedelta(seconds=3)
-"""Nobody reads the page, types an address and sends it in less."""
+"""The shortest time in which a person reads the page, types an address and sends the form."""
 CALIFORNIA = "US-CA"
 """The one choice of the country list that is a part of a country: it has a clock of its own."""
 _FILLED_IN = "filled-in"
@@ -40,7 +40,7 @@ _STAMPS = signing.TimestampSigner(salt="objections.public.forms.stamp")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a page wrote into its form: the form's id, and for which member it was shown, if for one."""
+    """The hidden value that a page writes into its form: the form's id, and the member it was shown for, if any."""
 
     form_id: str
     member: int | None
@@ -56,7 +56,7 @@ def new_stamp(member: Member | None, *, is_filled_in: bool = False) -> str:
 
 
 def read_stamp(text: str) -> Stamp | None:
-    """The stamp, however old: a page may lie open for days. None for one that we did not write."""
+    """The stamp, however old: a page may stay open for days. None for one that we did not write."""
     try:
         value = _STAMPS.unsign(text)
     except signing.BadSignature:
@@ -177,7 +177,7 @@ def is_address(text: str) -> None:
 
 
 class TypedField(forms.CharField):
-    """What somebody typed, cleaned before it is looked at: a NUL or a mark nobody sees is no mistake of theirs.
+    """Typed text, cleaned before it is validated: a NUL or an invisible mark is not the person's mistake.
 
     It has no `maxlength`: browsers cut off what is pasted without a word.
     """
@@ -245,7 +245,7 @@ class FilesField(forms.FileField):
 
 
 class ObjectionForm(forms.Form):
-    """An objection as somebody files it, for themselves, with an account or without.
+    """An objection as a person files it, for themselves, with an account or without.
 
     For a `member`, who came from the product, it does not ask for an account.
     """
@@ -344,7 +344,7 @@ class ObjectionForm(forms.Form):
             del self.fields["account_ref"]
 
     def filing(self, *, form_id: str, sender: str, looks_automatic: bool) -> Filing:
-        """What the valid form says, under the id of the page it was sent from, which is used once."""
+        """The filing from the valid form, under the id of the page it was sent from, which is used once."""
         said = self.cleaned_data
         country, _, region = said["country"].partition("-")
         return Filing(

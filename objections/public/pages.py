@@ -48,15 +48,15 @@ TRAP = "topic"
 
 
 # Without Django's CSRF cookie, so that the form works where cookies are off, and no lost cookie loses what
-# somebody typed. An anonymous filing has no authority to misuse. A member's has: it counts as theirs only with
+# a person typed. An anonymous filing has no authority to misuse. A member's has: it counts as theirs only with
 # the stamp that this page wrote for that member, and no other site can read that.
 @csrf_exempt
 @require_http_methods(["GET", "HEAD", "POST"])
 def objection(request: HttpRequest) -> HttpResponse:
-    """Take an objection, whoever files it. What was typed is shown again until it is taken."""
+    """Take an objection, from a member or a visitor. The typed values are shown again until it is taken."""
     response = _answer(request)
     if request.method != "POST":
-        # It has nobody's data yet. From a page under `no-store` a browser that goes back has forgotten
+        # It has no personal data yet. From a page under `no-store` a browser that goes back has forgotten
         # what was typed.
         response["Cache-Control"] = "private, no-cache"
     return response
@@ -143,7 +143,7 @@ def _show(
 
 
 def _show_to_another(request: HttpRequest, visitor: Member | None) -> HttpResponse:
-    """The page was written for a member who is not there any more: whoever is looks at it before it is sent."""
+    """The page was written for a member who is no longer logged in: the present visitor checks it before sending."""
     return _show_once_more(
         request,
         visitor,
@@ -155,7 +155,7 @@ def _show_to_another(request: HttpRequest, visitor: Member | None) -> HttpRespon
 
 
 def _show_once_more(request: HttpRequest, visitor: Member | None, why: str) -> HttpResponse:
-    """What was typed under a new stamp, which may be sent at once."""
+    """The typed values under a new stamp, which may be sent at once."""
     form = ObjectionForm(request.POST, request.FILES, member=visitor)
     form.add_error(None, why)
     return _show(request, form, stamp=new_stamp(visitor, is_filled_in=True), status=422)
@@ -166,7 +166,7 @@ def _show_once_more(request: HttpRequest, visitor: Member | None, why: str) -> H
 
 @dataclass(frozen=True)
 class Receipt:
-    """What the page after the form says. It travels in a signed cookie: its address says nothing."""
+    """The content of the page after the form. It travels in a signed cookie, so the page's address discloses nothing."""
 
     reference: str
     kind: str

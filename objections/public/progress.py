@@ -1,8 +1,8 @@
 """How far an objection is, in words for the person.
 
 A decision is told by our letter: until it is sent, the objection is being examined and the data stays out, whatever
-was decided (GDPR Art. 18(3)). Nothing here says who works a ticket, what staff wrote, how a letter fares, or that
-somebody else's account or ticket exists. Nothing promises more than we can keep: out is what we can tie to the person.
+was decided (GDPR Art. 18(3)). It does not disclose a ticket's officer, staff notes, the progress of a letter, or that
+another person's account or ticket exists. No page promises more than we can keep: we exclude the data that we can link to the person.
 """
 
 from collections.abc import Iterable, Iterator
@@ -66,7 +66,7 @@ class Progress:
 
 
 def of(ticket: Ticket, *, to_filer: bool = True) -> Progress:
-    """What may be told about a worked ticket: to whoever filed it, or to the member whose account it names."""
+    """The progress of a worked ticket that the requester, or the member whose account it names, may read."""
     assert ticket.kind
     state = _state(ticket)
     purposes = [
@@ -163,7 +163,7 @@ def _answer(ticket: Ticket, state: TicketState, request: str) -> str:
 def _to_member(
     ticket: Ticket, state: TicketState, due_on: date | None, purposes: list[PurposeProgress]
 ) -> Iterator[str]:
-    """Somebody named the account, and we do not know whether it was the member: our letters went to that person."""
+    """Text for an account that an unverified person named: our letters went to that person."""
     request = REQUEST_WORDS[ticket.kind or ""]
     yield f"This {request} names your account; it reached us on {_day(ticket.received_at)}."
     if ticket.answered_at is None:

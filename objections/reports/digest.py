@@ -1,4 +1,4 @@
-"""The daily digest: a mail to each officer about what waits for them. References and counts, nobody's data."""
+"""The daily digest: a mail to each officer about their open work. It holds references and counts, no personal data."""
 
 import datetime as dt
 import smtplib
@@ -56,12 +56,12 @@ class Section:
 
 
 def officers() -> QuerySet[User]:
-    """Everybody who works tickets."""
+    """All officers who work tickets."""
     return working_officers().order_by("pk")
 
 
 def without_digest() -> QuerySet[User]:
-    """Officers nobody can mail."""
+    """Officers without an e-mail address."""
     return officers().filter(email="")
 
 
@@ -134,7 +134,7 @@ def mail_for(officer: User, sections: list[Section], today: dt.date) -> EmailMes
 def what_waits(officer: User, today: dt.date) -> list[Section]:
     """The sections that have something in them, the most pressing first.
 
-    What is nobody's is everybody's: it stands in each digest, and so do the days the law sets apart from the due day.
+    Unassigned tickets stand in every digest, and so do the days that the law sets besides the due day.
     """
     mine = Ticket.objects.of(officer)
     last = today + dt.timedelta(days=DAYS_AHEAD)
@@ -151,7 +151,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
     found = [
         Section("sent back to you", len(came_back), came_back[:MAX_ROWS]),
         _tickets("overdue", mine.overdue(today)),
-        _tickets("overdue and nobody's", Ticket.objects.unassigned().overdue(today)),
+        _tickets("overdue and unassigned", Ticket.objects.unassigned().overdue(today)),
         _tickets(f"due in the next {DAYS_AHEAD} days", mine.due_between(today, last)),
         _section(
             f"to be refused in the next {DAYS_AHEAD} days, if at all",
@@ -208,7 +208,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
 
 
 def _last_heard(officer: User, today: dt.date) -> dt.datetime:
-    """When the officer last had a digest; what is new has come since."""
+    """The time of the officer's last digest; later items are new."""
     before = Digest.objects.filter(officer=officer, day__lt=today).order_by("-day").first()
     return before.sent_at if before else timezone.now() - dt.timedelta(days=DAYS_AHEAD)
 

@@ -1,4 +1,4 @@
-"""The desk in figures: counted in the database, in weeks and days of the establishment that answers."""
+"""The desk in figures: counted in the database, in weeks and days of the controller's time zone."""
 
 import datetime as dt
 from collections import Counter, defaultdict
@@ -66,7 +66,7 @@ def monday(day: dt.date) -> dt.date:
 
 
 def midnight(day: dt.date) -> dt.datetime:
-    """When the day begins where the establishment is."""
+    """The start of the day in the controller's time zone."""
     return dt.datetime.combine(day, dt.time(), _zone())
 
 
@@ -84,7 +84,7 @@ class Table:
     name: str
     title: str
     note: str
-    """What was counted, in a sentence."""
+    """The sentence that says which tickets were counted."""
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
 
@@ -330,7 +330,7 @@ def _country_name(code: str | None) -> str:
 
 
 def by_purpose(period: Period) -> Table:
-    """What tickets received object to, and what was decided on it. A ticket may name several purposes."""
+    """Purposes of the tickets received, and the outcomes. A ticket may name several purposes."""
     counted = (
         Objection.objects.filter(ticket__in=_received(period).order_by().values("pk"))
         .order_by()

@@ -105,7 +105,7 @@ def bound(
     initial: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Any:
-    """The form with what was typed; else with the version its reader sees now, the words of a proposal that came back
+    """The form with what was typed; else with the version its reader sees now, the text of a proposal that was sent back
     to the act `name`, and over them those of the reader's own draft."""
     came_back = sent_back.words_for(ticket, name) if request.method != "POST" else {}
     return drafts.form_for(

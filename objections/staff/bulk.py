@@ -1,6 +1,6 @@
 """One act for many tickets: what will happen to which, then each in a transaction of its own.
 
-The page of an act carries the version of every ticket it shows; one that somebody changed since is refused
+The page of an act carries the version of every ticket it shows; one that was changed since is refused
 and named, and so is one the act is not allowed for. The others are done.
 """
 
@@ -30,7 +30,7 @@ from objections.ticket.due import due
 from objections.ticket.officers import officer_in_words
 
 MAX_TICKETS = 500
-"""Tickets in one go: more would outlast a request, and nobody reads a longer list before agreeing."""
+"""Tickets in one go: more would outlast a request, and an officer would not read a longer list before agreeing."""
 
 
 class BulkForm(forms.Form):

@@ -1,4 +1,4 @@
-"""A file of a ticket, to keep and not to show."""
+"""A file of a ticket, as a download only."""
 
 from django.contrib.auth.decorators import permission_required
 from django.http import FileResponse, HttpRequest

@@ -1,4 +1,4 @@
-"""What the queue can be narrowed to: its tabs, which are also counted, and the filters beside it."""
+"""Filters of the queue: its tabs, which are also counted, and the filters beside it."""
 
 import datetime as dt
 from collections.abc import Callable
@@ -64,7 +64,7 @@ TABS = [
     Tab(
         "unassigned",
         "Unassigned",
-        "Open tickets that no officer has: given to no one yet, or to a colleague who works no tickets any more.",
+        "Unassigned open tickets, and those of a colleague who is no longer an officer.",
         "Each of the {open} open tickets has an officer.",
         lambda officer, day: without_officer(),
         key="3",
@@ -88,7 +88,7 @@ TABS = [
     Tab(
         UNMATCHED,
         "Not matched",
-        "Open tickets with no account behind them: they keep nobody out. Find the member, or ask who it is.",
+        "Open tickets without a matched account: they exclude no member. Find the member, or request identification.",
         "An account is matched to each of the {open} open tickets.",
         lambda officer, day: Q(member__isnull=True),
         key="u",
@@ -104,7 +104,7 @@ TABS = [
     Tab(
         "second-person",
         "Waiting for a second person",
-        "An outcome that would let somebody in again is proposed: a colleague approves it or sends it back.",
+        "An outcome that would end an exclusion is proposed: a colleague approves it or sends it back.",
         "None of the {open} open tickets has a proposed outcome that waits.",
         lambda officer, day: Q(pk__in=Proposal.objects.waiting().values("ticket")),
         key="7",
@@ -119,7 +119,7 @@ TABS = [
     Tab(
         "set-aside",
         "Set aside",
-        "Taken in while too many like them came. They count like any other: a matched member stays out. Nobody was written to.",
+        "Received during a flood. They count like any other: a matched member stays out. No letter was sent.",
         "None of the {open} open tickets is set aside.",
         lambda officer, day: Q(is_set_aside=True),
         key="9",
@@ -220,7 +220,7 @@ class QueueFilter(OptionFilter):
 
 
 class StateFilter(OptionFilter):
-    """What tickets of the tab are: the state of open ones, what closed ones ended as."""
+    """The states of the tab's tickets: the state of open ones, the ending of closed ones."""
 
     title = "state"
     parameter_name = "state"

@@ -1,4 +1,4 @@
-"""What staff may type about letters, and about an objection that they key in."""
+"""Staff forms: recording a letter as posted or returned, and keying in an objection."""
 
 import secrets
 from typing import Any

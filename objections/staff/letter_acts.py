@@ -1,4 +1,4 @@
-"""What officers do with one letter of a ticket: read it, take its text, try it again, repeat it, say it was posted or came back."""
+"""Acts on one letter of a ticket: read it, take its text, send it again, repeat it, record it as posted or returned."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -49,7 +49,7 @@ def of_letter(view: Callable[[HttpRequest, Letter], HttpResponse]) -> Callable[.
 @require_GET
 @permission_required(OFFICER, raise_exception=True)
 def letter(request: HttpRequest, number: int) -> HttpResponse:
-    """What a letter says, and where it went."""
+    """A letter's text and recipient."""
     row = _letter(number)
     record_read(staff(request), "letter.read", subject_of(row.ticket), purpose=row.ticket.reference)
     return page(
@@ -83,7 +83,7 @@ def letter_text(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _what_goes(row: Letter, letter: str) -> str:
-    """What the person gets: a link made anew where the letter asks to confirm the address, else the letter itself."""
+    """The message to send: a new link where the letter asks to confirm the address, else the letter itself."""
     if row.kind == LetterKind.CONFIRMATION:
         return "The person gets a fresh link, at the address known now."
     return letter
@@ -209,9 +209,7 @@ def _undone_with(row: Letter) -> str:
             " are, and the ticket goes on showing them."
         )
     if row.kind == LetterKind.IDENTITY_REQUEST:
-        return (
-            "Nobody was asked who they are: the clock has not stopped, and silence means nothing."
-        )
+        return "No identity was requested: the clock has not stopped, and silence has no effect."
     if row.kind == LetterKind.EXTENSION:
         base_due = deadlines.in_words(clocks.clock_of(row.ticket).base_due)
         return f"The ticket is not extended: our answer is due by {base_due}, as it was at first."

@@ -1,4 +1,4 @@
-"""What staff may type about letters and figures."""
+"""Staff forms about letters and figures."""
 
 import datetime as dt
 from typing import Any

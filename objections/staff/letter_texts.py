@@ -42,7 +42,7 @@ LIST = "Letter templates"
 
 @dataclass(frozen=True)
 class Version:
-    """A text a letter has, or had. `entry` is empty for the one that comes along."""
+    """A text a letter has, or had. `entry` is empty for the built-in text."""
 
     number: int
     text: Text
@@ -52,7 +52,7 @@ class Version:
 
 
 def versions_of(kind: str) -> list[Version]:
-    """Every version of a kind, the newest first; version 0 comes along. Raises Http404 for an unknown kind."""
+    """Every version of a kind, the newest first; version 0 is built in. Raises Http404 for an unknown kind."""
     if kind not in LetterKind.values:
         raise Http404
     rows = LetterTemplate.objects.filter(kind=kind, language="en").select_related("entry")
@@ -92,7 +92,7 @@ class Placeholder:
 
 
 def placeholders_of(kind: str) -> list[Placeholder]:
-    """What a letter of the kind can be told; first what it may not lose."""
+    """The placeholders of the kind of letter; the required ones first."""
     required = texts.REQUIRED[kind]
     samples = texts.sample_values(kind)
     found = [
@@ -239,7 +239,7 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
                     form.look_again(in_use.number)
                     form.add_error(
                         None,
-                        f"Somebody put version {in_use.number} into use while you were writing; what it changed is"
+                        f"Version {in_use.number} was put into use while you were writing; its changes are"
                         " shown below. Your text is kept: look at both, then propose yours to replace theirs.",
                     )
                 else:
@@ -271,7 +271,7 @@ def edit(request: HttpRequest, kind: str) -> HttpResponse:
 def _begins_with(
     start: Version, in_use: Version, returned: ProposedChange | None
 ) -> dict[str, object]:
-    """What the form begins with: the text that came back, unless another one was asked for."""
+    """The form's initial text: the one that was sent back, unless the address asks for another."""
     text, reason = start.text, ""
     if returned is not None and start == in_use:
         text, reason = composing.proposed_text(returned), returned.entry.reason
@@ -362,7 +362,7 @@ def _waiting_texts() -> QuerySet[ProposedChange]:
 
 @start_page.panel("objections.view_letter", order=8)
 def letters_panel(request: HttpRequest) -> start_page.Panel:
-    """What keeps letters from people: those that failed, and those that somebody has to post."""
+    """Undelivered letters: those that failed, and those that an officer must post."""
     outbox = reverse("admin:objections_letter_changelist")
     failed = Letter.objects.failed()
     to_post = Letter.objects.waiting().filter(delivery=Delivery.POST)
@@ -485,5 +485,5 @@ def _all_mailed_in_words() -> str:
     """Said when no officer is without an address."""
     count = digest.officers().count()
     if not count:
-        return "Nobody has the role of privacy officer yet."
+        return "No account has the role of privacy officer yet."
     return f"An e-mail address is kept with each of the {count} privacy officers."

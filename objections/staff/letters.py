@@ -29,7 +29,7 @@ def _ticket_link(row: Any) -> SafeString:
 
 
 class TicketSearchAdmin(ExactSearchAdmin):
-    """Rows of tickets, found by the ticket's reference. What is theirs is part of somebody's record."""
+    """Rows of tickets, found by the ticket's reference. A ticket's rows are part of a member's record."""
 
     read_on_record = True
     search_fields = ["ticket"]
@@ -88,7 +88,7 @@ class LetterTemplateAdmin(SealedModelAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Whoever comes by a row of the ledger: the version's page."""
+        """Sends a link from the ledger to the version's page."""
         row = self.get_object(request, object_id)
         if row is None:
             raise Http404
@@ -99,7 +99,7 @@ class LetterTemplateAdmin(SealedModelAdmin):
 
 
 class LetterStateFilter(OptionFilter):
-    """What is not out yet comes first: that is what an officer has to look at. A search looks through all letters."""
+    """The filter by state. The list opens with unsent letters, which an officer must look at; a search covers all letters."""
 
     title = "state"
     parameter_name = "state"
@@ -242,7 +242,7 @@ class StandingFilter(OptionFilter):
 
 @admin.register(Proposal, site=site)
 class ProposalAdmin(TicketSearchAdmin, SealedModelAdmin):
-    """Outcomes that would let somebody in again. The grounds are words about people: the ticket's page has them."""
+    """Outcomes that would end an exclusion. The grounds are personal data: the ticket's page has them."""
 
     list_display = ["id", "ticket_link", "state", "decided", "proposer", "standing"]
     list_filter = [StandingFilter]
@@ -307,7 +307,7 @@ class ProposalAdmin(TicketSearchAdmin, SealedModelAdmin):
 
 @admin.register(Incident, site=site)
 class IncidentAdmin(TicketSearchAdmin, SealedModelAdmin):
-    """Runs that used somebody's data although their objection had reached us. A manifest is never edited."""
+    """Runs that used a member's data although their objection had reached us. A manifest is never edited."""
 
     list_display = ["id", "ticket_link", "run_link", "purpose", "received_at", "frozen_at"]
     list_filter = ["purpose", "frozen_at"]

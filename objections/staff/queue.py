@@ -40,7 +40,7 @@ MAX_FOUND = 200
 
 
 class LookUpForm(forms.Form):
-    """Posted, never in an address: what is typed here names somebody."""
+    """Posted, never in an address: the typed text is personal data."""
 
     person = forms.CharField(
         max_length=254,
@@ -57,7 +57,7 @@ class LookUpForm(forms.Form):
 @permission_required(["objections.work_ticket", "objections.view_requester"], raise_exception=True)
 @sensitive_post_parameters("person")
 def look_up(request: HttpRequest) -> HttpResponse:
-    """All tickets of one person, linked ones with them. That somebody looked is on record, not for whom."""
+    """All tickets of one person, linked ones with them. The read is on record, the searched text is not."""
     form = LookUpForm(request.POST or None)
     found: list[Any] | None = None
     if form.is_valid():
@@ -67,7 +67,7 @@ def look_up(request: HttpRequest) -> HttpResponse:
             (ticket, due(ticket, day), purposes_of(ticket), officer_in_words(ticket))
             for ticket in tickets[: MAX_FOUND + 1]
         ]
-        subject = found[0][0].reference if found else "nobody"
+        subject = found[0][0].reference if found else "unknown"
         record_read(staff(request), "ticket.looked_up", subject, purpose="admin")
     return page(
         request,

@@ -1,6 +1,6 @@
-"""What the page of a ticket shows: everything that is needed to decide.
+"""The page of a ticket: everything that an officer needs to decide.
 
-Who asks is told apart: auditors see what was done and when, no identity and no words.
+Auditors see the acts and their times, but no personal data.
 """
 
 from dataclasses import dataclass
@@ -53,27 +53,27 @@ def tone_of(ticket: Ticket) -> str:
 
 
 def subject_of(ticket: Ticket) -> str:
-    """What the record of a read names: the member where one is known."""
+    """The subject of a read's record: the member where one is known."""
     return f"member:{ticket.member_id}" if ticket.member_id else ticket.reference
 
 
 @dataclass(frozen=True)
 class ObjectionLine:
-    """What the ticket does to one purpose, in words."""
+    """The ticket's effect on one purpose, in words."""
 
     purpose: str
     words: str
     tone: str
 
 
-UNMATCHED = "no account matched: keeps nobody out"
+UNMATCHED = "no account matched: excludes no member"
 
 
 def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
     effect, outcome = Effect(objection.effect), objection.outcome
     words = Outcome(outcome).label if outcome else "being examined"
     if effect == Effect.RESTRICTION_LIFTED:
-        found = f"{words}: in again as far as it goes by this ticket", ""
+        found = f"{words}: no longer excluded by this ticket", ""
     elif ticket.member_id is None:
         found = f"{words}; {UNMATCHED}{' yet' if ticket.is_open else ''}", "warning"
     elif ticket.is_closed_as_abuse:
@@ -137,7 +137,7 @@ def _runs_of(case: Case) -> dict[str, Any]:
 
 
 def statement_of(case: Case) -> str:
-    """What the person wrote; empty when it was nothing, or is erased."""
+    """The person's statement; empty when there is none, or when it is erased."""
     return words.visible(case.requester.statement) if case.requester else ""
 
 
@@ -150,7 +150,7 @@ def assigned_in_words(ticket: Ticket, reader: User) -> str:
 
 
 def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
-    """What the page of a ticket shows. Who asks is told apart: auditors see no identity and no words."""
+    """Builds the page of a ticket. Auditors see no personal data."""
     may_read = staff(request).has_perm(IDENTITY)
     may_work = staff(request).has_perms(WORK)
     case, reader = case_of(ticket), staff(request)

@@ -213,7 +213,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
         if ticket.is_set_aside:
             marks.append(("set aside",))
         if ticket.is_open and ticket.member_id is None:
-            marks.append(("not matched: keeps nobody out yet",))
+            marks.append(("not matched: excludes no member yet",))
         also = format_html_join("", '<span class="also">{}</span>', marks)
         return format_html("{}{}", ticket.get_state_display(), also)
 
@@ -227,7 +227,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
     @admin.display(description="came by")
     def came_by(self, ticket: Ticket) -> SafeString:
-        # Without who keyed it in: the column is narrow.
+        # Omits the operator who keyed it in: the column is narrow.
         channel = ticket.get_channel_display().partition(",")[0].removeprefix("the ")
         known = "verified" if ticket.is_verified else "not verified"
         return format_html('{}<span class="also">{}</span>', channel, known)
@@ -237,7 +237,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
         return officer_in_words(ticket)
 
     def _assignee_or_take(self, request: HttpRequest) -> Any:
-        """The column with a button that takes a ticket nobody has, and comes back to the list as it is."""
+        """The column with a button that takes an unassigned ticket, and comes back to the list as it is."""
         filters = self.get_preserved_filters(request)
         take = reverse("admin:objections_ticket_take_one")
         address = f"{take}?{filters}" if filters else take

@@ -25,7 +25,7 @@ from tools import factories
 pytestmark = pytest.mark.django_db
 
 TWO = [Purpose.GENERATIVE_AI, Purpose.PERSONALISATION]
-UNMATCHED = "No account is matched: nobody is kept out by it."
+UNMATCHED = "No account is matched: it excludes no member."
 WORDS = factories.REFUSAL
 
 
@@ -129,7 +129,7 @@ def test_what_a_flood_set_aside_is_closed_as_abuse_by_two_people_without_a_lette
 
     assert "You proposed it yourself" in shown(own)
     assert page.context["letters"] == []
-    assert "closed as abuse, and nobody is written to" in shown(page)
+    assert "closed as abuse, and no letter is sent" in shown(page)
     assert factories.EVIDENCE in shown(page)
     assert (ticket.is_closed_as_abuse, ticket.letters.count()) == (True, 0)
     assert "closed as abuse: no letter" in closed
@@ -185,10 +185,10 @@ def test_matching_a_member_keeps_the_reference_out_of_the_address(client: Client
     assert "customer-1" not in response.url
 
 
-def test_matching_nobody_says_so(client: Client) -> None:
+def test_matching_an_unknown_account_says_so(client: Client) -> None:
     ticket = factories.objection()
 
-    response = post(client, "match", ticket, account_ref="nobody", reason="a guess")
+    response = post(client, "match", ticket, account_ref="unknown", reason="a guess")
 
     assert "No member has this account_ref." in shown(response)
     reads = AccessRecord.objects.filter(subject="member:unknown")
@@ -427,7 +427,7 @@ def test_a_refusal_takes_a_second_person_and_holds_once_its_letter_is_sent(
     assert sent == [Effect.UPHELD, Effect.RESTRICTION_LIFTED]
 
 
-def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: User) -> None:
+def test_the_proposer_of_an_outcome_cannot_approve_it(client: Client, officer: User) -> None:
     ticket = proposed(officer)
 
     page = client.get(url("review", ticket))
@@ -438,11 +438,11 @@ def test_whoever_proposed_an_outcome_cannot_approve_it(client: Client, officer: 
     assert "No account is matched yet, so no member is excluded." in waiting
     assert "stays out" not in waiting
     assert 'value="approved"' not in page.text
-    assert "Whoever proposed it may not approve it" in response.text
+    assert "The proposer may not approve it" in response.text
     assert ticket.state == TicketState.IN_REVIEW
 
 
-def test_whoever_proposed_an_outcome_can_take_it_back(client: Client, officer: User) -> None:
+def test_the_proposer_of_an_outcome_can_take_it_back(client: Client, officer: User) -> None:
     ticket = proposed(officer)
 
     post(client, "review", ticket, verdict="returned", reason="too thin after all")
@@ -738,7 +738,7 @@ def test_a_note_on_a_linked_ticket_is_read_before_both_are_decided(
     )
 
     second.refresh_from_db()
-    assert f"Somebody changed {second} in the meantime: look at it again." in shown(response)
+    assert f"{second} was changed in the meantime: look at it again." in shown(response)
     assert [first.state, second.state] == [TicketState.IN_REVIEW, TicketState.IN_REVIEW]
     # What the page shows now can be sent.
     assert f'value="{second.reference}:{second.version}"' in response.text
@@ -834,13 +834,13 @@ def in_state(state: str, officer: User) -> Ticket:
         ("in review", "ask_identity", factories.IDENTITY, "cannot become"),
         ("in review", "begin_review", {}, "cannot become"),
         ("identity asked for", "begin_review", {}, "record the answer"),
-        ("received", "record_identity", {"answered_on": "2026-01-01", "how": "a"}, "nobody was asked"),
-        ("received", "go_on_without_identity", {"reason": "a"}, "nobody was asked"),
-        ("in review", "go_on_without_identity", {"reason": "a"}, "nobody was asked"),
+        ("received", "record_identity", {"answered_on": "2026-01-01", "how": "a"}, "no identity was requested"),
+        ("received", "go_on_without_identity", {"reason": "a"}, "no identity was requested"),
+        ("in review", "go_on_without_identity", {"reason": "a"}, "no identity was requested"),
         ("logged in", "confirm_address", {"reason": "a"}, "nothing to confirm"),
         ("upheld", "confirm_address", {"reason": "a"}, "nothing to confirm"),
-        ("upheld", "take", {}, "a closed ticket is worked by nobody"),
-        ("upheld", "assign", {"officer": ""}, "a closed ticket is worked by nobody"),
+        ("upheld", "take", {}, "closed tickets cannot be assigned"),
+        ("upheld", "assign", {"officer": ""}, "closed tickets cannot be assigned"),
         ("set aside", "ask_identity", factories.IDENTITY, "release it first"),
         ("withdrawal proposed", "ask_identity", factories.IDENTITY, "waits for a second person"),
         ("set aside", "withdraw", {"evidence": factories.EVIDENCE}, "release it first"),
@@ -893,7 +893,7 @@ def test_who_comes_second_is_told_and_keeps_what_was_typed(
     page = shown(response)
 
     ticket.refresh_from_db()
-    assert f"Somebody changed {ticket} in the meantime" in page
+    assert f"{ticket} was changed in the meantime" in page
     assert "The latest: Assigned, by otto" in page
     assert [word in page for word in WORDS.values()] == [True] * 3
     assert page.count("checked") == 4
@@ -1185,7 +1185,7 @@ def test_what_cannot_be_keyed_in_is_said_and_nothing_typed_is_lost(
 
 
 @pytest.mark.parametrize("role", ["auditor", "engineer", "administrator", "stranger"])
-def test_nobody_but_officers_opens_an_act(
+def test_only_officers_open_an_act(
     role: str, request: pytest.FixtureRequest, client_of: Any
 ) -> None:
     ticket = by_post()

@@ -36,7 +36,7 @@ OF_A_MEMBER = {
     "statement": "Leave me out, says Ada.",
     "source_id": "evt-1",
 }
-OF_ANYBODY = {**OF_A_MEMBER, "is_authenticated": False}
+OF_A_VISITOR = {**OF_A_MEMBER, "is_authenticated": False}
 
 
 @pytest.fixture
@@ -142,8 +142,8 @@ def test_the_same_source_id_with_another_body_is_refused(api, ada, change):
     assert Ticket.objects.count() == 1
 
 
-@pytest.mark.parametrize("account_ref", ["acc-nobody", "canary:1"])
-def test_nobody_is_vouched_for_whose_account_is_not_known(api, account_ref):
+@pytest.mark.parametrize("account_ref", ["acc-unknown", "canary:1"])
+def test_an_unknown_account_cannot_be_vouched_for(api, account_ref):
     answer = file(api, {**OF_A_MEMBER, "account_ref": account_ref})
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -157,11 +157,11 @@ def test_nobody_is_vouched_for_whose_account_is_not_known(api, account_ref):
 def test_who_was_not_logged_in_learns_nothing_about_the_account_they_name(api):
     factories.add_member("acc-ada-1", country="CH")
     # Without a country of their own the law of the member's country would show in the dates.
-    body = {**OF_ANYBODY, "country": ""}
+    body = {**OF_A_VISITOR, "country": ""}
 
     of_a_known, of_an_unknown = (
         {**file(api, {**body, "account_ref": ref, "source_id": ref[-5:]}).json()}
-        for ref in ("acc-ada-1", "acc-nobody")
+        for ref in ("acc-ada-1", "acc-unknown")
     )
 
     told = [ask(api, answer["reference"]).json() for answer in (of_a_known, of_an_unknown)]
@@ -174,7 +174,7 @@ def test_who_was_not_logged_in_learns_nothing_about_the_account_they_name(api):
 
 
 def test_who_was_not_logged_in_is_asked_to_confirm_the_address(api):
-    file(api, OF_ANYBODY)
+    file(api, OF_A_VISITOR)
     ticket = Ticket.objects.get()
     before = ask(api, ticket.reference).json()["sentences"]
     factories.send_letters(ticket)
@@ -202,7 +202,7 @@ def test_a_post_address_is_enough_to_be_answered(api, ada):
     assert file(api, body).status_code == 201
 
 
-def test_no_objection_is_lost_over_characters_that_nobody_sees(api, ada):
+def test_no_objection_is_lost_over_invisible_characters(api, ada):
     answer = file(api, {**OF_A_MEMBER, "statement": "No\0, \u202ethanks", "name": "A\0da"})
 
     assert answer.status_code == 201
@@ -302,12 +302,12 @@ def planted():
 
 
 def test_the_product_sees_what_it_filed_and_what_is_of_its_members(api, ada):
-    file(api, {**OF_ANYBODY, "account_ref": ""})
+    file(api, {**OF_A_VISITOR, "account_ref": ""})
     tickets = {
         "filed by the product": Ticket.objects.get(),
         "a member's, by the form": factories.objection(account_ref="acc-ada-1", channel="form"),
-        "of somebody without an account, by the form": factories.objection(),
-        "of somebody without an account, on paper": factories.objection(channel="paper"),
+        "without an account, by the form": factories.objection(),
+        "without an account, on paper": factories.objection(channel="paper"),
         "of a test account": planted(),
     }
 
@@ -316,8 +316,8 @@ def test_the_product_sees_what_it_filed_and_what_is_of_its_members(api, ada):
     assert found == {
         "filed by the product": 200,
         "a member's, by the form": 200,
-        "of somebody without an account, by the form": 404,
-        "of somebody without an account, on paper": 404,
+        "without an account, by the form": 404,
+        "without an account, on paper": 404,
         "of a test account": 404,
     }
     assert ask_of_member(api, "canary:objections").status_code == 404
@@ -369,7 +369,7 @@ def test_every_question_is_recorded_before_it_is_answered(api, ada):
 
     ask(api, ticket.reference)
     ask_of_member(api, "acc-ada-1")
-    ask_of_member(api, "acc-nobody")
+    ask_of_member(api, "acc-unknown")
 
     assert list(AccessRecord.objects.order_by("pk").values_list("kind", "subject")) == [
         ("ticket.progress", ticket.reference),
@@ -598,7 +598,7 @@ def test_who_is_known_is_told_that_their_account_is_out(told, ada):
 
 def test_the_member_is_told_of_an_objection_that_a_stranger_filed_in_their_name(api, officer, ada):
     with time_machine.travel(RECEIVED, tick=False):
-        file(api, {**OF_ANYBODY, "name": "Eve", "purposes": ["generative-ai"]})
+        file(api, {**OF_A_VISITOR, "name": "Eve", "purposes": ["generative-ai"]})
         ticket = Ticket.objects.get()
         acted(acts.ask_identity.do, ticket, officer, **factories.IDENTITY)
 
@@ -629,10 +629,10 @@ PERSONAL = ["Ada Abel", "ada@example.org", "acc-ada-1", "Leave me out", "1 Main 
 OF_STAFF = ["GROUND of staff", "BALANCING of staff", "REASONS of staff", "olga", "otto"]
 
 
-def test_ledger_history_and_logs_name_nobody(api, ada, officer, second_officer, caplog, capfd):
+def test_ledger_history_and_logs_name_no_person(api, ada, officer, second_officer, caplog, capfd):
     file(api, {**OF_A_MEMBER, "postal_address": "1 Main Street"})
     file(api, {**OF_A_MEMBER, "statement": "Another."})
-    file(api, {**OF_ANYBODY, "source_id": "evt-2"})
+    file(api, {**OF_A_VISITOR, "source_id": "evt-2"})
     file(api, {**OF_A_MEMBER, "source_id": "evt-3", "email": "ada"})
     ticket = refuse_one(Ticket.objects.get(source_id="evt-1"), officer, second_officer)
     ask(api, ticket.reference)
@@ -650,7 +650,7 @@ def test_ledger_history_and_logs_name_nobody(api, ada, officer, second_officer, 
 
 
 def rows_of(table):
-    # A letter's text names nobody, and a reference is kept where it can be erased.
+    # A letter's text names no person, and a reference is kept where it can be erased.
     if table in {LetterTemplate._meta.db_table, AccountReference._meta.db_table}:
         return ""
     with connection.cursor() as cursor:

@@ -171,7 +171,7 @@ def test_who_was_told_a_day_that_moves_is_told_the_new_one(clock, officer, corre
     assert texts.date_in_words(row.due_on) in told[-1]
 
 
-def test_nobody_is_written_to_again_where_no_day_moves(clock, officer):
+def test_no_letter_is_sent_again_where_no_day_moves(clock, officer):
     ticket = in_review(officer)
     factories.send_letters(ticket)
 
@@ -259,7 +259,7 @@ def refused(officer, second_officer, *others: Ticket) -> Ticket:
     return factories.approve(proposal, second_officer)
 
 
-def test_who_decided_that_somebody_is_in_again_does_not_choose_who_reads_it(
+def test_the_officers_who_ended_an_exclusion_do_not_choose_the_letters_recipient(
     officer, second_officer, third_officer
 ):
     ticket = refused(officer, second_officer)
@@ -363,11 +363,11 @@ def test_no_address_is_confirmed_on_a_closed_ticket(officer):
     assert not ticket.letters.filter(kind="acknowledgement").exists()
 
 
-def test_a_closed_ticket_is_given_to_nobody(officer, second_officer):
+def test_a_closed_ticket_cannot_be_assigned(officer, second_officer):
     ticket = factories.uphold(factories.objection(), officer)
 
     for who in (second_officer, None):
-        with pytest.raises(NotAllowedHere, match="worked by nobody"):
+        with pytest.raises(NotAllowedHere, match="closed tickets cannot be assigned"):
             acts.assign.do(ticket=ticket, officer=who, version=ticket.version, actor=officer)
 
     ticket.refresh_from_db()

@@ -52,7 +52,7 @@ def otto(second_officer: User) -> User:
 
 @pytest.fixture
 def ticket(olga) -> Ticket:
-    """Olga's, from somebody with a name."""
+    """Olga's ticket, of a requester with a name."""
     filed = factories.objection(
         name="Petra Muster", email="petra@example.net", statement="My words.", channel="email"
     )
@@ -145,12 +145,12 @@ def test_every_kind_of_thing_that_waits_is_counted(ticket, olga, otto):
     team = {"letters that could not be sent": 1, "unassigned in the team": 2}
     hers = {"waiting for a second person": 1, **team}
     assert early == {"due in the next 7 days": 1, **hers}
-    assert late == {"overdue": 1, "overdue and nobody's": 2, **hers}
-    # His own proposal waits for somebody else.
+    assert late == {"overdue": 1, "overdue and unassigned": 2, **hers}
+    # His own proposal waits for a colleague.
     assert his == team
 
 
-def test_what_nobody_works_any_more_is_overdue_for_everybody(ticket, olga, otto):
+def test_overdue_unassigned_tickets_are_in_every_digest(ticket, olga, otto):
     day = ticket.due_on + dt.timedelta(days=1)
     before = sections(otto, day)
     olga.is_active = False
@@ -158,10 +158,10 @@ def test_what_nobody_works_any_more_is_overdue_for_everybody(ticket, olga, otto)
 
     after = sections(otto, day)
 
-    assert (before, after) == ({}, {"overdue and nobody's": 1, "unassigned in the team": 1})
+    assert (before, after) == ({}, {"overdue and unassigned": 1, "unassigned in the team": 1})
 
 
-def test_a_weekend_is_disturbed_by_what_nobody_works_any_more(ticket, olga, otto):
+def test_a_digest_is_sent_at_the_weekend_for_overdue_unassigned_tickets(ticket, olga, otto):
     saturday = ticket.due_on + dt.timedelta(days=12 - ticket.due_on.weekday())
     olga.is_active = False
     olga.save()
@@ -169,7 +169,7 @@ def test_a_weekend_is_disturbed_by_what_nobody_works_any_more(ticket, olga, otto
     assert (saturday.weekday(), digest.send_all(saturday)) == (5, 1)
 
 
-def test_a_letter_that_nobody_posts_is_missed(olga):
+def test_a_letter_that_no_officer_posts_is_in_the_digest(olga):
     with time_machine.travel(timezone.now() - dt.timedelta(days=4)):
         factories.objection(channel="paper", email="", postal_address="Here")
     factories.objection(channel="paper", email="", postal_address="There")
@@ -256,7 +256,7 @@ def test_a_weekend_is_disturbed_only_by_what_cannot_wait(ticket, olga, weeks, is
     assert bool(sent) is is_sent
 
 
-def test_nobody_else_gets_a_digest(ticket, auditor, olga):
+def test_only_officers_get_a_digest(ticket, auditor, olga):
     auditor.email = "ada@example.org"
     auditor.save()
     olga.is_active = False

@@ -136,7 +136,7 @@ def test_signing_in_leads_back_to_the_form(officer: User, client_of: Any, ticket
 
 
 @pytest.mark.parametrize("fault", ["none", "altered", "other page", "old", "left"])
-def test_nobody_writes_a_draft_for_an_officer_without_the_form_that_was_shown_to_them(
+def test_a_draft_is_kept_only_from_the_form_that_was_shown_to_its_officer(
     fault: str, officer: User, client_of: Any, ticket: Ticket
 ) -> None:
     address = page_of(ticket, "note")
@@ -232,7 +232,7 @@ def test_the_draft_goes_when_the_act_is_done_or_discarded(
 
 
 @pytest.mark.parametrize("reader", ["second_officer", "auditor", "administrator", "engineer"])
-def test_nobody_else_ever_sees_a_draft(
+def test_no_other_person_ever_sees_a_draft(
     reader: str, officer: User, client_of: Any, ticket: Ticket, request: Any
 ) -> None:
     client_of(officer).post(
@@ -286,7 +286,7 @@ def test_drafts_go_with_the_tickets_words_and_with_the_members_erasure(
     assert Draft.objects.count() == 4
 
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
-    # Nor does a page that still lies open bring anything back.
+    # Nor does a page that is still open bring anything back.
     client.post(page_of(ticket, "withdraw"), {"version": "0", "evidence": SECRET})
     Client().post(page_of(ticket, "withdraw"), {"evidence": SECRET, "draft_of": token})
 

@@ -60,7 +60,7 @@ def stamp(member=None, *, seconds: float = 10) -> str:
 
 
 def typed(**changes) -> dict[str, object]:
-    """A form as somebody without an account fills it in."""
+    """A form as a person without an account fills it in."""
     return {
         "stamp": stamp(),
         "kind": "objection",
@@ -109,7 +109,7 @@ def link_in(message) -> str:
 # --- Filing -------------------------------------------------------------------------------------
 
 
-def test_a_form_of_somebody_without_an_account_becomes_a_ticket_that_restricts(client):
+def test_a_form_of_a_person_without_an_account_becomes_a_ticket_that_restricts(client):
     answer = file(client, name="Nora", statement="A stranger posted my address.")
 
     ticket = Ticket.objects.get()
@@ -326,7 +326,7 @@ def test_a_member_from_the_product_files_without_naming_an_account(member):
     )
 
 
-def test_the_account_somebody_names_is_out_but_not_vouched_for(client, member):
+def test_an_account_that_a_visitor_names_is_out_but_not_vouched_for(client, member):
     file(client, account_ref="customer-1")
 
     ticket = Ticket.objects.get()
@@ -345,7 +345,7 @@ def test_another_site_cannot_file_in_a_members_name(member, forged):
     assert Ticket.objects.get().member is None
 
 
-@pytest.mark.parametrize("who", ["nobody", "another member"])
+@pytest.mark.parametrize("who", ["a visitor", "another member"])
 def test_when_the_members_visit_has_ended_nothing_typed_is_lost(member, who):
     other = Member.objects.get(pk=factories.add_member("customer-2"))
     browser = browser_of(other) if who == "another member" else Client()
@@ -355,7 +355,7 @@ def test_when_the_members_visit_has_ended_nothing_typed_is_lost(member, who):
     assert answer.status_code == 422
     assert "Your visit from the product has ended" in words(answer)
     assert "Forty minutes of work." in answer.text
-    assert ('name="account_ref"' in answer.text) is (who == "nobody")
+    assert ('name="account_ref"' in answer.text) is (who == "a visitor")
     assert not Ticket.objects.exists()
 
 
@@ -425,7 +425,7 @@ def test_a_form_sent_twice_is_one_ticket_and_with_other_words_a_new_page(client)
     assert "This page has been sent before" in words(asked)
     assert "I forgot something." in asked.text
 
-    # Once more, and at once: nobody needs to read again what they wrote themselves.
+    # Once more, and at once: a person need not read again what they wrote themselves.
     again = re.search(r'name="stamp" value="([^"]+)"', asked.text)[1]
     client.post(FORM, {**sent, "stamp": again, "statement": "I forgot something."})
 
@@ -457,7 +457,7 @@ def test_a_correction_after_an_error_is_not_too_fast(client):
     assert Ticket.objects.get().is_set_aside is False
 
 
-def test_behind_a_unix_socket_nobody_is_taken_for_everybody(client):
+def test_behind_a_unix_socket_one_visitor_is_not_taken_for_all(client):
     for number in range(7):
         client.post(FORM, typed(email=f"person-{number}@example.org"), REMOTE_ADDR="")
 
@@ -722,7 +722,7 @@ def test_everything_typed_is_shown_again(client):
     [
         ("page.html", b"<!doctype html><script>alert(1)</script>", "begins with"),
         ("empty.txt", b"", "is empty"),
-        ("tool.exe", b"MZ\x90\0", "is no PDF or picture"),
+        ("tool.exe", b"MZ\x90\0", "is not a PDF or image"),
         ("<b>\u202e.png", PNG[:20], "is damaged or cut off"),
     ],
 )
@@ -846,7 +846,7 @@ def test_a_body_that_cannot_be_read_is_refused_clearly(body, content_type):
     assert not Ticket.objects.exists()
 
 
-def test_a_made_up_form_id_cannot_fetch_somebody_elses_ticket(client):
+def test_a_made_up_form_id_cannot_fetch_another_persons_ticket(client):
     sent = typed(email="nora@example.org")
     client.post(FORM, sent)
 

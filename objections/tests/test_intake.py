@@ -70,7 +70,7 @@ def test_an_objection_is_not_refused_for_the_time_that_a_sender_gives(received_a
     ],
 )
 @pytest.mark.django_db
-def test_what_nobody_could_work_is_refused_by_name_and_leaves_nothing(facts, field):
+def test_a_filing_that_no_officer_could_work_is_refused_by_field_and_leaves_nothing(facts, field):
     with pytest.raises(InvalidInput) as refusal:
         file(**facts)
 
@@ -119,7 +119,7 @@ def test_the_files_of_a_replay_are_not_kept_twice():
 
 
 @pytest.mark.django_db
-def test_somebody_without_an_account_is_served_too():
+def test_a_person_without_an_account_is_served_too():
     ticket = file(channel="form", statement="A member posted about me.")
 
     assert (ticket.member, ticket.state) == (None, TicketState.RECEIVED)
@@ -227,7 +227,7 @@ def test_what_staff_key_in_is_no_flood():
 
 @pytest.mark.parametrize("channel", ["form", "product"])
 @pytest.mark.django_db
-def test_a_member_has_nobody_written_to_without_limit(channel, settings):
+def test_letters_for_one_member_are_limited(channel, settings):
     factories.add_members(2)
     member, other = Member.objects.order_by("pk")
 
@@ -260,7 +260,7 @@ def test_a_member_is_no_flood_because_others_name_the_account_or_share_the_netwo
 
 
 @pytest.mark.django_db
-def test_a_form_that_a_program_filled_in_is_set_aside_whoever_is_logged_in():
+def test_a_form_that_a_program_filled_in_is_set_aside_also_for_a_member():
     factories.add_members(1)
 
     ticket = file(channel="form", member=Member.objects.get(), looks_automatic=True)
@@ -410,7 +410,7 @@ def test_who_objected_before_we_heard_of_a_decision_is_out_too(product):
 
 
 @pytest.mark.django_db
-def test_a_test_account_belongs_to_nobody_who_names_it():
+def test_a_test_account_belongs_to_no_person_who_names_it():
     ticket = file(account_ref="canary:minor")
 
     factories.add_member("canary:minor")
@@ -572,7 +572,7 @@ def test_an_old_form_sent_again_after_the_answer_needs_a_new_page(officer, secon
 
 
 @pytest.mark.django_db
-def test_a_member_erased_while_filing_is_nobody_we_know(officer):
+def test_a_member_erased_while_filing_is_unknown(officer):
     factories.add_members(1)
     filing = Filing(**PERSON, member=Member.objects.get())
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")

@@ -1,4 +1,4 @@
-"""A ticket of an account that was closed, or lost its role, is nobody's: everywhere, and at once."""
+"""Tickets of an officer whose account was closed, or lost its role, are unassigned: everywhere, and at once."""
 
 import datetime as dt
 from collections.abc import Callable

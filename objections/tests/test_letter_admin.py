@@ -109,7 +109,7 @@ def test_there_is_no_page_of_what_is_not_there(client, name, args):
 
 
 @pytest.mark.parametrize("number", ["9", "-1", "x", "９", "1" * 9])
-def test_nobody_starts_from_a_version_that_is_not_there(client, number):
+def test_a_draft_cannot_start_from_a_missing_version(client, number):
     assert client.get(reverse(EDIT, args=[KIND]), {"from": number}).status_code == 404
 
 
@@ -154,7 +154,7 @@ def test_who_proposed_a_text_cannot_put_it_into_use(client, officer):
             reason="x",
         )
 
-    assert "Whoever proposed it may not approve it" in unescape(answer.text)
+    assert "The proposer may not approve it" in unescape(answer.text)
     assert "Read it aloud." in answer.text
     assert composing.template(KIND) == (0, BUILT_IN)
 
@@ -273,7 +273,7 @@ def test_a_text_that_a_colleague_changed_meanwhile_is_not_written_over(client, s
 
     first = client.post(reverse(EDIT, args=[KIND]), typed(body=mine)).text
 
-    assert "Somebody put version 1 into use while you were writing" in first
+    assert "Version 1 was put into use while you were writing" in first
     assert "<td>added</td><td>Theirs</td>" in first
     assert "\nMine\n" in first.replace("\r\n", "\n")
     assert '<input type="hidden" name="version" value="1"' in first

@@ -1,4 +1,4 @@
-"""Letters: what the law asks is said, what staff edit is checked, what people wrote does no harm."""
+"""Letters: what the law requires is said, what staff edit is checked, what people wrote does no harm."""
 
 import datetime as dt
 import re
@@ -427,7 +427,7 @@ def test_no_value_breaks_a_subject_or_makes_a_line_too_long(subject, body, name,
 
     try:
         letter = render(text, name=name, reasons=reasons + ".")
-    except KeyError:  # the drawn text itself may hold a placeholder nobody has a value for
+    except KeyError:  # the drawn text itself may hold a placeholder without a value
         assert "{{" in subject + body
         return
 

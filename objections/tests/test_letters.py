@@ -76,7 +76,7 @@ def test_a_letter_is_sent_once_however_often_it_is_tried(ticket):
     assert Entry.objects.filter(kind="letter.sent", subject=ticket.reference).count() == 1
 
 
-def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
+def test_a_process_that_sends_a_letter_has_it_alone_for_a_while(ticket):
     claimed = LetterText.objects.filter(letter__ticket=ticket).update(
         attempts=1, not_before=timezone.now() + outbox.CLAIM
     )
@@ -85,7 +85,7 @@ def test_whoever_holds_a_letter_has_it_alone_for_a_while(ticket):
     tasks.send_letters()
     assert mail.outbox == []
 
-    # Whoever had it died: it is not lost.
+    # Its process died: the letter is not lost.
     with time_machine.travel(timezone.now() + outbox.CLAIM + dt.timedelta(seconds=1)):
         tasks.send_letters()
     assert len(mail.outbox) == 1

@@ -1,4 +1,4 @@
-"""Who is out, and from when to when: an outcome that lets somebody in again takes a second person and a letter."""
+"""Exclusions and their time: an outcome that ends one takes a second person and a letter."""
 
 import datetime as dt
 import itertools
@@ -67,7 +67,7 @@ def close_as_abuse(ticket, officer, second_officer):
 
 
 @pytest.mark.parametrize("is_reviewed", [False, True])
-def test_what_is_closed_as_abuse_is_written_to_nobody_and_lets_nobody_in(
+def test_closing_as_abuse_sends_no_letter_and_ends_no_exclusion(
     is_reviewed, member, officer, second_officer
 ):
     ticket = factories.objection("acc-0", is_vouched=False, looks_automatic=True)
@@ -349,7 +349,7 @@ def test_an_identity_request_names_the_day_by_which_to_answer(member, officer):
 
 
 @pytest.mark.parametrize("field", factories.IDENTITY)
-def test_nobody_is_asked_for_identity_with_a_word(field, member, officer):
+def test_an_identity_request_needs_more_than_one_word(field, member, officer):
     ticket = factories.objection("acc-0", is_vouched=False)
 
     with pytest.raises(InvalidInput) as refusal:
@@ -360,7 +360,7 @@ def test_nobody_is_asked_for_identity_with_a_word(field, member, officer):
     assert refusal.value.field == field
 
 
-def test_nobody_approves_their_own_refusal(member, officer, second_officer):
+def test_an_officer_cannot_approve_their_own_refusal(member, officer, second_officer):
     ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
     proposal = decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
 
@@ -420,7 +420,7 @@ def test_what_is_no_outcome_of_an_examination_is_refused(word, member, officer):
     assert refusal.value.field == "outcomes"
 
 
-# --- Nobody is let in by time, silence or mistake -----------------------------------------------
+# --- No exclusion ends by time, silence or mistake -----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -593,7 +593,7 @@ def test_what_is_written_to_one_person_never_reaches_another(member, officer):
         decide(known, officer, {SAFETY: "refused"}, **WEIGHED, also=seen(same_mail))
 
 
-def test_a_strangers_ticket_makes_nobodys_a_duplicate(member, officer):
+def test_a_ticket_from_another_address_makes_none_a_duplicate(member, officer):
     factories.objection("acc-0", is_vouched=False, email="stranger@example.org")
     victim = factories.objection("acc-0", is_vouched=False, email="victim@example.org")
     factories.reviewed(victim, officer)
@@ -643,7 +643,7 @@ def test_words_that_came_after_a_proposal_stop_its_approval(member, officer, sec
         )
 
 
-def test_whoever_proposed_may_take_it_back(member, officer):
+def test_the_proposer_may_take_it_back(member, officer):
     ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
     proposal = decide(ticket, officer, {SAFETY: "refused"}, **WEIGHED)
     ticket.refresh_from_db()
@@ -676,7 +676,7 @@ def test_a_ticket_goes_on_without_identity_and_the_clock_has_not_stopped(member,
     assert ticket.letters.get(kind="identity_request").state == "cancelled"
 
 
-def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_officer):
+def test_an_answer_that_does_not_identify_the_person_need_not_wait(member, officer, second_officer):
     ticket = factories.objection("acc-0", is_vouched=False)
     acts.ask_identity.do(ticket=ticket, **factories.IDENTITY, version=1, actor=officer)
     factories.send_letters(ticket)
@@ -696,7 +696,7 @@ def test_an_answer_that_identifies_nobody_need_not_wait(member, officer, second_
     assert effects(ticket) == {AI: "restriction_lifted"}
 
 
-def test_what_was_set_aside_is_released_before_anybody_writes(member, officer, settings):
+def test_a_ticket_that_was_set_aside_is_released_before_a_letter_is_sent(member, officer, settings):
     settings.FLOOD_PER_ADDRESS = 0
     ticket = factories.reviewed(factories.objection("acc-0", is_vouched=False), officer)
     assert ticket.is_set_aside
@@ -724,7 +724,7 @@ def weigh(ticket, officer, outcomes, **more):
 @pytest.mark.parametrize(
     "outcomes", [{SAFETY: "refused", AI: "upheld"}, {SAFETY: "refused", AI: "duplicate"}]
 )
-def test_nobody_is_let_in_by_a_letter_to_an_address_nobody_confirmed(
+def test_a_letter_to_an_unconfirmed_address_ends_no_exclusion(
     outcomes, member, officer, second_officer
 ):
     factories.objection("acc-0", purposes=[AI])
@@ -875,7 +875,7 @@ def test_a_duplicate_beside_a_refusal_ends_no_protection(member, officer, second
     assert "under another of your objections, which stands" in said
 
 
-def test_a_stranger_is_not_told_that_somebody_else_objected(member, officer, second_officer):
+def test_a_stranger_is_not_told_that_another_person_objected(member, officer, second_officer):
     factories.objection("acc-0", purposes=[AI])
     ticket = factories.objection("acc-0", is_vouched=False, purposes=[AI, SAFETY])
     factories.confirmed(factories.reviewed(ticket, officer), officer)
@@ -1119,7 +1119,7 @@ def test_the_map_is_the_one_of_the_rules():
 
 
 @pytest.mark.parametrize("act", ACTS.values())
-def test_an_act_on_what_somebody_changed_meanwhile_is_refused(act, member, officer):
+def test_an_act_on_a_ticket_that_changed_meanwhile_is_refused(act, member, officer):
     ticket = factories.objection("acc-0", is_vouched=False, purposes=[SAFETY])
     seen = Ticket.objects.get(pk=ticket.pk)
     acts.assign.do(ticket=ticket, officer=officer, version=1, actor=officer)

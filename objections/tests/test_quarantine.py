@@ -124,7 +124,7 @@ def test_a_confirmed_address_keeps_the_files():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_nobody_confirms_and_the_files_go_after_the_last_day_but_the_objection_stays(settings):
+def test_files_of_an_unconfirmed_address_go_after_the_last_day_but_the_objection_stays(settings):
     factories.add_members(1)
     send(files=[text_file(), text_file(name="more.txt")], account_ref="acc-0")
     ticket = Ticket.objects.get()
@@ -177,7 +177,7 @@ def test_an_officer_sees_waiting_files_and_keeps_them(client_of, officer):
     assert act in page.text
     assert b"".join(download.streaming_content) == b"w" * 1_000
     assert AccessRecord.objects.filter(kind="attachment.read", actor_name="olga").count() == 1
-    assert "nobody has confirmed the address" in asked.text
+    assert "the address is unconfirmed" in asked.text
     assert (waiting_files(), kept_files()) == ([], [file.key])
     kept = Entry.objects.get(kind="objection.files_kept")
     assert (kept.actor, kept.reason) == (officer, "1 file")

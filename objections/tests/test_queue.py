@@ -105,7 +105,7 @@ def ticket(regime: str = "eu", received: str = "2026-11-03", **facts: Any) -> Ti
         (
             {"state": TicketState.EXTENDED, "extended_on": "2026-11-20", "due_on": "2027-02-03"},
             "2026-12-04",
-            Due("61 days left", "", ("too late to refuse: 3 December was the day",)),
+            Due("61 days left", "", ("the deadline for refusing was 3 December",)),
         ),
         (
             {"regime": "uk"},
@@ -223,7 +223,7 @@ def test_the_list_and_the_words_agree_when_a_clock_stands_still(
     in_the_list = Ticket.objects.filter(paused()).exists()
 
     assert in_the_list == clocks.is_paused(row, deadlines.Clock.from_json(row.clock))
-    # A part that is neither paused nor overdue would be nobody's.
+    # A part that is neither paused nor overdue would be in no list.
     assert Ticket.objects.overdue(dt.date(2028, 1, 1)).exists() == (not in_the_list)
 
 
@@ -504,7 +504,7 @@ def test_who_may_do_what(
         "take": client.post(f"{QUEUE}take/", {"tickets": versions(row)}).status_code,
     }
     row.refresh_from_db()
-    # Not "take" once more: whoever has a ticket is told so.
+    # Not "take" once more: the assignee sees that the ticket is theirs.
     found["bulk"] = client.post(
         f"{QUEUE}bulk/begin-review/", {"tickets": versions(row)}
     ).status_code
@@ -547,7 +547,7 @@ def test_a_persons_tickets_are_found_with_those_linked_to_them(
         factories.objection(email="maria@example.org"),
         factories.objection(email="maria@example.org"),
     ]
-    factories.objection(email="somebody@example.org")
+    factories.objection(email="requester@example.org")
     Requester.objects.filter(ticket=mine[1]).update(account_named="acc-named")
 
     page = client_of(officer).post(f"{QUEUE}look-up/", {"person": person})
@@ -558,8 +558,8 @@ def test_a_persons_tickets_are_found_with_those_linked_to_them(
     assert (read.kind, read.subject) == ("ticket.looked_up", mine[0].reference)
 
 
-@pytest.mark.parametrize("person", ["nobody@example.org", "%", "' OR 1=1 --", "\u202emaria"])
-def test_looking_up_somebody_unknown_says_so_and_is_recorded(
+@pytest.mark.parametrize("person", ["unknown@example.org", "%", "' OR 1=1 --", "\u202emaria"])
+def test_looking_up_an_unknown_person_says_so_and_is_recorded(
     person: str, officer: User, client_of: Any
 ) -> None:
     factories.objection()
@@ -567,7 +567,7 @@ def test_looking_up_somebody_unknown_says_so_and_is_recorded(
     page = client_of(officer).post(f"{QUEUE}look-up/", {"person": person})
 
     assert "No tickets match." in page.text
-    assert AccessRecord.objects.get().subject == "nobody"
+    assert AccessRecord.objects.get().subject == "unknown"
 
 
 # --- Acts on many -------------------------------------------------------------------------------
@@ -650,7 +650,7 @@ def test_a_flood_is_closed_as_abuse_in_one_go_by_two_people(
     agree(second, "approve-abuse", again, reason="looked at ten of them")
 
     assert [shown["why_not"] for shown in page.context["refused"]] == [
-        f"{genuine} was not set aside: whoever filed it gets an answer."
+        f"{genuine} was not set aside: the requester gets an answer."
     ]
     assert {shown["why_not"] for shown in own.context["refused"]} == {"You proposed it yourself."}
     assert [shown["ticket"] for shown in again.context["refused"]] == [genuine]
@@ -674,11 +674,11 @@ def test_an_outcome_with_a_letter_is_not_approved_unread(
         f"{QUEUE}bulk/approve-abuse/", {"tickets": f"{row.pk}:{row.version}", "reason": "x"}
     )
 
-    assert "Nobody proposed to close it as abuse." in answer.text
+    assert "No proposal to close it as abuse waits." in answer.text
     assert Ticket.objects.get().is_open
 
 
-def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
+def test_a_change_made_meanwhile_is_kept_and_its_author_named(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     stale, fresh = factories.objection(), factories.objection()
@@ -691,7 +691,7 @@ def test_whoever_changed_a_ticket_meanwhile_keeps_their_change_and_it_is_named(
     answer = agree(client, "uphold", page)
 
     assert answer.context["title"] == "Upheld: 1 of 2"
-    assert f"Somebody changed {stale} in the meantime" in answer.text
+    assert f"{stale} was changed in the meantime" in answer.text
     states = {row.pk: row.state for row in Ticket.objects.all()}
     assert states == {stale.pk: TicketState.RECEIVED, fresh.pk: TicketState.UPHELD}
 
@@ -738,11 +738,11 @@ def test_what_must_be_known_first_is_said_with_the_tickets_it_is_about(
 
     assert found == {
         "begin_review": [
-            f"{stranger}, {other}: Nobody knows who asks, and identity cannot be asked for after this."
+            f"{stranger}, {other}: The requester is unidentified, and you can no longer request identification after this."
         ],
         "uphold": [
             f"{stranger}: The address is not confirmed: it may be a stranger's.",
-            f"{stranger}, {other}: No account is matched: nobody is kept out by it.",
+            f"{stranger}, {other}: No account is matched: it excludes no member.",
         ],
         "take": [],
     }
@@ -751,7 +751,7 @@ def test_what_must_be_known_first_is_said_with_the_tickets_it_is_about(
 def test_a_row_says_that_no_account_is_matched(officer: User, client_of: Any) -> None:
     factories.add_member("acc-0")
     factories.objection("acc-0")
-    mark = "not matched: keeps nobody out yet"
+    mark = "not matched: excludes no member yet"
     client = client_of(officer)
 
     before = client.get(QUEUE).text.count(mark)
@@ -767,17 +767,17 @@ def test_a_refused_uphold_leaves_no_review_behind(
     client = client_of(officer)
     page = choose(client, "uphold", row)
 
-    def nobody_to_write_to(*args: Any, **kwargs: Any) -> None:
-        raise WordsErased("nobody")
+    def refuse_the_letter(*args: Any, **kwargs: Any) -> None:
+        raise WordsErased("erased")
 
-    monkeypatch.setattr(composing, "queue", nobody_to_write_to)
+    monkeypatch.setattr(composing, "queue", refuse_the_letter)
     agree(client, "uphold", page)
 
     row.refresh_from_db()
     assert (row.state, row.assignee) == (TicketState.RECEIVED, None)
 
 
-def test_a_ticket_goes_to_nobody_who_may_not_work_it(
+def test_a_ticket_is_assigned_only_to_officers(
     officer: User, engineer: User, client_of: Any
 ) -> None:
     row = factories.objection()
@@ -848,7 +848,7 @@ def test_the_button_in_a_row_takes_the_ticket_and_comes_back_to_the_list_as_it_w
     assert answer.url == f"{QUEUE}?queue=unassigned&country=FR"
 
 
-def test_a_ticket_that_somebody_else_took_is_not_taken_from_them(
+def test_a_ticket_that_a_colleague_took_is_not_taken_from_them(
     officer: User, second_officer: User, client_of: Any
 ) -> None:
     row = factories.objection()
@@ -866,7 +866,7 @@ def test_a_ticket_that_somebody_else_took_is_not_taken_from_them(
 # --- A file -------------------------------------------------------------------------------------
 
 
-def test_the_file_holds_the_list_as_it_is_filtered_and_nobody(
+def test_the_file_holds_the_filtered_list_and_no_personal_data(
     auditor: User, officer: User, client_of: Any
 ) -> None:
     factories.add_member("acc-0", country="DE")

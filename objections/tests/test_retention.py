@@ -87,7 +87,7 @@ def test_nothing_of_the_words_is_left_and_everything_verifies(closed, officer, s
 @pytest.mark.django_db(transaction=True)
 def test_a_members_erasure_takes_the_words_of_all_their_tickets(closed, officer):
     factories.objection("acc-0", name=SECRET, purposes=["safety"])
-    other = factories.objection("acc-1", name="somebody else")
+    other = factories.objection("acc-1", name="another person")
 
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
@@ -364,7 +364,7 @@ def test_an_erasure_approved_after_the_hold_was_prolonged_is_refused(
 
 
 @pytest.mark.django_db
-def test_what_was_erased_meanwhile_waits_for_nobody(officer, second_officer, settings):
+def test_a_ticket_erased_meanwhile_waits_for_no_approval(officer, second_officer, settings):
     ticket = end_as("refused", officer, second_officer)
     settings.OBJECTION_RETENTION_DAYS = 0
     factories.propose_erasure(ticket=ticket, actor=officer, reason="x")
@@ -433,7 +433,7 @@ def test_what_was_closed_as_abuse_is_erased_without_an_answer(officer, second_of
 
 
 @pytest.mark.django_db
-def test_files_nobody_has_are_swept_after_a_day():
+def test_files_of_no_ticket_are_swept_after_a_day():
     stray = uploads.store(uploads.check("a.txt", b"stray"))
     ticket = factories.objection(channel="email", files=[uploads.check("b.txt", b"kept")])
 

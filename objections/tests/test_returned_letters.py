@@ -171,7 +171,7 @@ def asked(officer) -> Ticket:
     return ticket
 
 
-def test_an_identity_request_that_came_back_asked_nobody(officer):
+def test_a_returned_identity_request_counts_as_not_asked(officer):
     ticket = asked(officer)
 
     letter = came_back(of(ticket, "identity_request"), officer)
@@ -231,7 +231,7 @@ def test_what_has_no_effect_any_more_is_not_undone(officer):
         actor=officer,
     )
 
-    with pytest.raises(LetterNotSent, match="nobody waits for an answer"):
+    with pytest.raises(LetterNotSent, match="no longer awaited"):
         came_back(of(answered, "identity_request"), officer)
 
 

@@ -143,7 +143,7 @@ def test_linked_tickets_stay_chosen_also_when_they_changed(
     other = in_review("acc-0", officer)
     proposal = refusal(ticket, officer, also={other.reference: other.version or 0})
     send_back(proposal, second_officer)
-    factories.note(ticket=other, text="Somebody called.", actor=second_officer)
+    factories.note(ticket=other, text="A caller rang.", actor=second_officer)
     other.refresh_from_db()
 
     form = page(client_of(officer), ticket, "decide").context["form"]

@@ -98,7 +98,9 @@ def test_an_auditor_sees_what_was_done_and_no_identity(
 
 
 @pytest.mark.parametrize("role", ["engineer", "administrator", "stranger"])
-def test_nobody_else_opens_it(role: str, request: pytest.FixtureRequest, client_of: Any) -> None:
+def test_only_officers_and_auditors_open_it(
+    role: str, request: pytest.FixtureRequest, client_of: Any
+) -> None:
     ticket = factories.objection()
 
     response = client_of(request.getfixturevalue(role)).get(address(ticket))
@@ -117,7 +119,7 @@ def test_an_erased_ticket_says_so_and_keeps_what_was_decided(
 
     assert [secret for secret in SECRETS if secret in text] == []
     assert "were erased on" in text
-    assert "upheld; no account matched: keeps nobody out" in text
+    assert "upheld; no account matched: excludes no member" in text
 
 
 # --- What it says -------------------------------------------------------------------------------
@@ -197,13 +199,13 @@ def test_linked_tickets_are_shown_with_their_states(client: Client, officer: Use
 @pytest.mark.parametrize(
     ("account_ref", "is_upheld", "badges", "effect"),
     [
-        ("", False, ["no account matched: keeps nobody out yet"], "being examined; no account matched: keeps nobody out yet"),
-        ("", True, ["no account matched: keeps nobody out"], "upheld; no account matched: keeps nobody out"),
+        ("", False, ["no account matched: excludes no member yet"], "being examined; no account matched: excludes no member yet"),
+        ("", True, ["no account matched: excludes no member"], "upheld; no account matched: excludes no member"),
         ("customer-1", False, [], "out while it is examined"),
         ("customer-1", True, [], "upheld: out for good"),
     ],
 )  # fmt: skip
-def test_a_ticket_without_an_account_says_that_it_keeps_nobody_out(
+def test_a_ticket_without_an_account_says_that_it_excludes_no_member(
     account_ref: str,
     is_upheld: bool,
     badges: list[str],

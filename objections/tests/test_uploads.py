@@ -1,4 +1,4 @@
-"""What may be attached, under which name it is kept, where it lies and how it is given out.
+"""What may be attached, under which name it is kept, where it is stored and how it is given out.
 
 The pictures are the smallest of their kind, so that a case can break one part of them.
 """
@@ -105,8 +105,8 @@ def test_unusual_files_that_are_taken(name, data):
 
 DAMAGED = "is damaged or cut off."
 HUGE = "has more pixels than can be shown safely."
-NO_TEXT = "is no PDF or picture, and no text in UTF-8."
-CONTROLS = "is no PDF or picture, and has control characters, which no text has."
+NO_TEXT = "is not a PDF or image, and not text in UTF-8."
+CONTROLS = "is not a PDF or image, and contains control characters."
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_any_name_is_kept_harmless_or_refused(name):
     assert uploads.check(kept, PDF).name == kept
 
 
-# --- Where it lies ------------------------------------------------------------------------------
+# --- Storage ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "data", "media_type"), TYPES)

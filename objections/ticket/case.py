@@ -28,14 +28,14 @@ MAX_LINKED = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """What the functions below an act take instead of the ticket's key.
+    """A ticket with its parts, which the functions below an act take instead of the ticket's key.
 
-    The rows are the ones that the act changes: whoever is given the case sees them as they are now.
+    The rows are the ones that the act changes, so every function sees their current values.
     """
 
     ticket: Ticket
     requester: Requester | None
-    """Who asks; None once their personal data is erased."""
+    """The requester; None once their personal data is erased."""
     objections: tuple[Objection, ...]
     """By purpose."""
     proposal: Proposal | None
@@ -79,7 +79,7 @@ class Case:
 
     @property
     def why_undecided(self) -> str:
-        """Nothing else is decided while an outcome waits."""
+        """The reason that no other decision is possible: an outcome waits."""
         if self.proposal is None:
             return ""
         return WhyNot(
@@ -89,7 +89,7 @@ class Case:
 
     @property
     def why_set_aside(self) -> str:
-        """Nobody is written to before a person has looked at what a flood set aside."""
+        """The reason that no letter is sent: a flood set the ticket aside, and no officer has looked at it yet."""
         if not self.ticket.is_set_aside:
             return ""
         return f"{self.ticket} was set aside: release it first, so that it may be answered."
@@ -99,7 +99,7 @@ class Case:
         """Why no letter can be sent to the person now."""
         if self.requester is None:
             return WhyNot(
-                f"The personal data of {self.ticket} is erased: nobody can be written to.",
+                f"The personal data of {self.ticket} is erased: no letter can be sent.",
                 WordsErased,
             )
         return self.why_set_aside

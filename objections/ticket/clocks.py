@@ -38,7 +38,7 @@ def is_paused(ticket: Ticket, clock: deadlines.Clock) -> bool:
 
 
 def pause_in_words(ticket: Ticket, clock: deadlines.Clock) -> str:
-    """What an open identity request does to the clock; empty where none is open."""
+    """The effect of an open identity request on the clock; empty where none is open."""
     if ticket.state != TicketState.IDENTITY_CHECK:
         return ""
     if ticket.identity_asked_on is None:

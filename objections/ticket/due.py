@@ -1,4 +1,4 @@
-"""When a ticket's answer is due, in words for whoever works it."""
+"""The due day of a ticket's answer, in words for the officer who works it."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ class Due:
     words: str
     tone: str = ""
     also: tuple[str, ...] = ()
-    """What else the dates say, each in a few words."""
+    """Further facts about the dates, each in a few words."""
 
 
 def due(ticket: Ticket, today: dt.date) -> Due:
-    """What the clock of a worked ticket says on the day `today` of the establishment that answers."""
+    """The clock of a worked ticket on the day `today` in the controller's time zone."""
     assert ticket.due_on is not None
     if ticket.answered_at is not None:
         return _answered(ticket, day_of(ticket.answered_at), today)
@@ -110,7 +110,7 @@ def _also(ticket: Ticket, clock: deadlines.Clock, today: dt.date) -> list[str]:
         found.append(
             f"refuse by {by}"
             if today <= ticket.refuse_by
-            else f"too late to refuse: {by} was the day"
+            else f"the deadline for refusing was {by}"
         )
     if today > ticket.due_on or ticket.extended_on is not None:
         return found

@@ -25,8 +25,10 @@ class Use:
 def uses_of(
     number: int, purposes: Collection[str], *, since: dt.datetime | None = None
 ) -> list[Use]:
-    """Every run that used the member's data. Raises LedgerError when nobody can say."""
+    """Every run that used the member's data. Raises LedgerError when no source is registered."""
     sources = registry.hooks("objections.uses_of_member")
     if not sources:
-        raise LedgerError("Nobody registered what runs use: an incident could be missed.")
+        raise LedgerError(
+            "No source of the runs' members is registered: an incident could be missed."
+        )
     return [use for source in sources for use in source(number, purposes, since)]

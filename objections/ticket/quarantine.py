@@ -1,6 +1,6 @@
 """Files of people whose address is not confirmed: until when they wait, and how they are kept.
 
-They lie in `QUARANTINE_DIR`; what a limit or a full disk refuses is decided where filings are taken in.
+They are stored in `QUARANTINE_DIR`; what a limit or a full disk refuses is decided where filings are taken in.
 """
 
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Erasing what people wrote. Dates, codes and outcomes stay: they name nobody, and the proof needs them."""
+"""Erasure of personal data. Dates, codes and outcomes stay: they name no person, and the proof needs them."""
 
 import datetime as dt
 from functools import partial
@@ -76,7 +76,7 @@ def why_not_erased(ticket: Ticket) -> str:
 
 
 def _erase_kept_long_enough(ticket: Ticket) -> bool:
-    """Erase one that was kept long enough, as was announced; nobody has to ask for it."""
+    """Erase one that was kept long enough, as was announced; no request is needed."""
     with recorded("objection.data_erased", ticket, RETENTION, reason="kept long enough") as opened:
         row = locked(ticket)
         if row.erased_at:
@@ -116,22 +116,22 @@ def erase_words_of_member(member: Member) -> None:
 
     What they decided or still decide stays; the member is out for good anyway. Of tickets without a member those go
     that an officer linked to one of theirs, and closed ones whose address is proven to be theirs. An open one that
-    shares only an address is left for an officer: whoever wrote it could not be answered any more.
+    shares only an address is left for an officer: otherwise its requester could not be answered any more.
     """
     at = open_entry.current().recorded_at
     own = Ticket.objects.worked().filter(member=member)
-    of_nobody = Ticket.objects.worked().filter(member=None)
+    unmatched = Ticket.objects.worked().filter(member=None)
     numbers = {
         *own.values_list("pk", flat=True),
-        *of_nobody.filter(reference__in=_linked_by_officers(own)).values_list("pk", flat=True),
-        *_closed_of_proven_address(own, of_nobody),
+        *unmatched.filter(reference__in=_linked_by_officers(own)).values_list("pk", flat=True),
+        *_closed_of_proven_address(own, unmatched),
     }
     found = Ticket.objects.filter(pk__in=numbers, erased_at__isnull=True)
     for ticket in list(found.order_by("pk")):
         erase(locked(ticket), at)
 
 
-def _closed_of_proven_address(own: TicketQuerySet, of_nobody: TicketQuerySet) -> set[int]:
+def _closed_of_proven_address(own: TicketQuerySet, unmatched: TicketQuerySet) -> set[int]:
     """Numbers of closed tickets from an address that is proven here and there."""
     known = own.filter(Q(is_authenticated=True) | Q(identified_at__isnull=False))
     emails = {
@@ -139,14 +139,14 @@ def _closed_of_proven_address(own: TicketQuerySet, of_nobody: TicketQuerySet) ->
         for email in known.filter(ADDRESS_PROVEN).values_list("requester__email", flat=True)
         if email
     }
-    closed = of_nobody.filter(ADDRESS_PROVEN, closed_at__isnull=False, requester__email__in=emails)
+    closed = unmatched.filter(ADDRESS_PROVEN, closed_at__isnull=False, requester__email__in=emails)
     return set(closed.values_list("pk", flat=True))
 
 
 def _linked_by_officers(tickets: TicketQuerySet) -> set[str]:
     """References of tickets that an officer said are the same person's as one of these.
 
-    Read from the entries: `linked_to` also joins what only came from the same address, which anybody can type.
+    Read from the entries: `linked_to` also joins what only came from the same address, which any sender can type.
     """
     heads = {linked_to or number for number, linked_to in tickets.values_list("pk", "linked_to")}
     group = Ticket.objects.filter(Q(pk__in=heads) | Q(linked_to__in=heads))
@@ -186,7 +186,7 @@ def erase_expired() -> int:
 
 
 def let_files_go(now: dt.datetime | None = None) -> int:
-    """Delete the files whose time in quarantine is over: nobody confirmed the address. Returns of how many tickets.
+    """Delete the files whose time in quarantine is over: the address was not confirmed. Returns of how many tickets.
     One that fails keeps no other waiting.
 
     What an outcome rests on is evidence: such files are kept, and wait on while an outcome waits for a second person.

@@ -19,7 +19,7 @@ def locked(ticket: Ticket, version: int | None = None) -> Ticket:
 def check_version(ticket: Ticket, version: int | None) -> None:
     """Raises StaleEdit unless the ticket is at the version its reader saw; without one, none was seen."""
     if version is not None and ticket.version != version:
-        raise StaleEdit(f"Somebody changed {ticket} in the meantime: look at it again.")
+        raise StaleEdit(f"{ticket} was changed in the meantime: look at it again.")
 
 
 def why_no_move(ticket: Ticket, state: TicketState) -> str:
@@ -51,7 +51,7 @@ def move(ticket: Ticket, state: TicketState) -> None:
 
 
 def take_back_extension(ticket: Ticket) -> None:
-    """An extended ticket is in review again: the notice, without which it does not count, reached nobody.
+    """An extended ticket is in review again: the notice, without which it does not count, did not reach the person.
 
     Beside the map of states: nothing was decided, what was recorded as sent was not. The caller saves it.
     """
@@ -78,7 +78,7 @@ def join_groups(ticket: Ticket, other: Ticket) -> bool:
 
 
 def same_person(ticket: Ticket) -> QuerySet[Ticket]:
-    """Tickets linked to it: who shares an address or names the same account may still be somebody else."""
+    """Tickets linked to it: sharing an address or naming the same account does not prove the same person."""
     group = ticket.linked_to_id or ticket.pk
     found: QuerySet[Ticket] = Ticket.objects.filter(Q(pk=group) | Q(linked_to=group)).exclude(
         pk=ticket.pk

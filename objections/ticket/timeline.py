@@ -1,4 +1,4 @@
-"""What happened to a ticket, told from the ledger's entries: who did what, when and why."""
+"""The history of a ticket, from the ledger's entries: actor, act, time and reason."""
 
 import datetime as dt
 from collections import defaultdict
@@ -54,7 +54,7 @@ class TimelineLine:
 
 
 def in_words(entry: Entry) -> str:
-    """What an entry did to a ticket."""
+    """An entry's effect on a ticket."""
     if entry.kind == "objection.files_kept" and entry.actor_name == RETENTION:
         return _KEPT_BY_RETENTION
     known = registry.entry_kinds.get(entry.kind)

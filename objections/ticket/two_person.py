@@ -57,7 +57,7 @@ def check_reason(reason: str) -> None:
 def record_word(change: ProposedChange, *, verdict: ChangeVerdict, actor: User) -> None:
     """Record the second person's word. Needs an open entry. Who proposed it may only take it back."""
     if verdict == ChangeVerdict.APPROVED and change.proposed_by_id == actor.pk:
-        raise NeedsSecondPerson("Whoever proposed it may not approve it: ask a colleague.")
+        raise NeedsSecondPerson("The proposer may not approve it: ask a colleague.")
     if waiting(ChangeKind(change.kind), change.subject) != change:
-        raise AlreadySettled("This was decided already, by somebody or by the passing of time.")
+        raise AlreadySettled("This was decided already, by a colleague or by the passing of time.")
     ChangeReview(change=change, verdict=verdict, reviewer=actor).save()

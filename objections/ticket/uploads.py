@@ -99,9 +99,9 @@ def _text_fault(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return "is no PDF or picture, and no text in UTF-8"
+        return "is not a PDF or image, and not text in UTF-8"
     if _NO_TEXT.search(text):
-        return "is no PDF or picture, and has control characters, which no text has"
+        return "is not a PDF or image, and contains control characters"
     if found := _ANOTHER_DOCUMENT.match(text):
         return f"begins with {found[1].strip()}: it is no plain text but a document or a program"
     return ""
@@ -233,7 +233,7 @@ def _named(base: str, file_type: FileType) -> str:
     return (stem or "attachment") + extension
 
 
-# --- Where it lies ------------------------------------------------------------------------------
+# --- Storage ------------------------------------------------------------------------------
 
 
 def _path_of(key: str, *, is_waiting: bool = False) -> Path:
@@ -248,7 +248,7 @@ def store(upload: Upload, *, is_waiting: bool = False) -> str:
 
     One that waits goes to the quarantine: `keep` moves it from there.
 
-    Nobody knows the key before the file is whole, so it is written in place: what a crash leaves behind is
+    No reader knows the key before the file is whole, so it is written in place: what a crash leaves behind is
     an ordinary file without a row, which `stored_before` finds.
     """
     key = secrets.token_hex(16)

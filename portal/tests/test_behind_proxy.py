@@ -115,7 +115,7 @@ def log_in(port, sender, password, **headers):
 
 @pytest.mark.parametrize("portal", ["unix", "port"], indirect=True)
 def test_guesses_through_the_proxy_are_delayed_and_lock_out_no_other_sender(portal, officer):
-    # The web server is a process of its own, and hashes as a production does.
+    # The web server is a process of its own, and hashes as production does.
     officer.password = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1000)
     officer.save()
 

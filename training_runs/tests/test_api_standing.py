@@ -1,4 +1,4 @@
-"""Where a member stands, over HTTP."""
+"""A member's standing, over HTTP."""
 
 import pytest
 
@@ -55,14 +55,14 @@ def test_the_read_is_recorded_by_number(client_of, product):
 
 
 def test_an_unknown_account_is_not_repeated_in_the_answer(client_of, product):
-    answer = ask(client_of(product), "somebody@example.org")
+    answer = ask(client_of(product), "requester@example.org")
 
     assert answer.status_code == 404
     assert b"somebody" not in answer.content
 
 
 def test_a_look_up_of_an_unknown_member_is_recorded_as_a_read(client_of, product):
-    ask(client_of(product), "somebody@example.org")
+    ask(client_of(product), "requester@example.org")
 
     record = AccessRecord.objects.get()
     assert (record.kind, record.subject) == ("member.standing", "member:unknown")

@@ -43,7 +43,7 @@ def test_a_missing_archive_is_damage():
 
 
 def test_a_store_that_cannot_be_replaced_into_keeps_no_part():
-    # A directory lies where the file should come: the last step fails.
+    # A directory occupies the place of the file: the last step fails.
     digest = sha256(b"content").hexdigest()
     archives.path_of(digest).mkdir(parents=True)
 

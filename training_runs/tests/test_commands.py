@@ -39,7 +39,7 @@ def test_one_sweep_freezes_what_waits_and_verifies_it(requested):
 
 
 def test_a_sweep_in_which_something_fails_has_an_exit_code(requested, monkeypatch, tmp_path):
-    # No directory can be made where a file lies.
+    # No directory can be made in the place of a file.
     (tmp_path / "file").touch()
     monkeypatch.setattr(settings, "MANIFEST_DIR", tmp_path / "file")
 
