@@ -35,7 +35,7 @@ class Entry(AppendOnly):
         verbose_name = "ledger entry"
         verbose_name_plural = "ledger entries"
         ordering = ["-sequence"]
-        # What the list of entries is narrowed by; words of reasons have an index of their own (0005).
+        # What the list of entries is narrowed by; words of reasons have an index of their own (0002).
         indexes = [
             models.Index(fields=["actor_name", "sequence"], name="entry_by_actor"),
             models.Index(fields=["recorded_at", "sequence"], name="entry_by_time"),
@@ -67,6 +67,28 @@ class LedgerHead(models.Model):
 
     def __str__(self) -> str:
         return f"{self.size} entries"
+
+
+class ReferenceCounter(models.Model):
+    """The last public reference of a kind of row in a year: `TR`, 2026, 12 for TR-2026-000012.
+
+    No fact of its own: the rows have their references, each of which is unique. A counter that was set back is refused
+    by them.
+    """
+
+    guard = "undeletable"
+
+    prefix = models.CharField(max_length=10)
+    year = models.PositiveSmallIntegerField()
+    last = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["prefix", "year"], name="one_counter_a_prefix_and_year")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}-{self.year}-{self.last:06d}"
 
 
 class Sealed(AppendOnly):

@@ -60,7 +60,7 @@ def register(
             opened.abandon()
         else:
             run = Run(
-                reference=next_reference("TR", opened.recorded_at.year, Run),
+                reference=next_reference("TR", opened.recorded_at.year),
                 tracker_run_id=tracker_run_id,
                 registered_at=opened.recorded_at,
                 **facts,

@@ -34,5 +34,5 @@ class Migration(migrations.Migration):
             "ClockStep",
             "ClockSettlement",
         ),
-        Guard("LedgerHead", guard="undeletable"),
+        Guard("LedgerHead", "ReferenceCounter", guard="undeletable"),
     ]

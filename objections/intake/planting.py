@@ -14,7 +14,7 @@ def keep_out(
     """Give a test account objections in effect. Its ticket is never worked: it has no state and no clock."""
     with entries.entry("canary.objection_filed", actor=actor) as opened:
         ticket = Ticket(
-            reference=next_reference("OBJ", opened.recorded_at.year, Ticket),
+            reference=next_reference("OBJ", opened.recorded_at.year),
             member=member,
             received_at=opened.recorded_at,
         )

@@ -254,7 +254,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     regime = deadlines.regime_for(country, filing.region)
     clock = deadlines.start(received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE)
     ticket = Ticket(
-        reference=next_reference("OBJ", now.year, Ticket),
+        reference=next_reference("OBJ", now.year),
         member=member,
         received_at=received_at,
         recorded_at=now,
