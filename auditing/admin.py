@@ -1,22 +1,20 @@
 """Everything of this app in the admin: models register on the portal's site, pages about no single model are rows of it."""
 
-from auditing import (
-    admin_views,
-    proof_admin,  # noqa: F401  registering is the effect
-    proof_views,
-)
+from auditing.staff import dossiers, lists, panels, proofs
 from common.staff.site import site
 
 site.pages += [
-    ("audit/dossiers/", admin_views.find_dossier, "auditing_dossiers"),
-    ("audit/members/<int:number>/", admin_views.member_dossier, "auditing_member_dossier"),
-    ("audit/runs/<int:number>/", admin_views.run_dossier, "auditing_run_dossier"),
-    ("audit/state/", admin_views.state, "auditing_state"),
-    ("audit/members/<int:number>/answer/", proof_views.answer_person, "auditing_answer"),
-    ("audit/entries/<int:sequence>/proof/", proof_views.prove_entry, "auditing_entry_proof"),
+    ("audit/dossiers/", dossiers.find_dossier, "auditing_dossiers"),
+    ("audit/members/<int:number>/", dossiers.member_dossier, "auditing_member_dossier"),
+    ("audit/runs/<int:number>/", dossiers.run_dossier, "auditing_run_dossier"),
+    ("audit/state/", dossiers.state, "auditing_state"),
+    ("audit/members/<int:number>/answer/", proofs.answer_person, "auditing_answer"),
+    ("audit/entries/<int:sequence>/proof/", proofs.prove_entry, "auditing_entry_proof"),
     (
         "audit/checkpoints/<int:size>/",
-        proof_views.download_checkpoint,
+        proofs.download_checkpoint,
         "auditing_checkpoint_download",
     ),
 ]
+
+__all__ = ["lists", "panels"]

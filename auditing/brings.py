@@ -34,7 +34,7 @@ BRINGS = Brings(
         "nightly check": Daily("auditing.tasks.check_tonight", hour="2", minute="10"),
     },
     queues={"auditing.tasks.mail_checkpoint": "letters"},
-    files=["auditing.audit_files.LedgerFile", "auditing.audit_files.ReadsFile"],
+    files=["auditing.exports.audit_files.LedgerFile", "auditing.exports.audit_files.ReadsFile"],
     subjects=[
         "auditing.subjects.MEMBER", "auditing.subjects.RUN", "auditing.subjects.TICKET",
     ],

@@ -25,9 +25,10 @@ from ledger.errors import InvalidInput, Refusal
 from ledger.models import Entry, LedgerCheck
 from ledger.recomputing.verification import Report, verify_ledger
 from ledger.sealing import sealed_models
-from training_runs import folding, verifying
 from training_runs.choices import Agreement
+from training_runs.eligibility import folding
 from training_runs.models import Manifest, Run
+from training_runs.runs import verifying
 
 logger = structlog.get_logger(__name__)
 

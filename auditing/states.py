@@ -10,11 +10,12 @@ from django.urls import reverse
 
 from common.staff.changes import ChangedColumn, Teller, Value, in_words
 from common.staff.list_forms import end_of
-from consent import countries, rules
+from consent import countries
 from consent.choices import Choice, Purpose
 from consent.counting import Counted
 from consent.models import Decision, Member, Notice, RegionRule
-from consent.rules import Book
+from consent.rulebook import rules
+from consent.rulebook.rules import Book
 from ledger import entries
 from ledger.errors import InvalidInput
 from ledger.models import Entry

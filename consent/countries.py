@@ -42,7 +42,7 @@ ALIASES: Final = {
 
 UNKNOWN: Final = ""
 
-# User-assigned codes for the canary accounts (training_runs.canaries). No import can produce them.
+# User-assigned codes for the canary accounts (training_runs.eligibility.canaries). No import can produce them.
 CANARY_OPEN, CANARY_EXCLUDED, CANARY_NO_NOTICE, CANARY_OPT_IN = "QM", "QN", "QO", "QP"
 CANARIES: Final = frozenset({CANARY_OPEN, CANARY_EXCLUDED, CANARY_NO_NOTICE, CANARY_OPT_IN})
 

@@ -21,8 +21,8 @@ from consent.models import (
     Decision,
     Member,
 )
-from consent.proposing import VERSION
 from consent.references import key_of
+from consent.rulebook.proposing import VERSION
 from ledger import canonical, clock, entries, open_entry
 from ledger.errors import ClocksDisagree, InvalidInput, Refusal
 

@@ -77,7 +77,7 @@ class Sealed(NamedTuple):
 
 
 CANARY_PREFIX = "canary:"
-"""References of the portal's own test accounts (training_runs.canaries) begin so."""
+"""References of the portal's own test accounts (training_runs.eligibility.canaries) begin so."""
 CANARY_ACTOR = "system:canaries"
 
 

@@ -202,8 +202,8 @@ def setting_link() -> str:
 
     django.setup()
 
-    from consent import member_links
     from consent.models import Member
+    from consent.public import member_links
 
     member = Member.objects.filter(status="open", country="US", adult_on__lt=dt.date.today())
     return member_links.link_for(member.earliest("pk")).url

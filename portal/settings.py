@@ -212,7 +212,7 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en-gb"
 USE_I18N = True
-# Only member pages are shown in another language than the first, see `consent.pages.member_page`.
+# Only member pages are shown in another language than the first, see `consent.public.pages.member_page`.
 LANGUAGES = [(code, code) for code in [LANGUAGE_CODE, *env.list("MEMBER_LANGUAGES", default=[])]]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 FORMAT_MODULE_PATH = "portal.formats"

@@ -8,10 +8,10 @@ from portal import health
 from portal.admin import site
 
 api_v1: list[URLPattern | URLResolver] = [
-    path("", include("consent.urls")),
+    path("", include("consent.api.urls")),
     path("", include("objections.api.urls")),
-    path("", include("training_runs.urls")),
-    path("", include("auditing.urls")),
+    path("", include("training_runs.api.urls")),
+    path("", include("auditing.api.urls")),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     path("docs/", schema.DocsView.as_view(), name="docs"),
 ]
@@ -22,7 +22,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("api/v1/", include((api_v1, "api"))),
     path("admin/", site.urls),
-    path("", include("consent.page_urls")),
+    path("", include("consent.public.urls")),
     path("", include("objections.public.urls")),
 ]
 

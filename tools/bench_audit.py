@@ -15,7 +15,7 @@ from django.core.management.color import no_style
 from django.db import connection
 from django.utils import timezone
 
-from auditing import exporting
+from auditing.exports import exporting
 from consent.models import Decision
 from ledger import entries, registry, sealing
 from ledger.bulk import Rows, insert_rows, vacuum

@@ -17,10 +17,10 @@ from consent.choices import Status
 from consent.members import CANARY_PREFIX
 from consent.models import AccountReference, Member
 from tools.timing import medians
-from training_runs import freezing
-from training_runs import registering as runs
-from training_runs.eligibility import EXCLUSIONS, Question, ask
+from training_runs.eligibility.exclusions import EXCLUSIONS, Question, ask
 from training_runs.models import Manifest, Run
+from training_runs.runs import freezing
+from training_runs.runs import registering as runs
 
 _TODAY = dt.date(2026, 1, 1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.db import connection, transaction
 
-from consent import importing
+from consent.imports import importing
 
 # Roughly a large network's: a third of the members live where generative AI is not allowed.
 _COUNTRIES = {"US": 38, "IN": 22, "BR": 8, "CA": 4, "DE": 7, "FR": 6, "IT": 5, "GB": 6, "HK": 2, "CH": 2}  # fmt: skip

@@ -199,7 +199,7 @@ def let_a_member_in(rng: random.Random, sample: Sample, run: str) -> Sample:
     """An archive with another member in or out, and its digest and root put into the entries."""
     from pyroaring import BitMap
 
-    from training_runs import manifest_file
+    from training_runs.manifests import manifest_file
 
     parsed = manifest_file.parse(sample.archives[run])
     included, excluded = BitMap(parsed.included), copy.deepcopy(parsed.excluded)
@@ -324,7 +324,7 @@ def _numbered(line: bytes, number: int) -> bytes:
 
 def with_true_roots(sample: Sample) -> Sample:
     """The manifests' ledger_root computed anew, in archives, rows and trees: nothing contradicts itself."""
-    from training_runs import manifest_file
+    from training_runs.manifests import manifest_file
 
     for run in sorted(sample.archives):
         parsed = manifest_file.parse(sample.archives[run])

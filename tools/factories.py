@@ -10,12 +10,13 @@ from django.test import override_settings
 from django.utils import timezone
 
 from common.files import made_files
-from consent import countries, members, proposing
+from consent import countries, members
 from consent import decisions as consent
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
 from consent.models import AccountReference, Member, Notice, RegionRule
 from consent.references import key_of
+from consent.rulebook import proposing
 from ledger import bulk, entries, registry
 from ledger.registry import EntryKind
 from objections import acts
@@ -32,9 +33,9 @@ from objections.models import (
     ProposedChange,
     Ticket,
 )
-from training_runs import freezing, verifying
-from training_runs import registering as runs
 from training_runs.models import Manifest, Run
+from training_runs.runs import freezing, verifying
+from training_runs.runs import registering as runs
 
 registry.declare(EntryKind("test.members", "Members of a test created"))
 

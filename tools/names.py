@@ -110,14 +110,14 @@ def _reads() -> Iterator[str]:
 
 
 def _reasons() -> Iterator[str]:
-    from training_runs import eligibility
+    from training_runs.eligibility import exclusions
 
     yield "\n## Reason codes"
     yield ""
     yield "Why a member is out of a manifest, in the order in which they are shown."
     yield from _table(
         "code | the member is out because",
-        ([_code(e.code), e.sentence] for e in eligibility.BY_CODE.values()),
+        ([_code(e.code), e.sentence] for e in exclusions.BY_CODE.values()),
     )
 
 
@@ -238,7 +238,7 @@ def _first_sentence(text: str) -> str:
 def _formats() -> Iterator[str]:
     from ledger.merkle import proofs
     from outsider import verify
-    from training_runs import manifest_file, members_tree
+    from training_runs.manifests import manifest_file, members_tree
 
     yield "\n## Formats"
     yield ""
@@ -267,7 +267,7 @@ def _formats() -> Iterator[str]:
 
 
 def _files() -> Iterator[str]:
-    from auditing import exporting
+    from auditing.exports import exporting
 
     yield from (exporting.LEDGER, exporting.CHECKPOINTS, exporting.READS, exporting.KEYS)
     yield from (f"{exporting.MANIFESTS}/<run>.manifest", f"{exporting.MANIFESTS}/<run>.checkpoint")

@@ -253,7 +253,7 @@ CODES = (
 
 def members_leaves(run: str, archive: bytes) -> list[bytes]:
     """The data of the leaves of a manifest's members tree, member by member."""
-    from training_runs import manifest_file
+    from training_runs.manifests import manifest_file
 
     parsed = manifest_file.parse(archive)
     population = parsed.header["population"]
@@ -294,7 +294,7 @@ class Made:
 def make() -> Made:
     """Tell the story in the database (which must be empty), and export it with what a signer adds."""
     _tell()
-    from training_runs import archives
+    from training_runs.manifests import archives
     from training_runs.models import Manifest
 
     manifests = list(Manifest.objects.select_related("run").order_by("id"))

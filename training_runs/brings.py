@@ -69,16 +69,16 @@ BRINGS = Brings(
         "training_runs.tasks.sweep_verifications": "verifications",
     },
     waiting=[
-        Waiting("oldest_requested_run", "training_runs.freezing.oldest_requested", MAX_WAIT),
+        Waiting("oldest_requested_run", "training_runs.runs.freezing.oldest_requested", MAX_WAIT),
         Waiting(
-            "oldest_unverified_manifest", "training_runs.verifying.oldest_unverified",
+            "oldest_unverified_manifest", "training_runs.runs.verifying.oldest_unverified",
             MAX_UNVERIFIED,
         ),
     ],
-    files=["training_runs.member_lists.MemberList", "training_runs.withdrawn.WithdrawnSet"],
-    trees=["training_runs.proofs.sign_trees"],
+    files=["training_runs.downloads.member_lists.MemberList", "training_runs.downloads.withdrawn.WithdrawnSet"],
+    trees=["training_runs.downloads.proofs.sign_trees"],
     hooks={
-        "consent.member_erased": "training_runs.member_lists.end_lists_with",
-        "objections.uses_of_member": "training_runs.explaining.uses_of",
+        "consent.member_erased": "training_runs.downloads.member_lists.end_lists_with",
+        "objections.uses_of_member": "training_runs.runs.explaining.uses_of",
     },
 )  # fmt: skip

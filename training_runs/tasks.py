@@ -4,7 +4,7 @@ from celery import shared_task
 
 from common.processes import hints
 from common.tasks import sign_soon
-from training_runs import freezing, sweeping, verifying
+from training_runs.runs import freezing, sweeping, verifying
 
 SWEEP_FOR = 60
 """Seconds after which a sweep begins nothing new: the next one goes on."""

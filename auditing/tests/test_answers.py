@@ -6,11 +6,13 @@ import pytest
 from django.urls import reverse
 from pypdf import PdfReader
 
-from auditing import answers
+from auditing.exports import answers
 from ledger.checkpoints import signing
 from ledger.models import AccessRecord
 from tools import factories
-from training_runs import archives, proofs, verifying
+from training_runs.downloads import proofs
+from training_runs.manifests import archives
+from training_runs.runs import verifying
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from django.urls import reverse
 
-from auditing import views
+from auditing.api import views
 from common.files import made_files
 from common.identity import tokens
 from ledger import entries

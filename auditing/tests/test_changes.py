@@ -14,7 +14,7 @@ from ledger.checkpoints import signing
 from ledger.models import Entry
 from objections import acts
 from tools import factories
-from training_runs import registering
+from training_runs.runs import registering
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 

@@ -16,9 +16,11 @@ from consent.models import Member
 from ledger.checkpoints import signing
 from ledger.models import AccessRecord
 from tools import factories
-from training_runs import archives, eligibility, explaining, freezing, registering, verifying
+from training_runs.eligibility import exclusions
 from training_runs.errors import DigestMismatch
+from training_runs.manifests import archives
 from training_runs.models import Manifest
+from training_runs.runs import explaining, freezing, registering, verifying
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
@@ -182,7 +184,7 @@ def test_what_it_says_of_now_is_what_a_look_up_says(
         explained = explaining.explain(manifest.run, factories_member(number))
         said[number] = (line.then, line.now)
         expected[number] = tuple(
-            [eligibility.BY_CODE[code].sentence for code in codes]
+            [exclusions.BY_CODE[code].sentence for code in codes]
             for codes in (explained.frozen, explained.now)
         )
 
@@ -233,7 +235,7 @@ def test_runs_come_in_pages_and_can_be_narrowed_to_those_with_the_member_in(
     client_of: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("auditing.admin_views.RUNS_A_PAGE", 2)
+    monkeypatch.setattr("auditing.staff.dossiers.RUNS_A_PAGE", 2)
     number = factories.add_member("customer-1")
     factories.freeze(engineer)
     factories.decide("customer-1", "deny", actor=officer)

@@ -10,7 +10,8 @@ from django.core import mail
 from django.db import connection
 from django.urls import reverse
 
-from auditing import exporting, services
+from auditing import services
+from auditing.exports import exporting
 from consent import accounts
 from consent.models import AccountReference
 from ledger.checkpoints import signing
@@ -19,7 +20,9 @@ from ledger.models import Checkpoint
 from ledger.recomputing.verification import verify_ledger
 from objections.ticket import uploads
 from tools import factories
-from training_runs import archives, proofs, verifying
+from training_runs.downloads import proofs
+from training_runs.manifests import archives
+from training_runs.runs import verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

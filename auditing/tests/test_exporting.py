@@ -6,7 +6,7 @@ from hashlib import sha256
 import pytest
 from django.core.management import CommandError, call_command
 
-from auditing import exporting
+from auditing.exports import exporting
 from ledger import entries
 from ledger.checkpoints import signing
 from ledger.merkle.tree import leaf_hash, root_of

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.core.management import call_command
 
-from auditing import exporting
+from auditing.exports import exporting
 from common.identity import tokens
 from consent import accounts
 from ledger import entries
@@ -20,7 +20,7 @@ from ledger.reads.recording import record_read
 from ledger.recomputing.leaves import recomputed
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import proofs
+from training_runs.downloads import proofs
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

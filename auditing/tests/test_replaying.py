@@ -10,7 +10,7 @@ from auditing import replaying
 from consent import accounts
 from ledger.models import LedgerCheck
 from tools import factories, postgres
-from training_runs import archives
+from training_runs.manifests import archives
 from training_runs.models import Verification
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

@@ -13,7 +13,7 @@ from consent import accounts
 from ledger import entries
 from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import freezing, registering, verifying
+from training_runs.runs import freezing, registering, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

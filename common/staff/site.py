@@ -1,6 +1,6 @@
 """The admin as the product's pages for staff: its site, and the classes every page is built on.
 
-An admin class declares; acts are pages of their own, one function each in `admin_views`: GET shows what will
+An admin class declares; acts are pages of their own, one function each in an app's `staff`: GET shows what will
 happen, POST does it through a service, a refusal is shown and nothing typed is lost.
 """
 

@@ -14,9 +14,10 @@ from django.core.management import CommandError, call_command
 from pyarrow import parquet
 
 from common.files import exports
-from consent import accounts, importing, members
-from consent.importing import majority
-from consent.member_files import ImportStopped
+from consent import accounts, members
+from consent.imports import importing
+from consent.imports.importing import majority
+from consent.imports.member_files import ImportStopped
 from consent.members import Facts
 from consent.models import AccountReference, Census, Member
 from ledger.models import Entry

@@ -12,8 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pyarrow import parquet
 
-from consent import importing
-from consent.member_files import ImportStopped
+from consent.imports import importing
+from consent.imports.member_files import ImportStopped
 from consent.models import Member
 from consent.tests.test_importing import HEADER, command
 from ledger.models import Entry

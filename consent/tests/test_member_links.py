@@ -10,8 +10,9 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import accounts, member_links
+from consent import accounts
 from consent.models import Member
+from consent.public import member_links
 from ledger.models import AccessRecord
 from tools import factories
 

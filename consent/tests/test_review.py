@@ -4,7 +4,6 @@ import datetime as dt
 
 import pytest
 
-from consent import proposing
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.errors import (
     AlreadyReviewed,
@@ -13,6 +12,7 @@ from consent.errors import (
     VersionReused,
 )
 from consent.models import Notice, RegionRule, Review
+from consent.rulebook import proposing
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from ledger.recomputing import verification

@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 
-from consent import proposing, rules
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
+from consent.rulebook import proposing, rules
 from tools.factories import publish
 
 pytestmark = pytest.mark.django_db

@@ -10,9 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import proposing
 from consent.choices import ReviewVerdict
 from consent.models import Notice, RegionRule
+from consent.rulebook import proposing
 from consent.sent_back import TOLD_DAYS
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]

@@ -10,15 +10,19 @@ from django.utils import timezone
 from django.utils.translation import override
 from pyroaring import BitMap
 
-from consent import accounts, member_links, proposing, setting
+from consent import accounts
 from consent import decisions as consent
 from consent.choices import DataCategory, ReviewVerdict
 from consent.models import Consent, Decision, Member
+from consent.public import member_links, setting
+from consent.rulebook import proposing
 from ledger import entries
 from ledger.models import Entry
 from tools import factories
-from training_runs import archives, canaries, eligibility, explaining, manifest_file, registering
+from training_runs.eligibility import canaries, exclusions
+from training_runs.manifests import archives, manifest_file
 from training_runs.models import Canary, Manifest
+from training_runs.runs import explaining, registering
 from training_runs.templatetags import member_runs
 
 pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
@@ -153,7 +157,7 @@ def test_an_objection_keeps_the_data_out_while_the_setting_is_on(exclusion, sent
 
 
 def test_every_reason_to_be_out_has_a_sentence_for_the_member():
-    assert list(member_runs.YOUR_REASONS) == [row.code for row in eligibility.EXCLUSIONS]
+    assert list(member_runs.YOUR_REASONS) == [row.code for row in exclusions.EXCLUSIONS]
     assert list(setting.CATEGORY_WORDS) == list(DataCategory)
 
 

@@ -6,10 +6,10 @@ import io
 import pytest
 from django.core.management import CommandError, call_command
 
-from consent import proposing, rules, timeline
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
+from consent.rulebook import proposing, rules, timeline
 from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db

@@ -23,9 +23,9 @@ from ledger.reads.recording import record_read
 from objections.letters import texts
 from portal import celery
 from tools import factories, guards
-from training_runs import freezing, verifying
-from training_runs import registering as runs
 from training_runs.errors import DigestMismatch
+from training_runs.runs import freezing, verifying
+from training_runs.runs import registering as runs
 
 in_the_database = pytest.mark.django_db(transaction=True)
 

@@ -14,11 +14,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import accounts, member_links, proposing
+from consent import accounts
 from consent import decisions as consent
 from consent.choices import Purpose, ReviewVerdict
 from consent.decisions import DecisionInput
 from consent.models import Consent, Member
+from consent.public import member_links
+from consent.rulebook import proposing
 from ledger import checks, clock, entries, registry
 from ledger.append_only import unguard_sql
 from ledger.errors import ClocksDisagree
@@ -26,10 +28,10 @@ from ledger.models import ClockSettlement, ClockStep, Entry, LedgerHead
 from ledger.recomputing import verification
 from outsider import verify
 from tools import factories, sample_export
-from training_runs import freezing
-from training_runs import registering as runs
 from training_runs.errors import FreezeRefused
 from training_runs.models import Manifest, Run
+from training_runs.runs import freezing
+from training_runs.runs import registering as runs
 
 _numbers = itertools.count(1)
 DAYS = dt.timedelta(days=2)

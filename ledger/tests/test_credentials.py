@@ -11,8 +11,8 @@ from django.urls import reverse
 
 import manage
 from common.identity import tokens
-from consent import member_links
 from consent.models import Member
+from consent.public import member_links
 from ledger import entries, open_entry, sealing
 from ledger.errors import InvalidInput
 from ledger.models import Entry

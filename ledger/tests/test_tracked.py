@@ -14,9 +14,9 @@ from ledger.models import Entry, LedgerHistory, Sealed, Tracked
 from ledger.recomputing.verification import verify_ledger
 from objections.models import Objection, Ticket
 from tools import factories
-from training_runs import freezing, verifying
-from training_runs import registering as runs
 from training_runs.models import Run
+from training_runs.runs import freezing, verifying
+from training_runs.runs import registering as runs
 
 
 def _models(base: type) -> list[type]:

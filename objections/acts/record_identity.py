@@ -9,7 +9,7 @@ from typing import Any
 from django import forms
 from django.contrib.auth.models import User
 
-from consent.forms import DateInput
+from consent.staff.forms import DateInput
 from ledger.errors import InvalidInput
 from ledger.registry import EntryKind
 from objections.acts.act import Act, ActForm, Page, Said, acting

@@ -6,10 +6,10 @@ from django.core.validators import RegexValidator
 from rest_framework import serializers
 
 from common.api.endpoints import Flag, Input, Moment, Several, Text, Word
+from consent.api.serializers import Reference
 from consent.choices import Purpose
 from consent.decisions import repeats
 from consent.references import key_of
-from consent.serializers import Reference
 from objections.choices import DUPLICATE, ENDINGS, Effect, Kind, TicketState
 from objections.public.progress import Progress, PurposeProgress
 

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from common.api.access import Access
 from common.api.endpoints import Endpoint, PageQuery, Pages, caller, read
 from common.api.schema import EndpointSchema, page_of
+from consent.api.serializers import AccountInput
+from consent.api.views import asked_member
 from consent.models import Member
-from consent.serializers import AccountInput
-from consent.views import asked_member
 from ledger.errors import NotFound
 from ledger.reads.recording import record_read
 from objections import tasks

@@ -19,9 +19,9 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 from common.identity.sender import sender_of
-from consent.member_links import member_of
 from consent.models import Member
-from consent.pages import member_page
+from consent.public.member_links import member_of
+from consent.public.pages import member_page
 from ledger.errors import RETRY_SECONDS, InvalidInput
 from objections import tasks
 from objections.choices import Kind

@@ -7,7 +7,7 @@ from django import forms
 from django.conf import settings
 
 from consent.choices import Purpose
-from consent.forms import DateInput
+from consent.staff.forms import DateInput
 from objections.acts.fields import (
     ControllerTimeField,
     CountryForm,

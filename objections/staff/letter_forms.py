@@ -7,7 +7,7 @@ from django import forms
 
 from common.staff.site import VersionedForm
 from consent.choices import Purpose
-from consent.forms import DateInput
+from consent.staff.forms import DateInput
 from objections.choices import Regime
 from objections.intake.receiving import EARLIEST
 from objections.letters import texts

@@ -18,7 +18,7 @@ from common.staff.list_exports import ExportedList
 from common.staff.parameters import StrictList
 from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
 from consent import countries
-from consent.admin import CountryFilter
+from consent.staff.lists import CountryFilter
 from objections import acts
 from objections.clock.days import day_of, today
 from objections.models import Objection, Ticket

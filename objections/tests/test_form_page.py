@@ -15,9 +15,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from consent import countries, member_links
+from consent import countries
 from consent.choices import Purpose
 from consent.models import Member
+from consent.public import member_links
 from ledger.models import Entry
 from objections.choices import Channel, Kind, LetterKind
 from objections.letters import texts

@@ -9,7 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from consent import accounts, importing
+from consent import accounts
+from consent.imports import importing
 from consent.models import Member
 from ledger.errors import InvalidInput
 from ledger.models import Entry
@@ -22,8 +23,9 @@ from objections.intake.receiving import Filing
 from objections.models import Attachment, Incident, Letter, Objection, Requester, Ticket
 from objections.ticket import uploads
 from tools import factories
-from training_runs import archives, freezing
-from training_runs import registering as runs
+from training_runs.manifests import archives
+from training_runs.runs import freezing
+from training_runs.runs import registering as runs
 
 PERSON = {"purposes": ["safety"], "channel": "product", "email": "person@example.org"}
 

@@ -12,16 +12,16 @@ from django.core import mail
 from django.core.mail import EmailMessage
 from playwright.sync_api import Page, expect
 
-from consent import member_links
 from consent.choices import Purpose
 from consent.models import Member
+from consent.public import member_links
 from objections import tasks
 from objections.models import Ticket
 from objections.public import forms
 from tools import factories
 from tools.browsing import in_a_browser
-from training_runs import explaining, freezing, verifying
 from training_runs.models import Manifest
+from training_runs.runs import explaining, freezing, verifying
 
 pytestmark = in_a_browser
 

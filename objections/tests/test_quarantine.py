@@ -16,8 +16,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from consent import accounts, member_links
+from consent import accounts
 from consent.models import Member
+from consent.public import member_links
 from ledger.errors import Refusal
 from ledger.models import AccessRecord, Entry
 from objections import acts, tasks

@@ -20,7 +20,7 @@ from ledger.append_only import unguard_sql
 from ledger.models import Entry
 from outsider import verify
 from tools import sample_export
-from training_runs import folding
+from training_runs.eligibility import folding
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -9,15 +9,16 @@ import struct
 import pytest
 from pyroaring import BitMap
 
-from consent import countries, proposing, rules
+from consent import countries
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.models import Notice
+from consent.rulebook import proposing, rules
 from ledger.errors import Refusal
 from outsider import verify
 from tools import factories, sample_export
 from tools.campaign import let_a_member_in, with_true_roots
 from tools.sample_export import CODES
-from training_runs import archives, manifest_file
+from training_runs.manifests import archives, manifest_file
 from training_runs.tests.test_manifest_format_document import SETS
 
 

@@ -34,9 +34,10 @@ from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
 from objections.ticket import uploads
 from tools import factories
-from training_runs import member_lists, registering
+from training_runs.downloads import member_lists
 from training_runs.errors import DigestMismatch
 from training_runs.models import Run
+from training_runs.runs import registering
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

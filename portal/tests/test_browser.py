@@ -21,9 +21,10 @@ from playwright.sync_api import expect
 
 from common.identity import tokens
 from common.staff.site import HistoryModelAdmin, PortalModelAdmin, site
-from consent import member_links, proposing
 from consent.choices import Purpose
 from consent.models import Decision, Member, RegionRule
+from consent.public import member_links
+from consent.rulebook import proposing
 from ledger.models import Entry
 from objections import acts, tasks
 from objections.choices import LetterKind
@@ -34,8 +35,8 @@ from objections.public import forms
 from objections.ticket import uploads
 from tools import factories, pictures
 from tools.browsing import Visitor, in_a_browser
-from training_runs import freezing, registering, verifying
 from training_runs.models import Manifest, Run
+from training_runs.runs import freezing, registering, verifying
 
 pytestmark = in_a_browser
 

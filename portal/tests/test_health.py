@@ -14,8 +14,8 @@ from ledger.append_only import unguard_sql
 from objections.brings import MAX_UNSENT
 from portal.version import __version__
 from tools import factories
-from training_runs import registering, sweeping
 from training_runs.brings import MAX_UNVERIFIED, MAX_WAIT
+from training_runs.runs import registering, sweeping
 
 ALL_WELL = {
     "database": "ok",

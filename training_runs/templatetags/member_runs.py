@@ -8,8 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from consent.choices import Purpose
 from consent.models import Member
-from training_runs import explaining
 from training_runs.errors import ManifestDamaged
+from training_runs.runs import explaining
 
 logger = structlog.get_logger(__name__)
 register = template.Library()
@@ -34,7 +34,7 @@ YOUR_REASONS = {
         " says."
     ),
 }
-"""The reasons of `eligibility.EXCLUSIONS`, as one says them to the person they are about."""
+"""The reasons of `exclusions.EXCLUSIONS`, as one says them to the person they are about."""
 
 
 @register.inclusion_tag("member/standing.html")

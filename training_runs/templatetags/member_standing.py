@@ -6,7 +6,7 @@ from django import template
 
 from consent.choices import Purpose
 from consent.models import Member
-from training_runs import explaining
+from training_runs.runs import explaining
 
 register = template.Library()
 

@@ -19,20 +19,21 @@ from django.db import connection
 from django.utils import timezone
 
 from common.errors import StaleEdit
-from consent import accounts, countries, members, proposing
+from consent import accounts, countries, members
 from consent import decisions as consent
 from consent.choices import Choice, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
 from consent.models import AccountReference, Member
+from consent.rulebook import proposing
 from ledger import entries
 from objections.choices import Effect
 from objections.errors import WordsErased
 from objections.intake import receiving
 from objections.letters import outbox
 from tools import factories
-from training_runs import freezing
-from training_runs import registering as runs
 from training_runs.models import Manifest
+from training_runs.runs import freezing
+from training_runs.runs import registering as runs
 
 PURPOSE = Purpose.GENERATIVE_AI
 ADULT = dt.date(1990, 1, 1)

@@ -12,9 +12,10 @@ from consent.models import Census
 from ledger.errors import Refusal
 from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, freezing, registering, verifying
-from training_runs.admin_views import Share, shares
+from training_runs.manifests import archives
 from training_runs.models import Finding, Run
+from training_runs.runs import freezing, registering, verifying
+from training_runs.staff.run_page import Share, shares
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 

@@ -17,8 +17,9 @@ from consent import accounts
 from consent.models import AccountReference
 from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, manifest_file, registering, verifying
+from training_runs.manifests import archives, manifest_file
 from training_runs.models import Manifest, Verification
+from training_runs.runs import registering, verifying
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 

@@ -12,9 +12,10 @@ from common.processes import hints
 from consent.models import Decision
 from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs import archives, explaining, registering, sweeping, verifying
 from training_runs.errors import ManifestBlocked, TooManyWaiting
+from training_runs.manifests import archives
 from training_runs.models import Finding, Run
+from training_runs.runs import explaining, registering, sweeping, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

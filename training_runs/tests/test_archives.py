@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from training_runs import archives
 from training_runs.errors import ManifestDamaged
+from training_runs.manifests import archives
 
 
 def _files() -> list[Path]:

@@ -4,9 +4,10 @@ from consent.choices import PURPOSES, Purpose
 from consent.models import Member
 from ledger import entries
 from tools import factories
-from training_runs import canaries, eligibility, freezing, registering
+from training_runs.eligibility import canaries, exclusions
 from training_runs.errors import FreezeRefused
 from training_runs.models import Canary, Run
+from training_runs.runs import freezing, registering
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -15,7 +16,7 @@ def test_every_exclusion_has_a_canary():
     canaries.plant()
 
     codes = sorted(Canary.objects.values_list("exclusion", flat=True))
-    assert codes == sorted(item.code for item in eligibility.EXCLUSIONS) == sorted(canaries.FACTS)
+    assert codes == sorted(item.code for item in exclusions.EXCLUSIONS) == sorted(canaries.FACTS)
 
 
 def test_planting_again_changes_nothing():

@@ -7,9 +7,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from tools import factories
-from training_runs import archives, registering, verifying
-from training_runs.canaries import FACTS
+from training_runs.eligibility.canaries import FACTS
+from training_runs.manifests import archives
 from training_runs.models import Canary, Manifest, Verification
+from training_runs.runs import registering, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

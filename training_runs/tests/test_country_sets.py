@@ -6,9 +6,10 @@ from consent.members import Facts
 from consent.models import Member
 from ledger import entries
 from tools.factories import ADULT, add_members, allow, freeze, open_world
-from training_runs import country_sets, verifying
-from training_runs.eligibility import ask
-from training_runs.freezing import load
+from training_runs.eligibility.exclusions import ask
+from training_runs.manifests import country_sets
+from training_runs.runs import verifying
+from training_runs.runs.freezing import load
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from common.processes.embedded import broker
 from ledger.models import Entry
 from tools import factories, workers
 from tools.workers import CLAIM_SECONDS, until
-from training_runs import freezing, registering, sweeping, verifying
 from training_runs.models import FreezeAttempt, Manifest, Run
+from training_runs.runs import freezing, registering, sweeping, verifying
 from training_runs.tasks import freeze_run
 
 WORKERS, KILLS = 3, 6

@@ -20,8 +20,9 @@ from django.db import connection, transaction
 from ledger import entries
 from ledger.recomputing.verification import verify_ledger
 from tools import factories
-from training_runs import folding, freezing, registering, verifying
+from training_runs.eligibility import folding
 from training_runs.models import Manifest, Run
+from training_runs.runs import freezing, registering, verifying
 from training_runs.tests import racing
 
 COPIED = [

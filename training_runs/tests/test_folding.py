@@ -10,8 +10,10 @@ import pytest
 
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import archives, eligibility, folding, freezing, verifying
+from training_runs.eligibility import exclusions, folding
 from training_runs.errors import CannotDerive
+from training_runs.manifests import archives
+from training_runs.runs import freezing, verifying
 
 
 def test_the_fold_shares_nothing_with_the_rules():
@@ -23,8 +25,8 @@ def test_the_fold_shares_nothing_with_the_rules():
     }
 
     assert not {module for module, _ in imported} & {
-        "consent.rules", "consent.querysets", "consent.decisions", "training_runs.packing",
-        "training_runs.registering", "training_runs.country_sets", "training_runs.eligibility",
+        "consent.rulebook.rules", "consent.querysets", "consent.decisions", "training_runs.manifests.packing",
+        "training_runs.runs.registering", "training_runs.manifests.country_sets", "training_runs.eligibility.exclusions",
     }  # fmt: skip
 
 
@@ -35,7 +37,7 @@ def test_current_state_has_no_part_in_it(officer, second_officer, engineer, monk
     manifest = factories.freeze(engineer)
 
     # With every queryset of the rules broken the fold still arrives.
-    monkeypatch.setattr(eligibility, "EXCLUSIONS", [])
+    monkeypatch.setattr(exclusions, "EXCLUSIONS", [])
 
     assert sha256(folding.derive(manifest)).hexdigest() == manifest.digest
 
@@ -76,11 +78,10 @@ def test_an_old_manifest_verifies_after_reasons_were_reworded_and_added(
     factories.add_members(5)
     manifest = factories.freeze(engineer)
     reworded = [
-        replace(rule, sentence=f"{rule.sentence}, in other words")
-        for rule in eligibility.EXCLUSIONS
+        replace(rule, sentence=f"{rule.sentence}, in other words") for rule in exclusions.EXCLUSIONS
     ]
-    monkeypatch.setattr(eligibility, "EXCLUSIONS", [*reworded, replace(reworded[0], code="new")])
-    monkeypatch.setattr(eligibility, "BY_CODE", {rule.code: rule for rule in reworded})
+    monkeypatch.setattr(exclusions, "EXCLUSIONS", [*reworded, replace(reworded[0], code="new")])
+    monkeypatch.setattr(exclusions, "BY_CODE", {rule.code: rule for rule in reworded})
 
     assert verifying.verify(manifest).agreement == "agrees"
 

@@ -14,18 +14,11 @@ from ledger import entries
 from ledger.models import Entry
 from objections.choices import Effect
 from tools import factories
-from training_runs import (
-    archives,
-    eligibility,
-    explaining,
-    freezing,
-    registering,
-    sweeping,
-    verifying,
-    withdrawing,
-)
+from training_runs.eligibility import exclusions
 from training_runs.errors import ManifestNotReady, ParentNotUsable, RunCancelled
+from training_runs.manifests import archives
 from training_runs.models import Manifest, Run
+from training_runs.runs import explaining, freezing, registering, sweeping, verifying, withdrawing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -52,7 +45,7 @@ def test_the_manifest_says_what_it_counted(world, engineer):
     assert manifest.population == Member.objects.count()
     assert archive.header["as_of"] == manifest.run.as_of.isoformat()
     assert manifest.header == archive.header
-    assert list(archive.excluded) == [item.code for item in eligibility.EXCLUSIONS]
+    assert list(archive.excluded) == [item.code for item in exclusions.EXCLUSIONS]
 
 
 def test_freezing_again_gives_the_first_manifest(world, engineer):

@@ -15,7 +15,7 @@ from consent.models import Census, Decision, Member
 from ledger.append_only import guard_sql, guarded_models, unguard_sql
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import archives, eligibility, freezing, packing, registering, sweeping, verifying
+from training_runs.eligibility import exclusions
 from training_runs.errors import (
     FreezeRefused,
     ManifestBlocked,
@@ -24,7 +24,9 @@ from training_runs.errors import (
     ParentNotUsable,
     StartRefused,
 )
+from training_runs.manifests import archives, packing
 from training_runs.models import Canary, Finding, FreezeAttempt, Manifest, Run
+from training_runs.runs import freezing, registering, sweeping, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,12 +56,12 @@ def _assert_next_sweep_freezes(run: Run) -> None:
 def _replace_rule(monkeypatch, code: str, members) -> None:
     table = [
         replace(item, members=members) if item.code == code else item
-        for item in eligibility.EXCLUSIONS
+        for item in exclusions.EXCLUSIONS
     ]
-    monkeypatch.setattr("training_runs.eligibility.EXCLUSIONS", table)
+    monkeypatch.setattr("training_runs.eligibility.exclusions.EXCLUSIONS", table)
 
 
-@pytest.mark.parametrize("code", [item.code for item in eligibility.EXCLUSIONS])
+@pytest.mark.parametrize("code", [item.code for item in exclusions.EXCLUSIONS])
 def test_a_rule_that_excludes_no_member_admits_its_canary_and_stops_the_freeze(
     code, requested, monkeypatch
 ):
@@ -96,10 +98,12 @@ def test_a_rule_that_fails_stops_the_freeze(requested, monkeypatch):
 
 
 def test_a_rule_without_a_canary_stops_the_freeze(requested, monkeypatch):
-    new = replace(eligibility.EXCLUSIONS[0], code="new_rule")
+    new = replace(exclusions.EXCLUSIONS[0], code="new_rule")
     with monkeypatch.context() as extended:
-        for module in ("eligibility", "canaries"):
-            extended.setattr(f"training_runs.{module}.EXCLUSIONS", [*eligibility.EXCLUSIONS, new])
+        for module in ("exclusions", "canaries"):
+            extended.setattr(
+                f"training_runs.eligibility.{module}.EXCLUSIONS", [*exclusions.EXCLUSIONS, new]
+            )
         with pytest.raises(FreezeRefused, match="No canary for new_rule"):
             freezing.freeze(requested.pk)
 
@@ -121,7 +125,7 @@ def test_another_number_of_members_than_the_census_counted_stops_the_freeze(fiel
 def test_a_rule_that_names_an_unknown_member_stops_the_freeze(requested, monkeypatch):
     beyond = Member.objects.filter(pk=1).extra(select={"beyond": "1000000"})
     monkeypatch.setattr(
-        "training_runs.eligibility._numbers",
+        "training_runs.eligibility.exclusions._numbers",
         lambda rows: beyond.values_list("beyond", flat=True),
     )
 
@@ -160,7 +164,7 @@ FULL_DISK = """
 import resource, signal, sys
 import django
 django.setup()
-from training_runs import archives
+from training_runs.manifests import archives
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from training_runs import manifest_file
 from training_runs.errors import ManifestDamaged
+from training_runs.manifests import manifest_file
 
 numbers = st.sets(st.integers(1, 2**31 - 1), max_size=50).map(BitMap)
 

@@ -14,8 +14,8 @@ from pyroaring import BitMap
 
 from consent.choices import Purpose
 from tools import factories
-from training_runs import archives, manifest_file
-from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
+from training_runs.eligibility.exclusions import EXCLUSIONS, NOT_IN_PARENT
+from training_runs.manifests import archives, manifest_file
 
 PAGE = (Path(settings.BASE_DIR) / "docs/reference/manifest-format.md").read_text()
 CODES = [exclusion.code for exclusion in [*EXCLUSIONS, NOT_IN_PARENT]]

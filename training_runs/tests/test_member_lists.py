@@ -16,8 +16,9 @@ from ledger import entries
 from ledger.models import AccessRecord
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs import freezing, member_lists, registering
-from training_runs.member_lists import Check, ListDiffers, account_refs
+from training_runs.downloads import member_lists
+from training_runs.downloads.member_lists import Check, ListDiffers, account_refs
+from training_runs.runs import freezing, registering
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,12 +17,14 @@ from ledger.merkle.proofs import root_of_inclusion
 from ledger.merkle.tree import leaf_hash, root_of
 from tools import factories
 from tools.outside import behind_the_back, hashes_of
-from training_runs import archives, freezing, manifest_file, proofs
-from training_runs.eligibility import EXCLUSIONS, NOT_IN_PARENT
+from training_runs.downloads import proofs
+from training_runs.eligibility.exclusions import EXCLUSIONS, NOT_IN_PARENT
 from training_runs.errors import ManifestDamaged
-from training_runs.manifest_file import Archive
-from training_runs.members_tree import IN, NOBODY, VALUES, MembersTree, leaf_of, value_in
+from training_runs.manifests import archives, manifest_file
+from training_runs.manifests.manifest_file import Archive
+from training_runs.manifests.members_tree import IN, NOBODY, VALUES, MembersTree, leaf_of, value_in
 from training_runs.models import ManifestCheckpoint, Verification
+from training_runs.runs import freezing
 
 
 def archive_of(population, excluded):

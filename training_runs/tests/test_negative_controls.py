@@ -18,8 +18,8 @@ from consent.choices import DataCategory
 from consent.models import Member
 from ledger import entries
 from ledger.models import Entry
-from training_runs import canaries
-from training_runs.eligibility import EXCLUSIONS, Question, ask
+from training_runs.eligibility import canaries
+from training_runs.eligibility.exclusions import EXCLUSIONS, Question, ask
 from training_runs.models import Canary
 from training_runs.tests import racing
 

@@ -3,8 +3,8 @@ from pyroaring import BitMap
 
 from consent.models import Member
 from tools import factories
-from training_runs import packing
-from training_runs.packing import pack
+from training_runs.manifests import packing
+from training_runs.manifests.packing import pack
 
 
 def _numbers(**facts):

@@ -19,8 +19,9 @@ from objections.models import LetterText
 from portal.celery import app
 from tools import factories, workers
 from tools.workers import until
-from training_runs import freezing, registering, sweeping, tasks
+from training_runs import tasks
 from training_runs.models import FreezeAttempt, Manifest, Run, Verification
+from training_runs.runs import freezing, registering, sweeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,8 +7,9 @@ import pytest
 
 from ledger.models import Entry
 from ledger.recomputing.verification import verify_ledger
-from training_runs import canaries, freezing, verifying
+from training_runs.eligibility import canaries
 from training_runs.models import Canary
+from training_runs.runs import freezing, verifying
 from training_runs.tests import racing
 
 FREEZES = int(os.environ.get("RACE_FREEZES", "50"))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyroaring import BitMap
 
-from training_runs import archives, manifest_file, roaring_lookup
 from training_runs.errors import ManifestDamaged
+from training_runs.manifests import archives, manifest_file, roaring_lookup
 
 # Runs, arrays and bitmaps, in few containers and in many, near their ends.
 STRETCH = st.tuples(st.integers(0, 12), st.integers(0, 65535), st.integers(1, 9000)).map(

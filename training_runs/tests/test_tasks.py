@@ -1,8 +1,9 @@
 import pytest
 
 from tools import factories
-from training_runs import freezing, registering, tasks, verifying
+from training_runs import tasks
 from training_runs.models import Manifest
+from training_runs.runs import freezing, registering, verifying
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
-from auditing import exporting
+from auditing.exports import exporting
 from ledger.entries import read_head
 from ledger.errors import Refusal
 from ledger.management.people import active_person

@@ -18,8 +18,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from common.files import exports
-from consent import importing
-from consent.member_files import ImportStopped, Reject
+from consent.imports import importing
+from consent.imports.member_files import ImportStopped, Reject
 
 ACTOR = "command:import_members"
 LINES_LEFT_OUT = 3

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from consent import timeline
+from consent.rulebook import timeline
 from ledger.errors import Refusal
 
 

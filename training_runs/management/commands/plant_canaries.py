@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from training_runs import canaries
+from training_runs.eligibility import canaries
 from training_runs.models import Canary
 
 

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common.files import made_files
 from ledger.checks import require_triggers
-from training_runs import sweeping
+from training_runs.runs import sweeping
 
 
 def _sweep() -> dict[str, int]:

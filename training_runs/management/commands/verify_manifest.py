@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from training_runs import verifying
 from training_runs.choices import Agreement
 from training_runs.models import Manifest
+from training_runs.runs import verifying
 
 
 class Command(BaseCommand):

@@ -1,0 +1,96 @@
+"""The ledger as files that anyone can check without the portal (docs/reference/proof-format.md, "An export")."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger import canonical
+from ledger.checkpoints import signing
+from ledger.errors import InvalidInput
+from ledger.models import Checkpoint
+from ledger.reads import batches
+from ledger.recomputing.leaves import recomputed_in_pieces
+from training_runs.manifests import archives
+from training_runs.models import Manifest
+
+LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS = (
+    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests",
+)  # fmt: skip
+
+
+def ledger_lines(after: int, upto: int) -> Iterator[bytes]:
+    """The canonical bytes of the entries from `after` (exclusive) to `upto`, a line each.
+
+    As the rows are now, not as they were sealed: the reader of an export wants to see exactly that.
+    Entries and what they wrote never change, so a stream that takes minutes is of one piece all the same.
+    """
+    for one in recomputed_in_pieces(after, upto):
+        yield one.line + b"\n"
+
+
+def checkpoint_lines(upto: int) -> Iterator[bytes]:
+    rows = Checkpoint.objects.filter(size__lte=upto).order_by("size").values_list("note", "size")
+    for note, size in rows.iterator(1_000):
+        yield canonical.dumps({"note": note, "size": size}) + b"\n"
+
+
+def read_lines(after: int, upto: int) -> Iterator[bytes]:
+    """The records of reads from the number `after` (exclusive) to `upto`."""
+    for data in batches.records(after + 1, upto):
+        yield data + b"\n"
+
+
+def key_lines(upto: int) -> Iterator[bytes]:
+    for verifier in signing.verifiers(upto):
+        yield f"{verifier.text}\n".encode()
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The size of an export: entries up to the newest checkpoint, and how many manifests."""
+
+    size: int
+    manifests: int
+    directory: Path
+
+
+def export(directory: Path, *, progress: Callable[[int], object] = lambda count: None) -> Exported:
+    """Write everything up to the newest checkpoint into a new directory. Raises InvalidInput, ProofNotPossible.
+
+    An interrupted export leaves no directory of that name.
+    """
+    if directory.exists():
+        raise InvalidInput(f"{directory} exists already: name a new directory.", field="directory")
+    size = signing.latest().size
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", suffix=".part", dir=directory.parent))
+    (part / MANIFESTS).mkdir()
+    try:
+        _write(part / LEDGER, ledger_lines(0, size), progress)
+        # The clock may sign while this is written: what is above belongs to the next export.
+        _write(part / CHECKPOINTS, checkpoint_lines(size))
+        _write(part / READS, read_lines(0, batches.settled()))
+        _write(part / KEYS, key_lines(size))
+        manifests = Manifest.objects.filter(entry_id__lte=size).select_related("run", "checkpoint")
+        for manifest in manifests:
+            to = part / MANIFESTS / manifest.run.reference
+            to.with_suffix(".manifest").write_bytes(archives.path_of(manifest.digest).read_bytes())
+            if hasattr(manifest, "checkpoint"):
+                to.with_suffix(".checkpoint").write_text(manifest.checkpoint.note)
+        part.rename(directory)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return Exported(size, len(manifests), directory)
+
+
+def _write(
+    path: Path, lines: Iterator[bytes], progress: Callable[[int], object] = lambda count: None
+) -> None:
+    with path.open("wb") as file:
+        for count, line in enumerate(lines, 1):
+            file.write(line)
+            if not count % 1_000:
+                progress(1_000)

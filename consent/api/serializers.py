@@ -1,0 +1,210 @@
+"""The shapes of the API: what may be sent, and what is answered."""
+
+import datetime as dt
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
+from consent import countries, decisions
+from consent.choices import Channel, Choice, DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.models import Notice, RegionRule
+from consent.public.member_links import MemberLink
+from consent.references import MAX_LENGTH, key_of
+
+# What staff record on a member's behalf is recorded in the admin, with a reason.
+SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
+
+
+class Reference(Text):
+    """A reference in any spelling: only its key is measured."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators.append(self._measure)
+
+    def _measure(self, account_ref: str) -> None:
+        key = key_of(account_ref)
+        if not key and not self.allow_blank:
+            self.fail("blank")
+        if len(key) > MAX_LENGTH:
+            raise serializers.ValidationError(
+                f"At most {MAX_LENGTH} characters.", code="max_length"
+            )
+
+
+class AccountInput(Input):
+    account_ref = Reference(help_text="The product's key of the account, in any spelling.")
+
+
+class AnyMoment(Moment):
+    """A time that cannot be expressed in UTC is the earliest or latest one that can: an opt-out is not refused for it."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        try:
+            return super().to_internal_value(value)
+        except serializers.ValidationError as error:
+            if error.get_codes() != ["overflow"]:
+                raise
+        bound = dt.datetime.min if value.startswith("0001") else dt.datetime.max
+        return bound.replace(tzinfo=dt.UTC)
+
+
+class DecisionInput(Input):
+    account_ref = Reference(
+        help_text="The product's key of the account, at most 100 characters. Blanks at the ends, blanks in a row,"
+        " invisible characters and Unicode forms do not count; case does."
+    )
+    purpose = Word(choices=Purpose.choices)
+    choice = Word(choices=Choice.choices)
+    channel = Word(choices=SENT_CHANNELS)
+    source_id = Text(
+        max_length=100,
+        help_text="Yours, without the account_ref in it; a replay is recognised by it.",
+    )
+    decided_at = AnyMoment(
+        help_text="By your clock. It counts at the earlier of this and the time we received it; any time is accepted."
+    )
+    notice_version = Text(
+        required=False, allow_blank=True, max_length=40, help_text="Letters, digits and -._ only."
+    )
+    privacy_signal = Flag(required=False, allow_null=True, help_text="Sec-GPC as you received it.")
+
+
+class DecisionOutput(serializers.Serializer[decisions.Recorded]):
+    """A replay gets the first entry and time; `in_force` is as of the answer."""
+
+    source_id = serializers.CharField()
+    entry = serializers.IntegerField(help_text="The ledger entry that holds it.")
+    recorded_at = serializers.DateTimeField()
+    in_force = serializers.BooleanField(
+        help_text="Whether the member's choice is now the one that this decision made. False: a later decision"
+        " counts, or it was kept as evidence only."
+    )
+    account_known = serializers.BooleanField(
+        help_text="Whether a file of the product had named the account by then. False: the decision holds once one"
+        " does; the reference may be mistyped."
+    )
+
+
+class SettingLinkOutput(serializers.Serializer[MemberLink]):
+    """A link that opens the setting page as the member: give it to the member only."""
+
+    url = serializers.URLField(help_text="Absolute; opens the member's setting page.")
+    expires_at = serializers.DateTimeField(help_text="It cannot be opened after that.")
+
+
+class CountriesField(Several):
+    """ISO codes and group names (EU, EEA, EU-FOLLOWERS, UK, ALL), expanded to codes."""
+
+    child = Text(max_length=20)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, max_length=300, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        codes = super().to_internal_value(data)
+        try:
+            return countries.expand(codes)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)[:300], code="unknown_country") from None
+
+
+class RegionRuleInput(Input):
+    purpose = Word(choices=Purpose.choices)
+    countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
+    rule = Word(choices=RuleKind.choices)
+    effective_from = Day()
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="The law, statement or decision behind it."
+    )
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+
+class NoticeInput(Input):
+    version = Text(max_length=40)
+    purposes = Several(child=Word(choices=Purpose.choices), max_length=20)
+    data_categories = Several(child=Word(choices=DataCategory.choices), max_length=20)
+    countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
+    published_on = Day()
+    in_force_from = Day(help_text="The end of its notice period.")
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="Where the text can be read."
+    )
+    supersedes = Text(required=False, allow_null=True, max_length=40, help_text="A version.")
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+    def validate_supersedes(self, version: str | None) -> Notice | None:
+        if version is None:
+            return None
+        notice = Notice.objects.filter(version=version).first()
+        if notice is None:
+            raise serializers.ValidationError("There is no such notice.", code="unknown_notice")
+        return notice
+
+    def validate_purposes(self, words: list[str]) -> list[str]:
+        return sorted(set(words))
+
+    def validate_data_categories(self, words: list[str]) -> list[str]:
+        return sorted(set(words))
+
+
+class ReviewInput(Input):
+    verdict = Word(choices=ReviewVerdict.choices)
+    reason = Text(max_length=1000)
+
+    def validate_verdict(self, word: str) -> ReviewVerdict:
+        return ReviewVerdict(word)
+
+
+class ReviewOutput(serializers.Serializer[Any]):
+    verdict = serializers.ChoiceField(choices=ReviewVerdict.choices)
+    reviewer = serializers.CharField(source="reviewer.username")
+    entry = serializers.IntegerField(source="entry_id")
+
+
+class _ProposalOutput(serializers.Serializer[Any]):
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    needs_approval = serializers.BooleanField()
+    proposed_by = serializers.CharField(source="proposed_by.username")
+    entry = serializers.IntegerField(source="entry_id")
+    review = serializers.SerializerMethodField()
+
+    # DRF would leave the field out where there is no review; a reader should see null.
+    @extend_schema_field(ReviewOutput(allow_null=True))
+    def get_review(self, row: RegionRule | Notice) -> Any:
+        review = getattr(row, "review", None)
+        return ReviewOutput(review).data if review else None
+
+
+class RegionRuleOutput(_ProposalOutput):
+    id = serializers.IntegerField()
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
+    countries = serializers.ListField(child=serializers.CharField())
+    rule = serializers.ChoiceField(choices=RuleKind.choices)
+    effective_from = serializers.DateField()
+
+
+class NoticeOutput(_ProposalOutput):
+    version = serializers.CharField()
+    purposes = serializers.ListField(child=serializers.ChoiceField(choices=Purpose.choices))
+    data_categories = serializers.ListField(
+        child=serializers.ChoiceField(choices=DataCategory.choices)
+    )
+    countries = serializers.ListField(child=serializers.CharField())
+    published_on = serializers.DateField()
+    in_force_from = serializers.DateField()
+    supersedes = serializers.CharField(source="supersedes.version", allow_null=True, default=None)
+
+
+class RuleQuery(PageQuery):
+    purpose = Word(choices=Purpose.choices, required=False)
+
+
+def decision(fields: dict[str, Any], *, signal: bool | None = None) -> decisions.DecisionInput:
+    """The checked fields as the service takes them, and the privacy signal of the request's header.
+
+    Raises InvalidInput or RuledByObjection.
+    """
+    return decisions.DecisionInput(**fields, header_signal=signal)

@@ -1,0 +1,17 @@
+from django.urls import path
+
+from consent.api import views
+
+urlpatterns = [
+    path("decisions", views.DecisionsView.as_view(), name="decisions"),
+    path("decisions/bulk", views.BulkDecisionsView.as_view(), name="decisions-bulk"),
+    path("members/setting-link", views.SettingLinkView.as_view(), name="member-setting-link"),
+    path("region-rules", views.RegionRulesView.as_view(), name="region-rules"),
+    path(
+        "region-rules/<int:id>/review",
+        views.RegionRuleReviewView.as_view(),
+        name="region-rule-review",
+    ),
+    path("notices", views.NoticesView.as_view(), name="notices"),
+    path("notices/<str:version>/review", views.NoticeReviewView.as_view(), name="notice-review"),
+]

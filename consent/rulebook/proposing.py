@@ -1,0 +1,177 @@
+"""Proposing region rules and notices, and their review by a second person."""
+
+import datetime as dt
+import re
+from collections.abc import Collection
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.countries import with_followers
+from consent.errors import (
+    AlreadyReviewed,
+    AlreadySuperseded,
+    NeedsSecondPerson,
+    VersionReused,
+)
+from consent.models import (
+    Notice,
+    RegionRule,
+    Review,
+)
+from consent.rulebook import rules
+from ledger import entries
+from ledger.errors import InvalidInput
+
+VERSION = re.compile(r"[\w.-]{1,40}\Z", re.ASCII)
+
+
+def propose_rule(
+    *,
+    purpose: str,
+    countries: Collection[str],
+    rule: str,
+    effective_from: dt.date,
+    source: str,
+    actor: User,
+    reason: str = "",
+) -> RegionRule:
+    """Record a region rule. A rule that admits members waits for a second person; a stricter one applies at once.
+
+    The purpose's latest rule proposed once more by the same person, and not rejected, is that rule.
+    """
+    _check_words("purpose", [purpose], Purpose.values)
+    _check_words("rule", [rule], RuleKind.values)
+    _check_text("source", source, 300)
+    if not countries:
+        raise InvalidInput("Name at least one country.", field="countries")
+    if rule != RuleKind.DEFAULT_ON:
+        # A regulator who says "France" means its territories too; letting them in is said one by one.
+        countries = with_followers(countries, is_excluded=rule == RuleKind.EXCLUDED)
+    facts = {
+        "countries": sorted(countries),
+        "rule": rule,
+        "effective_from": effective_from,
+        "source": source,
+    }
+    with entries.entry("rule.proposed", actor=actor, reason=reason) as opened:
+        last = RegionRule.objects.filter(purpose=purpose).order_by("id").last()
+        # Only the latest: the same words after another rule are a change back.
+        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
+            opened.abandon()
+            return last
+        row = RegionRule(
+            purpose=purpose,
+            needs_approval=rules.loosens(purpose, countries, rule, effective_from),
+            proposed_by=actor,
+            **facts,
+        )
+        row.save()
+        opened.subject = f"region-rule:{row.pk}"
+    return row
+
+
+def propose_notice(
+    *,
+    version: str,
+    purposes: Collection[str],
+    data_categories: Collection[str],
+    countries: Collection[str],
+    published_on: dt.date,
+    in_force_from: dt.date,
+    source: str,
+    actor: User,
+    supersedes: Notice | None = None,
+    reason: str = "",
+) -> Notice:
+    """Record a version of the privacy notice; it counts once a second person has approved it.
+
+    The same notice again is that notice; raises VersionReused when the version has other facts.
+    """
+    _check_words("purposes", purposes, Purpose.values)
+    _check_words("data_categories", data_categories, DataCategory.values)
+    _check_text("source", source, 300)
+    if not countries:
+        raise InvalidInput("Name at least one country.", field="countries")
+    if in_force_from < published_on:
+        raise InvalidInput(
+            "A notice cannot be in force before it is published.", field="in_force_from"
+        )
+    facts = {
+        "purposes": sorted(purposes),
+        "data_categories": sorted(data_categories),
+        "countries": sorted(countries),
+        "published_on": published_on,
+        "in_force_from": in_force_from,
+        "supersedes": supersedes,
+        "source": source,
+    }
+    with entries.entry("notice.proposed", actor=actor, reason=reason) as opened:
+        known = Notice.objects.filter(version=version).first()
+        if known is not None:
+            if not _has(known, facts):
+                raise VersionReused(
+                    f"There is a notice {version} already; a corrected text, even of a rejected one,"
+                    " needs a version of its own."
+                )
+            opened.abandon()
+            return known
+        if (
+            supersedes
+            and supersedes.successors.exclude(review__verdict=ReviewVerdict.REJECTED).exists()
+        ):
+            raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
+        row = Notice(version=version, proposed_by=actor, **facts)
+        row.full_clean(exclude=["entry"])
+        row.save()
+        opened.subject = f"notice:{row.version}"
+    return row
+
+
+def review(
+    *, proposal: RegionRule | Notice, verdict: ReviewVerdict, actor: User, reason: str
+) -> Review:
+    """The second person's word on a proposal; it is final.
+
+    Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.
+    """
+    field = _review_field(proposal)
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with entries.entry(
+        f"{field.replace('region_', '')}.{verdict.value}",
+        actor=actor,
+        reason=reason,
+        subject=f"{field.replace('_', '-')}:{proposal.version if isinstance(proposal, Notice) else proposal.pk}",
+    ):
+        if proposal.proposed_by_id == actor.pk:
+            raise NeedsSecondPerson("You proposed it, so you cannot approve it: ask a colleague.")
+        if not proposal.needs_approval or Review.objects.filter(**{field: proposal}).exists():
+            raise AlreadyReviewed(f"{str(proposal).capitalize()} is decided already.")
+        row = Review(**{field: proposal}, verdict=verdict, reviewer=actor)
+        row.save()
+    return row
+
+
+def _check_words(field: str, words: Collection[Any], known: Collection[str]) -> None:
+    unknown = [word for word in words if word not in known]
+    if unknown or not words:
+        raise InvalidInput(f"One or more of {', '.join(known)}.", field=field, code="unknown_word")
+
+
+def _check_text(field: str, value: str, length: int) -> None:
+    if not 1 <= len(value.strip()) <= length:
+        raise InvalidInput(f"1 to {length} characters.", field=field)
+
+
+def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
+    """Whether a proposal has exactly these facts and was not rejected."""
+    rejected = Review.objects.filter(
+        **{_review_field(row): row}, verdict=ReviewVerdict.REJECTED
+    ).exists()
+    return not rejected and all(getattr(row, name) == value for name, value in facts.items())
+
+
+def _review_field(proposal: RegionRule | Notice) -> str:
+    return "region_rule" if isinstance(proposal, RegionRule) else "notice"

@@ -1,0 +1,264 @@
+"""The shapes of the API: what may be sent, and what is answered."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from common.api.endpoints import Input, PageQuery, Several, Text, Word
+from consent.choices import DataCategory, Purpose, RuleKind
+from training_runs.choices import Agreement, RunState
+from training_runs.eligibility.exclusions import BY_CODE, Eligibility
+from training_runs.models import Manifest, Run
+from training_runs.runs import explaining, incidents
+
+# --- Sent ---------------------------------------------------------------------------------------
+
+
+class RunInput(Input):
+    tracker_run_id = Text(max_length=100, help_text="The experiment tracker's id of the run.")
+    purpose = Word(choices=Purpose.choices)
+    data_categories = Several(child=Word(choices=DataCategory.choices), max_length=50)
+    title = Text(required=False, allow_blank=True, max_length=200)
+    parent = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        required=False, allow_null=True, max_length=20,
+        help_text="The run whose manifest is used again: resuming, fine-tuning, handing over.",
+    )  # fmt: skip
+
+    def validate_parent(self, reference: str | None) -> Run | None:
+        if reference is None:
+            return None
+        run = Run.objects.filter(reference=reference).first()
+        if run is None:
+            raise serializers.ValidationError("There is no such run.", code="unknown_run")
+        return run
+
+
+class RunQuery(PageQuery):
+    state = Word(choices=RunState.choices, required=False)
+    purpose = Word(choices=Purpose.choices, required=False)
+
+
+class CompletionInput(Input):
+    trained_digest = Text(max_length=64, help_text="SHA-256 of the archive it was trained on.")
+
+
+class CancellationInput(Input):
+    reason = Text(max_length=1000)
+
+
+class WithdrawnQuery(Input):
+    cursor = Text(required=False, max_length=100, help_text="From `next`.")
+    page_size = serializers.IntegerField(required=False, default=50, min_value=1, max_value=500)
+
+
+# --- Answered -----------------------------------------------------------------------------------
+
+
+class ReasonOutput(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    sentence = serializers.CharField()
+    ground = serializers.CharField()
+
+
+class ExclusionOutput(ReasonOutput):
+    members = serializers.IntegerField(help_text="A member can be out for several reasons.")
+
+
+def reasons(codes: Iterable[str]) -> list[dict[str, str]]:
+    """Codes of exclusions, with the sentence and the legal ground of each."""
+    return [
+        {"code": code, "sentence": BY_CODE[code].sentence, "ground": BY_CODE[code].ground}
+        for code in codes
+    ]
+
+
+class StandingOutput(serializers.Serializer[explaining.Standing]):
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
+    choice = serializers.ChoiceField(choices=["allow", "deny", "default"])
+    rule = serializers.ChoiceField(
+        choices=[*RuleKind.values, explaining.NO_RULE],
+        help_text=f"In the member's country; `{explaining.NO_RULE}` where no rule names it.",
+    )
+    is_in = serializers.SerializerMethodField(help_text="Right now.")
+    reasons = serializers.SerializerMethodField()
+    legal_basis = serializers.CharField(
+        allow_null=True, help_text="What the use rests on; null when the member is out."
+    )
+    sentence = serializers.CharField()
+
+    def get_is_in(self, standing: explaining.Standing) -> bool:
+        return not standing.reasons
+
+    @extend_schema_field(ReasonOutput(many=True))
+    def get_reasons(self, standing: explaining.Standing) -> list[dict[str, str]]:
+        return reasons(standing.reasons)
+
+
+class StandingsOutput(serializers.Serializer[Any]):
+    member_number = serializers.IntegerField()
+    standings = StandingOutput(many=True)
+
+
+class AttemptOutput(serializers.Serializer[Any]):
+    """Why a requested run is still waiting."""
+
+    count = serializers.IntegerField()
+    error_code = serializers.CharField()
+    last_at = serializers.DateTimeField()
+
+
+class FrozenOutput(serializers.Serializer[Manifest]):
+    digest = serializers.CharField()
+    included = serializers.IntegerField()
+    population = serializers.IntegerField()
+    frozen_at = serializers.DateTimeField()
+    verification = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=["agrees", "differs", "pending"]))
+    def get_verification(self, manifest: Manifest) -> str:
+        found = {row.agreement for row in manifest.verifications.all()}
+        # One disagreement blocks for good.
+        for agreement in (Agreement.DIFFERS, Agreement.AGREES):
+            if agreement in found:
+                return agreement.value
+        return "pending"
+
+
+class RunOutput(serializers.Serializer[Run]):
+    reference = serializers.CharField()
+    tracker_run_id = serializers.CharField()
+    title = serializers.CharField()
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
+    data_categories = serializers.ListField(
+        child=serializers.ChoiceField(choices=DataCategory.choices)
+    )
+    parent = serializers.CharField(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        source="parent.reference", allow_null=True, default=None
+    )
+    owner = serializers.CharField(source="owner.username")
+    state = serializers.ChoiceField(choices=RunState.choices)
+    registered_at = serializers.DateTimeField()
+    requested_at = serializers.DateTimeField(allow_null=True)
+    as_of = serializers.DateField(allow_null=True)
+    trained_digest = serializers.CharField()
+    waiting = serializers.SerializerMethodField()
+    manifest = serializers.SerializerMethodField()
+    incidents = serializers.SerializerMethodField(
+        help_text="How many incidents are recorded for the run: a member's objection had been received before the"
+        " freeze, and the manifest includes the member. null for people who may not know it."
+    )
+
+    @extend_schema_field(serializers.IntegerField(allow_null=True))
+    def get_incidents(self, run: Run) -> int | None:
+        if not incidents.may_read(self.context["user"], run):
+            return None
+        known = getattr(run, "incident_count", None)
+        return incidents.of(run).count() if known is None else known
+
+    # A run without one has no such attribute; a reader should see null.
+    @extend_schema_field(AttemptOutput(allow_null=True))
+    def get_waiting(self, run: Run) -> Any:
+        attempt = getattr(run, "attempt", None)
+        return AttemptOutput(attempt).data if attempt else None
+
+    @extend_schema_field(FrozenOutput(allow_null=True))
+    def get_manifest(self, run: Run) -> Any:
+        manifest = getattr(run, "manifest", None)
+        return FrozenOutput(manifest).data if manifest else None
+
+
+class PreviewOutput(serializers.Serializer[Eligibility]):
+    population = serializers.IntegerField()
+    included = serializers.SerializerMethodField()
+    excluded = serializers.SerializerMethodField()
+
+    def get_included(self, answer: Eligibility) -> int:
+        return len(answer.included)
+
+    @extend_schema_field(ExclusionOutput(many=True))
+    def get_excluded(self, answer: Eligibility) -> list[dict[str, Any]]:
+        return [
+            {**reason, "members": len(answer.excluded[reason["code"]])}
+            for reason in reasons(answer.excluded)
+        ]
+
+
+class ManifestOutput(FrozenOutput):
+    run = serializers.CharField(source="run.reference")
+    size = serializers.IntegerField(help_text="Bytes of the archive.")
+    cut = serializers.IntegerField(help_text="The ledger size it counts.")
+    ledger_root = serializers.CharField()
+    seconds = serializers.CharField(help_text="How long the freeze took.")
+    verified_at = serializers.SerializerMethodField()
+    excluded = serializers.SerializerMethodField()
+    header = serializers.JSONField(help_text="The archive's header.")
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_verified_at(self, manifest: Manifest) -> Any:
+        rows = list(manifest.verifications.all())
+        return serializers.DateTimeField().to_representation(rows[0].verified_at) if rows else None
+
+    @extend_schema_field(ExclusionOutput(many=True))
+    def get_excluded(self, manifest: Manifest) -> list[dict[str, Any]]:
+        """As frozen: the words are the header's, whatever the table says today."""
+        return [
+            {
+                "code": part["name"],
+                **manifest.header["reasons"][part["name"]],
+                "members": part["members"],
+            }
+            for part in manifest.header["parts"]
+            if part["name"] in manifest.header["reasons"]
+        ]
+
+
+class WaitingOutput(serializers.Serializer[Any]):
+    """A file that is being made."""
+
+    state = serializers.ChoiceField(choices=["waiting"])
+    written = serializers.IntegerField(help_text="Bytes so far.")
+    attempts = serializers.IntegerField(help_text="How often it was begun.")
+
+
+class WithdrawnMemberOutput(serializers.Serializer[Any]):
+    member_number = serializers.IntegerField()
+    account_ref = serializers.CharField(allow_null=True, help_text="Null for an erased account.")
+
+
+class WithdrawnOutput(serializers.Serializer[Any]):
+    included = serializers.IntegerField(help_text="In the manifest.")
+    withdrawn = serializers.IntegerField(
+        help_text="Of these, out at the cut; the erased among them."
+    )
+    cut = serializers.IntegerField(help_text="The ledger size that the answer counts.")
+    next = serializers.URLField(allow_null=True)
+    results = WithdrawnMemberOutput(many=True)
+
+
+class InOrOutOutput(serializers.Serializer[Any]):
+    is_in = serializers.BooleanField()
+    reasons = ReasonOutput(many=True)
+
+
+class ExplanationOutput(serializers.Serializer[explaining.Explanation]):
+    run = serializers.CharField(source="run.reference")
+    member_number = serializers.IntegerField(source="member.pk")
+    frozen = serializers.SerializerMethodField(
+        help_text="As frozen; null without a manifest. Who joined later is out: `unknown_at_cut`."
+    )
+    now = serializers.SerializerMethodField(help_text="As it would be in a run started now.")
+    sentences = serializers.ListField(child=serializers.CharField())
+
+    @extend_schema_field(InOrOutOutput(allow_null=True))
+    def get_frozen(self, explanation: explaining.Explanation) -> Any:
+        return None if explanation.frozen is None else _in_or_out(explanation.frozen)
+
+    @extend_schema_field(InOrOutOutput)
+    def get_now(self, explanation: explaining.Explanation) -> Any:
+        return _in_or_out(explanation.now)
+
+
+def _in_or_out(codes: list[str]) -> dict[str, Any]:
+    return {"is_in": not codes, "reasons": reasons(codes)}

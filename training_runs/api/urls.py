@@ -1,0 +1,25 @@
+from django.urls import path
+
+from training_runs.api import views
+
+RUN = "runs/<str:reference>"
+
+urlpatterns = [
+    path("members/standing", views.StandingView.as_view(), name="member-standing"),
+    path("runs", views.RunsView.as_view(), name="runs"),
+    path(RUN, views.RunView.as_view(), name="run-detail"),
+    path(f"{RUN}/preview", views.PreviewView.as_view(), name="run-preview"),
+    path(f"{RUN}/start", views.StartView.as_view(), name="run-start"),
+    path(f"{RUN}/complete", views.CompleteView.as_view(), name="run-complete"),
+    path(f"{RUN}/cancel", views.CancelView.as_view(), name="run-cancel"),
+    path(f"{RUN}/explanation", views.ExplanationView.as_view(), name="run-explanation"),
+    path(f"{RUN}/withdrawn", views.WithdrawnView.as_view(), name="run-withdrawn"),
+    path(f"{RUN}/manifest", views.ManifestView.as_view(), name="run-manifest"),
+    path(f"{RUN}/manifest/archive", views.ArchiveView.as_view(), name="run-archive"),
+    path(f"{RUN}/manifest/members.csv", views.MembersCsvView.as_view(), name="run-members-csv"),
+    path(
+        f"{RUN}/manifest/members.parquet",
+        views.MembersParquetView.as_view(),
+        name="run-members-parquet",
+    ),
+]

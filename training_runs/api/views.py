@@ -1,0 +1,410 @@
+"""The API of runs and manifests: doors to `training_runs.runs.registering`.
+
+Engineers see every run and act on their own. Who may look further, at any run, has a permission that says
+so: `consent.view_member` to explain (officers, auditors), `ledger.view_entry` for the archive (auditors;
+it holds numbers and codes only). Lists of account_refs go to the run's owner alone.
+"""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.exceptions import PermissionDenied
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.api.access import Access
+from common.api.endpoints import Endpoint, Pages, caller, read
+from common.api.schema import EndpointSchema, page_of
+from common.files import serving
+from common.processes import hints
+from common.staff import file_views
+from consent.api.serializers import AccountInput
+from consent.api.views import asked_member
+from ledger.errors import NotFound
+from ledger.reads.recording import record_read
+from training_runs.api.serializers import (
+    CancellationInput,
+    CompletionInput,
+    ExplanationOutput,
+    ManifestOutput,
+    PreviewOutput,
+    RunInput,
+    RunOutput,
+    RunQuery,
+    StandingsOutput,
+    WaitingOutput,
+    WithdrawnOutput,
+    WithdrawnQuery,
+)
+from training_runs.downloads import member_lists, withdrawn
+from training_runs.manifests import archives
+from training_runs.models import Run
+from training_runs.runs import explaining, incidents, registering, verifying
+from training_runs.tasks import freeze_run
+
+
+class StandingView(Endpoint):
+    access = {"POST": Access("consent.view_standing", "members:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="ask_standing", request=AccountInput, responses={200: StandingsOutput}
+    )
+    def post(self, request: Request) -> Response:
+        """A member's standing for every purpose right now, and why.
+
+        POST, because the reference is personal data: addresses end in logs and histories.
+        """
+        member = asked_member(request, "member.standing")
+        answer = {"member_number": member.pk, "standings": explaining.standing(member)}
+        return Response(StandingsOutput(answer).data)
+
+
+# --- Runs ---------------------------------------------------------------------------------------
+
+
+def runs() -> QuerySet[Run]:
+    """Runs with all that an answer shows but the number of incidents."""
+    found = Run.objects.select_related("parent", "owner", "attempt", "manifest")
+    return found.prefetch_related("manifest__verifications")
+
+
+def run_by(reference: str) -> Run:
+    run = runs().filter(reference=reference).first()
+    if run is None:
+        raise NotFound("There is no such run.")
+    return run
+
+
+def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
+    """The run, if the caller owns it or has the permission `unless`. Raises PermissionDenied."""
+    run = run_by(reference)
+    if run.owner_id != request.user.pk and not (unless and request.user.has_perm(unless)):
+        raise PermissionDenied(f"{reference} belongs to another owner.", code="not_your_run")
+    return run
+
+
+def answer(request: Request, run: Run, status: int = 200) -> Response:
+    """The run as it is now."""
+    run = run_by(run.reference)
+    return Response(
+        RunOutput(run, context={"user": request.user}).data,
+        status=status,
+        headers={"Location": reverse("api:run-detail", args=[run.reference])}
+        if status > 200
+        else None,
+    )
+
+
+class RunsView(Endpoint):
+    access = {
+        "GET": Access("training_runs.view_run", "runs:read"),
+        "POST": Access("training_runs.add_run", "runs:write"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="list_runs", parameters=[RunQuery], responses=page_of(RunOutput))
+    def get(self, request: Request) -> Response:
+        """Runs of everybody, the newest first."""
+        asked = read(RunQuery, request.query_params)
+        chosen = {name: asked[name] for name in ("state", "purpose") if name in asked}
+        pages = Pages()
+        found = incidents.counted(runs().filter(**chosen), request.user)
+        rows = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response(
+            [RunOutput(run, context={"user": request.user}).data for run in rows]
+        )
+
+    @extend_schema(
+        operation_id="register_run",
+        request=RunInput,
+        responses={201: RunOutput, 200: OpenApiResponse(RunOutput, "Registered before.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Register a run; the same tracker_run_id again gives the same run (200)."""
+        run, is_new = registering.register(**read(RunInput, request.data), owner=caller(request))
+        return answer(request, run, 201 if is_new else 200)
+
+
+class RunView(Endpoint):
+    access = {"GET": Access("training_runs.view_run", "runs:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="read_run", responses=RunOutput)
+    def get(self, request: Request, reference: str) -> Response:
+        """A run and, once frozen, its manifest in short."""
+        return answer(request, run_by(reference))
+
+
+class PreviewView(Endpoint):
+    access = {"GET": Access("training_runs.view_run", "runs:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="preview_run", responses=PreviewOutput)
+    def get(self, request: Request, reference: str) -> Response:
+        """How many would be in and out if the run were frozen now; nothing is written."""
+        return Response(PreviewOutput(registering.preview(run_by(reference))).data)
+
+
+class StartView(Endpoint):
+    access = {"POST": Access("training_runs.start_run", "runs:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="start_run", request=None, responses={202: RunOutput})
+    def post(self, request: Request, reference: str) -> Response:
+        """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
+        run = registering.start(run=own_run(request, reference), actor=caller(request))
+        hints.after_commit(freeze_run, run.pk)
+        return answer(request, run, 202)
+
+
+class CompleteView(Endpoint):
+    access = {"POST": Access("training_runs.start_run", "runs:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="complete_run", request=CompletionInput, responses=RunOutput)
+    def post(self, request: Request, reference: str) -> Response:
+        """Say that the run was trained on its manifest, by the archive's digest; this cannot be undone.
+
+        Another digest is refused (409, `digest_mismatch`) and opens a finding; the run stays frozen, and the right digest
+        completes it. Refused (409) unless the manifest verified.
+        """
+        sent = read(CompletionInput, request.data)
+        return answer(
+            request,
+            registering.complete(run=own_run(request, reference), **sent, actor=caller(request)),
+        )
+
+
+class CancelView(Endpoint):
+    access = {"POST": Access("training_runs.start_run", "runs:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="cancel_run", request=CancellationInput, responses=RunOutput)
+    def post(self, request: Request, reference: str) -> Response:
+        """End a run that will not be trained; this cannot be undone."""
+        sent = read(CancellationInput, request.data)
+        return answer(
+            request,
+            registering.cancel(run=own_run(request, reference), **sent, actor=caller(request)),
+        )
+
+
+class ExplanationView(Endpoint):
+    access = {"POST": Access("training_runs.explain_run", "members:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="explain_run", request=AccountInput, responses={200: ExplanationOutput}
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """Why a member is in or out of the run. POST, because the reference is personal data."""
+        run = own_run(request, reference, unless="consent.view_member")
+        member = asked_member(request, "run.explained", purpose=run.reference)
+        return Response(ExplanationOutput(explaining.explain(run, member)).data)
+
+
+# --- Manifests ----------------------------------------------------------------------------------
+
+
+class ManifestView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="read_manifest", responses=ManifestOutput)
+    def get(self, request: Request, reference: str) -> Response:
+        """The frozen manifest in counts, and whether it verifies. Shown also when it does not."""
+        run = run_by(reference)
+        manifest = verifying.manifest_of(run)
+        record_read(caller(request), "manifest.read", run.reference)
+        return Response(ManifestOutput(manifest).data)
+
+
+FILE_HEADERS = [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, response=[200, 206], description=words)
+    for name, words in (
+        ("ETag", "The SHA-256 of the whole file, in quotes."),
+        ("Repr-Digest", "The same, as RFC 9530 writes it."),
+        ("Accept-Ranges", "`bytes`: an interrupted download continues with `Range` and `If-Range`."),
+    )
+] + [
+    OpenApiParameter(name, str, OpenApiParameter.HEADER, description=words)
+    for name, words in (
+        ("Range", "`bytes=100-`: a part of the file (206)."),
+        ("If-Range", "The `ETag` of the file that the range belongs to; of another one the whole is sent."),
+        ("If-None-Match", "An `ETag`: 304 when the file is that one."),
+    )
+]  # fmt: skip
+NOT_SENT: dict[Any, Any] = {
+    304: OpenApiResponse(description="You have it already (If-None-Match)."),
+    (412, "application/problem+json"): OpenApiResponse(
+        OpenApiTypes.OBJECT, "The file has been replaced by another one (If-Match)."
+    ),
+    (416, "application/problem+json"): OpenApiResponse(
+        OpenApiTypes.OBJECT, "No byte of it is in the range."
+    ),
+}
+
+
+class ArchiveView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="download_archive",
+        parameters=FILE_HEADERS,
+        responses={
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            **NOT_SENT,
+        },
+    )
+    def get(self, request: Request, reference: str) -> Any:
+        """The archive (docs/reference/manifest-format.md): numbers and codes, no account_ref. Supports Range.
+
+        Refused (409) while the manifest is not verified, for good when it does not verify, and for a
+        cancelled run.
+        """
+        run = own_run(request, reference, unless="ledger.view_entry")
+        manifest = verifying.usable_manifest(run)
+        record_read(caller(request), "manifest.archive", run.reference)
+        stored = serving.Stored(
+            archives.opened(manifest.digest),
+            manifest.size,
+            manifest.digest,
+            f"{run.reference}.manifest",
+            "application/octet-stream",
+        )
+        return serving.response(request, stored)
+
+
+COUNTED = [
+    OpenApiParameter(name, int, OpenApiParameter.HEADER, response=[200, 206], description=words)
+    for name, words in (
+        ("Members-Included", "In the manifest."),
+        (
+            "Members-Withdrawn-Since",
+            "Of these, out if a run had been frozen when the list was made; the erased among them.",
+        ),
+        (
+            "Members-Erased-Since",
+            "Of these, erased: their account_ref is not in the list any more.",
+        ),
+        ("Members-Counted-At", "The ledger size at which the last two were counted."),
+    )
+]
+WAITING = [
+    OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202],
+                     description="The address to request again."),
+    OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[202],
+                     description="The number of seconds to wait."),
+]  # fmt: skip
+
+
+def list_responses(media_type: str, kind: Any) -> dict[Any, Any]:
+    return {
+        (200, media_type): kind,
+        (206, media_type): kind,
+        202: OpenApiResponse(WaitingOutput, "The file is being made; ask again."),
+        **NOT_SENT,
+    }
+
+
+class _MembersView(Endpoint):
+    access = {"GET": Access("training_runs.download_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    def _list(self, request: Request, reference: str, form: str) -> Any:
+        run = own_run(request, reference)
+        manifest = verifying.usable_manifest(run)
+        archives.opened(manifest.digest).close()
+        return file_views.answer(
+            request,
+            member_lists.MemberList.kind,
+            member_lists.parameters_of(manifest, form),
+            caller(request),
+            location=reverse(f"api:run-members-{form}", args=[run.reference]),
+        )
+
+
+class MembersCsvView(_MembersView):
+    @extend_schema(
+        operation_id="download_members_csv",
+        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
+        responses=list_responses("text/csv", OpenApiTypes.STR),
+    )
+    def get(self, request: Request, reference: str) -> Any:
+        """The included, as CSV: member_number, account_ref, in order of the number.
+
+        A worker makes the file once: 202 until it is whole, then 200 with its length and digest. It is kept for some hours
+        (MADE_FILE_HOURS), and deleted when one of its accounts is erased; asking again makes it again. References are
+        exactly what the product sent: a list for programs, which a spreadsheet may take for formulas. Refused for a
+        cancelled run (409).
+
+        Codes of what goes wrong: `list_differs` (409), the list would not be what was frozen; `files_quota` (409), your
+        files take all their room until one ends; `file_gone` (410), the file ended in between, ask again;
+        `file_not_made` (503) and `files_unavailable` (503), the portal failed or its disk is full, ask again after
+        `Retry-After` seconds.
+        """
+        return self._list(request, reference, "csv")
+
+
+class MembersParquetView(_MembersView):
+    @extend_schema(
+        operation_id="download_members_parquet",
+        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
+        responses=list_responses("application/vnd.apache.parquet", OpenApiTypes.BINARY),
+    )
+    def get(self, request: Request, reference: str) -> Any:
+        """The included, as Parquet: member_number (uint32), account_ref (string), neither null, in order of the number.
+
+        A worker makes the file once, as it does the CSV. Refused for a cancelled run (409). Codes of what goes wrong:
+        those of the CSV.
+        """
+        return self._list(request, reference, "parquet")
+
+
+class WithdrawnView(Endpoint):
+    access = {"GET": Access("training_runs.download_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_withdrawn", parameters=[WithdrawnQuery], responses=WithdrawnOutput
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """The included members who would be out of a run frozen now. References, and no reasons: these are the members' own.
+
+        The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
+        answer has ended (410, `file_gone`), begin again. `files_unavailable` (503): the disk that keeps an answer of
+        several pages is full; ask again after `Retry-After` seconds.
+        """
+        run = own_run(request, reference)
+        asked = read(WithdrawnQuery, request.query_params)
+        manifest = verifying.usable_manifest(run)
+        record_read(caller(request), "manifest.withdrawn", run.reference)
+        if "cursor" in asked:
+            found = withdrawn.at_cursor(manifest, asked["cursor"])
+        else:
+            found = withdrawn.first(manifest, caller(request), asked["page_size"])
+        page = found.page(asked["page_size"])
+        here = reverse("api:run-withdrawn", args=[reference])
+        following = (
+            f"{here}?cursor={page.cursor}&page_size={asked['page_size']}" if page.cursor else None
+        )
+        return Response(
+            WithdrawnOutput(
+                {
+                    "included": manifest.included,
+                    "withdrawn": found.count,
+                    "cut": found.cut,
+                    "next": request.build_absolute_uri(following) if following else None,
+                    "results": [
+                        {"member_number": number, "account_ref": reference}
+                        for number, reference in page.members
+                    ],
+                }
+            ).data
+        )

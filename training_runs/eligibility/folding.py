@@ -1,0 +1,302 @@
+"""The second way: a manifest derived from history alone.
+
+Nothing here reads current state, and nothing is shared with `eligibility` but the words of its reasons and
+the archive's format. It folds ledger entries, history rows and decisions up to the cut, a row at a time,
+and must arrive at the same bytes.
+"""
+
+import datetime as dt
+from array import array
+from collections.abc import Iterable
+
+from pyroaring import BitMap
+
+from consent.choices import Choice, ReviewVerdict, RuleKind, Status
+from consent.countries import (
+    CANARY_EXCLUDED,
+    CANARY_NO_NOTICE,
+    CANARY_OPEN,
+    CANARY_OPT_IN,
+    UNKNOWN,
+)
+from consent.models import Decision, Member, Notice, RegionRule, Review
+from ledger.merkle.tree import root_of
+from ledger.models import Entry
+from objections.choices import Effect
+from objections.models import Objection
+from training_runs.errors import CannotDerive
+from training_runs.manifests import archives, manifest_file
+from training_runs.models import Manifest, Run
+
+# What a country lets happen: members are left out, asked, or in unless they say no.
+_OUT, _ASK, _IN = "out", "ask", "in"
+# What this fold can find; a manifest names those that were rules when it was frozen.
+_CODES = {
+    "erased",
+    "closed",
+    "country_unknown",
+    "minor",
+    "region",
+    "no_notice",
+    "not_opted_in",
+    "opted_out",
+    "objection_open",
+    "objection_upheld",
+}
+
+
+def derive(manifest: Manifest) -> bytes:
+    """The archive's bytes according to history up to the manifest's cut.
+
+    Which reasons there are, and their words, are the manifest's own: a later release may add or reword
+    some, and old manifests still verify. Raises CannotDerive for a reason that is not known here.
+    """
+    cut = manifest.cut
+    texts = manifest.header["reasons"]
+    codes = [part["name"] for part in manifest.header["parts"]][1:]
+    run = (
+        Run.history.filter(id=manifest.run_id, entry_id__gte=1, entry_id__lte=cut)
+        .order_by("-history_id")
+        .first()
+    )
+    assert run is not None
+    if unknown := sorted(set(codes) - _CODES - {"not_in_parent"}):
+        raise CannotDerive(f"This release cannot find {', '.join(unknown)} in history.")
+    rules, since, rule_ids = _rules(run.purpose, run.as_of, cut)
+    notices = _notices(run.purpose, run.as_of, cut)
+    covered = _covered(rules, notices, run.data_categories)
+    since[CANARY_OPT_IN] = dt.date.min
+    rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
+    covered |= {CANARY_OPEN, CANARY_OPT_IN, CANARY_EXCLUDED}
+    root, latest = _ledger(cut)
+    choices = _choices(run.purpose, cut, latest)
+    objections = _objections(run.purpose, cut)
+
+    out = {code: array("I") for code in codes}
+    included = array("I")
+    population = 0
+    for number, country, adult_on, status in _members(cut):
+        population += 1
+        choice, decided_at = choices.get(number, (None, None))
+        reasons = _facts_against(status, adult_on, run.as_of)
+        reasons += _country_against(country, rules, covered)
+        if rules.get(country) == _ASK and not (
+            choice == Choice.ALLOW and decided_at and _day(decided_at) >= since[country]
+        ):
+            reasons.append("not_opted_in")
+        if choice == Choice.DENY:
+            reasons.append("opted_out")
+        reasons += objections.get(number, ())
+        reasons = [code for code in reasons if code in out]
+        for code in reasons:
+            out[code].append(number)
+        if not reasons:
+            included.append(number)
+
+    sets = {code: BitMap(out[code]) for code in codes}
+    members = BitMap(included)
+    parent = None
+    if run.parent_id is not None:
+        frozen = Manifest.objects.select_related("run").get(run=run.parent_id)
+        parent = {"run": frozen.run.reference, "manifest": frozen.digest}
+        allowed = manifest_file.parse(archives.load(frozen.digest)).included
+        sets["not_in_parent"] = BitMap(range(1, population + 1)) - allowed
+        members &= allowed
+    _, data = manifest_file.build(
+        {
+            "run": run.reference,
+            "purpose": run.purpose,
+            "data_categories": run.data_categories,
+            "parent": parent,
+            "as_of": run.as_of,
+            "cut": cut,
+            "ledger_root": root,
+            "notices": sorted(row.version for row in notices),
+            "region_rules": sorted(rule_ids),
+            "reasons": {code: texts[code] for code in sets},
+        },
+        population,
+        members,
+        sets,
+    )
+    return data
+
+
+def _ledger(cut: int) -> tuple[str, dict[int, dt.datetime]]:
+    """The root over the stored leaves, and the latest time so far of each entry that is not itself the latest.
+
+    That the leaves are right is for `verify_ledger` to say.
+    """
+    latest: dict[int, dt.datetime] = {}
+
+    def leaves() -> Iterable[bytes]:
+        so_far = dt.datetime.min.replace(tzinfo=dt.UTC)
+        rows = Entry.objects.filter(sequence__range=(1, cut)).order_by("sequence")
+        for sequence, at, leaf in rows.values_list("sequence", "recorded_at", "leaf").iterator(
+            10_000
+        ):
+            so_far = max(so_far, at)
+            if at != so_far:
+                latest[sequence] = so_far
+            yield bytes.fromhex(leaf)
+
+    return root_of(leaves()).hex(), latest
+
+
+def _day(moment: dt.datetime) -> dt.date:
+    return moment.astimezone(dt.UTC).date()
+
+
+def _facts_against(status: str, adult_on: dt.date | None, as_of: dt.date) -> list[str]:
+    reasons = []
+    if status == Status.ERASED:
+        reasons.append("erased")
+    elif status != Status.OPEN:
+        reasons.append("closed")
+    if adult_on is None or adult_on > as_of:
+        reasons.append("minor")
+    return reasons
+
+
+def _country_against(country: str, rules: dict[str, str], covered: set[str]) -> list[str]:
+    if country == UNKNOWN:
+        return ["country_unknown"]
+    if rules.get(country, _OUT) == _OUT:
+        return ["region"]
+    return [] if country in covered else ["no_notice"]
+
+
+def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
+    """Each member's last row up to the cut."""
+    rows = (
+        Member.history.filter(entry_id__gte=1, entry_id__lte=cut)
+        .order_by("id", "history_id")
+        .values_list("id", "country", "adult_on", "status")
+        .iterator(10_000)
+    )
+    last = None
+    for row in rows:
+        if last is not None and row[0] != last[0]:
+            yield last
+        last = row
+    if last is not None:
+        yield last
+
+
+def _choices(
+    purpose: str, cut: int, latest: dict[int, dt.datetime]
+) -> dict[int, tuple[str, dt.datetime]]:
+    """Each member's choice and when: the last in time, and among equally late ones a *deny*.
+
+    Received in the order of the entries. No decision is later than its receipt; a *deny* is not made earlier by
+    a clock that stepped back, nor by one that was never set; an *allow* from after a *deny* was received is none, and
+    one from a clock ahead of ours is none either once a *deny* follows. Whole seconds are a *deny*'s last moment.
+    """
+    chosen: dict[int, tuple[str, dt.datetime]] = {}
+    ahead: set[int] = set()
+    rows = Decision.objects.filter(
+        purpose=purpose, evidence_only=False, entry_id__gte=1, entry_id__lte=cut
+    ).order_by("entry_id", "id")
+    for entry, received, number, choice, sent in rows.values_list(
+        "entry_id", "entry__recorded_at", "member_id", "choice", "decided_at"
+    ).iterator(10_000):
+        known = chosen.get(number)
+        if choice == Choice.DENY:
+            bound = latest.get(entry, received)
+            at = bound if sent.year < 2000 or sent > bound else sent
+            wins = known is None or at >= known[1]
+            if known is not None and known[0] != choice:
+                same_second = at.microsecond == 0 and known[1] - at < dt.timedelta(seconds=1)
+                wins = wins or same_second or number in ahead or known[1] > received
+        else:
+            at = min(sent, received)
+            wins = known is None or at > known[1]
+        if wins:
+            chosen[number] = (choice, at)
+            ahead.discard(number)
+            if choice != Choice.DENY and sent > received:
+                ahead.add(number)
+    return chosen
+
+
+def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
+    effects: dict[int, tuple[int | None, str]] = {}
+    rows = Objection.history.filter(purpose=purpose, entry_id__gte=1, entry_id__lte=cut).order_by(
+        "history_id"
+    )
+    for objection, number, effect in rows.values_list("id", "member_id", "effect"):
+        effects[objection] = (number, effect)
+    found: dict[int, list[str]] = {}
+    for number, effect in effects.values():
+        code = {Effect.RESTRICTING: "objection_open", Effect.UPHELD: "objection_upheld"}.get(
+            Effect(effect)
+        )
+        if number is not None and code and code not in found.setdefault(number, []):
+            found[number].append(code)
+    return found
+
+
+def _rules(
+    purpose: str, as_of: dt.date, cut: int
+) -> tuple[dict[str, str], dict[str, dt.date], set[int]]:
+    """The rule of each country, its first day, and the rows it follows from.
+
+    A row that lets more happen than the one before it counts only if it was approved after every earlier
+    row that lets less happen.
+    """
+    approvals = _verdicts("region_rule_id", cut)
+    weight = {RuleKind.EXCLUDED: 2, RuleKind.OPT_IN: 1, RuleKind.DEFAULT_ON: 0}
+    meaning = {RuleKind.EXCLUDED: _OUT, RuleKind.OPT_IN: _ASK, RuleKind.DEFAULT_ON: _IN}
+    rows = [
+        (row, approvals.get(row.pk, 0))
+        for row in RegionRule.objects.filter(
+            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+        )
+        if row.pk in approvals or not row.needs_approval
+    ]
+    rows.sort(key=lambda item: (item[0].effective_from, item[0].entry_id, item[0].pk))
+    found: dict[str, RegionRule] = {}
+    for place, (row, approved_at) in enumerate(rows):
+        for country in row.countries:
+            held = weight[RuleKind(found[country].rule)] if country in found else 2
+            unknown = any(
+                country in earlier.countries
+                and weight[RuleKind(earlier.rule)] > weight[RuleKind(row.rule)]
+                and (earlier_approved or earlier.entry_id) >= approved_at
+                for earlier, earlier_approved in rows[:place]
+            )
+            if weight[RuleKind(row.rule)] >= held or (approved_at and not unknown):
+                found[country] = row
+    return (
+        {country: meaning[RuleKind(row.rule)] for country, row in found.items()},
+        {country: row.effective_from for country, row in found.items()},
+        {row.pk for row in found.values()},
+    )
+
+
+def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:
+    approvals = _verdicts("notice_id", cut)
+    in_force = [
+        row
+        for row in Notice.objects.filter(
+            entry_id__gte=1, entry_id__lte=cut, in_force_from__lte=as_of
+        )
+        if row.pk in approvals or not row.needs_approval
+    ]
+    replaced = {row.supersedes_id for row in in_force}
+    return [row for row in in_force if row.pk not in replaced and purpose in row.purposes]
+
+
+def _verdicts(field: str, cut: int) -> dict[int, int]:
+    """Approved proposals, and the entry that approved them."""
+    rows = Review.objects.filter(entry_id__gte=1, entry_id__lte=cut, verdict=ReviewVerdict.APPROVED)
+    return {key: entry for key, entry in rows.values_list(field, "entry_id") if key is not None}
+
+
+def _covered(countries: Iterable[str], notices: list[Notice], categories: list[str]) -> set[str]:
+    covered = set()
+    for country in countries:
+        here = [set(row.data_categories) for row in notices if country in row.countries]
+        if here and set(categories) <= set().union(*here):
+            covered.add(country)
+    return covered

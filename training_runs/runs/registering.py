@@ -1,0 +1,202 @@
+"""Registering training runs, starting, completing and cancelling them."""
+
+import datetime as dt
+from collections.abc import Collection
+
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from consent.choices import DataCategory, Purpose
+from ledger import clock, entries, open_entry
+from ledger.errors import InvalidInput
+from ledger.references import next_reference
+from training_runs.choices import FindingKind, RunState
+from training_runs.eligibility import canaries
+from training_runs.eligibility.exclusions import Eligibility, ask, decide
+from training_runs.errors import (
+    DigestMismatch,
+    StartRefused,
+    TooManyWaiting,
+    TrackerIdReused,
+)
+from training_runs.models import Finding, Manifest, Run
+from training_runs.runs.freezing import parent_included
+from training_runs.runs.moves import check_move, check_version, move
+from training_runs.runs.verifying import usable_manifest
+
+
+def register(
+    *,
+    tracker_run_id: str,
+    purpose: str,
+    data_categories: Collection[str],
+    owner: User,
+    title: str = "",
+    parent: Run | None = None,
+) -> tuple[Run, bool]:
+    """Register a run; the same tracker id again gives the same run and False.
+
+    Raises TrackerIdReused when it comes with other facts or from another person.
+    """
+    if purpose not in Purpose.values:
+        raise InvalidInput(f"One of {', '.join(Purpose.values)}.", field="purpose")
+    unknown = sorted(set(data_categories) - set(DataCategory.values))
+    if unknown:
+        raise InvalidInput(
+            f"Not a data category: {', '.join(unknown)}. Known are {', '.join(DataCategory.values)}.",
+            field="data_categories",
+        )
+    facts = {
+        "purpose": purpose,
+        "data_categories": sorted(set(data_categories)),
+        "title": title,
+        "parent_id": parent.pk if parent else None,
+        "owner_id": owner.pk,
+    }
+    canaries.plant()
+    with entries.entry("run.registered", actor=owner) as opened:
+        known = Run.objects.filter(tracker_run_id=tracker_run_id).first()
+        if known is not None:
+            opened.abandon()
+        else:
+            run = Run(
+                reference=next_reference("TR", opened.recorded_at.year),
+                tracker_run_id=tracker_run_id,
+                registered_at=opened.recorded_at,
+                **facts,
+            )
+            run.save()
+            opened.subject = run.reference
+            return run, True
+    # The title may have been edited since.
+    if any(getattr(known, name) != value for name, value in facts.items() if name != "title"):
+        raise TrackerIdReused(
+            f"The tracker's run id is registered as {known.reference} with other facts."
+        )
+    return known, False
+
+
+def rename(*, run: Run, title: str, version: int, actor: User) -> Run:
+    """Change a run's title. Raises StaleEdit when the run is not at `version` any more."""
+    with entries.entry("run.renamed", actor=actor, subject=run.reference):
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        check_version(run, version)
+        run.title = title
+        run.save()
+    return run
+
+
+def preview(run: Run) -> Eligibility:
+    """How many would be in and out if the run were frozen now; nothing is written."""
+    with entries.snapshot():
+        question = ask(run.purpose, clock.today(), run.data_categories)
+        return decide(question, parent_included(run))
+
+
+def start(*, run: Run, actor: User) -> Run:
+    """Request the freeze; starting a run that is started changes nothing.
+
+    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting.
+    """
+    if run.state == RunState.REGISTERED:
+        _refuse_gaps(run)
+    with entries.entry("run.requested", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state in (RunState.REQUESTED, RunState.FROZEN):
+            opened.abandon()
+            return run
+        # Counted under the ledger's lock: of two starts the second one sees the first.
+        if Run.objects.requested().owned_by(run.owner).count() >= settings.MAX_WAITING_RUNS:
+            raise TooManyWaiting(
+                f"{settings.MAX_WAITING_RUNS} runs of {run.owner} wait for their manifests already:"
+                " start this one when one of them is frozen."
+            )
+        run.requested_at = opened.recorded_at
+        run.as_of = opened.recorded_at.astimezone(dt.UTC).date()
+        move(run, RunState.REQUESTED)
+    return run
+
+
+def _refuse_gaps(run: Run) -> None:
+    """Refuse a start, naming all obstacles at once."""
+    answer = preview(run)
+    ruling = answer.question.ruling
+    said, reasons = "", list[dict[str, object]]()
+    if not run.data_categories:
+        said = "The run declares no data categories."
+        reasons.append({"code": "no_data_categories"})
+    if not ruling.allowed & ruling.covered:
+        said = said or f"No notice in force lets {run.purpose} use this data in any country."
+        if not ruling.allowed:
+            reasons.append({"code": "no_country_allowed", "purpose": run.purpose})
+        if not ruling.notice_versions:
+            reasons.append({"code": "no_notice_in_force", "purpose": run.purpose})
+        reasons += [
+            {"code": "no_notice", "country": country, "data_categories": gap}
+            for country, gap in sorted(ruling.gaps.items())
+        ]
+    elif not answer.included:
+        said = said or "No member is eligible."
+        reasons.append({"code": "nobody_eligible", **answer.counts()})
+    if reasons:
+        raise StartRefused(said, reasons=reasons)
+
+
+def cancel(*, run: Run, actor: User, reason: str) -> Run:
+    """End a run that will not be trained. Cannot be undone."""
+    if not reason.strip():
+        raise InvalidInput("Say why.", field="reason")
+    with entries.entry(
+        "run.cancelled", actor=actor, subject=run.reference, reason=reason
+    ) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state == RunState.CANCELLED:
+            opened.abandon()
+            return run
+        move(run, RunState.CANCELLED)
+    return run
+
+
+def complete(*, run: Run, trained_digest: str, actor: User) -> Run:
+    """Record that the run was trained on its manifest. Cannot be undone.
+
+    Another digest than the manifest's opens a finding, which stays, and the run stays as it is. Raises DigestMismatch,
+    ManifestNotReady, ManifestBlocked, RunCancelled, ForbiddenMove, InvalidInput.
+    """
+    if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
+        raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
+    with entries.entry("run.completed", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state == RunState.COMPLETED and run.trained_digest == trained_digest:
+            opened.abandon()
+            return run
+        check_move(run, RunState.COMPLETED)
+        # Asked under the lock: a verification may have differed a moment ago.
+        manifest = usable_manifest(run)
+        is_right = manifest.digest == trained_digest
+        if is_right:
+            run.trained_digest = trained_digest
+            move(run, RunState.COMPLETED)
+        else:
+            opened.kind = "run.completion_refused"
+            _find_mismatch(opened, manifest, trained_digest)
+    if not is_right:
+        raise DigestMismatch(
+            f"This is not the digest of the manifest of {run.reference}. The run stays"
+            f" {run.get_state_display()}, and a finding says what was sent."
+        )
+    return run
+
+
+def _find_mismatch(opened: open_entry.OpenEntry, manifest: Manifest, trained_digest: str) -> None:
+    """Open a finding, once for each wrong digest."""
+    detail = {"frozen": manifest.digest, "trained": trained_digest}
+    if Finding.objects.filter(run=manifest.run, kind=FindingKind.DIGEST_MISMATCH, detail=detail):
+        opened.abandon()
+        return
+    Finding(
+        run=manifest.run,
+        kind=FindingKind.DIGEST_MISMATCH,
+        detail=detail,
+        found_at=opened.recorded_at,
+    ).save()
