@@ -19,6 +19,7 @@ from demo import mail_server, wording
 from demo.clock import PlayedClock
 from demo.population import Person
 from objections import acts
+from objections.acts import on_letters
 from objections.choices import (
     ENDINGS,
     OPEN_STATES,
@@ -297,7 +298,9 @@ class Desk:
     def post_letters(self, ticket: Ticket, officer: User) -> None:
         """Put into an envelope what has no e-mail address to go to."""
         for letter in ticket.letters.waiting().filter(delivery=Delivery.POST).order_by("pk"):
-            outbox.record_posted(letter=letter, posted_on=day_of(self.clock.now()), actor=officer)
+            on_letters.record_posted.do(
+                letter=letter, posted_on=day_of(self.clock.now()), actor=officer
+            )
 
     def correct_address(self, ticket: Ticket, officer: User, email: str) -> None:
         acts.correct_address.do(
@@ -309,7 +312,7 @@ class Desk:
             actor=officer,
         )
         for letter in ticket.letters.failed().order_by("pk"):
-            outbox.try_again(letter=letter, actor=officer)
+            on_letters.try_again.do(letter=letter, actor=officer)
 
     def correct_receipt(self, ticket: Ticket, officer: User, received_at: dt.datetime) -> None:
         acts.correct_receipt.do(

@@ -15,13 +15,10 @@ _TICKETS = [
 ]  # fmt: skip
 
 BRINGS = Brings(
-    # Those of officers' acts on tickets are declared with the acts (`objections.acts.KINDS`).
+    # Those of officers' acts on tickets and letters are declared with the acts (`KINDS`).
     entries=[
         EntryKind("letter.cancelled", "Letter not sent any more"),
         EntryKind("letter.failed", "Letter could not be sent"),
-        EntryKind("letter.repeated", "Letter sent once more"),
-        EntryKind("letter.requeued", "Letter put back into the queue"),
-        EntryKind("letter.returned", "Letter came back", despite_clocks=True),
         EntryKind("letter.sent", "Letter sent"),
         EntryKind("letter.text_changed", "Letter text changed"),
         EntryKind("letter.text_proposed", "Letter text proposed"),

@@ -1,4 +1,4 @@
-"""Staff forms: recording a letter as posted or returned, and keying in an objection."""
+"""Staff forms: keying in an objection."""
 
 import secrets
 from typing import Any
@@ -7,34 +7,16 @@ from django import forms
 from django.conf import settings
 
 from consent.choices import Purpose
-from consent.staff.forms import DateInput
 from objections.acts.fields import (
     ControllerTimeField,
     CountryForm,
     FilesField,
-    ReasonField,
     WordsField,
     place,
 )
 from objections.choices import Channel, Kind
 from objections.clock import days, deadlines
 from objections.intake import receiving
-
-
-class PostedForm(forms.Form):
-    posted_on = forms.DateField(
-        widget=DateInput(), initial=days.today, label="Put into the post on"
-    )
-
-
-class ReturnedForm(forms.Form):
-    reason = ReasonField(
-        label="How it came back",
-        help_text="A report of the mail server, say, or the envelope itself.",
-    )
-
-
-# --- Keying one in ------------------------------------------------------------------------------
 
 
 def _fresh_id() -> str:

@@ -14,8 +14,8 @@ from django.utils.safestring import SafeString
 from common.staff.list_filters import OptionFilter
 from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, SealedModelAdmin, badge, site
 from consent.choices import Purpose
+from objections.acts.on_letters.record_returned import RETURNED
 from objections.choices import ChangeVerdict, Delivery, LetterState, Outcome
-from objections.letters import outbox
 from objections.models import Incident, Letter, LetterTemplate, Proposal
 from objections.staff import letter_texts
 from objections.staff.ticket_page import LetterLine, subject_of
@@ -175,7 +175,7 @@ class LetterAdmin(TicketSearchAdmin, HistoryModelAdmin):
         text = getattr(letter, "text", None)
         if text is None:
             words = "its words are erased"
-        elif text.last_error == outbox.RETURNED:
+        elif text.last_error == RETURNED:
             words = text.last_error
         elif text.last_error:
             times = f"{text.attempts} time{'s' * (text.attempts != 1)}"

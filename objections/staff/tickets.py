@@ -41,7 +41,7 @@ from objections.staff.filters import (
     tab_of,
 )
 from objections.staff.key_in import key_in
-from objections.staff.letter_acts import LETTER_PAGES
+from objections.staff.letter_pages import LETTER_PAGES
 from objections.staff.letters import ProposalAdmin  # noqa: F401  registers letters, proposals, incidents
 from objections.staff.ticket_page import ticket_context
 from objections.ticket.due import due

@@ -14,10 +14,11 @@ from common.identity import roles
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts
+from objections.acts import on_letters
 from objections.choices import LetterState, Outcome, TicketState
 from objections.errors import LetterNotSent, LinkExpired, NeedsSecondPerson, NotAllowedHere
 from objections.intake import receiving
-from objections.letters import composing, outbox, texts
+from objections.letters import composing, effects, outbox, texts
 from objections.models import Letter, Ticket
 from objections.ticket import clocks
 from objections.ticket.checks import recorded
@@ -134,7 +135,7 @@ def test_a_notice_in_flight_while_the_clock_changes_extends_nothing(clock, offic
     notice = extend(ticket, officer)
     move_to(ticket, officer, "CH")
 
-    outbox.record_sent(notice, sent_at=MARCH, actor="test")
+    effects.record_sent(notice, sent_at=MARCH, actor="test")
 
     ticket.refresh_from_db()
     assert (ticket.state, ticket.extended_on) == (TicketState.IN_REVIEW, None)
@@ -327,7 +328,7 @@ def test_a_confirmation_tried_again_has_a_link_that_works(officer):
     later = MARCH + dt.timedelta(days=60)
 
     with time_machine.travel(later, tick=False):
-        outbox.try_again(letter=failed, actor=officer)
+        on_letters.try_again.do(letter=failed, actor=officer)
         factories.send_letters(ticket)
         (message,) = mail.outbox
         token = next(line for line in message.body.split() if "/confirm/" in line).split("/")[-2]
@@ -342,7 +343,7 @@ def test_a_confirmation_is_not_tried_again_where_nothing_is_to_confirm(officer):
     failed = fail(ticket.letters.get(kind="confirmation"))
 
     with pytest.raises(LetterNotSent, match="nothing to confirm"):
-        outbox.try_again(letter=failed, actor=officer)
+        on_letters.try_again.do(letter=failed, actor=officer)
 
 
 def test_an_address_confirmed_by_staff_is_asked_for_no_more(officer):

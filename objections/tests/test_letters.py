@@ -14,9 +14,10 @@ from common.errors import StaleEdit
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts, tasks
+from objections.acts import on_letters
 from objections.choices import LetterState, TicketState
 from objections.errors import LetterNotSent
-from objections.letters import composing, outbox
+from objections.letters import composing, effects, outbox
 from objections.letters.texts import Text, built_in
 from objections.models import Letter, LetterTemplate, LetterText, Ticket
 from objections.ticket import clocks
@@ -159,13 +160,13 @@ def test_an_address_that_does_not_exist_is_given_to_people_at_once_and_mended(
         version=1,
         actor=officer,
     )
-    outbox.try_again(letter=the_letter(ticket), actor=officer)
+    on_letters.try_again.do(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
 
     assert [message.to for message in mail.outbox] == [["right@example.org"]]
     assert the_letter(ticket).state == LetterState.SENT
     with pytest.raises(LetterNotSent, match="only a failed one"):
-        outbox.try_again(letter=the_letter(ticket), actor=officer)
+        on_letters.try_again.do(letter=the_letter(ticket), actor=officer)
 
 
 def test_a_server_that_asks_to_come_back_is_asked_again(ticket, settings):
@@ -207,7 +208,7 @@ def test_nothing_is_posted_to_nowhere(ticket, settings, officer):
     tasks.send_letters()
 
     with pytest.raises(LetterNotSent, match="No postal address"):
-        outbox.record_posted(
+        on_letters.record_posted.do(
             letter=the_letter(ticket), posted_on=timezone.localdate(), actor=officer
         )
 
@@ -228,7 +229,7 @@ def test_an_extension_posted_in_time_counts_though_recorded_later(officer):
         )
         clock.move_to(dt.datetime(2026, 4, 8, 12, tzinfo=dt.UTC))
 
-        outbox.record_posted(
+        on_letters.record_posted.do(
             letter=ticket.letters.get(kind="extension"),
             posted_on=dt.date(2026, 4, 7),
             actor=officer,
@@ -249,7 +250,7 @@ def test_a_sent_letter_is_repeated_to_the_address_of_now(ticket, officer):
         actor=officer,
     )
 
-    outbox.send_again(letter=the_letter(ticket), actor=officer)
+    on_letters.repeat.do(letter=the_letter(ticket), actor=officer)
     tasks.send_letters()
 
     assert [message.to[0] for message in mail.outbox] == ["person@example.org", "new@example.org"]
@@ -269,7 +270,7 @@ def test_without_an_e_mail_address_a_letter_goes_by_post(officer, second_officer
     tasks.send_letters()
     assert ticket.objections.get().effect == "restricting"
 
-    outbox.record_posted(letter=letter, posted_on=timezone.localdate(), actor=officer)
+    on_letters.record_posted.do(letter=letter, posted_on=timezone.localdate(), actor=officer)
 
     assert ticket.objections.get().effect == "restriction_lifted"
     assert mail.outbox == []
@@ -281,8 +282,14 @@ def test_what_was_called_off_meanwhile_is_not_posted(officer):
     address = letter.text.address
     outbox._cancel(letter, "test")
 
-    with pytest.raises(LetterNotSent, match="not sent any more already"):
-        outbox.record_sent(letter, sent_at=timezone.now(), actor=officer, by_post=True)
+    with pytest.raises(LetterNotSent, match="not sent any more: there is nothing to post"):
+        effects.record_sent(
+            letter,
+            sent_at=timezone.now(),
+            actor=officer,
+            by_post=True,
+            why_not=on_letters.record_posted.why_not,
+        )
 
     assert the_letter(ticket).text.address == address
 
@@ -293,7 +300,7 @@ def test_a_letter_is_posted_between_its_day_and_today(days, officer):
         ticket = factories.objection(channel="paper", email="", postal_address="1 Some Street")
 
         with pytest.raises(InvalidInput, match="2026-03-04"):
-            outbox.record_posted(
+            on_letters.record_posted.do(
                 letter=the_letter(ticket),
                 posted_on=dt.date(2026, 3, 4) + dt.timedelta(days=days),
                 actor=officer,

@@ -25,7 +25,7 @@ from objections.errors import (
     LetterNotSent,
 )
 from objections.intake import receiving
-from objections.letters import outbox
+from objections.letters import effects
 from objections.models import (
     Attachment,
     LetterText,
@@ -242,7 +242,7 @@ def end_as(state: str, officer, second_officer) -> Ticket:
         )
         ticket = factories.approve(proposal, second_officer)
     for letter in ticket.letters.waiting():
-        outbox.record_posted(letter=letter, posted_on=today(), actor=officer)
+        effects.record_sent(letter, sent_at=timezone.now(), actor=officer)
     ticket.refresh_from_db()
     return ticket
 

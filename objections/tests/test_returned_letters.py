@@ -10,9 +10,9 @@ from django.urls import reverse
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections import acts, tasks
+from objections.acts import on_letters
 from objections.choices import Effect, LetterState, Outcome, TicketState
 from objections.errors import LetterNotSent
-from objections.letters import outbox
 from objections.models import Incident, Letter, Objection, Ticket
 from tools import factories
 
@@ -22,7 +22,7 @@ MARCH = dt.datetime(2026, 3, 5, 12, tzinfo=dt.UTC)
 
 
 def came_back(letter: Letter, officer) -> Letter:
-    return outbox.record_returned(letter=letter, reason="mailbox full", actor=officer)
+    return on_letters.record_returned.do(letter=letter, reason="mailbox full", actor=officer)
 
 
 def of(ticket: Ticket, kind: str) -> Letter:
@@ -79,7 +79,7 @@ def test_an_outcome_that_came_back_restricts_again_until_it_is_sent_again(office
     )
     assert {row.entry_id for row in Objection.history.filter(entry_id=entry.pk)} == {entry.pk}
 
-    outbox.try_again(letter=letter, actor=officer)
+    on_letters.try_again.do(letter=letter, actor=officer)
     tasks.send_letters()
 
     first.refresh_from_db()
@@ -100,7 +100,7 @@ def test_what_was_upheld_stays_upheld_when_its_letter_comes_back(officer):
 def test_a_copy_that_is_out_counts_in_the_place_of_what_came_back(officer, second_officer):
     (ticket,) = refused(officer, second_officer)
     first = of(ticket, "refused")
-    copy = outbox.send_again(letter=first, actor=officer)
+    copy = on_letters.repeat.do(letter=first, actor=officer)
     tasks.send_letters()
 
     came_back(first, officer)
@@ -155,7 +155,7 @@ def test_an_extension_whose_notice_came_back_does_not_hold(officer):
         assert (ticket.state, ticket.extended_on) == (TicketState.IN_REVIEW, None)
         assert (ticket.due_on, ticket.refuse_by) == base != extended
 
-        outbox.try_again(letter=letter, actor=officer)
+        on_letters.try_again.do(letter=letter, actor=officer)
         factories.send_letters(ticket)
 
     ticket.refresh_from_db()
@@ -179,7 +179,7 @@ def test_a_returned_identity_request_counts_as_not_asked(officer):
     ticket.refresh_from_db()
     assert (ticket.state, ticket.identity_asked_on) == (TicketState.IDENTITY_CHECK, None)
 
-    outbox.try_again(letter=letter, actor=officer)
+    on_letters.try_again.do(letter=letter, actor=officer)
     factories.send_letters(ticket)
     ticket.refresh_from_db()
     assert ticket.identity_asked_on is not None
@@ -218,7 +218,7 @@ def test_it_is_said_how_a_letter_came_back(officer):
     (letter,) = factories.send_letters(ticket)
 
     with pytest.raises(InvalidInput):
-        outbox.record_returned(letter=letter, reason="\u200b", actor=officer)
+        on_letters.record_returned.do(letter=letter, reason="\u200b", actor=officer)
 
 
 def test_what_has_no_effect_any_more_is_not_undone(officer):
