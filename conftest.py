@@ -149,7 +149,7 @@ TransactionTestCase._fixture_teardown = _empty_database  # type: ignore[attr-def
 
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_passwords() -> None:
-    """A slow hash protects people; nobody here needs it."""
+    """A slow hash protects real passwords; tests need none."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -284,7 +284,7 @@ def product(db: Any) -> User:
 
 @pytest.fixture
 def stranger(db: Any) -> User:
-    """Somebody on the staff without a role."""
+    """A member of staff without a role."""
     return factories.person("stranger", None)
 
 

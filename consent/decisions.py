@@ -161,7 +161,7 @@ def record_decisions(
     if any(item.key not in known for item in sent):
         kind = "consent.decision" if len(sent) == 1 else "consent.decisions"
         with entries.entry(kind, actor=actor, reason=reason) as opened:
-            # Somebody may have recorded the same while we waited for the lock.
+            # Another request may have recorded the same while we waited for the lock.
             known = _recorded_before(sent)
             for item in sent:
                 if item.key not in known:

@@ -109,7 +109,7 @@ class AccountReference(models.Model):
 
     class Meta:
         constraints = [
-            # Not `unique=True`: that adds a second index for LIKE, which nobody asks.
+            # Not `unique=True`: that adds a second index for LIKE, which no query uses.
             models.UniqueConstraint(fields=["account_key"], name="account_key_of_one_member"),
         ]
         indexes = [

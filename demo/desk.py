@@ -115,7 +115,7 @@ class Desk:
 
     # --- People ---------------------------------------------------------------------------------
 
-    def somebody(self, country: str, region: str = "", *, has_account: bool = True) -> Who:
+    def a_requester(self, country: str, region: str = "", *, has_account: bool = True) -> Who:
         """A new person; one without an account where no member of that country is left."""
         self._known += 1
         name = wording.name_of(self._known, country, self.chance)

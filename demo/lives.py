@@ -32,12 +32,12 @@ def of_all_kinds(desk: Desk) -> Iterator[Life]:
     for days in (1, 3, 24):
         yield unconfirmed(desk, desk.ago(days))
     yield from flood(desk, desk.ago(2))
-    yield asked_identity(desk, desk.somebody("FR"), desk.ago(12), olga, after=2)
-    yield asked_identity(desk, desk.somebody("GB"), desk.ago(15), otto, after=4)
+    yield asked_identity(desk, desk.a_requester("FR"), desk.ago(12), olga, after=2)
+    yield asked_identity(desk, desk.a_requester("GB"), desk.ago(15), otto, after=4)
     # Asked too late to stop the clock.
-    yield asked_identity(desk, desk.somebody("IT"), desk.ago(24), otto, after=14)
-    yield answered_identity(desk, desk.somebody("DE"), desk.ago(16), olga)
-    yield answered_identity(desk, desk.somebody("GB"), desk.ago(20), olga)
+    yield asked_identity(desk, desk.a_requester("IT"), desk.ago(24), otto, after=14)
+    yield answered_identity(desk, desk.a_requester("DE"), desk.ago(16), olga)
+    yield answered_identity(desk, desk.a_requester("GB"), desk.ago(20), olga)
     yield unidentified(desk, desk.ago(47), olga, is_approved=False)
     yield unidentified(desk, desk.ago(70), otto, is_approved=True)
 
@@ -58,41 +58,41 @@ def of_all_kinds(desk: Desk) -> Iterator[Life]:
         (6, Regime.EU, "DE", olga),
     ]:
         region = "CA" if regime == Regime.US_CA else ""
-        who = desk.somebody(country, region)
+        who = desk.a_requester(country, region)
         yield under_way(desk, who, desk.filed_to_be_due(in_days, regime), officer)
-    yield extended(desk, desk.somebody("DE"), desk.ago(41), olga, ExtensionReason.COMPLEXITY)
-    yield extended(desk, desk.somebody("GB"), desk.ago(38), otto, ExtensionReason.NUMBER)
-    yield extended(desk, desk.somebody("SE"), desk.ago(98), olga, ExtensionReason.COMPLEXITY)
+    yield extended(desk, desk.a_requester("DE"), desk.ago(41), olga, ExtensionReason.COMPLEXITY)
+    yield extended(desk, desk.a_requester("GB"), desk.ago(38), otto, ExtensionReason.NUMBER)
+    yield extended(desk, desk.a_requester("SE"), desk.ago(98), olga, ExtensionReason.COMPLEXITY)
 
     # A second person
-    yield refused(desk, desk.somebody("AT"), desk.ago(15), olga, reviewed=None)
-    yield refused(desk, desk.somebody("IN"), desk.ago(13), otto, reviewed=None)
-    yield refused(desk, desk.somebody("BE"), desk.ago(19), otto, reviewed=ChangeVerdict.RETURNED)
-    yield withdrawn(desk, desk.somebody("PT"), desk.ago(12), olga, is_approved=False)
-    yield withdrawn(desk, desk.somebody("US"), desk.ago(50), otto, is_approved=True)
+    yield refused(desk, desk.a_requester("AT"), desk.ago(15), olga, reviewed=None)
+    yield refused(desk, desk.a_requester("IN"), desk.ago(13), otto, reviewed=None)
+    yield refused(desk, desk.a_requester("BE"), desk.ago(19), otto, reviewed=ChangeVerdict.RETURNED)
+    yield withdrawn(desk, desk.a_requester("PT"), desk.ago(12), olga, is_approved=False)
+    yield withdrawn(desk, desk.a_requester("US"), desk.ago(50), otto, is_approved=True)
 
     # Letters
-    yield refused(desk, desk.somebody("FI"), desk.ago(26), olga, mailbox_closes=True)
-    yield refused(desk, desk.somebody("IE"), desk.ago(25), otto, channel=Channel.PAPER)
-    yield refused(desk, desk.somebody("GB"), desk.ago(60), olga)
-    yield refused(desk, desk.somebody("DE"), desk.ago(28), otto, purposes=(_AI, _FEED))
+    yield refused(desk, desk.a_requester("FI"), desk.ago(26), olga, mailbox_closes=True)
+    yield refused(desk, desk.a_requester("IE"), desk.ago(25), otto, channel=Channel.PAPER)
+    yield refused(desk, desk.a_requester("GB"), desk.ago(60), olga)
+    yield refused(desk, desk.a_requester("DE"), desk.ago(28), otto, purposes=(_AI, _FEED))
     yield moved_house(desk, desk.ago(33), otto)
-    yield on_paper(desk, desk.somebody("FR"), desk.ago(29), olga)
-    yield on_paper(desk, desk.somebody("CH"), desk.ago(75), otto)
+    yield on_paper(desk, desk.a_requester("FR"), desk.ago(29), olga)
+    yield on_paper(desk, desk.a_requester("CH"), desk.ago(75), otto)
 
     # Several of one person
-    yield twice(desk, desk.somebody("US"), desk.ago(22), otto)
-    yield twice(desk, desk.somebody("DE"), desk.ago(66), olga)
-    yield together(desk, desk.somebody("ES"), desk.ago(43), olga)
+    yield twice(desk, desk.a_requester("US"), desk.ago(22), otto)
+    yield twice(desk, desk.a_requester("DE"), desk.ago(66), olga)
+    yield together(desk, desk.a_requester("ES"), desk.ago(43), olga)
     yield found_out(desk, desk.ago(21), olga)
 
     # The rest
-    yield with_files(desk, desk.somebody("US", "CA"), desk.ago(9), olga)
-    yield with_files(desk, desk.somebody("NO"), desk.ago(36), otto)
+    yield with_files(desk, desk.a_requester("US", "CA"), desk.ago(9), olga)
+    yield with_files(desk, desk.a_requester("NO"), desk.ago(36), otto)
     yield matched(desk, desk.ago(18), otto)
-    yield received_earlier(desk, desk.somebody("NL"), desk.ago(11), olga)
-    yield answered_at_once(desk, desk.somebody("FR"), desk.ago(88), olga)
-    yield only_restricted(desk, desk.somebody("CH"), desk.ago(7), otto)
+    yield received_earlier(desk, desk.a_requester("NL"), desk.ago(11), olga)
+    yield answered_at_once(desk, desk.a_requester("FR"), desk.ago(88), olga)
+    yield only_restricted(desk, desk.a_requester("CH"), desk.ago(7), otto)
 
 
 def stream(desk: Desk, count: int) -> Iterator[Life]:
@@ -106,16 +106,16 @@ def stream(desk: Desk, count: int) -> Iterator[Life]:
         else:
             filed = desk.ago(desk.chance.uniform(0, PAST_DAYS - 5))
         officer = desk.chance.choice([desk.olga, desk.otto])
-        yield ordinary(desk, _anybody(desk), filed, officer)
+        yield ordinary(desk, _any_requester(desk), filed, officer)
 
 
-def _anybody(desk: Desk) -> Who:
+def _any_requester(desk: Desk) -> Who:
     country, region = desk.chance.choices(
         [(desk.chance.choice(_EU), ""), ("GB", ""), ("US", ""), ("US", "CA"), ("CH", ""),
          (desk.chance.choice(_ELSEWHERE), "")],
         weights=[40, 16, 12, 12, 8, 12],
     )[0]  # fmt: skip
-    return desk.somebody(country, region, has_account=desk.chance.random() < 0.75)
+    return desk.a_requester(country, region, has_account=desk.chance.random() < 0.75)
 
 
 # --- An ordinary ticket -------------------------------------------------------------------------
@@ -132,7 +132,7 @@ def ordinary(desk: Desk, who: Who, filed: dt.datetime, officer: User) -> Life:
         weights=[52, 17, 10, 15, 6],
     )[0]
     ticket = yield from _filed(desk, who, channel, purposes, filed)
-    # Now and then nobody takes one for weeks.
+    # Now and then a ticket stays unassigned for weeks.
     wait = chance.uniform(1, 6) if chance.random() < 0.93 else chance.uniform(20, 60)
     yield desk.at_work(filed, wait)
     if chance.random() < 0.35:
@@ -210,14 +210,14 @@ def _taken_back(desk: Desk, ticket: Ticket, officer: User, filed: dt.datetime, w
 
 
 def unconfirmed(desk: Desk, filed: dt.datetime) -> Life:
-    who = desk.somebody(desk.chance.choice(_EU), has_account=False)
+    who = desk.a_requester(desk.chance.choice(_EU), has_account=False)
     yield filed
     desk.file(who, Channel.FORM, {_AI})
 
 
 def flood(desk: Desk, began: dt.datetime) -> Iterator[Life]:
     """More forms from one address than a person writes; the last ones are set aside, and one is let go on."""
-    who = desk.somebody("DE", has_account=False)
+    who = desk.a_requester("DE", has_account=False)
 
     def one(number: int) -> Life:
         yield began + dt.timedelta(minutes=number)
@@ -246,7 +246,7 @@ def answered_identity(desk: Desk, who: Who, filed: dt.datetime, officer: User) -
 
 
 def unidentified(desk: Desk, filed: dt.datetime, officer: User, *, is_approved: bool) -> Life:
-    who = desk.somebody("US")
+    who = desk.a_requester("US")
     yield from asked_identity(desk, who, filed, officer, after=3)
     ticket = Ticket.objects.get(requester__email=who.email)
     yield desk.at_work(filed, 40)
@@ -317,7 +317,7 @@ def withdrawn(
 
 def moved_house(desk: Desk, filed: dt.datetime, officer: User) -> Life:
     """The answer does not arrive; the person tells a new address, and it does."""
-    who, new = desk.somebody("DK"), desk.somebody("DK", has_account=False)
+    who, new = desk.a_requester("DK"), desk.a_requester("DK", has_account=False)
     ticket = yield from _in_review(desk, who, {_AI}, filed, officer)
     yield desk.at_work(filed, 10)
     desk.close_mailbox(who)
@@ -374,7 +374,10 @@ def together(desk: Desk, who: Who, filed: dt.datetime, officer: User) -> Life:
 
 def found_out(desk: Desk, filed: dt.datetime, officer: User) -> Life:
     """Two addresses, one person: staff notice it and link them."""
-    who, other = desk.somebody("GR", has_account=False), desk.somebody("GR", has_account=False)
+    who, other = (
+        desk.a_requester("GR", has_account=False),
+        desk.a_requester("GR", has_account=False),
+    )
     first = yield from _filed(desk, who, Channel.EMAIL, {_AI}, filed)
     second = yield from _filed(
         desk, other, Channel.EMAIL, {_AI, _FEED}, filed + dt.timedelta(days=3)
@@ -407,7 +410,7 @@ def with_files(desk: Desk, who: Who, filed: dt.datetime, officer: User) -> Life:
 
 def matched(desk: Desk, filed: dt.datetime, officer: User) -> Life:
     """An e-mail that names no account; staff find it."""
-    owner = desk.somebody("US")
+    owner = desk.a_requester("US")
     who = Who(owner.name, owner.email, owner.country)
     ticket = yield from _in_review(desk, who, {_AI, _SAFETY}, filed, officer)
     yield desk.at_work(filed, 5)

@@ -2,7 +2,7 @@
 
 Country shares follow the total population at mid-2024 in United Nations, Department of Economic and Social
 Affairs, Population Division, *World Population Prospects 2024* (medium variant), in millions, rounded. The other
-shares are the demo's own. Nobody here exists: references are numbered and scrambled, and the same seed and day give
+shares are the demo's own. No person here exists: references are numbered and scrambled, and the same seed and day give
 the same members.
 """
 

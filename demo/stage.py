@@ -82,7 +82,7 @@ def empty_portal() -> None:
     from common.processes.supervisor import NotStarted, data_directory_lock
 
     try:
-        # Waits for the end of a demo that was killed; refuses while somebody serves this data.
+        # Waits for the end of a demo that was killed; refuses while a process serves this data.
         with data_directory_lock(DATA_DIR, say=print):
             for path in DATA_DIR.iterdir():
                 if path.name == "run":

@@ -61,7 +61,7 @@ class Story:
         self._product = product
         self._trainer = trainer
         self._switching = switching
-        # The account of somebody who has no reason to be out, and does not switch at random.
+        # The account of a member who has no reason to be out, and does not switch at random.
         self._onlooker = onlooker
         self._load_rules = load_rules
         self._say = say

@@ -38,7 +38,7 @@ class Switching(threading.Thread):
                 # A steady trickle: the freezes must not depend on members holding still, nor wait for them.
                 self._stopped.wait(0.02)
         except Exception as error:
-            # Raised again by `stop`, where somebody sees it.
+            # Raised again by `stop`, where the caller sees it.
             self._failure = error
 
     def send_bulk(self, account_refs: Sequence[str]) -> None:

@@ -27,7 +27,7 @@ STATEMENTS = {
         "Please stop using what I wrote for training. I wrote it for people.",
         "I object under Article 21 to my data being used for generative AI, now and in future.",
         "My articles are my living. I do not agree that a model learns to write like me.",
-        "I found my own phrases in a draft the assistant suggested to somebody else.",
+        "I found my own phrases in a draft the assistant suggested to another user.",
         "I am a photographer. Neither my pictures nor their captions are meant for this.",
         "A former colleague posted about me. I have no account and object to its use for training.",
         "I switched the setting off, but I want it in writing that older posts are out, too.",
@@ -55,7 +55,7 @@ GROUND = {
     "safety": "Members are protected from fraud and violence by filters that need examples of both.",
 }
 BALANCING = (
-    "What the person fears was weighed: the signals used are few, kept for 90 days, and name nobody."
+    "What the person fears was weighed: the signals used are few, kept for 90 days, and name no person."
     " The harm described comes from another feature, which was switched off for this account."
 )
 REASONS = (

@@ -22,7 +22,7 @@ timeout = 60
 graceful_timeout = 30
 keepalive = 75
 
-# Whoever reaches it could stop the server, and nothing here uses it.
+# A process that reaches it could stop the server, and nothing here uses it.
 control_socket_disable = True
 # The portal logs each request itself, without addresses.
 accesslog = None

@@ -260,7 +260,7 @@ product() {
 officer() {
     expect "$(log_in olga "trial of olga, no guess")" 302 "sign-in" &&
     expect "$(person olga --output /dev/null --write-out '%{http_code}' "$url/admin/")" 200 "start page" || return
-    # Somebody objects by the form, and the officer takes the ticket.
+    # A visitor objects by the form, and the officer takes the ticket.
     local stamp ticket
     stamp=$(web "$url/objection/" | grep --only-matching 'name="stamp" value="[^"]*"' | cut -d '"' -f 4)
     expect "$(status "$url/objection/" --data-urlencode "stamp=$stamp" --data kind=objection --data purposes=safety \
@@ -363,7 +363,7 @@ held_lock_is_told() {
     done
 }
 
-stopped_broker_stops_nobody() {
+stopped_broker_stops_no_request() {
     local run took
     run=$(register trial-broker) && kill -STOP $redis_pid || return
     took=$(api "$trainer_token" --output /dev/null --write-out '%{http_code} %{time_total}' --request POST "$url/api/v1/runs/$run/start")
@@ -404,7 +404,7 @@ full_disk_is_no_wrong_list() {
 }
 
 everything_agrees() { manage verify_ledger && for run in $(db=portal admin_sql -c "SELECT r.reference FROM training_runs_run r JOIN training_runs_manifest m ON m.run_id = r.id"); do manage verify_manifest "$run" || return; done; }
-logs_name_nobody() {
+logs_name_no_person() {
     local found
     found=$(grep --recursive --files-with-matches --extended-regexp 'account-0000|nora@|nils@|trial of ' "$home"/logs/{web,worker-*,nginx,redis,postgresql})
     expect "$found" "" "logs with references, addresses or passwords"
@@ -422,15 +422,15 @@ trainer_token=$(cat "$home/client/trainer" 2>/dev/null)
 step "an ML engineer signs in, starts a run, and it is verified" engineer
 step "an auditor signs in, reads the ledger and takes a checkpoint along" auditor
 step "a list is made; a slow reader begins to take it" slow_download_begins
-step "guesses are delayed, and keep nobody out elsewhere" guesses_are_delayed
+step "guesses are delayed, and lock no user out elsewhere" guesses_are_delayed
 step "a held lock: opt-outs are told to come back, and are taken then" held_lock_is_told
-step "a stopped broker keeps no request and no freeze waiting" stopped_broker_stops_nobody
+step "a stopped broker keeps no request and no freeze waiting" stopped_broker_stops_no_request
 step "workers take no orders through the broker" workers_take_no_orders
 step "a full disk makes no wrong list, and freezes go on when it is free" full_disk_is_no_wrong_list
 step "the slow reader has the whole list" slow_download_is_whole
 step "a download is resumed where it was cut" download_is_resumed
 step "ledger and manifests agree with history" everything_agrees
-step "no log has a reference, an address or a password" logs_name_nobody
+step "no log has a reference, an address or a password" logs_name_no_person
 
 say
 say "$((number - failures)) of $number steps did not fail, in $SECONDS s."

@@ -208,7 +208,7 @@ def key_from(text: str) -> Key:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     if name == "PRIVATE":
-        raise Wrong("This is a signer key, which nobody but the portal may have: tell its people.")
+        raise Wrong("This is a signer key, which only the portal may have: tell its people.")
     if not is_name(name) or not re.fullmatch("[0-9a-f]{8}", key_id):
         raise Wrong(f"{text[:80]!r} is not a verifier key.")
     data = from_base64(encoded, f"The verifier key {name}+{key_id}")
@@ -947,7 +947,7 @@ def check_kept(paths: Sequence[Path], trust: Trust, tree: Tree, report: Report) 
         what = f"The kept checkpoint {path}"
         try:
             data = note_given(read_small(path))
-            # Whoever kept it knew its key then: a key that was retired since signs it still.
+            # Its keeper knew its key then: a key that was retired since still verifies it.
             found = ledger_checkpoint_from(data, [*trust.given, *trust.trusted()], what)
             check_root(found, tree, what)
         except Wrong as error:
@@ -1049,8 +1049,8 @@ CODES = (
     "included", "erased", "closed", "country_unknown", "minor", "region", "no_notice", "not_opted_in",
     "opted_out", "objection_open", "objection_upheld", "not_in_parent",
 )  # fmt: skip
-"""The half byte of a member is the place of the code in this list; NOBODY is above the population."""
-NOBODY = 15
+"""The half byte of a member is the place of the code in this list; ABSENT is above the population."""
+ABSENT = 15
 MAX_MEMBERS = 2**31
 """Member numbers fit 31 bits."""
 
@@ -1227,7 +1227,7 @@ def members_leaves(archive: Archive) -> list[bytes]:
     blocks = (population + BLOCK - 1) // BLOCK
     bits = blocks * BLOCK
     ones = int.from_bytes(b"\x11" * (bits // 2), "little")
-    codes = ones * NOBODY
+    codes = ones * ABSENT
     # The first reason in the table's order is the one that is told: written last, it stays.
     for value in reversed(range(len(CODES))):
         members = archive.sets.get(CODES[value], 0) >> 1
@@ -1811,7 +1811,7 @@ def above(member: int, proved: Proved, what: str) -> str:
 
 def standing(member: int, value: int, run: str) -> str:
     """A half byte in words."""
-    if value == NOBODY:
+    if value == ABSENT:
         return f"there was no member {member} at the cut of {run}"
     if value >= len(CODES):
         raise Wrong(f"Member {member} has the value {value} in {run}, which means nothing yet.")
@@ -1869,7 +1869,7 @@ def do_export(options: argparse.Namespace) -> Report:
         ]
         report = check_export(options.directory, found, options.kept, not options.no_fold)
         report.note(
-            "The keys were taken from the export itself: whoever made it up would have made up its keys too."
+            "The keys were taken from the export itself: a forger of the export would have forged its keys too."
             " Nothing above proves who signed."
         )
         return report

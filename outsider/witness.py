@@ -2,7 +2,7 @@
 """Keep the portal's last checkpoint, and demand that each next one continues it.
 
 One file, nothing but Python 3.8 or newer, written from docs/reference/proof-format.md. Run it every hour on a machine that
-the portal's operators do not control: what it keeps is what nobody can take back. outsider/README.md says how.
+the portal's operators do not control: they cannot take back the checkpoints that it keeps. outsider/README.md says how.
 
 It ends with 0 if all is well, with 1 if something is wrong, and with 2 if there was nothing it could check.
 """
@@ -209,7 +209,7 @@ def key_from(text: str) -> Key:
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     if name == "PRIVATE":
-        raise Wrong("This is a signer key, which nobody but the portal may have: tell its people.")
+        raise Wrong("This is a signer key, which only the portal may have: tell its people.")
     if not is_name(name) or not re.fullmatch("[0-9a-f]{8}", key_id):
         raise Wrong(f"{text[:80]!r} is not a verifier key.")
     data = from_base64(encoded, f"The verifier key {name}+{key_id}")
@@ -545,7 +545,7 @@ class Portal:
         if parts.scheme != "https" and not (
             parts.scheme == "http" and _is_loopback(parts.hostname)
         ):
-            raise Unreadable(f"{url} is not https: anybody on the way could read the token.")
+            raise Unreadable(f"{url} is not https: the token could be read on the way.")
         if not token or not token.isprintable() or not token.isascii():
             raise Unreadable("The token file has no token, or more than one line.")
         self.url = url.rstrip("/")

@@ -174,7 +174,7 @@ class UserAdmin(PortalModelAdmin, _DjangoUserAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         fields = list(super().get_readonly_fields(request, obj))
         if obj is not None and obj.pk == request.user.pk:
-            # Nobody gives themselves a role, and nobody locks themselves out.
+            # No administrator gives themselves a role, and none locks themselves out.
             fields += ["groups", "is_active", "is_staff"]
         return fields
 
@@ -243,7 +243,7 @@ class GroupAdmin(ReadOnlyModelAdmin, DjangoGroupAdmin):
         return super().get_queryset(request).prefetch_related("user_set")
 
     def people(self, group: Group) -> str:
-        return ", ".join(sorted(user.username for user in group.user_set.all())) or "nobody"
+        return ", ".join(sorted(user.username for user in group.user_set.all())) or "no user"
 
     def may(self, group: Group) -> str:
         return "\n".join(registry.permissions.get(group.name, [])) or "nothing"

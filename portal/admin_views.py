@@ -106,8 +106,8 @@ def clocks_in_words() -> str:
         return f"{words} Nothing is waiting for them."
     since = f" A step is unsettled since entry {head.stepped_in}." if head.stepped_in else ""
     return (
-        f"{words}{since} Opt-outs, objections and erasures are taken; starts, freezes, letters and everything that lets"
-        " somebody in wait."
+        f"{words}{since} Opt-outs, objections and erasures are taken; starts, freezes, letters and every act that"
+        " admits a member wait."
     )
 
 

@@ -746,7 +746,7 @@ def main() -> int:
     forgeries = forge(made, options.proofs, options.seed)
     show("Alterations", altered.kinds)
     show("Forged proofs", forgeries.kinds)
-    print("Besides: what cannot be noticed by whoever holds this one checkpoint")
+    print("Besides: alterations that a holder of this one checkpoint cannot notice")
     for why, count in altered.apart.items():
         print(f"  {count.tried:5} tried, {count.caught} noticed all the same: {APART[why]}")
     print(f"\n{time.monotonic() - begun:.0f} s")

@@ -31,7 +31,7 @@ PAGE = ROOT / "docs" / "reference" / "names.md"
 
 HEAD = """# Names that do not change
 
-Everything that somebody outside the portal may write into a program, a query or a contract: a tracker, an auditor's
+Everything that an outside party may write into a program, a query or a contract: a tracker, an auditor's
 script, a data warehouse, a regulator's file. `make names` draws this page from the code, and `make check` compares them.
 
 From the release tagged `0.1.0` on, nothing on this page changes its meaning, and nothing is renamed or removed. New names

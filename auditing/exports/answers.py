@@ -32,7 +32,7 @@ from training_runs.models import Manifest
 from training_runs.runs import explaining
 
 _CHECK = (
-    "The proof is attached to this file, and printed below. Anybody can check it without us, with verify.py and the"
+    "The proof is attached to this file, and printed below. You can check it without us, with verify.py and the"
     " key of our ledger, which you get from the supervisory authority, from our auditors, or from us:"
 )
 
@@ -92,7 +92,7 @@ def pdf(said: MemberAnswer) -> bytes:
         author=settings.CONTROLLER_NAME,
         lang="en",
     )
-    # One page, whatever it has to say: somebody out for many reasons gets smaller letters.
+    # Always one page: a member with many reasons gets smaller letters.
     space = document.width - 12, document.height - 12
     document.build([KeepInFrame(*space, _story(said), mode="shrink")])
     writer = PdfWriter()

@@ -33,7 +33,7 @@ class CheckpointAdmin(ReadOnlyModelAdmin):
             else f"{row.holder} ({row.get_channel_display()})"
             for row in checkpoint.deliveries.all()
         ]
-        return ", ".join(sorted(held)) or "nobody outside"
+        return ", ".join(sorted(held)) or "no outside holder"
 
     @admin.display(description="Download")
     def to_keep(self, checkpoint: Checkpoint) -> SafeString:

@@ -100,7 +100,7 @@ def answer_person(request: HttpRequest, number: int) -> HttpResponse:
         button="Write the answer (PDF)",
         lead=(
             "One page for the person: whether they were in the run, why, and the proof attached. It names the"
-            " member number and nobody's name. Writing it is recorded under your name."
+            " member number and no name. Writing it is recorded under your name."
             if has_runs
             else "There is no run yet whose manifest verified and is signed."
         ),

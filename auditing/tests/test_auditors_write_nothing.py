@@ -52,7 +52,7 @@ OF_ONESELF = {
     "admin:login", "admin:logout", "admin:password_change",
     "objection", "objection-confirm", "objection-filed", "setting", "setting-link",
 }  # fmt: skip
-"""One's own login and password, and what anybody may do without a login: as an auditor one is not asked there."""
+"""One's own login and password, and acts that need no login: they do not ask for the auditor's role."""
 SHOWS = {"admin:index", "admin:app_list", "admin:jsi18n", "start",
          "admin:password_change_done"}  # fmt: skip
 """Answers every method like a GET, or leads elsewhere."""

@@ -52,7 +52,7 @@ def entries(officer: User, engineer: User) -> dict[str, int]:
         ({"first": "2026-03-01", "last": "2026-03-02"}, ["early", "late"]),
         ({"words": "CLIENT"}, ["early", "late"]),
         ({"words": "client title"}, ["early"]),
-        ({"words": "client 'nobody' & | ! ("}, []),
+        ({"words": "client 'unknown' & | ! ("}, []),
         ({"words": "client", "actor": "olga"}, ["late"]),
     ],
 )

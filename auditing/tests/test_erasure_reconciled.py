@@ -1,4 +1,4 @@
-"""Somebody is erased after everything the portal does: nothing of them is left, and everything still verifies."""
+"""Erasing a member after every act of the portal: no personal data is left, and everything still verifies."""
 
 import re
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""Lists as files: what is shown is what is in them, the digest is on record, and nobody is named."""
+"""Lists as files: what is shown is what is in them, the digest is on record, and no person is named."""
 
 import base64
 import csv
@@ -91,7 +91,7 @@ def test_a_file_has_every_row_of_the_list_and_its_digest_is_on_record(
     [
         ("ledger_entry", {"kind": "run.frozen"}, "kind", ["run.frozen"]),
         ("ledger_entry", {"actor": "emil"}, "kind", ["run.requested", "run.registered"]),
-        ("ledger_accessrecord", {"q": "nobody"}, "kind", []),
+        ("ledger_accessrecord", {"q": "unknown"}, "kind", []),
         ("consent_member", {"status__exact": "closed"}, "status", ["closed"]),
         ("consent_decision", {"q": "4", "p": "1"}, "choice", ["deny"]),
         ("training_runs_run", {"state__exact": "cancelled"}, "run", []),

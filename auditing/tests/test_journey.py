@@ -27,7 +27,7 @@ pytestmark = in_a_browser
 
 @pytest.fixture
 def frozen(officer: User, second_officer: User, engineer: User, product: User) -> Manifest:
-    """A run somebody opted out of, verified and signed; the night's check has been."""
+    """A run that a member opted out of, verified and signed; the nightly check has run."""
     factories.open_world(officer, second_officer)
     factories.add_members(20)
     factories.decide("acc-7", "deny", actor=product)

@@ -1,4 +1,4 @@
-"""Auditors' pages and files name nobody, although there is somebody to name."""
+"""Auditors' pages and files name no person, although the database holds names."""
 
 from typing import Any
 

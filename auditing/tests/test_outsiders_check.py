@@ -155,7 +155,7 @@ def test_a_change_behind_the_portals_back_is_noticed(what, lived, kept, key, out
 def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_checkpoint(
     lived, kept, key, outside, tmp_path
 ):
-    """Whoever has the database and the key makes everything fit again, except what somebody else kept."""
+    """An attacker with the database and the key can make everything fit again, except a checkpoint kept elsewhere."""
     behind_the_back("ledger_entry", "UPDATE ledger_entry SET reason = 'none' WHERE sequence = 5")
     _make_everything_fit_again()
     exporting.export(tmp_path / "export")
@@ -163,7 +163,7 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
 
     without, with_kept = outside(*command), outside(*command, "--kept", kept)
 
-    # The manifests' roots are of the past too; somebody that thorough would rewrite those as well.
+    # The manifests' roots are of the past too; a thorough attacker would rewrite those as well.
     assert "kept checkpoint" not in without.stdout
     assert with_kept.returncode == 1
     assert f"The kept checkpoint {kept}: entries 1 to {lived.size} do not have the root" in (

@@ -1,4 +1,4 @@
-"""An auditor sees who somebody is by an officer's leave only, for a while, and each look is on record."""
+"""An auditor sees a person's identity only with an officer's permission, for a while, and each look is on record."""
 
 import datetime as dt
 

@@ -1,4 +1,4 @@
-"""The nightly check is a process of its own: nobody waits for it."""
+"""The nightly check is a process of its own: no request waits for it."""
 
 import os
 import subprocess

@@ -51,7 +51,7 @@ def as_cell(value: object) -> str:
 
     Nothing is empty, yes and no are words, days and times are ISO 8601, numbers stay numbers. Text gets an
     apostrophe where a formula could begin, and spaces for its newlines and tabs: a tool that splits at
-    them would otherwise see rows and cells that somebody typed.
+    them would otherwise see rows and cells that a person typed.
     """
     match value:
         case None:
@@ -129,7 +129,7 @@ def build(form: str, header: Sequence[str], rows: Iterable[Sequence[object]]) ->
     counted = Counted(rows)
     digest = hashlib.sha256()
     size = 0
-    file = tempfile.TemporaryFile()  # noqa: SIM115  whoever answers with it closes it
+    file = tempfile.TemporaryFile()  # noqa: SIM115  the response closes it
     try:
         for block in LINES[form](header, counted):
             digest.update(block)

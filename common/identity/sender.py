@@ -42,7 +42,7 @@ def known_sender_of(request: HttpRequest) -> str:
     sender = sender_of(request)
     if not sender:
         raise SenderUnknown(
-            "The portal cannot tell from which address this request comes, so nobody can sign in."
+            "The portal cannot tell from which address this request comes, so sign-in is impossible."
             " Its operator has to correct PROXY_HOPS."
         )
     return sender

@@ -32,7 +32,7 @@ class ServiceTokenAuthentication(TokenAuthentication):
     def authenticate(self, request: Request) -> Any:
         """Raises AuthenticationFailed, and Throttled for a sender whose tokens failed again and again.
 
-        A token that is valid is never delayed: it cannot be guessed, and somebody else in the same network must not
+        A token that is valid is never delayed: it cannot be guessed, and another client in the same network must not
         be able to hold up what members decided.
         """
         try:

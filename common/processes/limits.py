@@ -2,7 +2,7 @@
 
 Settings give every process the long limits, which suit workers and commands: an import, a freeze or a recomputation
 runs as long as it takes. The web server calls `for_web` before it opens a connection. Its answers are short or they
-are 503 with `Retry-After`: a request that waits holds a thread, and whoever holds the ledger's lock would hold all
+are 503 with `Retry-After`: a request that waits holds a thread, and one holder of the ledger's lock would hold all
 threads.
 """
 

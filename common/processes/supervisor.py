@@ -95,7 +95,7 @@ def serve(bind: str, *, worker: bool, say: Callable[[str], object]) -> int:
         parts["web server"] = children.start(
             _web_command(listener), env=env, pass_fds=[lock.parts, listener.fileno()]
         )
-        # The web server listens; while we end, nobody should be kept waiting in our copy of the queue.
+        # The web server listens; while we end, no task should wait in our copy of the queue.
         listener.close()
         return _watch(parts, address, signalled, say)
 
@@ -231,8 +231,8 @@ def data_directory_lock(
         if not _lock(parts.fileno(), seconds=0):
             say("An earlier start is still ending; waiting for the last of it.")
             if not _lock(parts.fileno(), seconds=LEFTOVER_SECONDS):
-                # A worker that was asked to end while its broker went away can wait for it for ever, and whoever
-                # would have insisted was killed. A freeze that is cut off is taken up again.
+                # A worker that was asked to end while its broker went away can wait for it for ever, and the
+                # launcher, which would have insisted, was killed. A freeze that is cut off is taken up again.
                 _kill_holders(home / "parts.lock")
             if not _lock(parts.fileno(), seconds=5):
                 raise NotStarted(
@@ -247,7 +247,7 @@ def _kill_holders(lock: Path) -> None:
     path = str(lock.resolve())
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         process = int(descriptor.parts[2])
-        # Others end, or are somebody else's, while we look.
+        # Other processes end, or belong to another user, while we look.
         with contextlib.suppress(OSError):
             if process != os.getpid() and str(descriptor.readlink()) == path:
                 os.kill(process, signal.SIGKILL)

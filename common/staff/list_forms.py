@@ -111,7 +111,7 @@ class EntryForm(PeriodForm):
         label="By",
         required=False,
         choices=[
-            ("", "anybody"),
+            ("", "any actor"),
             ("person", "a person or service account"),
             ("system", "the system itself"),
         ],

@@ -221,7 +221,7 @@ class PortalModelAdmin(ModelAdmin):
     """(route, view, name) of the admin's own pages. Each view asks for its permission itself."""
     has_history = False
     view_on_site = False
-    # Counting ten million rows for every link of a filter helps nobody.
+    # Counting ten million rows for every link of a filter has no use.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -319,7 +319,7 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
     ) -> HttpResponse:
         if self.read_on_record and self.has_view_permission(request):
             record_read(staff(request), f"{self.opts.model_name}.listed", "list", purpose="admin")
-        # Django's "Select … to view" is about a choice that nobody has to make.
+        # Django's "Select … to view" is about a choice that no user has to make.
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 

@@ -1,4 +1,4 @@
-"""Sign-in: wrong passwords cost time, and nobody is kept out by somebody else."""
+"""Sign-in: wrong passwords cost time, and one user's failures lock out no other user."""
 
 import datetime as dt
 import json

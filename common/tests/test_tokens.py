@@ -151,7 +151,7 @@ def test_the_command_makes_a_service_user_only_when_told(capsys):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["--user", "nobody"], "no user nobody"),
+        (["--user", "unknown"], "no user unknown"),
         (["--user", "emil", "--scope", "all"], "scopes: One or more of"),
         (["--user", "emil", "--days", "1000"], "days: 1 to 365"),
         (["--user", "emil", "--create-user", "--role", "Auditor"], "already"),

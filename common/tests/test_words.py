@@ -35,7 +35,7 @@ def cleaned(text, *, max_length=1_000_000, lines=True):
         pytest.param("می\u200cخواهم", "می\u200cخواهم", id="a Persian word with its joiner"),
         pytest.param("👩\u200d👧", "👩\u200d👧", id="an emoji with its joiner"),
         pytest.param("<b>no</b> & =1+1", "<b>no</b> & =1+1", id="HTML and formulas stay words"),
-        pytest.param("\x00\u202e \n", "", id="nothing but what nobody sees"),
+        pytest.param("\x00\u202e \n", "", id="only invisible characters"),
     ],
 )
 def test_what_is_kept_of_what_was_typed(typed, kept):

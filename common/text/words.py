@@ -7,7 +7,7 @@ from itertools import groupby, islice
 from ledger.errors import InvalidInput
 
 _NEWLINE = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-# What nobody sees and no word needs: control characters, halves of surrogate pairs (no database takes
+# Invisible and never needed in text: control characters, halves of surrogate pairs (no database takes
 # them), the zero-width space and the byte order mark, and everything that turns the direction of the
 # text around it. Arabic and Hebrew read well without: their letters carry their direction. Joiners
 # (U+200C, U+200D) stay, Persian words and emoji are spelt with them.
@@ -25,7 +25,7 @@ def clean(text: str, *, max_length: int, field: str, lines: bool = True) -> str:
     Invisible characters are removed, not refused: an objection is never lost over them. Raises
     InvalidInput for `field` when more than `max_length` characters remain.
     """
-    # Longer than any cleaning makes short: whoever sends megabytes does not make us read them.
+    # Longer than any cleaning makes short: a sender of megabytes cannot make us read them.
     if len(text) > 8 * max_length + 1_000:
         raise _too_long(max_length, field, len(text))
     text = _UNSEEN.sub("", _NEWLINE.sub("\n", text))

@@ -163,7 +163,7 @@ def _refused(error: Refusal | ParseError | drf.ValidationError) -> dict[str, Any
 
 
 class SettingLinkView(Endpoint):
-    # The link lets whoever holds it decide for the member: it takes the right to record decisions.
+    # A holder of the link can decide for the member: it takes the right to record decisions.
     access = {"POST": Access("consent.record_decision", "decisions:write")}
     schema = EndpointSchema()
 

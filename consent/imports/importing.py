@@ -438,7 +438,7 @@ class _Writer:
         erased = members.suppressed([key for key in keys if key not in known])
         is_clean = not known and not erased and len(set(keys)) == len(keys)
         if is_clean and not self.suspects.intersect(BitMap(batch.lines)):
-            # A first import: nobody was spoken of before.
+            # A first import: no member was named before.
             return _Plan(new=batch.sealed, new_facts=batch.facts)
         plan, accounts = _Plan(), dict[str, _Account]()
         for line, one, facts in zip(batch.lines, batch.sealed, batch.facts, strict=True):
@@ -509,7 +509,7 @@ def _decide(plan: _Plan, account: _Account) -> None:
         plan.new_facts.append(facts)
         return
     if account.own is None:
-        # Only lines of another spelling: they can keep out, and let nobody in.
+        # Only lines of another spelling: they can exclude members, and admit none.
         if (stricter := facts.stricter(before.facts)) != before.facts:
             plan.changes.append((before, stricter))
         return

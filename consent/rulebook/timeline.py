@@ -128,7 +128,7 @@ class RuleRow:
 
 # In the order of their dates: an approval must know the exclusions it lifts.
 TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
-    # Before this notice there is none: nobody may be used (press of that day, 404 Media).
+    # Before this notice there is none: no member's data may be used (press of that day, 404 Media).
     NoticeRow(
         version="2024-09-18",
         countries=ADMITTED_IN_2024 | CROWN | OF_THEIR_OWN,
@@ -217,7 +217,7 @@ def load(*, proposer: User, approver: User, until: dt.date | None = None) -> Ite
     """Load the rows known by `until` that are not there yet; a sentence for each.
 
     A load that broke off between a proposal and its approval is completed by the next one; a proposal that
-    was rejected stays so. Raises NeedsSecondPerson for one person in both parts, InvalidInput for somebody
+    was rejected stays so. Raises NeedsSecondPerson for one person in both parts, InvalidInput for a user
     whose role may not do theirs.
     """
     if proposer.pk == approver.pk:

@@ -105,7 +105,7 @@ def test_looking_a_member_up_keeps_the_reference_out_of_the_address(
 
 def test_looking_up_an_unknown_account_says_so(officer: User, client_of: Any) -> None:
     response = client_of(officer).post(
-        reverse("admin:consent_member_look_up"), {"account_ref": "nobody"}
+        reverse("admin:consent_member_look_up"), {"account_ref": "unknown"}
     )
 
     assert "No member has this account_ref." in response.text

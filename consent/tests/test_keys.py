@@ -210,7 +210,7 @@ def test_of_two_lines_for_an_account_the_stricter_facts_stand(
     facts = members.known(["acc-1"])["acc-1"].facts
     out = not facts.complete or facts.adult_on.year > 2030
     assert out, facts
-    # The same file once more moves nobody, not even for a moment.
+    # The same file once more moves no member, not even for a moment.
     entries = Entry.objects.count()
     assert run(path, batch_size=batch_size)[0].keys() == {"unchanged", "rejected"}
     assert Entry.objects.count() == entries
@@ -320,7 +320,7 @@ def test_a_new_account_that_looks_like_a_spreadsheets_number_is_left_out_and_nam
 
 
 @pytest.mark.parametrize(
-    ("asked", "subject"), [("acc-1", "member:1"), ("nobody", "member:unknown")]
+    ("asked", "subject"), [("acc-1", "member:1"), ("unknown", "member:unknown")]
 )
 def test_looking_a_member_up_is_on_record_whether_there_is_one_or_not(
     client_of, officer, asked, subject

@@ -70,7 +70,7 @@ def test_the_link_leads_to_where_members_reach_the_portal(client_of, product, me
 
 def test_asking_for_a_link_leaves_a_record(client_of, product, member):
     ask(client_of(product))
-    ask(client_of(product), "somebody")
+    ask(client_of(product), "unknown")
 
     assert list(AccessRecord.objects.order_by("pk").values_list("kind", "subject")) == [
         ("member.setting_link", f"member:{member.pk}"),
@@ -78,7 +78,7 @@ def test_asking_for_a_link_leaves_a_record(client_of, product, member):
     ]
 
 
-@pytest.mark.parametrize("account_ref", ["somebody", "customer-1"])
+@pytest.mark.parametrize("account_ref", ["unknown", "customer-1"])
 def test_there_is_no_link_for_the_unknown_and_the_erased(client_of, product, member, account_ref):
     accounts.erase_member(account_ref="customer-1", actor="test", reason="asked")
 

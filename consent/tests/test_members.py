@@ -163,7 +163,7 @@ def test_the_command_erases_who_is_named_on_standard_input(erase, officer):
         ("erase-me\n", ["--reason", "asked"], "There is no terminal to confirm on: pass --yes."),
         ("erase-me\n", ["--reason", " ", "--yes"], "Say why."),
         ("erase-me\n", ["--reason", "erase-me asked", "--yes"], "The reason holds the account_ref"),
-        ("somebody\n", ["--reason", "asked", "--yes"], "No member has this account_ref."),
+        ("unknown\n", ["--reason", "asked", "--yes"], "No member has this account_ref."),
         ("", ["--reason", "asked", "--yes"], "No member has this account_ref."),
         ("erase-me\n", ["--yes"], "--reason"),
     ],

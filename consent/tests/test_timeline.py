@@ -182,9 +182,9 @@ def test_a_person_whose_role_may_not_propose_or_approve_is_refused(officer, engi
 
 
 def test_an_unknown_user_is_named(officer, stranger):
-    stranger.username = "nobody-here"
+    stranger.username = "not-here"
 
-    with pytest.raises(CommandError, match="There is no user 'nobody-here'"):
+    with pytest.raises(CommandError, match="There is no user 'not-here'"):
         load(officer, stranger)
 
 

@@ -2,7 +2,7 @@
 
 The signer trusts no stored value: it reads every row written since the last checkpoint anew, computes leaves and
 root, and signs only what continues the checkpoint before. Which one that was it remembers outside the database, and it
-believes no key but those of its key file: whoever owns the database can neither have another history signed nor
+believes no key but those of its key file: an attacker who owns the database can neither have another history signed nor
 appoint a key of their own. One machine signs: key and memory are stored in its file system.
 """
 

@@ -159,7 +159,7 @@ def recompute(place: tuple[int, int]) -> Piece:
     frontier, rows, problems, signed = Frontier(), 0, [], []
     after, upto = place
     checkpoints = Checkpoint.objects.filter(size__gt=after, size__lte=upto)
-    # PostgreSQL streams inside a transaction only; on SQLite one would wait for whoever verifies.
+    # PostgreSQL streams inside a transaction only; on SQLite a writer would wait for the verification.
     view = transaction.atomic() if connection.vendor == "postgresql" else nullcontext()
     with view:
         try:

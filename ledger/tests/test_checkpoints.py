@@ -59,7 +59,7 @@ def test_nothing_new_is_signed_when_the_ledger_did_not_grow():
     [
         ("ledger_entry", "UPDATE ledger_entry SET reason = 'other' WHERE sequence = 3"),
         ("ledger_entry", "DELETE FROM ledger_entry WHERE sequence = 3"),
-        ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'somebody' WHERE sequence = 4"),
+        ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'another' WHERE sequence = 4"),
     ],
 )
 def test_rows_changed_before_they_were_signed_are_not_signed(table, statement):
@@ -169,7 +169,7 @@ def test_the_key_file_is_readable_by_its_owner_only():
     assert Path(settings.CHECKPOINT_KEY_FILE).stat().st_mode & 0o077 == 0
 
 
-# --- Against whoever owns the database ----------------------------------------------------------
+# --- Against an attacker who owns the database ----------------------------------------------------------
 
 
 def appoint(signer):

@@ -352,7 +352,7 @@ def test_an_entry_dated_backwards_without_a_mark_is_found():
 
 
 def test_every_kind_of_entry_is_written_anyway_or_waits_for_the_clocks():
-    """A new kind is decided about: what can let somebody in waits."""
+    """Each new kind needs a choice: an act that can admit a member waits."""
     waits = [kind.code for kind in registry.entry_kinds.values() if not kind.despite_clocks]
 
     assert sorted(kind for kind in waits if not kind.startswith("test.")) == WAIT

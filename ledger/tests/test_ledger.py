@@ -136,7 +136,7 @@ def test_a_snapshot_inside_a_transaction_is_refused():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(
-    connection.vendor == "sqlite", reason="on SQLite nobody writes while a snapshot is open"
+    connection.vendor == "sqlite", reason="on SQLite no process writes while a snapshot is open"
 )
 def test_a_snapshot_does_not_move_while_others_write(product):
     def write() -> None:
@@ -180,7 +180,7 @@ def _change(table: str, column: str, value: object) -> None:
         ("consent_historicalmember", "country", "US"),
         ("consent_historicalmember", "adult_on", dt.date(1980, 1, 1)),
         ("consent_historicalmember", "reference_seal", "0" * 64),
-        ("ledger_entry", "actor_name", "somebody else"),
+        ("ledger_entry", "actor_name", "another person"),
         ("ledger_entry", "kind", "something.else"),
         ("ledger_entry", "recorded_at", dt.datetime(2020, 1, 1, tzinfo=dt.UTC)),
         ("ledger_entry", "leaf", "0" * 64),

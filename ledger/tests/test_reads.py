@@ -35,7 +35,7 @@ def test_batches_follow_one_another_and_an_empty_one_is_not_made(auditor):
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE ledger_accessrecord SET actor_name = 'nobody' WHERE subject = 'test:1'",
+        "UPDATE ledger_accessrecord SET actor_name = 'another' WHERE subject = 'test:1'",
         "DELETE FROM ledger_accessrecord WHERE subject = 'test:1'",
         "UPDATE ledger_accessrecord SET read_at = '2020-01-01T00:00:00Z' WHERE subject = 'test:1'",
     ],
@@ -80,7 +80,7 @@ def test_a_record_whose_number_was_given_out_before_and_committed_after_is_not_l
     thread.start()
     numbered.wait(20)
     threading.Timer(0.5, go_on.set).start()
-    # The sealer waits for whoever has a number and has not committed.
+    # The sealer waits for a writer that has a number and has not committed.
     batch = batches.seal()
     thread.join()
 

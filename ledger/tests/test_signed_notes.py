@@ -1,4 +1,4 @@
-"""Keys and notes, against the published vector and against what somebody might try."""
+"""Keys and notes, against the published vector and against forgeries."""
 
 import base64
 

@@ -93,7 +93,7 @@ def test_every_piece_of_history_has_an_entry_and_an_actor(
         assert rows.exists(), model
         assert not rows.filter(entry=None).exists()
         assert not rows.filter(entry__actor_name="").exists()
-        # The history's own user is the entry's, also where that is nobody with an account.
+        # The history's own user is the entry's, also where that is an actor without an account.
         assert (
             not rows.exclude(history_user_id=F("entry__actor_id"))
             .exclude(history_user_id=None, entry__actor=None)

@@ -26,7 +26,7 @@ def ledger_with_history(officer, second_officer, engineer, product):
     ("table", "sql"),
     [
         ("consent_decision", "UPDATE consent_decision SET choice = 'allow' WHERE choice = 'deny'"),
-        ("consent_regionrule", "UPDATE consent_regionrule SET source = 'nobody'"),
+        ("consent_regionrule", "UPDATE consent_regionrule SET source = 'altered'"),
         (
             "consent_historicalmember",
             "UPDATE consent_historicalmember SET country = 'CA' WHERE id = 3",
@@ -41,7 +41,7 @@ def ledger_with_history(officer, second_officer, engineer, product):
         ("consent_consent", "DELETE FROM consent_consent"),
         ("consent_census", "UPDATE consent_census SET total = total + 1"),
         ("ledger_entry", "UPDATE ledger_entry SET reason = 'another' WHERE sequence = 2"),
-        ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'somebody' WHERE sequence = 2"),
+        ("ledger_entry", "UPDATE ledger_entry SET actor_name = 'another' WHERE sequence = 2"),
         ("ledger_ledgerhead", "UPDATE ledger_ledgerhead SET size = size - 1"),
         ("ledger_ledgerhead", "UPDATE ledger_ledgerhead SET frontier = ''"),
     ],
@@ -180,7 +180,7 @@ def test_a_ledger_that_takes_longer_than_a_transaction_may_idle_is_recomputed(mo
 
     def slowly(size):
         if not seen:
-            # Meanwhile somebody writes.
+            # Meanwhile another process writes.
             with entries.entry("test.act", actor="test"):
                 pass
             time.sleep(3.5)

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def made(django_db_setup, django_db_blocker, tmp_path_factory):
-    """The sample export, and the size of the checkpoint somebody kept."""
+    """The sample export, and the size of the kept checkpoint."""
     before = settings.MANIFEST_DIR, settings.ATTACHMENT_DIR
     settings.MANIFEST_DIR = tmp_path_factory.mktemp("manifests")
     settings.ATTACHMENT_DIR = tmp_path_factory.mktemp("attachments")
@@ -49,7 +49,7 @@ def export(made, tmp_path):
 
 @pytest.fixture
 def kept(made, tmp_path):
-    """The checkpoint somebody kept, as a file."""
+    """The kept checkpoint, as a file."""
     path = tmp_path / "kept.checkpoint"
     path.write_bytes(made.sample.checkpoint(made.kept))
     return path

@@ -33,7 +33,7 @@ ONLY_THE_KEPT_ONE = [
 
 @pytest.mark.parametrize("kind", ONLY_THE_KEPT_ONE)
 def test_without_the_kept_checkpoint_the_strongest_would_not_be_noticed(made, tmp_path, kind):
-    """So it is the kept checkpoint that notices them, and not a mistake of whoever altered."""
+    """So it is the kept checkpoint that notices them, and not a mistake of the alteration."""
     bench = campaign.Bench(tmp_path, made)
     altered = [kind(random.Random(seed), made, bench.true_files) for seed in range(12)]
     altered = [one.files for one in altered if not one.apart]

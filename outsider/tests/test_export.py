@@ -77,7 +77,7 @@ def test_a_rolled_back_ledger_is_named(made, tmp_path, kept):
 
 
 def test_a_backup_is_good_by_itself(made, tmp_path):
-    """Only what somebody kept shows that it is old."""
+    """Only a kept checkpoint shows that it is old."""
     write(made.sample.as_of(made.sample.sizes[1]).files(), tmp_path / "old")
 
     assert problems(tmp_path / "old") == []
@@ -188,7 +188,7 @@ def test_a_members_checkpoint_of_another_run_is_named(export):
 
 
 def test_two_trees_of_members_contradict_the_ledger(made, tmp_path):
-    """The signer shows somebody another tree, with member 1 in: the sealed root says no."""
+    """The signer shows an outsider another tree, with member 1 in: the sealed root contradicts it."""
     leaves = list(made.sample.members["TR-2026-000001"])
     leaves[1] = bytes(1) + leaves[1][1:]
     write(replace(made.sample, members={**made.sample.members, "TR-2026-000001": leaves}).files(),
@@ -251,7 +251,7 @@ def test_a_retired_key_signs_nothing_more(rotated, made):
 
 
 def test_a_key_that_no_checkpoint_of_a_known_one_covers_is_not_trusted(rotated):
-    """Whoever has no key cannot add one."""
+    """A party without a key cannot add one."""
     export = rotated[1]
     alter(export, "checkpoints.ndjson", lambda lines: lines.pop(-2))
 
@@ -317,7 +317,7 @@ def test_a_hostile_line_in_another_file_is_a_problem_and_no_traceback(export, li
 
 
 HOSTILE_MEMBERS = {
-    "a number nobody has": {"id": 2**50},
+    "a number of no member": {"id": 2**50},
     "a word for a number": {"id": "x"},
     "a list for a number": {"id": [1]},
     "no number": {"id": None},

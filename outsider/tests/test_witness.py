@@ -98,7 +98,7 @@ def test_a_conflict_is_kept_as_evidence_and_replaces_nothing(offer, kept, tmp_pa
 
 
 def test_what_no_known_key_signed_is_no_conflict(offer, kept, tmp_path):
-    """Anybody could fill the disk with it."""
+    """Any stranger could fill the disk with it."""
     offer(5)
 
     assert offer(12, old=5, signer=ATTACKERS)[0] == 1

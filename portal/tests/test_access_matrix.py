@@ -2,7 +2,7 @@
 
 People, by their letter:
 O privacy officer · E ML engineer, owner of the run · C a colleague of E · A auditor · D administrator ·
-P the product's service · S somebody on the staff without a role · - nobody logged in.
+P the product's service · S staff without a role · - not logged in.
 A letter in the table means: let in. Everybody else gets 401, 403, 404 or 405, or is sent to the login page.
 """
 
@@ -99,7 +99,7 @@ PAGES = {
     "api:ledger": {"GET": "A"},
     "api:reads": {"GET": "A"},
     "api:entry-proof": {"GET": "A"},
-    # Nobody but a member who came by a link from the product (consent.tests.test_member_links).
+    # Only a member who came by a link from the product (consent.tests.test_member_links).
     "setting": {},
     "setting-link": {},
     # A forged link is answered like an old one.
@@ -136,7 +136,7 @@ ADMIN_PAGES = {
 
 @dataclass(frozen=True)
 class Model:
-    """Who may look at a model's rows in the admin, add and change them; nobody may delete."""
+    """The roles that may view a model's rows in the admin, add and change them; no role may delete."""
 
     view: str
     add: str = ""

@@ -326,9 +326,9 @@ def test_pages_that_answer_what_an_auditor_typed_are_accessible_and_keep_the_pol
     visitor = visit(auditor)
     asked = {
         "narrowed": ("ledger_entry_changelist", f"about={desk.received.reference}"),
-        "nothing": ("ledger_entry_changelist", "words=nobody+wrote+this"),
+        "nothing": ("ledger_entry_changelist", "words=never+written"),
         "mistakes": ("ledger_entry_changelist", "about=TR-1&first=2026-01-02&last=2026-01-01"),
-        "nobody": ("auditing_dossiers", "of=TR-1"),
+        "unknown": ("auditing_dossiers", "of=TR-1"),
         "a member": ("auditing_state", f"what=member&which={world.number}&entry=20"),
         "a ticket": ("auditing_state", f"what=ticket&which={desk.answered.reference}&entry=60"),
         "rules": ("auditing_state", "what=rules&purpose=safety&entry=20"),

@@ -304,7 +304,7 @@ class Walk:
         asked = self.admin.model._default_manager.prefetch_related(*TOGETHER.get(self.label, ()))
         found = {str(row.pk): row for row in asked}
         if self.label == "objections.ticket":
-            # Tickets without a state keep test accounts out; nobody works them.
+            # Tickets without a state keep test accounts out; no officer works them.
             return {key: row for key, row in found.items() if row.state}
         return found
 

@@ -1,7 +1,7 @@
 """Members of a manifest who would be out now, in pages of one answer.
 
 The first page computes the answer at a cut of the ledger and keeps its set as a file; later pages read that set, named by
-its digest. So pages fit together whoever changes their mind between them.
+its digest. So pages fit together although members decide anew between them.
 """
 
 import io
@@ -101,7 +101,7 @@ def first(manifest: Manifest, user: User, page_size: int) -> WithdrawnPages:
     if len(members) <= page_size:
         return WithdrawnPages(since.cut, members, "")
     data = manifest_file.portable(members)
-    # By its content: to ask again while nobody decides keeps nothing more.
+    # By its content: asking again between decisions keeps nothing more.
     parameters = {
         "run": manifest.run.reference,
         "manifest": manifest.digest,

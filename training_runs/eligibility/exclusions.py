@@ -2,7 +2,7 @@
 
 Included is the population minus the union. All reasons of a member are kept; the order only says which one
 is shown first. Subtraction fails open, so `decide` holds the sets against the census and `freeze`
-against the canaries, and a second computation from history (`folding`) must agree before anybody may use the result.
+against the canaries, and a second computation from history (`folding`) must agree before the result may be used.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ from training_runs.errors import FreezeRefused
 from training_runs.manifests.country_sets import Kept
 from training_runs.manifests.packing import pack
 
-# Rules for the test countries; canary accounts live there and nobody else can.
+# Rules for the test countries; only canary accounts live there.
 CANARY_RULES = {
     countries.CANARY_OPEN: RuleKind.DEFAULT_ON,
     countries.CANARY_EXCLUDED: RuleKind.EXCLUDED,

@@ -13,7 +13,7 @@ from training_runs.manifests.manifest_file import Archive
 
 MEMBERS_A_LEAF = 128
 FORMAT = "training-manifest-members/1"
-IN, NOBODY = 0, 15
+IN, ABSENT = 0, 15
 # A value never changes its meaning; a new reason takes the next one.
 VALUES = {
     "erased": 1,
@@ -42,7 +42,7 @@ def leaf_data(archive: Archive, digest: str) -> list[bytes]:
 def _values(archive: Archive, population: int) -> bytes:
     """Half a byte for each member from 1 on, filled up to a whole leaf."""
     whole = -(-population // MEMBERS_A_LEAF) * MEMBERS_A_LEAF
-    each = bytearray(population) + bytearray([NOBODY]) * (whole - population)
+    each = bytearray(population) + bytearray([ABSENT]) * (whole - population)
     # The last reasons first: of several, the first one of the table is what stays.
     for code in sorted(archive.excluded, key=VALUES.__getitem__, reverse=True):
         value = VALUES[code]

@@ -86,7 +86,7 @@ def runs_including(
     """The manifests for these purposes, frozen after `since`, that a member is in: the newest first, with their runs.
 
     Without those of cancelled runs, which trained nothing. Raises ManifestDamaged or OSError when one
-    cannot be read: then nobody can say.
+    cannot be read: then there is no answer.
     """
     manifests = (
         Manifest.objects.filter(run__purpose__in=list(purposes), population__gte=number)

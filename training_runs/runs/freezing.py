@@ -142,7 +142,7 @@ def _record_manifest(
     with entries.entry("run.frozen", actor=FREEZER, subject=header["run"]) as opened:
         run = Run.objects.select_for_update().get(pk=run_id)
         if run.state != RunState.REQUESTED:
-            # Somebody was faster, or it was cancelled.
+            # Another worker was faster, or the run was cancelled.
             opened.abandon()
             return Manifest.objects.filter(run_id=run_id).first()
         _check_day(run, opened.recorded_at.astimezone(dt.UTC).date())

@@ -137,7 +137,7 @@ def _refuse_gaps(run: Run) -> None:
         ]
     elif not answer.included:
         said = said or "No member is eligible."
-        reasons.append({"code": "nobody_eligible", **answer.counts()})
+        reasons.append({"code": "no_member_eligible", **answer.counts()})
     if reasons:
         raise StartRefused(said, reasons=reasons)
 

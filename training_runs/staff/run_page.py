@@ -98,7 +98,7 @@ def gaps_in_words(refusal: StartRefused) -> list[str]:
                 words.append("No region rule in force allows the purpose in any country.")
             case "no_notice_in_force":
                 words.append("No approved notice for the purpose is in force.")
-            case "nobody_eligible":
+            case "no_member_eligible":
                 words.append("Every member is out for one of the reasons shown.")
     for categories, names in by_gap.items():
         what = ", ".join(DataCategory(word).label for word in categories) or "the purpose"

@@ -367,7 +367,7 @@ def _objections(race: Race) -> Writer:
         asked = time.monotonic()
         if len(open_tickets) < 2:
             number = race.numbers[chance.choice(race.references)]
-            # A vouched-for member of the product, or somebody's form that names the account.
+            # A vouched-for member of the product, or a visitor's form that names the account.
             account_ref = chance.choice(race.references)
             number = race.numbers[account_ref]
             facts = chance.choice(
@@ -415,7 +415,7 @@ def _objections(race: Race) -> Writer:
 
 
 def _erasures(race: Race) -> Writer:
-    """One erasure now and then, of an account nobody erases twice; a single decision otherwise."""
+    """One erasure now and then, of an account that is erased only once; a single decision otherwise."""
     left = iter(random.Random(7).sample(race.references, 40))
     decide = _single_decisions(race, "f")
 

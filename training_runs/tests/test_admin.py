@@ -411,7 +411,7 @@ def test_engineers_ask_about_members_in_their_own_runs_only(
 @pytest.mark.parametrize(
     ("who", "looks"),
     [
-        ("nobody", ["member:unknown"]),
+        ("unknown", ["member:unknown"]),
         ("#999", ["member:unknown"]),
         ("#0", ["member:unknown"]),
         ("#99999999999999", ["member:unknown"]),

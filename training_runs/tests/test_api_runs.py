@@ -151,7 +151,7 @@ def test_more_waiting_runs_of_one_owner_than_the_setting_says_are_refused(
 
     assert [answer.status_code for answer in answers] == [202, 202, 409]
     assert answers[2].json()["code"] == "too_many_waiting_runs"
-    # One that waits already is no new one, and nobody else is concerned.
+    # One that waits already is no new one, and concerns no other member.
     assert post(api, f"runs/{first}/start").status_code == 202
     registering.start(run=others, actor=second_engineer)
     sweeping.sweep()
@@ -424,7 +424,7 @@ def test_a_member_who_joined_after_the_cut_was_unknown_to_the_manifest(api, engi
 
 @pytest.mark.parametrize(
     ("account_ref", "status", "subject"),
-    [("acc-0", 200, "member:1"), ("nobody", 404, "member:unknown")],
+    [("acc-0", 200, "member:1"), ("unknown", 404, "member:unknown")],
 )
 def test_an_explanation_is_recorded_as_a_read_even_of_an_unknown_member(
     api, engineer, world, account_ref, status, subject

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def excluded_countries(officer, second_officer):
-    """Germany is excluded, the rest of the world is not, and somebody lives there."""
+    """Germany is excluded, the rest of the world is not, and a member lives there."""
     add_members(1, prefix="american")
     open_world(officer, second_officer)
     allow(officer, second_officer, purposes=["generative-ai"], codes=["DE"], rule="excluded")
@@ -90,7 +90,7 @@ def test_spoiled_set_is_not_used(engineer, excluded_countries, spoil):
 
 
 def test_set_that_lies_is_caught_by_the_fold(engineer, excluded_countries):
-    """Whoever can write the file can make the freeze wrong; the manifest then blocks itself."""
+    """An attacker who can write the file can make the freeze wrong; the manifest then blocks itself."""
     (german,) = add_members(1, country="DE")
     cut = freeze(engineer).cut
     kept = country_sets.load(excluded_countries)

@@ -87,7 +87,7 @@ def test_a_worker_killed_at_any_point_of_the_freeze_loses_and_doubles_nothing(
                 assert not Manifest.objects.exclude(run__state="frozen").exists()
 
     assert interrupted > 0
-    # The broker would bring what nobody acknowledged back an hour later; the sweep does not wait.
+    # The broker would deliver the unacknowledged task again an hour later; the sweep does not wait.
     until(lambda: not leases.are_held(""), 2 * CLAIM_SECONDS)
     sweeping.sweep()
     sweeping.sweep()
@@ -217,7 +217,7 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
         # The freeze takes its snapshot, and waits here before it can lock the run.
         cursor.execute("LOCK TABLE training_runs_run IN EXCLUSIVE MODE")
         thread.start()
-        until(lambda: _is_somebody_waiting(cursor), 10)
+        until(lambda: _is_a_writer_waiting(cursor), 10)
         registering.cancel(run=run, actor=engineer, reason="test")
     thread.join()
 
@@ -226,6 +226,6 @@ def test_a_run_cancelled_behind_the_snapshot_is_left_alone(officer, second_offic
     assert not Manifest.objects.exists()
 
 
-def _is_somebody_waiting(cursor) -> bool:
+def _is_a_writer_waiting(cursor) -> bool:
     cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
     return cursor.fetchone()[0] > 0

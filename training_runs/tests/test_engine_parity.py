@@ -62,7 +62,7 @@ def test_both_engines_derive_and_freeze_the_same_bytes(officer, second_officer, 
 
     assert {name: elsewhere[name] for name in here} == here
     assert len(here) == len(frozen) + 2
-    # Nobody wrote since the copy: this freeze has the same cut.
+    # No entry was written since the copy: this freeze has the same cut.
     assert elsewhere["frozen"] == freezing.freeze(waiting.pk).digest
 
 

@@ -216,7 +216,7 @@ def test_a_missing_archive_is_damaged(requested):
 
 
 def _behind_the_back(table: str, statement: str, *params: object) -> None:
-    """What somebody with the database's password could do: lift the guard, change a row, put it back."""
+    """An attack with the database's password: lift the guard, change a row, restore the guard."""
     guard = guarded_models()[table]
     with connection.cursor() as cursor:
         for lift in unguard_sql(connection.vendor, table, guard):

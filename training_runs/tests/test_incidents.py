@@ -1,4 +1,4 @@
-"""The owner of a run knows its incidents: on the run's page, the start page and by the API. Nobody else's."""
+"""The owner of a run knows its incidents: on the run's page, the start page and by the API. Other owners' runs are not shown."""
 
 import datetime as dt
 from typing import Any

@@ -161,7 +161,7 @@ def test_the_page_names_every_field_and_every_exclusion(officer, second_officer,
 
 
 SETS = {
-    "nobody": set(),
+    "no member": set(),
     "one": {7},
     "three in a row": {1, 2, 3},
     "four in a row": {1, 2, 3, 4},

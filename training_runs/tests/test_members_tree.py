@@ -22,7 +22,7 @@ from training_runs.eligibility.exclusions import EXCLUSIONS, NOT_IN_PARENT
 from training_runs.errors import ManifestDamaged
 from training_runs.manifests import archives, manifest_file
 from training_runs.manifests.manifest_file import Archive
-from training_runs.manifests.members_tree import IN, NOBODY, VALUES, MembersTree, leaf_of, value_in
+from training_runs.manifests.members_tree import ABSENT, IN, VALUES, MembersTree, leaf_of, value_in
 from training_runs.models import ManifestCheckpoint, Verification
 from training_runs.runs import freezing
 
@@ -47,7 +47,7 @@ def test_the_tree_says_of_everybody_what_the_manifest_says(population, data):
         assert said == (min(VALUES[code] for code in reasons) if reasons else IN)
     whole = (tree.size - 1) * 128
     assert all(
-        value_in(tree.data[leaf_of(number)], number) == NOBODY
+        value_in(tree.data[leaf_of(number)], number) == ABSENT
         for number in range(population + 1, whole + 1)
     )
     assert tree.size == -(-population // 128) + 1

@@ -49,7 +49,7 @@ def test_no_member_is_on_the_wrong_side_of_any_cut(officer, second_officer, engi
         found = {number: set(archive.reasons(number)) for number in members}
         assert found == expected
         assert set(archive.included) == {number for number in members if not expected[number]}
-        # Whoever was answered before the start was asked for is counted.
+        # Every decision answered before the start was requested is counted.
         assert oracle.missing_before(item.start_asked, cut) == []
     for item in frozen[::10]:
         assert verifying.verify(item.manifest).agreement == "agrees"

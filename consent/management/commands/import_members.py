@@ -68,7 +68,7 @@ class Command(BaseCommand):
         if _is_same(listed, path):
             raise CommandError("--rejects names the file of members itself: name another one.")
         rejects = _RejectsFile(listed)
-        # Where nobody watches (a pipe, a test) tqdm stays silent: disable=None.
+        # Without a terminal (a pipe, a test) tqdm stays silent: disable=None.
         with tqdm(unit=" lines", disable=None, dynamic_ncols=True) as bar, rejects:
 
             def show(summary: importing.Summary, estimate: int | None) -> None:

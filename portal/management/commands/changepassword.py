@@ -39,7 +39,7 @@ class Command(changepassword.Command):
                 " Make a person with a role instead: manage.py create_person."
             )
         password = self._from_stdin(user) if options["stdin"] else self._asked(user)
-        # Both or neither. No transaction is open while somebody types.
+        # Both or neither. No transaction is open while a person types.
         with entries.entry(
             "user.changed",
             actor="command:changepassword",
