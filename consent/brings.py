@@ -50,7 +50,7 @@ BRINGS = Brings(
         PRODUCT: ["consent.record_decision", "consent.view_standing"],
     },
     checks={
-        "choices are the fold of decisions": "consent.verification.consent_is_its_decisions",
+        "choices follow from decisions": "consent.verification.consent_is_its_decisions",
         "the census is a count": "consent.verification.census_is_a_count",
         "account references are the sealed ones": "consent.verification.references_are_sealed",
         "every member has a reference or was erased": "consent.members.lost_references",

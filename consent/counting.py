@@ -13,7 +13,7 @@ received before it:
   decided first cannot be known;
 - a *deny* whose time is whole seconds counts as the last decision of its second: many senders cut the rest off.
 
-`training_runs.eligibility.folding` and `outsider/verify.py` compute the same in code of their own; docs/reference/proof-format.md says it
+`training_runs.eligibility.deriving` and `outsider/verify.py` compute the same in code of their own; docs/reference/proof-format.md says it
 for others.
 """
 

@@ -11,9 +11,9 @@ from ledger import entries
 
 
 def consent_is_its_decisions() -> Iterator[str]:
-    """Folds every decision, in the order they were recorded, and compares with the current choices."""
+    """Derives every choice from the decisions, in the order they were recorded, and compares with the current choices."""
     behind = entries.behind_the_latest()
-    folded: dict[tuple[int, str], Counted] = {}
+    derived: dict[tuple[int, str], Counted] = {}
     rows = Decision.objects.order_by("entry_id", "pk").values_list(
         "entry_id", "entry__recorded_at", "member_id", "purpose", "choice", "decided_at",
         "counts_at", "evidence_only",
@@ -23,15 +23,15 @@ def consent_is_its_decisions() -> Iterator[str]:
         if said.at != at:
             yield f"A decision of entry {entry} counts at {at}, and by its times at {said.at}."
         if not is_evidence and said.takes_over_from(
-            folded.get((number, purpose)), received_at=received_at
+            derived.get((number, purpose)), received_at=received_at
         ):
-            folded[number, purpose] = said
+            derived[number, purpose] = said
     for number, purpose, *choice in Consent.objects.values_list(
         "member_id", "purpose", "choice", "decided_at", "is_ahead"
     ).iterator(10_000):
-        if folded.pop((number, purpose), None) != Counted(*choice):
+        if derived.pop((number, purpose), None) != Counted(*choice):
             yield f"The choice of member {number} for {purpose} is not what the decisions say."
-    for number, purpose in folded:
+    for number, purpose in derived:
         yield f"The choice of member {number} for {purpose} is missing."
 
 

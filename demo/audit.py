@@ -31,10 +31,10 @@ def audit(*, say: Callable[[str], None]) -> bool:
     """Sign, export, and have the export checked by plain Python in an empty directory; whether nothing is wrong."""
     from django.core.management import call_command
 
-    from auditing import replaying
+    from auditing import verification
     from ledger.checkpoints import signing
 
-    replaying.check_tonight(seconds=0)
+    verification.check_tonight(seconds=0)
     signing.sign_now()
     purpose = "the audit at the end of the demo"
     call_command(

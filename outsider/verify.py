@@ -1394,7 +1394,7 @@ def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> No
             report.wrong(f"manifests/{path.name} belongs to no manifest of the ledger.")
 
 
-# --- The fold: who is in, derived from the entries ------------------------------------------------------
+# --- Deriving: who is in, from the entries ------------------------------------------------------
 
 STRICTNESS = {"default-on": 0, "opt-in": 1, "excluded": 2}
 TEST_RULES = {"QM": "default-on", "QN": "excluded", "QO": "default-on", "QP": "opt-in"}
@@ -1637,7 +1637,7 @@ def _country_against(country: str, rules: dict[str, str], covered: Iterable[str]
     return [] if country in covered else ["no_notice"]
 
 
-def fold(path: Path, frozen: list[Frozen], archives: dict[str, Archive], report: Report) -> None:
+def derive(path: Path, frozen: list[Frozen], archives: dict[str, Archive], report: Report) -> None:
     """Derive each manifest from the entries up to its cut, and compare."""
     waiting: dict[int, list[Frozen]] = {}
     for manifest in frozen:
@@ -1670,7 +1670,9 @@ def histories(path: Path, last: int) -> Iterator[History]:
                 raise ValueError("it is not an entry")
             history.add(entry)
         except (KeyError, TypeError, ValueError) as error:
-            raise Wrong(f"{path.name}, line {number}, cannot be folded: {error}.") from None
+            raise Wrong(
+                f"{path.name}, line {number}, cannot be read as an entry: {error}."
+            ) from None
         yield history
 
 
@@ -1824,7 +1826,7 @@ def standing(member: int, value: int, run: str) -> str:
 
 
 def check_export(
-    directory: Path, keys: Sequence[Key], kept: Sequence[Path] = (), is_folded: bool = True
+    directory: Path, keys: Sequence[Key], kept: Sequence[Path] = (), derives: bool = True
 ) -> Report:
     """Everything about an export."""
     report = Report()
@@ -1839,9 +1841,9 @@ def check_export(
     _guarded(report, lambda: check_keys_file(directory / "keys.txt", trust, report))
     _guarded(report, lambda: check_reads(directory / "reads.ndjson", ledger.of(READ_BATCH), report))
     archives = check_manifests(Export(directory, ledger, trust), report)
-    if is_folded and not report.count:
+    if derives and not report.count:
         frozen = frozen_manifests(ledger, report)
-        _guarded(report, lambda: fold(ledger_path, frozen, archives, report))
+        _guarded(report, lambda: derive(ledger_path, frozen, archives, report))
     return report
 
 
@@ -1867,14 +1869,14 @@ def do_export(options: argparse.Namespace) -> Report:
         found = [
             key_from(text_of(line, "keys.txt")) for line in lines_of(options.directory / "keys.txt")
         ]
-        report = check_export(options.directory, found, options.kept, not options.no_fold)
+        report = check_export(options.directory, found, options.kept, not options.no_derive)
         report.note(
             "The keys were taken from the export itself: a forger of the export would have forged its keys too."
             " Nothing above proves who signed."
         )
         return report
     keys = keys_of(options)
-    return check_export(options.directory, keys, options.kept, not options.no_fold)
+    return check_export(options.directory, keys, options.kept, not options.no_derive)
 
 
 def do_checkpoints(options: argparse.Namespace) -> Report:
@@ -1981,7 +1983,7 @@ def do_proof(options: argparse.Namespace) -> Report:
     return report
 
 
-def do_fold(options: argparse.Namespace) -> Report:
+def do_derive(options: argparse.Namespace) -> Report:
     report = Report()
     path = options.directory / "ledger.ndjson"
     if options.member is not None:
@@ -1998,7 +2000,7 @@ def do_fold(options: argparse.Namespace) -> Report:
         raise Unreadable("The export has no such manifest.")
     # Of all of them: one that is asked for may have any other as its parent.
     archives = read_archives(Export(options.directory, ledger, Trust([])), frozen, report)
-    fold(path, asked, archives, report)
+    derive(path, asked, archives, report)
     report.note(
         "This held the export against itself. Whether it is the signed one says: verify.py export."
     )
@@ -2042,7 +2044,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("directory", type=Path)
     one.add_argument("--kept", action="append", type=Path, default=[], metavar="FILE",
                      help="a checkpoint that you, not the portal, kept")  # fmt: skip
-    one.add_argument("--no-fold", action="store_true", help="do not derive the manifests anew")
+    one.add_argument("--no-derive", action="store_true", help="do not derive the manifests anew")
     one.add_argument("--trust-export-keys", action="store_true",
                      help="take the keys from the export: proves nothing about who made it")  # fmt: skip
     one = command("checkpoints", do_checkpoints, "Check the signatures of a list of checkpoints.")
@@ -2066,7 +2068,7 @@ def parser() -> argparse.ArgumentParser:
         help="the entry's line of ledger.ndjson, with all its rows",
     )
     one = command(
-        "fold", do_fold, "Derive manifests, or a member's state, from the entries.", False
+        "derive", do_derive, "Derive manifests, or a member's state, from the entries.", False
     )
     one.add_argument("directory", type=Path)
     one.add_argument("--run", metavar="TR-…")

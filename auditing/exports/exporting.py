@@ -11,7 +11,7 @@ from ledger.checkpoints import signing
 from ledger.errors import InvalidInput
 from ledger.models import Checkpoint
 from ledger.reads import batches
-from ledger.recomputing.leaves import recomputed_in_pieces
+from ledger.verification.leaves import recomputed_in_pieces
 from training_runs.manifests import archives
 from training_runs.models import Manifest
 

@@ -17,7 +17,7 @@ from consent.models import AccountReference
 from ledger.checkpoints import signing
 from ledger.merkle.tree import leaf_hash, root_of
 from ledger.models import Checkpoint
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from objections.ticket import uploads
 from tools import factories
 from training_runs.downloads import proofs

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Download, Page, expect
 from pypdf import PdfReader
 
-from auditing import replaying, services
+from auditing import services, verification
 from consent.models import Decision
 from ledger import entries
 from ledger.checkpoints import signing
@@ -33,7 +33,7 @@ def frozen(officer: User, second_officer: User, engineer: User, product: User) -
     factories.decide("acc-7", "deny", actor=product)
     manifest = factories.freeze(engineer)
     signing.sign_now()
-    replaying.check_tonight(seconds=0)
+    verification.check_tonight(seconds=0)
     signing.sign_now()
     return manifest
 

@@ -17,7 +17,7 @@ from ledger.checkpoints import signing
 from ledger.merkle.tree import Frontier
 from ledger.reads import batches
 from ledger.reads.recording import record_read
-from ledger.recomputing.leaves import recomputed
+from ledger.verification.leaves import recomputed
 from tools import factories
 from tools.outside import behind_the_back
 from training_runs.downloads import proofs
@@ -159,7 +159,7 @@ def test_a_ledger_that_was_rewritten_and_signed_again_contradicts_the_kept_check
     behind_the_back("ledger_entry", "UPDATE ledger_entry SET reason = 'none' WHERE sequence = 5")
     _make_everything_fit_again()
     exporting.export(tmp_path / "export")
-    command = ["verify.py", "export", tmp_path / "export", "--key", key, "--no-fold"]
+    command = ["verify.py", "export", tmp_path / "export", "--key", key, "--no-derive"]
 
     without, with_kept = outside(*command), outside(*command, "--kept", kept)
 

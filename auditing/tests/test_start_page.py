@@ -7,7 +7,7 @@ import time_machine
 from django.urls import reverse
 from django.utils import timezone
 
-from auditing import replaying
+from auditing import verification
 from ledger import entries
 from ledger.checkpoints import signing
 from ledger.models import LedgerCheck
@@ -69,7 +69,7 @@ def test_the_newest_checkpoint_that_is_held_outside_is_named(lines):
 
 def test_a_check_of_last_week_is_late(lines):
     with time_machine.travel(timezone.now() - dt.timedelta(days=7), tick=False):
-        replaying.check_tonight(seconds=0)
+        verification.check_tonight(seconds=0)
 
     (text, tone), *_ = lines()
 

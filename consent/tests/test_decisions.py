@@ -18,7 +18,7 @@ from consent.members import Facts
 from consent.models import AccountReference, Consent, Decision, Member
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from ledger.recomputing import verification
+from ledger.verification import verifying
 from tools.factories import add_member, decide, register
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +58,7 @@ def test_a_decision_is_one_entry_and_the_current_choice(product):
     assert current() == ("deny", NOON)
     entry = Entry.objects.get(sequence=2)
     assert (entry.kind, entry.actor_name) == ("consent.decision", "product")
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_a_replay_gets_the_first_answer_and_changes_nothing():

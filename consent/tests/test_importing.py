@@ -21,7 +21,7 @@ from consent.imports.member_files import ImportStopped
 from consent.members import Facts
 from consent.models import AccountReference, Census, Member
 from ledger.models import Entry
-from ledger.recomputing import verification
+from ledger.verification import verifying
 from tools.factories import add_member, decide
 
 pytestmark = pytest.mark.django_db
@@ -90,7 +90,7 @@ def test_new_members_are_numbered_sealed_and_counted_in_one_entry(tmp_path):
     assert reference.member.reference_seal == members.seal(reference.salt, "a1")
     census = Census.objects.get()
     assert (census.total, census.complete) == (2, 1)
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_the_same_file_again_changes_nothing_and_writes_no_entry(tmp_path):
@@ -120,7 +120,7 @@ def test_only_members_whose_facts_differ_are_changed(tmp_path):
         ("~",),
     ]
     assert Census.objects.get().complete == 1
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_a_member_known_by_a_decision_only_gets_its_facts(tmp_path, product):

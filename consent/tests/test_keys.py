@@ -14,7 +14,7 @@ from consent.models import AccountReference, Census, Consent, Decision, Member
 from consent.references import key_of
 from ledger.errors import NotFound
 from ledger.models import AccessRecord, Entry
-from ledger.recomputing import verification
+from ledger.verification import verifying
 from objections.models import Objection
 from tools.factories import add_member, add_members, decide, objection
 from tools.outside import behind_the_back
@@ -90,7 +90,7 @@ def test_a_deny_and_an_objection_in_any_spelling_keep_the_account_of_the_file_ou
     # The list carries the file's own bytes, and the seal covers them.
     assert reference.account_ref == filed
     assert members.seal(reference.salt, filed) == reference.member.reference_seal
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 @pytest.mark.parametrize(("filed", "typed"), SPELLINGS)
@@ -174,7 +174,7 @@ def test_the_files_bytes_become_the_reference_of_an_account_heard_of_before(tmp_
     ticket.refresh_from_db()
     assert (ticket.member, Objection.objects.get().member) == (member, member)
     assert decide("caf\u00e9 8", "deny", actor=product).account_known
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_a_file_that_says_nothing_new_confirms_an_account_all_the_same(tmp_path, product):
@@ -243,7 +243,7 @@ def test_another_spelling_than_a_file_confirmed_can_exclude_and_never_admit(tmp_
     assert list(Member.objects.order_by("pk").values_list("status", flat=True)) == ["closed"] * 2
     refs = AccountReference.objects.order_by("pk").values_list("account_ref", flat=True)
     assert list(refs) == ["caf\u00e9", "two  blanks"]
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 # --- Too many strangers -------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def test_a_reference_goes_inside_an_erasure_only(statement):
     accounts.erase_member(account_ref="acc-1", actor="test", reason="asked for")
     census = Census.objects.get()
     assert (census.total, census.erasures, census.live_references) == (1, 1, 0)
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_after_a_reference_was_taken_away_nothing_is_imported_and_the_nightly_check_tells(
@@ -412,7 +412,7 @@ def test_after_a_reference_was_taken_away_nothing_is_imported_and_the_nightly_ch
 
     assert Member.objects.count() == 3
     assert "Member 2 has no account reference, and was not erased." in (
-        verification.verify_ledger().problems
+        verifying.verify_ledger().problems
     )
 
 
@@ -429,7 +429,7 @@ def test_a_reference_without_its_member_and_one_under_a_false_key_are_found():
         True,
     )
 
-    problems = verification.verify_ledger().problems
+    problems = verifying.verify_ledger().problems
     assert "The account reference of member 1 is kept under a key that is not its own." in problems
     assert (
         "There is an account reference of member 7, who is erased or was never there." in problems

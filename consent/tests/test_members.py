@@ -14,7 +14,7 @@ from consent.models import AccountReference, Census, Consent, Member, Suppressio
 from ledger import entries
 from ledger.errors import LedgerError, NoOpenEntry, NotFound
 from ledger.models import Entry
-from ledger.recomputing import verification
+from ledger.verification import verifying
 from tools.factories import add_member, add_members, decide
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def test_odd_texts_are_stored_as_they_are(odd):
         members.create([(odd, Facts("", odd[:20], None, "open"))])
 
     assert members.known([odd])[odd].facts == Facts("", odd[:20], None, "open")
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_thousands_at_once_are_each_stored_as_given_with_their_history():
@@ -90,7 +90,7 @@ def test_changed_facts_move_the_member_its_history_and_the_census():
     ]  # fmt: skip
     census = Census.objects.get()
     assert (census.total, census.complete) == (1, 0)
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 # --- Erasing ------------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_erasing_leaves_a_number_and_a_keyed_hash(product):
         "member.erased", f"member:{number}",
     )  # fmt: skip
     assert Census.objects.get().complete == 0
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_an_erased_member_stays_as_it_is():

@@ -15,7 +15,7 @@ from consent.models import Notice, RegionRule, Review
 from consent.rulebook import proposing
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from ledger.recomputing import verification
+from ledger.verification import verifying
 
 pytestmark = pytest.mark.django_db
 
@@ -100,7 +100,7 @@ def test_each_step_is_an_entry_with_its_person(officer, second_officer):
         ("rule.approved", "otto", f"region-rule:{rule.pk}", "read and agreed"),
         ("notice.rejected", "otto", "notice:2025-06", "not clear enough"),
     ]
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 def test_a_verdict_says_why(officer, second_officer):

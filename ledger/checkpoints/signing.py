@@ -31,7 +31,7 @@ from ledger.merkle.proofs import (
 from ledger.merkle.tree import Frontier, leaf_hash, node_hash
 from ledger.models import Checkpoint, CheckpointDelivery, Entry, LedgerTile
 from ledger.reads import batches
-from ledger.recomputing.leaves import recomputed, recomputed_in_pieces
+from ledger.verification.leaves import recomputed, recomputed_in_pieces
 
 logger = structlog.get_logger(__name__)
 

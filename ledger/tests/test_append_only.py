@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
 
-from auditing import replaying, services
+from auditing import services, verification
 from common.identity import roles
 from consent import accounts
 from ledger import entries
@@ -61,7 +61,7 @@ def rows_everywhere(shared_database) -> None:
         with entries.entry("test.act", actor="test"):
             pass
     signing.sign_now()
-    replaying.check_tonight(seconds=0)
+    verification.check_tonight(seconds=0)
     with entries.entry("consent.decision", actor="test"):
         ClockStep(server_at=manifest.frozen_at).save()
     with entries.entry("clock.settled", actor="test"):

@@ -20,8 +20,8 @@ from ledger.merkle.proofs import is_consistent, root_of_inclusion
 from ledger.merkle.tree import Frontier, leaf_hash
 from ledger.models import Checkpoint, CheckpointDelivery, Entry, LedgerHead, LedgerTile
 from ledger.reads.recording import record_read
-from ledger.recomputing.leaves import recomputed
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.leaves import recomputed
+from ledger.verification.verifying import verify_ledger
 from tools.outside import behind_the_back, hashes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

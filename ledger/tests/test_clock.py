@@ -25,7 +25,7 @@ from ledger import checks, clock, entries, registry
 from ledger.append_only import unguard_sql
 from ledger.errors import ClocksDisagree
 from ledger.models import ClockSettlement, ClockStep, Entry, LedgerHead
-from ledger.recomputing import verification
+from ledger.verification import verifying
 from outsider import verify
 from tools import factories, sample_export
 from training_runs.errors import FreezeRefused
@@ -100,7 +100,7 @@ def test_an_entry_has_the_databases_time_whatever_the_web_server_says(web_clock,
     assert all(before <= entry.recorded_at <= clock.now() for entry in entries)
     assert before <= ticket.received_at <= clock.now()
     assert ClockStep.objects.count() == 3
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
 
 
 @WRONG
@@ -209,7 +209,7 @@ def test_a_deny_after_a_step_back_is_in_force_and_marked(database_clock, adminis
     step = ClockStep.objects.get()
     assert (step.entry_id, step.previous_at) == (2, Entry.objects.get(pk=1).recorded_at)
     assert LedgerHead.objects.get().stepped_in == 2
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
     history = verify.History()
     for line in sample_export.lines_of_the_database():
         history.add(json.loads(line))
@@ -241,7 +241,7 @@ def test_an_administrator_settles_the_clocks_with_a_reason_once_they_agree(
     assert (settled.stepped_in, settled.entry.reason) == (2, "NTP was off")
     assert settled.entry.actor_name == administrator.username
     assert decide("allow").in_force
-    assert verification.verify_ledger().problems == []
+    assert verifying.verify_ledger().problems == []
     assert client_of(officer).get(page).status_code == 403
 
 
@@ -346,7 +346,7 @@ def test_an_entry_dated_backwards_without_a_mark_is_found():
             [dt.datetime(2016, 1, 1, tzinfo=dt.UTC)],
         )
 
-    problems = verification.verify_ledger().problems
+    problems = verifying.verify_ledger().problems
 
     assert any("Entry 2 is recorded before entry 1" in problem for problem in problems)
 

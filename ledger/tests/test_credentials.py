@@ -16,7 +16,7 @@ from consent.public import member_links
 from ledger import entries, open_entry, sealing
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from tools import factories
 
 pytestmark = pytest.mark.django_db

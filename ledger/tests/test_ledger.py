@@ -14,7 +14,7 @@ from ledger.append_only import guard_sql, guarded_models, unguard_sql
 from ledger.errors import LedgerError, NoOpenEntry
 from ledger.merkle.tree import leaf_hash, root_of
 from ledger.models import Entry, LedgerHead
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from tools import factories
 
 THREADS, EACH = 8, 20

@@ -9,7 +9,7 @@ from ledger import entries
 from ledger.models import AccessRecord, ReadBatch
 from ledger.reads import batches
 from ledger.reads.recording import record_read
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from tools.outside import behind_the_back
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -11,7 +11,7 @@ from consent.models import Decision
 from ledger import entries
 from ledger.errors import AppendOnlyViolation, LedgerError, NoOpenEntry
 from ledger.models import Entry, LedgerHistory, Sealed, Tracked
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from objections.models import Objection, Ticket
 from tools import factories
 from training_runs.models import Run

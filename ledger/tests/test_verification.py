@@ -6,8 +6,8 @@ from django.db import connection
 from consent.models import AccountReference, Census, Consent
 from ledger import entries
 from ledger.checkpoints import signing
-from ledger.recomputing import leaves, verification
-from ledger.recomputing.verification import Report, verify_ledger
+from ledger.verification import leaves, verifying
+from ledger.verification.verifying import Report, verify_ledger
 from tools.factories import add_members, decide, open_world, register
 from tools.outside import behind_the_back
 
@@ -91,12 +91,12 @@ def test_wrong_census_is_found(ledger_with_history):
 @pytest.mark.django_db(transaction=True)
 def test_a_long_ledger_is_recomputed_by_several_processes_to_the_same_root(monkeypatch):
     monkeypatch.setattr(leaves, "PIECE", 64)
-    monkeypatch.setattr(verification, "PIECE", 64)
+    monkeypatch.setattr(verifying, "PIECE", 64)
     for number in range(300):
         with entries.entry("test.act", actor="test", subject=f"test:{number}"):
             pass
     alone = Report()
-    verification._verify(alone, lambda done: None, in_processes=False)
+    verifying._verify(alone, lambda done: None, in_processes=False)
     seen = []
 
     together = verify_ledger(progress=seen.append)
@@ -117,7 +117,7 @@ def test_a_long_ledger_is_recomputed_by_several_processes_to_the_same_root(monke
 )
 def test_what_was_changed_in_one_piece_of_a_long_ledger_is_found(monkeypatch, statement, problem):
     monkeypatch.setattr(leaves, "PIECE", 64)
-    monkeypatch.setattr(verification, "PIECE", 64)
+    monkeypatch.setattr(verifying, "PIECE", 64)
     for _ in range(300):
         with entries.entry("test.act", actor="test"):
             pass
@@ -140,7 +140,7 @@ def test_an_entry_outside_of_the_ledgers_numbers_is_found(ledger_with_history, s
 
 
 @pytest.mark.django_db(transaction=True)
-def test_rows_of_no_entry_are_found_and_not_folded(ledger_with_history):
+def test_rows_of_no_entry_are_found_and_not_counted(ledger_with_history):
     # The history of members has no foreign key to the entry.
     behind_the_back(
         "consent_historicalmember",
@@ -172,7 +172,7 @@ def test_a_checkpoint_over_more_than_there_is_is_found(ledger_with_history):
 @pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite ends no idle transaction")
 def test_a_ledger_that_takes_longer_than_a_transaction_may_idle_is_recomputed(monkeypatch):
     monkeypatch.setattr(leaves, "PIECE", 64)
-    monkeypatch.setattr(verification, "PIECE", 64)
+    monkeypatch.setattr(verifying, "PIECE", 64)
     for _ in range(300):
         with entries.entry("test.act", actor="test"):
             pass

@@ -14,7 +14,7 @@ from consent.imports import importing
 from consent.models import Member
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from objections import acts, tasks
 from objections.choices import Effect, TicketState
 from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused

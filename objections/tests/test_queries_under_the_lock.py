@@ -11,7 +11,7 @@ from consent.choices import Purpose
 from ledger import entries
 from ledger.errors import NoOpenEntry
 from ledger.models import LedgerHead
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from objections import acts
 from objections.choices import Outcome
 from objections.models import Letter, Objection, Ticket

@@ -12,7 +12,7 @@ from django.utils import timezone
 from consent import accounts
 from ledger.errors import InvalidInput
 from ledger.models import Entry
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from objections import acts, tasks
 from objections.choices import ChangeVerdict
 from objections.clock import deadlines

@@ -1,4 +1,4 @@
-"""When a decision counts, three ways: as the portal keeps it, as it folds history, and as verify.py reads an export."""
+"""When a decision counts, three ways: as the portal keeps it, as it derives it from history, and as verify.py reads an export."""
 
 import datetime as dt
 import itertools
@@ -20,7 +20,7 @@ from ledger.append_only import unguard_sql
 from ledger.models import Entry
 from outsider import verify
 from tools import sample_export
-from training_runs.eligibility import folding
+from training_runs.eligibility import deriving
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
@@ -45,10 +45,10 @@ def receive(choice, *, sent, at, account_ref="acc-0"):
 
 
 def three_ways():
-    """The choices in force by member: kept, folded, and read from the exported entries."""
+    """The choices in force by member: kept, derived from history, and read from the exported entries."""
     kept = {row.member_id: (row.choice, row.decided_at) for row in Consent.objects.all()}
     cut = Entry.objects.count()
-    _, latest = folding._ledger(cut)
+    _, latest = deriving._ledger(cut)
     history = verify.History()
     for line in sample_export.lines_of_the_database():
         history.add(json.loads(line))
@@ -56,7 +56,7 @@ def three_ways():
         number: (choice, dt.datetime.fromisoformat(at))
         for (_, number), (at, choice) in history.choices.items()
     }
-    return [kept, folding._choices(PURPOSE, cut, latest), read]
+    return [kept, deriving._choices(PURPOSE, cut, latest), read]
 
 
 CASES = {
@@ -94,9 +94,9 @@ def test_a_no_received_last_is_in_force(decisions):
         for choice, minute, sent in decisions
     ]  # fmt: skip
 
-    kept, folded, read = three_ways()
+    kept, derived, read = three_ways()
 
-    assert kept == folded == read
+    assert kept == derived == read
     assert kept[1][0] == "deny"
     is_last_a_deny = decisions[-1][0] == "deny"
     assert answers[-1].in_force is is_last_a_deny
@@ -194,9 +194,9 @@ class SkewedClocksTest(TestCase):
             receive(choice, account_ref=account_ref, sent=sent, at=at)
             taken.append((account_ref, choice, at, sent))
 
-        kept, folded, read = three_ways()
+        kept, derived, read = three_ways()
 
-        assert kept == folded == read
+        assert kept == derived == read
         assert list(consent_is_its_decisions()) == []
         references = dict(Consent.objects.values_list("member__reference__account_ref", "member"))
         for account_ref, number in references.items():

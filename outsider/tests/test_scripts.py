@@ -77,7 +77,7 @@ def test_both_run_alone_from_an_empty_directory(run, export, kept, made, tmp_pat
         run("verify.py", "manifest", export / "manifests/TR-2026-000001.manifest",
             "--checkpoint", export / "manifests/TR-2026-000001.checkpoint", *key),
         run("verify.py", "proof", proof, "--entry", *key),
-        run("verify.py", "fold", export, "--run", "TR-2026-000002"),
+        run("verify.py", "derive", export, "--run", "TR-2026-000002"),
         run("witness.py", tmp_path / "state", *key, "--checkpoint", kept),
         run("witness.py", tmp_path / "state", *key, "--checkpoint", newest,
             "--consistency", consistency),

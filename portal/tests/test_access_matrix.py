@@ -18,8 +18,8 @@ from django.test import Client
 from django.urls import get_resolver, resolve, reverse
 from django.urls.resolvers import URLResolver
 
-from auditing import replaying
 from auditing import services as auditing
+from auditing import verification
 from common import registry
 from common.files import made_files
 from common.identity import tokens
@@ -316,7 +316,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
-    replaying.check_tonight(seconds=0)
+    verification.check_tonight(seconds=0)
     signing.sign_now()
     made_files.ask("member-list", member_lists.parameters_of(manifest, "csv"), owner=engineer)
     made_files.make_due()

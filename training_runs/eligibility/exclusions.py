@@ -2,7 +2,7 @@
 
 Included is the population minus the union. All reasons of a member are kept; the order only says which one
 is shown first. Subtraction fails open, so `decide` holds the sets against the census and `freeze`
-against the canaries, and a second computation from history (`folding`) must agree before the result may be used.
+against the canaries, and a second computation from history (`deriving`) must agree before the result may be used.
 """
 
 import datetime as dt

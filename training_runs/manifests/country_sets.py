@@ -5,7 +5,7 @@ be most of a freeze. Countries change rarely: the set of the last freeze is kept
 entry it was true at, and the next freeze applies what members' history says happened since. A file that
 is missing, damaged, too old or of another ledger is not used, and the set is read from the table as ever.
 
-This is a way to be fast, never a source: the fold of history must agree before a manifest can be used.
+This is a way to be fast, never a source: the manifest derived from history must agree before a manifest can be used.
 """
 
 from collections.abc import Collection

@@ -13,7 +13,7 @@ from common.processes import leases
 from ledger import entries, open_entry
 from ledger.models import Entry
 from training_runs.choices import Agreement, FindingKind, RunState
-from training_runs.eligibility import folding
+from training_runs.eligibility import deriving
 from training_runs.errors import (
     ManifestBlocked,
     ManifestDamaged,
@@ -34,10 +34,10 @@ VERIFICATION_REQUESTED = "verification.requested"
 
 
 def verify(manifest: Manifest, *, actor: open_entry.Actor = VERIFIER) -> Verification:
-    """Derive the manifest a second way, by folding history up to its cut, and stamp it with the outcome."""
+    """Derive the manifest a second way, from history up to its cut, and stamp it with the outcome."""
     detail: dict[str, Any] = {}
     members_root = None
-    derived = folding.derive(manifest)
+    derived = deriving.derive(manifest)
     digest = sha256(derived).hexdigest()
     try:
         stored = manifest_file.parse(archives.load(manifest.digest))

@@ -50,7 +50,7 @@ def test_next_freeze_applies_what_happened_since(engineer, excluded_countries):
     move(arrives, "DE")
     (joins,) = add_members(1, country="DE", prefix="new")
 
-    manifest = freeze(engineer)  # and verified: the fold of history agrees
+    manifest = freeze(engineer)  # and verified: what history gives agrees
 
     assert {stays, arrives, joins} <= set(region(manifest))
     assert leaves in load(manifest).included
@@ -89,7 +89,7 @@ def test_spoiled_set_is_not_used(engineer, excluded_countries, spoil):
     assert set(region(freeze(engineer))) >= set(germans)
 
 
-def test_set_that_lies_is_caught_by_the_fold(engineer, excluded_countries):
+def test_set_that_lies_is_caught_by_deriving(engineer, excluded_countries):
     """An attacker who can write the file can make the freeze wrong; the manifest then blocks itself."""
     (german,) = add_members(1, country="DE")
     cut = freeze(engineer).cut

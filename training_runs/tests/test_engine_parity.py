@@ -18,9 +18,9 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from ledger import entries
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from tools import factories
-from training_runs.eligibility import folding
+from training_runs.eligibility import deriving
 from training_runs.models import Manifest, Run
 from training_runs.runs import freezing, registering, verifying
 from training_runs.tests import racing
@@ -70,7 +70,7 @@ def _derived() -> dict[str, str]:
     """For every run with a manifest the digest of what history says, which is the one that was frozen."""
     found = {}
     for manifest in Manifest.objects.select_related("run"):
-        digest = sha256(folding.derive(manifest)).hexdigest()
+        digest = sha256(deriving.derive(manifest)).hexdigest()
         assert digest == manifest.digest
         found[manifest.run.reference] = digest
     return found

@@ -285,7 +285,7 @@ def test_history_changed_behind_the_back_blocks_the_manifest(
 
 
 def test_current_state_changed_behind_the_back_blocks_the_manifest(requested):
-    # The member was let in without any history of it: the freeze believes it, the fold does not.
+    # The member was let in without any history of it: the freeze believes it, the second way does not.
     out = factories.add_member("out", status=Status.CLOSED)
     _behind_the_back(
         "consent_member", "UPDATE consent_member SET status = 'open' WHERE id = %s", out

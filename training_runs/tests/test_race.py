@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ledger.models import Entry
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 from training_runs.eligibility import canaries
 from training_runs.models import Canary
 from training_runs.runs import freezing, verifying

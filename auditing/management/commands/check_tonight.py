@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from auditing import replaying
+from auditing import verification
 
 
 class Command(BaseCommand):
@@ -18,7 +18,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        check = replaying.check_tonight(seconds=options["seconds"])
+        check = verification.check_tonight(seconds=options["seconds"])
         self.stdout.write(f"{check.size} entries and {check.rows} rows recomputed.")
         if check.problems:
             raise CommandError(

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from auditing import replaying
+from auditing import verification
 from ledger.errors import Refusal
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 
 
 class Command(BaseCommand):
@@ -24,10 +24,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         started = time.monotonic()
         report = verify_ledger()
-        replaying.record_check(report, time.monotonic() - started)
+        verification.record_check(report, time.monotonic() - started)
         self.stdout.write(f"{report.size} entries and {report.rows} rows recomputed.")
         try:
-            done = replaying.replay_all(other=options["other"])
+            done = verification.verify_all(other=options["other"])
         except Refusal as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{done.here} manifests agree with history here.")

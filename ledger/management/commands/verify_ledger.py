@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from ledger.entries import read_head
-from ledger.recomputing.verification import verify_ledger
+from ledger.verification.verifying import verify_ledger
 
 
 class Command(BaseCommand):

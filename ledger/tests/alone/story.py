@@ -14,8 +14,8 @@ from ledger import checks, entries  # noqa: E402
 from ledger.checkpoints import signing  # noqa: E402
 from ledger.errors import AppendOnlyViolation, LedgerError  # noqa: E402
 from ledger.reads.recording import record_read  # noqa: E402
-from ledger.recomputing.verification import verify_ledger  # noqa: E402
 from ledger.tests.alone.notes.models import Note  # noqa: E402
+from ledger.verification.verifying import verify_ledger  # noqa: E402
 
 
 def refused(act, *errors):

@@ -1,6 +1,6 @@
 """Every manifest derived once more, here and on the other database engine.
 
-The history is copied into a database of the other kind and folded there: an engine that sorts, compares or counts
+The history is copied into a database of the other kind and derived from there: an engine that sorts, compares or counts
 otherwise than the one that froze would be found out.
 """
 
@@ -23,10 +23,10 @@ from auditing import replica
 from ledger import entries
 from ledger.errors import InvalidInput, Refusal
 from ledger.models import Entry, LedgerCheck
-from ledger.recomputing.verification import Report, verify_ledger
 from ledger.sealing import sealed_models
+from ledger.verification.verifying import Report, verify_ledger
 from training_runs.choices import Agreement
-from training_runs.eligibility import folding
+from training_runs.eligibility import deriving
 from training_runs.models import Manifest, Run
 from training_runs.runs import verifying
 
@@ -35,13 +35,13 @@ logger = structlog.get_logger(__name__)
 REPLICA = "replica"
 CHECKER = "system:checker"
 _PIECE = 5_000
-# What folding looks up beside history: the manifests' runs, by their key.
+# What deriving looks up beside history: the manifests' runs, by their key.
 _BESIDE: tuple[type[models.Model], ...] = (Run,)
 
 
 @dataclass
-class Replayed:
-    """The result of a replay. `problems` is empty when everything agrees."""
+class Verified:
+    """The result of verifying. `problems` is empty when everything agrees."""
 
     here: int = 0
     there: int = 0
@@ -50,15 +50,15 @@ class Replayed:
     problems: list[str] = field(default_factory=list)
 
 
-def replay_all(
+def verify_all(
     *, other: str = "", progress: Callable[[str], object] = lambda what: None
-) -> Replayed:
+) -> Verified:
     """Derive every manifest from history here and on the other engine, and compare with what was frozen.
 
     `other` is the address of an empty PostgreSQL database, for a portal on SQLite; a portal on PostgreSQL
     makes a SQLite file of its own.
     """
-    found = Replayed()
+    found = Verified()
     manifests = list(Manifest.objects.select_related("run").order_by("pk"))
     for manifest in manifests:
         progress(f"{manifest.run.reference} here")
@@ -76,9 +76,9 @@ def replay_all(
     return found
 
 
-def _agrees(manifest: Manifest, engine: str, found: Replayed) -> bool:
+def _agrees(manifest: Manifest, engine: str, found: Verified) -> bool:
     try:
-        derived = sha256(folding.derive(manifest)).hexdigest()
+        derived = sha256(deriving.derive(manifest)).hexdigest()
     except Refusal as error:
         found.problems.append(f"{manifest.run.reference} on {engine}: {error}")
         return False
@@ -98,9 +98,9 @@ def _other_engine(address: str) -> Iterator[str]:
     if connection.vendor == "sqlite" and not address:
         yield ""
         return
-    with tempfile.TemporaryDirectory(prefix="portal-replay-") as home:
+    with tempfile.TemporaryDirectory(prefix="portal-verify-") as home:
         described: dict[str, Any] = environ.Env.db_url_config(
-            address or f"sqlite:///{Path(home) / 'replay.sqlite3'}"
+            address or f"sqlite:///{Path(home) / 'derived.sqlite3'}"
         )
         if described["ENGINE"] == connection.settings_dict["ENGINE"]:
             raise InvalidInput("Name a database of the other engine.", field="other")

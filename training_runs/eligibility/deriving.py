@@ -1,7 +1,7 @@
 """The second way: a manifest derived from history alone.
 
 Nothing here reads current state, and nothing is shared with `eligibility` but the words of its reasons and
-the archive's format. It folds ledger entries, history rows and decisions up to the cut, a row at a time,
+the archive's format. It reads ledger entries, history rows and decisions up to the cut, a row at a time,
 and must arrive at the same bytes.
 """
 
@@ -30,7 +30,7 @@ from training_runs.models import Manifest, Run
 
 # What a country lets happen: members are left out, asked, or in unless they say no.
 _OUT, _ASK, _IN = "out", "ask", "in"
-# What this fold can find; a manifest names those that were rules when it was frozen.
+# What deriving can find; a manifest names those that were rules when it was frozen.
 _CODES = {
     "erased",
     "closed",

@@ -1,6 +1,6 @@
 """Recomputing the ledger from the rows it seals: stored values are never trusted.
 
-Memory does not grow with the ledger (`ledger.recomputing.leaves`).
+Memory does not grow with the ledger (`ledger.verification.leaves`).
 Apps add what only they can check (`ledger.registry.checks`).
 """
 
@@ -17,8 +17,8 @@ from ledger import registry
 from ledger.entries import read_head, snapshot
 from ledger.merkle.tree import Frontier
 from ledger.models import Checkpoint, ClockSettlement, ClockStep, Entry, LedgerHead, Tracked
-from ledger.recomputing.leaves import PIECE, Piece, pieces
 from ledger.sealing import sealed_models
+from ledger.verification.leaves import PIECE, Piece, pieces
 
 MAX_PROBLEMS = 20
 """More than these are not listed: one is an incident already."""

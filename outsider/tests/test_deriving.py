@@ -211,7 +211,7 @@ def test_a_world_of_chance_is_derived_to_the_same_sets(
 
 
 def run(capsys, *arguments):
-    code = verify.main(["fold", *map(str, arguments)])
+    code = verify.main(["derive", *map(str, arguments)])
     said = capsys.readouterr()
     return code, said.out + said.err
 
@@ -252,7 +252,7 @@ def test_choices_and_objections_are_told(export, capsys):
 
 
 def test_a_manifest_that_does_not_follow_is_named(made, tmp_path, capsys):
-    """All of it sealed and signed by the real key: only the fold can say that member was let in."""
+    """All of it sealed and signed by the real key: only deriving can say that member was let in."""
     sample = with_true_roots(let_a_member_in(random.Random(3), made.sample, "TR-2026-000003"))
     sample_export.write(sample.files(), tmp_path)
 

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from auditing import replaying
+from auditing import verification
 from consent import accounts
 from ledger.models import LedgerCheck
 from tools import factories, postgres
@@ -43,7 +43,7 @@ def manifests(officer, second_officer, engineer, product):
 
 
 def test_every_manifest_agrees_on_both_engines(manifests, other):
-    found = replaying.replay_all(other=other)
+    found = verification.verify_all(other=other)
 
     assert found.problems == []
     assert (found.here, found.there) == (2, 2)
@@ -59,7 +59,7 @@ def test_a_decision_slipped_in_by_hand_is_found_on_both_engines(manifests, other
             " privacy_signal, evidence_only, body_digest FROM consent_decision LIMIT 1"
         )
 
-    found = replaying.replay_all(other=other)
+    found = verification.verify_all(other=other)
 
     assert (found.here, found.there) == (0, 0)
     assert len(found.problems) == 4
@@ -91,7 +91,7 @@ def test_a_damaged_archive_fails_the_command(manifests, other, capsys):
 def test_the_night_recomputes_the_ledger_and_verifies_what_was_verified_longest_ago(manifests):
     before = Verification.objects.count()
 
-    check = replaying.check_tonight(seconds=60)
+    check = verification.check_tonight(seconds=60)
 
     assert (check.problems, check.size) == ([], check.entry_id - 1)
     assert Verification.objects.count() == before + 2
@@ -101,7 +101,7 @@ def test_the_night_recomputes_the_ledger_and_verifies_what_was_verified_longest_
 def test_a_night_without_time_still_recomputes_the_ledger(manifests):
     before = Verification.objects.count()
 
-    check = replaying.check_tonight(seconds=0)
+    check = verification.check_tonight(seconds=0)
 
     assert check.problems == []
     assert Verification.objects.count() == before
@@ -111,6 +111,6 @@ def test_a_night_without_time_still_recomputes_the_ledger(manifests):
 def test_the_other_database_must_be_empty_and_of_the_other_engine(manifests, other, tmp_path):
     with pytest.raises(CommandError, match="of the other engine"):
         call_command("verify_all", other=f"sqlite:///{tmp_path / 'same.sqlite3'}")
-    replaying.replay_all(other=other)
+    verification.verify_all(other=other)
     with pytest.raises(CommandError, match="not empty"):
         call_command("verify_all", other=other)

@@ -10,7 +10,7 @@ import pytest
 
 from tools import factories
 from tools.outside import behind_the_back
-from training_runs.eligibility import exclusions, folding
+from training_runs.eligibility import deriving, exclusions
 from training_runs.errors import CannotDerive
 from training_runs.manifests import archives
 from training_runs.runs import freezing, verifying
@@ -19,7 +19,7 @@ from training_runs.runs import freezing, verifying
 def test_the_fold_shares_nothing_with_the_rules():
     imported = {
         (node.module, name.name)
-        for node in ast.walk(ast.parse(inspect.getsource(folding)))
+        for node in ast.walk(ast.parse(inspect.getsource(deriving)))
         if isinstance(node, ast.ImportFrom)
         for name in node.names
     }
@@ -36,10 +36,10 @@ def test_current_state_has_no_part_in_it(officer, second_officer, engineer, monk
     factories.add_members(5)
     manifest = factories.freeze(engineer)
 
-    # With every queryset of the rules broken the fold still arrives.
+    # With every queryset of the rules broken the second way still arrives.
     monkeypatch.setattr(exclusions, "EXCLUSIONS", [])
 
-    assert sha256(folding.derive(manifest)).hexdigest() == manifest.digest
+    assert sha256(deriving.derive(manifest)).hexdigest() == manifest.digest
 
 
 @pytest.mark.django_db(transaction=True)
@@ -54,7 +54,7 @@ def test_what_comes_after_the_cut_has_no_part_in_it(officer, second_officer, eng
     factories.allow(officer, second_officer, codes=["US"], rule="excluded")
     factories.publish(officer, second_officer, codes=["CA"])
 
-    assert folding.derive(manifest) == data
+    assert deriving.derive(manifest) == data
 
 
 @pytest.mark.django_db(transaction=True)
@@ -67,7 +67,7 @@ def test_a_child_is_derived_with_its_parent(officer, second_officer, engineer, p
     manifest = factories.freeze(engineer, parent=parent.run)
 
     assert freezing.load(manifest).included == freezing.load(parent).included
-    assert folding.derive(manifest) == archives.load(manifest.digest)
+    assert deriving.derive(manifest) == archives.load(manifest.digest)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -94,12 +94,12 @@ def test_a_reason_no_fold_knows_is_an_error_and_no_verdict(officer, second_offic
     manifest.header["parts"].append({"name": "from-the-future"})
 
     with pytest.raises(CannotDerive, match="from-the-future"):
-        folding.derive(manifest)
+        deriving.derive(manifest)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer, product):
-    """A yes from before consent was asked for is a setting left on; *freeze* verifies by the fold."""
+    """A yes from before consent was asked for is a setting left on; *freeze* verifies by deriving it."""
     factories.open_world(officer, second_officer)
     since = factories.LONG_AGO + dt.timedelta(days=10)
     factories.allow(
@@ -119,7 +119,7 @@ def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_rows_of_an_entry_that_is_none_are_not_folded(officer, second_officer, engineer):
+def test_rows_of_an_entry_that_is_none_are_not_derived_from(officer, second_officer, engineer):
     factories.open_world(officer, second_officer)
     factories.add_members(3)
     manifest = factories.freeze(engineer)

@@ -16,8 +16,8 @@ from django.db import connection, models, transaction
 from ledger.errors import LedgerRewritten
 from ledger.merkle.tree import Frontier, leaf_hash
 from ledger.models import Checkpoint, Entry
-from ledger.recomputing import processes
 from ledger.sealing import entry_bytes, leaf_data, sealed_columns, sealed_models, stored
+from ledger.verification import processes
 
 
 @dataclass(frozen=True, slots=True)
