@@ -47,6 +47,7 @@ def _entries_of_ticket(key: int) -> Iterator[int]:
 
 
 MEMBER = Subject(
+    "a member (member:12)",
     "consent.member",
     re.compile(r"member:[0-9]{1,10}"),
     _find_member,
@@ -55,6 +56,7 @@ MEMBER = Subject(
     "auditing.view_dossier",
 )
 RUN = Subject(
+    "a run (TR-2026-000012)",
     "training_runs.run",
     re.compile(r"TR-[0-9]{4}-[0-9]+"),
     _find_run,
@@ -63,6 +65,7 @@ RUN = Subject(
     "auditing.view_dossier",
 )
 TICKET = Subject(
+    "a ticket (OBJ-2026-000431)",
     "objections.ticket",
     re.compile(r"OBJ-[0-9]{4}-[0-9]+"),
     _find_ticket,

@@ -42,7 +42,7 @@ def clocks_agree(
     return [
         checks.Warning(
             f"The clocks of the database and of this machine are {found.apart.total_seconds():.0f} seconds apart.",
-            hint="Set them right (NTP): until then only opt-outs, objections and erasures are taken.",
+            hint="Set them right (NTP): until then only what excludes is taken.",
             id="portal.W001",
         )
     ]

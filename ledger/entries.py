@@ -57,8 +57,8 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
         clocks_disagree = reading.here is not None and (is_stepped or head.stepped_in is not None)
         if clocks_disagree and not declared.despite_clocks:
             raise ClocksDisagree(
-                "The clocks of the database and the web server disagree, or one stepped back. Opt-outs, objections"
-                " and erasures are taken; everything else waits until an administrator has settled the clocks."
+                "The clocks of the database and the web server disagree, or one stepped back. What only"
+                " excludes is taken; everything else waits until an administrator has settled the clocks."
             )
         opened = OpenEntry(
             sequence=head.size + 1,
@@ -111,7 +111,7 @@ def entry(kind: str, *, actor: Actor, subject: str = "", reason: str = "") -> It
 
 
 def clocks_agree() -> bool:
-    """Whether an entry that admits a member could be written now. In one statement, without the lock."""
+    """Whether an entry that is not `despite_clocks` could be written now. In one statement, without the lock."""
     asked = timezone.now()
     head = LedgerHead.objects.annotate(database_at=clock.DatabaseNow()).get(pk=1)
     reading = clock.reading(head.database_at, asked)

@@ -52,7 +52,7 @@ class ReadNotRecorded(Refusal):
 
 
 class ClocksDisagree(Refusal):
-    """The database's clock stepped, or is not the web server's: acts that admit members wait until both are right."""
+    """The database's clock stepped, or is not the web server's: what is not declared `despite_clocks` waits until both are right."""
 
     code = "clocks_disagree"
     status = 503

@@ -206,7 +206,7 @@ class Tracked(models.Model):
 
 
 class AccessRecord(AppendOnly):
-    """A read of a member's record or a manifest: by whom, when and why. Holds references, no personal data."""
+    """A read that must be on record: by whom, when and why. Holds references, no personal data."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     actor_name = models.CharField(max_length=150)

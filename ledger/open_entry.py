@@ -35,7 +35,7 @@ class OpenEntry:
     abandoned: bool = False
     credential: str = ""
     clocks_disagree: bool = False
-    """Entries that admit a member are refused: the clocks disagree, or an earlier step is not settled yet."""
+    """Only kinds declared `despite_clocks` are written: the clocks disagree, or an earlier step is not settled yet."""
 
     def abandon(self) -> None:
         """Give up an entry that needs no rows after all: no entry is made."""

@@ -18,7 +18,7 @@ class EntryKind:
     code: str
     words: str
     despite_clocks: bool = False
-    """Written even while the clocks disagree. What can let a member in waits (`ClocksDisagree`)."""
+    """Written even while the clocks disagree, because it only excludes. What can admit waits (`ClocksDisagree`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import connection, models
 from django.db.models import Q, QuerySet, Value
 from django.http import HttpRequest
+from django.utils.text import capfirst
 
 from common.staff import subjects
 from ledger import registry
@@ -117,16 +118,16 @@ class EntryForm(PeriodForm):
         ],
     )
     actor = _text("Who", "The whole username, or a part of the system: system:freezer.", 150)
-    subject = _text("Subject", "In full, as the list shows it: member:12, olga.")
-    about = _text(
-        "Everything about",
-        "member:12, TR-2026-000012, OBJ-2026-000431: and everything linked to it.",
-    )
+    subject = _text("Subject", "In full, as the list shows it.")
+    about = _text("Everything about", "")
     words = _text("Words of the reason", "The entry must contain all of them, in any order.", 200)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # Asking the table which there are would read all of its rows.
+        self.fields[
+            "about"
+        ].help_text = f"{capfirst(subjects.in_words())}, and everything linked to it."
         kinds = [(kind, kind) for kind in sorted(registry.entry_kinds)]
         self.fields["kind"] = forms.ChoiceField(required=False, choices=[("", "any"), *kinds])
 
@@ -137,10 +138,7 @@ class EntryForm(PeriodForm):
             return None
         found = subjects.find(reference)
         if found is None:
-            raise forms.ValidationError(
-                f"There is no {reference}: it takes a member (member:12), a run (TR-2026-000012)"
-                " or a ticket (OBJ-2026-000431)."
-            )
+            raise forms.ValidationError(f"There is no {reference}: it takes {subjects.in_words()}.")
         subject, key = found
         return reference, sorted(set(subject.entries(key)))[-MAX_LINKED_ENTRIES:]
 
@@ -163,7 +161,7 @@ class EntryForm(PeriodForm):
 
 
 class _HasWords(models.Func):
-    """PostgreSQL: whether a text has all words of another. The index of `portal.0005` is over the same expression."""
+    """PostgreSQL: whether a text has all words of another. The index of `ledger.0002` is over the same expression."""
 
     template = "(to_tsvector('simple', %(expressions)s))"
     arg_joiner = ") @@ plainto_tsquery('simple', "

@@ -307,12 +307,13 @@ class ReadOnlyModelAdmin(PortalModelAdmin):
     """To look at. What may be done to the row is a page of its own."""
 
     read_on_record = False
-    """Whether its rows are part of members' records: then looking at the list or at a row is recorded first."""
+    """Whether its rows are part of a person's record: then looking at the list or at a row is recorded first."""
     add_page: Callable[[HttpRequest], HttpResponse] | None = None
     """The page by which a row comes to be, where people may add one. It asks for its permission itself."""
 
     def read_subject(self, row: Any) -> str:
-        return f"member:{row.member_id}" if row.member_id else str(row)
+        """The public reference under which a look at the row is recorded."""
+        return str(row)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -386,17 +387,6 @@ class ExactSearchAdmin(ReadOnlyModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip()
         return (self.rows_named(queryset, term) if term else queryset), False
-
-
-class MemberNumberSearchAdmin(ExactSearchAdmin):
-    """Rows of members, found by the member's number."""
-
-    search_fields = ["member"]
-    search_help_text = "A member number, in digits. Other searches find nothing."
-
-    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        number = int(term) if term.isdecimal() and len(term) <= 10 else 0
-        return rows.filter(member_id=number) if 0 < number < 2**31 else rows.none()
 
 
 class SealedModelAdmin(ReadOnlyModelAdmin):

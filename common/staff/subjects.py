@@ -16,6 +16,8 @@ from common import registry
 class Subject:
     """A kind of thing that entries are about."""
 
+    words: str
+    """The kind with an example, as people may type it: `a member (member:12)`."""
     model: str
     """Label of the model whose rows these are, `consent.member`."""
     pattern: re.Pattern[str]
@@ -41,6 +43,12 @@ def find(reference: str) -> tuple[Subject, int] | None:
             key = subject.find(reference)
             return None if key is None else (subject, key)
     return None
+
+
+def in_words() -> str:
+    """The kinds of references there are, each with an example."""
+    *first, last = [subject.words for subject in _subjects()] or [""]
+    return " or ".join(filter(None, [", ".join(first), last]))
 
 
 def page_of(reference: str, may: Callable[[str], bool]) -> str:

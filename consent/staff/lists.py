@@ -11,8 +11,8 @@ from django.utils.safestring import SafeString
 from common.staff.list_exports import ExportedList
 from common.staff.list_filters import BoxFilter, OptionFilter
 from common.staff.site import (
+    ExactSearchAdmin,
     HistoryModelAdmin,
-    MemberNumberSearchAdmin,
     SealedModelAdmin,
     badge,
     site,
@@ -62,6 +62,24 @@ class NamedFilter(OptionFilter):
     def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
         lookup = "reference" if rows.model is Member else "member__reference"
         return rows.filter(**{f"{lookup}__is_confirmed": option != self.NO})
+
+
+class OfAMember:
+    """A list of rows of which each belongs to a member, or to none: looking at one is a look at the member's record."""
+
+    def read_subject(self, row: Any) -> str:
+        return f"member:{row.member_id}" if row.member_id else str(row)
+
+
+class MemberNumberSearchAdmin(OfAMember, ExactSearchAdmin):
+    """Rows of members, found by the member's number."""
+
+    search_fields = ["member"]
+    search_help_text = "A member number, in digits. Other searches find nothing."
+
+    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
+        number = int(term) if term.isdecimal() and len(term) <= 10 else 0
+        return rows.filter(member_id=number) if 0 < number < 2**31 else rows.none()
 
 
 @admin.register(Member, site=site)

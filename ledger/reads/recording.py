@@ -1,4 +1,4 @@
-"""Every read of a member's record or a manifest leaves a record; one that cannot be recorded is refused."""
+"""A read that must be on record leaves one before anything is shown; where it cannot be recorded it is refused."""
 
 from django.contrib.auth.models import User
 from django.db import DatabaseError

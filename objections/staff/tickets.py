@@ -18,7 +18,7 @@ from common.staff.list_exports import ExportedList
 from common.staff.parameters import StrictList
 from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, badge, site, staff
 from consent import countries
-from consent.staff.lists import CountryFilter
+from consent.staff.lists import CountryFilter, OfAMember
 from objections import acts
 from objections.clock.days import day_of, today
 from objections.models import Objection, Ticket
@@ -62,7 +62,7 @@ class QueueList(StrictList):
 
 
 @admin.register(Ticket, site=site)
-class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
+class TicketAdmin(OfAMember, ExportedList, ExactSearchAdmin, HistoryModelAdmin):
     """The queue, by the day an answer is due, and a ticket's page. Neither the list nor its file names a person."""
 
     read_on_record = True
@@ -272,7 +272,7 @@ class TicketAdmin(ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
 
 @admin.register(Objection, site=site)
-class ObjectionAdmin(HistoryModelAdmin):
+class ObjectionAdmin(OfAMember, HistoryModelAdmin):
     """The effect of tickets on purposes, those of test accounts with them."""
 
     read_on_record = True
