@@ -67,7 +67,7 @@ class LetterNotSent(RuleViolation):
     code = "letter_not_sent"
 
 
-class WordsErased(RuleViolation):
+class PersonalDataErased(RuleViolation):
     """The personal data of the ticket is erased: no letter can be sent any more."""
 
     code = "data_erased"

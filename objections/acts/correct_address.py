@@ -10,7 +10,7 @@ from ledger.registry import EntryKind
 from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.fields import ReasonField, WordsField
 from objections.choices import UNPROVEN, LetterKind
-from objections.errors import WhyNot, WordsErased
+from objections.errors import PersonalDataErased, WhyNot
 from objections.intake import receiving
 from objections.letters import composing
 from objections.models import Ticket
@@ -37,7 +37,8 @@ class AddressForm(ActForm):
 def why_not(case: Case, actor: User) -> str:
     if case.requester is None:
         return WhyNot(
-            f"The personal data of {case.ticket} is erased: no letter can be sent.", WordsErased
+            f"The personal data of {case.ticket} is erased: no letter can be sent.",
+            PersonalDataErased,
         )
     return composing.why_not_readdressed(case, actor.pk)
 

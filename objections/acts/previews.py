@@ -30,7 +30,7 @@ class Preview:
 
 
 def preview(case: Case, kind: str, also: Sequence[Ticket] = (), /, **more: str) -> Preview:
-    """Raises WordsErased."""
+    """Raises PersonalDataErased."""
     ticket = case.ticket
     requester = composing.requester_of(ticket)
     _, text = composing.compose(case, kind, **more)

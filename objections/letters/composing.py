@@ -33,7 +33,7 @@ from objections.choices import (
 )
 from objections.clock.days import day_of, today
 from objections.clock.deadlines import IDENTITY_WAIT_DAYS
-from objections.errors import LinkExpired, NeedsSecondPerson, WhyNot, WordsErased
+from objections.errors import LinkExpired, NeedsSecondPerson, PersonalDataErased, WhyNot
 from objections.letters import texts
 from objections.letters.texts import Text
 from objections.models import (
@@ -140,10 +140,10 @@ def compose(case: Case, kind: str, **more: str) -> tuple[int, Text]:
 
 
 def requester_of(ticket: Ticket) -> Requester:
-    """Raises WordsErased."""
+    """Raises PersonalDataErased."""
     requester: Requester | None = getattr(ticket, "requester", None)
     if requester is None:
-        raise WordsErased(f"The personal data of {ticket} is erased: no letter can be sent.")
+        raise PersonalDataErased(f"The personal data of {ticket} is erased: no letter can be sent.")
     return requester
 
 
@@ -294,7 +294,7 @@ def ticket_of_link(token: str, *, lock: bool = False) -> Ticket:
     ticket: Ticket = (tickets.select_for_update() if lock else tickets).get(reference=reference)
     try:
         is_theirs = ticket.erased_at is not None or address == _address_hash(ticket)
-    except WordsErased as error:
+    except PersonalDataErased as error:
         # Between two looks.
         raise LinkExpired("The personal data is erased, the address with it.") from error
     if not is_theirs:

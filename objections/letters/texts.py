@@ -161,7 +161,7 @@ REQUIRED: Final[dict[str, frozenset[str]]] = {
 
 FILES_WAIT: Final = (
     "The files that came with it wait apart until you confirm. We delete them after {day}, unless you confirm or we"
-    " need them to decide on what you asked for. It counts all the same."
+    " need them to decide on what you asked for. It still counts."
 )
 FILES_REFUSED: Final = (
     "We could not take the files that came with it. What you asked for counts without them. To send them, write to"

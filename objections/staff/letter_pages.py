@@ -16,7 +16,7 @@ from objections.acts.act import OFFICER
 from objections.acts.on_letters.letter_act import LetterAct, Said
 from objections.acts.previews import warnings_of
 from objections.choices import LetterState
-from objections.errors import WordsErased
+from objections.errors import PersonalDataErased
 from objections.models import Letter
 from objections.staff.act_pages import act_page, bound
 from objections.staff.ticket_page import TONES, LetterLine, subject_of, url_of
@@ -54,7 +54,7 @@ def letter_text(request: HttpRequest, number: int) -> HttpResponse:
     row = _letter(number)
     text = getattr(row, "text", None)
     if text is None:
-        raise WordsErased(
+        raise PersonalDataErased(
             f"The personal data of {row.ticket} is erased, this letter's text with it."
         )
     record_read(staff(request), "letter.read", subject_of(row.ticket), purpose=row.ticket.reference)

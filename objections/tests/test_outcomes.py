@@ -24,7 +24,7 @@ from objections.errors import (
     LetterNotSent,
     NeedsSecondPerson,
     NotAllowedHere,
-    WordsErased,
+    PersonalDataErased,
 )
 from objections.models import Letter, Objection, Proposal, Ticket
 from objections.ticket import uploads
@@ -1145,7 +1145,7 @@ def test_a_ticket_whose_words_are_erased_can_only_be_upheld(member, officer):
     ticket = factories.reviewed(factories.objection("acc-0", purposes=[SAFETY]), officer)
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="test")
 
-    with pytest.raises(WordsErased):
+    with pytest.raises(PersonalDataErased):
         decide(ticket, officer, {SAFETY: Outcome.REFUSED}, **WEIGHED)
     decide(ticket, officer, {SAFETY: Outcome.UPHELD})
 

@@ -20,7 +20,7 @@ from ledger.models import AccessRecord, Entry
 from objections import acts
 from objections.choices import LetterState, TicketState
 from objections.clock import deadlines
-from objections.errors import WordsErased
+from objections.errors import PersonalDataErased
 from objections.intake import planting
 from objections.letters import composing
 from objections.models import Letter, Requester, Ticket
@@ -768,7 +768,7 @@ def test_a_refused_uphold_leaves_no_review_behind(
     page = choose(client, "uphold", row)
 
     def refuse_the_letter(*args: Any, **kwargs: Any) -> None:
-        raise WordsErased("erased")
+        raise PersonalDataErased("erased")
 
     monkeypatch.setattr(composing, "queue", refuse_the_letter)
     agree(client, "uphold", page)

@@ -9,7 +9,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 from consent.choices import Purpose
 from objections.choices import ChangeKind, TicketState
 from objections.clock import deadlines
-from objections.errors import AlreadyProposed, WhyNot, WordsErased
+from objections.errors import AlreadyProposed, PersonalDataErased, WhyNot
 from objections.models import (
     Attachment,
     Incident,
@@ -100,7 +100,7 @@ class Case:
         if self.requester is None:
             return WhyNot(
                 f"The personal data of {self.ticket} is erased: no letter can be sent.",
-                WordsErased,
+                PersonalDataErased,
             )
         return self.why_set_aside
 
@@ -110,7 +110,8 @@ class Case:
         if self.ticket.erased_at is None:
             return ""
         return WhyNot(
-            f"The personal data of {self.ticket} is erased: nothing is added to it.", WordsErased
+            f"The personal data of {self.ticket} is erased: nothing is added to it.",
+            PersonalDataErased,
         )
 
 

@@ -20,8 +20,8 @@ from objections.errors import (
     EvidenceHeld,
     ForbiddenMove,
     LetterNotSent,
+    PersonalDataErased,
     WhyNot,
-    WordsErased,
     refuse,
 )
 from objections.models import (
@@ -56,7 +56,7 @@ def held_until(ticket: Ticket) -> dt.date | None:
 def why_not_erased(ticket: Ticket) -> str:
     """Why what was written about a ticket may not be erased; empty when it may be."""
     if ticket.erased_at:
-        return WhyNot(f"The personal data of {ticket} is erased already.", WordsErased)
+        return WhyNot(f"The personal data of {ticket} is erased already.", PersonalDataErased)
     if ticket.is_open:
         return WhyNot(
             f"{ticket} is open: the person could not be answered any more.", ForbiddenMove

@@ -27,7 +27,7 @@ from consent.models import AccountReference, Member
 from consent.rulebook import proposing
 from ledger import entries
 from objections.choices import Effect
-from objections.errors import WordsErased
+from objections.errors import PersonalDataErased
 from objections.intake import receiving
 from objections.letters import outbox
 from tools import factories
@@ -402,7 +402,7 @@ def _objections(race: Race) -> Writer:
                 letter = ticket.letters.get(kind="withdrawn")
                 outbox.record_sent(letter, sent_at=timezone.now(), actor="test")
                 effect = Effect.RESTRICTION_LIFTED
-        except (StaleEdit, WordsErased):
+        except (StaleEdit, PersonalDataErased):
             # The member was erased meanwhile, and the words went along.
             return
         changed = ticket.objections.get().history.filter(effect=effect).order_by("history_id")
