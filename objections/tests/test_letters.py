@@ -294,6 +294,15 @@ def test_what_was_called_off_meanwhile_is_not_posted(officer):
     assert the_letter(ticket).text.address == address
 
 
+def test_a_letter_on_its_way_by_email_is_not_recorded_as_posted(ticket, officer):
+    letter = the_letter(ticket)
+
+    with pytest.raises(LetterNotSent, match="It is on its way by e-mail"):
+        on_letters.record_posted.do(letter=letter, posted_on=timezone.localdate(), actor=officer)
+
+    assert (the_letter(ticket).state, the_letter(ticket).delivery) == ("waiting", "email")
+
+
 @pytest.mark.parametrize("days", [-1, 1])
 def test_a_letter_is_posted_between_its_day_and_today(days, officer):
     with time_machine.travel(dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC), tick=False):
