@@ -60,8 +60,6 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},
-        # It warns of odd places in a file with words from it, and attached files are people's.
-        "pypdf": {"level": "CRITICAL"},
         "django": {"level": "WARNING", "handlers": [], "propagate": True},
         "django.server": {"level": "WARNING", "handlers": [], "propagate": True},
     },
