@@ -12,10 +12,11 @@ from consent.models import Census
 from ledger.errors import Refusal
 from ledger.models import AccessRecord, Entry
 from tools import factories
+from training_runs.errors import StartRefused
 from training_runs.manifests import archives
 from training_runs.models import Finding, Run
 from training_runs.runs import freezing, registering, verifying
-from training_runs.staff.run_page import Share, shares
+from training_runs.staff.run_page import Share, gaps_in_words, shares
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
@@ -482,3 +483,44 @@ def test_a_list_asks_no_more_questions_for_three_rows_than_for_one(
 
     assert counts[0] == counts[1]
     assert counts[0] <= 9
+
+
+@pytest.mark.parametrize(
+    ("reasons", "sentences"),
+    [
+        ([{"code": "no_data_categories"}], ["Declare the data categories the run uses."]),
+        (
+            [{"code": "no_country_allowed", "purpose": "safety"}],
+            ["No region rule in force allows the purpose in any country."],
+        ),
+        (
+            [{"code": "no_notice_in_force", "purpose": "safety"}],
+            ["No approved notice for the purpose is in force."],
+        ),
+        (
+            [{"code": "no_member_eligible", "population": 1}],
+            ["Every member is out for one of the reasons shown."],
+        ),
+        (
+            [
+                {"code": "no_notice", "country": code, "data_categories": ["posts"]}
+                for code in ("DE", "FR")
+            ],
+            ["No notice in force covers Posts and articles in Germany, France."],
+        ),
+    ],
+)
+def test_each_gap_of_a_refused_start_is_a_sentence(reasons, sentences):
+    assert gaps_in_words(StartRefused("Refused.", reasons=reasons)) == sentences
+
+
+def test_a_start_that_would_train_on_no_member_is_refused_with_its_reason(
+    officer, second_officer, engineer
+):
+    factories.open_world(officer, second_officer)
+    factories.add_member("acc-0", status="closed")
+
+    with pytest.raises(StartRefused) as refused:
+        registering.start(run=factories.register(engineer), actor=engineer)
+
+    assert [reason["code"] for reason in refused.value.reasons] == ["no_member_eligible"]
