@@ -208,6 +208,7 @@ def _files_below(directory: Path) -> Iterator[None]:
         "ATTACHMENT_DIR": directory / "attachments",
         "QUARANTINE_DIR": directory / "quarantine",
         "MADE_FILE_DIR": directory / "made",
+        "DELIVERY_DIR": directory / "deliveries",
         "CHECKPOINT_KEY_FILE": str(directory / "keys" / "checkpoint.key"),
         "CHECKPOINT_DIR": str(directory / "checkpoints"),
     }

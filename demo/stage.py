@@ -98,6 +98,7 @@ def invite_people() -> dict[str, str]:
     from django.contrib.auth.models import Group, User
 
     from common.identity import roles
+    from training_runs import teams
 
     passwords = {}
     for username, role, _ in PEOPLE:
@@ -108,6 +109,9 @@ def invite_people() -> dict[str, str]:
         user.groups.add(Group.objects.get(name=getattr(roles, role)))
     product = User.objects.create_user("product")
     product.groups.add(Group.objects.get(name=roles.PRODUCT))
+    teams.create(
+        name="language-models", responsible=User.objects.get(username="emil"), actor="system:demo"
+    )
     path = DATA_DIR / LOGINS
     path.touch(mode=0o600)
     path.write_text(

@@ -14,7 +14,7 @@
 | MAX_BODY_BYTES | 5 MiB | larger request bodies are refused |
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
-| MAX_WAITING_RUNS | 20 | more runs of one owner than these do not wait for their manifest together |
+| MAX_WAITING_RUNS | 20 | more runs of one team than these do not wait for their manifest together |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | WEB_LOCK_SECONDS, WEB_STATEMENT_SECONDS | 3, 30 | so long the web server waits for a lock and for one statement of PostgreSQL before it answers 503 |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
@@ -42,6 +42,7 @@
 | MIN_FREE_BYTES, MIN_FREE_PERCENT | 1 GB, 5 | the greater of the two stays free for archives: no file from the form is taken into it, and `/readyz` says so |
 | MADE_FILE_HOURS | 48 | so long a long file (a list of accounts, an export) is kept after it was made |
 | MADE_FILE_BYTES_PER_USER, MADE_FILE_BYTES | 5 GB, 20 GB | room for such files, of one person and of all; a file that does not fit is refused |
+| DELIVERY_BYTES_PER_RUN | 100 GB | room for the lists that a run has out at a time; a delivery that does not fit is refused |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
@@ -110,13 +111,19 @@ MADE_FILE_HOURS = env.int("MADE_FILE_HOURS", 48)
 MADE_FILE_BYTES_PER_USER = env.int("MADE_FILE_BYTES_PER_USER", 5 * 10**9)
 MADE_FILE_BYTES = env.int("MADE_FILE_BYTES", 20 * 10**9)
 
+# What is delivered ends with its lease: keep it out of back-ups as well.
+DELIVERY_DIR = DATA_DIR / "deliveries"
+DELIVERY_BYTES_PER_RUN = env.int("DELIVERY_BYTES_PER_RUN", 100 * 10**9)
+
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "testserver"] if DEVELOPMENT else []
 )
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # From the roof down: each imports only what is below it.
-OUR_APPS = ["portal", "auditing", "training_runs", "objections", "consent", "common", "ledger"]
+OUR_APPS = [
+    "portal", "auditing", "deliveries", "training_runs", "objections", "consent", "common", "ledger",
+]  # fmt: skip
 # The ledger knows nothing of the others: it declares its kinds itself. What the others declare imports no model.
 BROUGHT: list[Brings] = [import_module(f"{app}.brings").BRINGS for app in OUR_APPS[:-1]]
 INSTALLED_APPS = [

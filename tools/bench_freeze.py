@@ -17,8 +17,9 @@ from consent.choices import Status
 from consent.members import CANARY_PREFIX
 from consent.models import AccountReference, Member
 from tools.timing import medians
+from training_runs import teams
 from training_runs.eligibility.exclusions import EXCLUSIONS, Question, ask
-from training_runs.models import Manifest, Run
+from training_runs.models import Manifest, Run, Team
 from training_runs.runs import freezing
 from training_runs.runs import registering as runs
 
@@ -30,6 +31,8 @@ def report(rounds: int) -> None:
     people = [User.objects.get_or_create(username=name)[0] for name in ("bench-1", "bench-2")]
     for person in people:
         person.groups.add(Group.objects.get(name=roles.PRIVACY_OFFICER))
+    if not Team.objects.exists():
+        teams.create(name="bench", responsible=people[0], actor="system:bench")
     _load_rules()
     _opt_out()
     queue = [_requested_run(number, people[0]) for number in range(rounds + 1)]
@@ -100,7 +103,8 @@ def _requested_run(number: int, owner: User) -> Run:
         tracker_run_id=f"bench-{number}",
         purpose="generative-ai",
         data_categories=["posts", "profile"],
-        owner=owner,
+        actor=owner,
+        team=teams.named(owner),
     )
     return runs.start(run=run, actor=owner)
 

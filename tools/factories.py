@@ -10,6 +10,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from common.files import made_files
+from common.identity.roles import ML_ENGINEER
 from consent import countries, members
 from consent import decisions as consent
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
@@ -33,6 +34,7 @@ from objections.models import (
     ProposedChange,
     Ticket,
 )
+from training_runs import teams
 from training_runs.models import Manifest, Run
 from training_runs.runs import freezing, verifying
 from training_runs.runs import registering as runs
@@ -49,6 +51,8 @@ def person(username: str, role: str | None = None) -> User:
     user = User.objects.create_user(username, password="correct horse battery", is_staff=True)  # noqa: S106  in tests
     if role:
         user.groups.add(Group.objects.get(name=role))
+    if role == ML_ENGINEER:
+        teams.create(name=f"team-of-{username}", responsible=user, actor="test")
     return user
 
 
@@ -154,7 +158,8 @@ def register(owner: Any, *, purpose: str = Purpose.GENERATIVE_AI, parent: Run | 
         tracker_run_id=f"tracker-{next(_numbers)}",
         purpose=purpose,
         data_categories=[DataCategory.POSTS],
-        owner=owner,
+        actor=owner,
+        team=teams.named(owner),
         parent=parent,
     )[0]
 

@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
+from common.identity.roles import ADMINISTRATOR, AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
 from common.registry import Brings, Every, Waiting
 from ledger.registry import EntryKind, ReadKind
 
@@ -20,13 +20,15 @@ BRINGS = Brings(
         EntryKind("manifest.verification_failed", "Verification found a difference", despite_clocks=True),
         EntryKind("manifest.verified", "Manifest verified"),
         EntryKind("run.cancelled", "Run cancelled", despite_clocks=True),
-        EntryKind("run.completed", "Run completed"),
-        EntryKind("run.completion_refused", "Completion refused: trained on another digest"),
         EntryKind("run.as_of_changed", "Date whose rules apply changed"),
         EntryKind("run.frozen", "Manifest frozen"),
         EntryKind("run.registered", "Run registered"),
         EntryKind("run.renamed", "Run renamed"),
         EntryKind("run.requested", "Run started: manifest requested"),
+        EntryKind("team.changed", "Team changed"),
+        EntryKind("team.created", "Team made"),
+        EntryKind("team.person_added", "Person added to a team"),
+        EntryKind("team.person_removed", "Person removed from a team", despite_clocks=True),
         EntryKind("verification.requested", "Verification requested again"),
     ],
     reads=[
@@ -40,7 +42,7 @@ BRINGS = Brings(
     ],
     scopes={
         "runs:read": "Read runs and preview them.",
-        "runs:write": "Register, start, complete and cancel runs.",
+        "runs:write": "Register, start, train, complete and cancel runs.",
         "manifests:read": "Read manifests and download them with their member lists.",
     },
     permissions={
@@ -53,8 +55,11 @@ BRINGS = Brings(
             "training_runs.change_run", "training_runs.start_run", "training_runs.explain_run",
             "training_runs.view_own_incident", "training_runs.download_manifest",
         ],
+        ADMINISTRATOR: [
+            "training_runs.view_team", "training_runs.add_team", "training_runs.change_team",
+        ],
         AUDITOR: [
-            *_RUNS, "training_runs.view_finding", "training_runs.view_canary",
+            *_RUNS, "training_runs.view_team", "training_runs.view_finding", "training_runs.view_canary",
             "training_runs.explain_run",
         ],
     },

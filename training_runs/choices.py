@@ -5,7 +5,9 @@ class RunState(models.TextChoices):
     REGISTERED = "registered", "registered"
     REQUESTED = "requested", "waiting for its manifest"
     FROZEN = "frozen", "frozen"
+    TRAINING = "training", "in training"
     COMPLETED = "completed", "completed"
+    FAILED = "failed", "failed"
     CANCELLED = "cancelled", "cancelled"
 
 
@@ -13,10 +15,18 @@ class RunState(models.TextChoices):
 NEXT_STATES: dict[str, frozenset[str]] = {
     RunState.REGISTERED: frozenset({RunState.REQUESTED, RunState.CANCELLED}),
     RunState.REQUESTED: frozenset({RunState.FROZEN, RunState.CANCELLED}),
-    RunState.FROZEN: frozenset({RunState.COMPLETED, RunState.CANCELLED}),
+    RunState.FROZEN: frozenset({RunState.TRAINING, RunState.CANCELLED}),
+    RunState.TRAINING: frozenset({RunState.COMPLETED, RunState.FAILED}),
     RunState.COMPLETED: frozenset(),
+    # It keeps its manifest: a retry begins again from nothing, on a valid delivery.
+    RunState.FAILED: frozenset({RunState.TRAINING, RunState.CANCELLED}),
     RunState.CANCELLED: frozenset(),
 }
+
+
+class TeamKind(models.TextChoices):
+    TEAM = "team", "team"
+    SERVICE = "service", "service"
 
 
 class Agreement(models.TextChoices):
@@ -28,4 +38,7 @@ class Agreement(models.TextChoices):
 
 class FindingKind(models.TextChoices):
     MANIFEST_DIFFERS = "manifest_differs", "the manifest does not verify"
-    DIGEST_MISMATCH = "digest_mismatch", "completed with another digest than the manifest's"
+    DIGEST_MISMATCH = "digest_mismatch", "a receipt names another digest"
+    LEASE_OVER = "lease_over", "used after its lease"
+    NOT_ACKNOWLEDGED = "not_acknowledged", "completed without the withdrawals"
+    NO_RUN = "no_run", "raw data read without a run"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -10,8 +11,49 @@ from django.urls import reverse
 from consent.choices import Purpose
 from ledger.append_only import AppendOnly
 from ledger.models import Sealed, Tracked, tracked_history
-from training_runs.choices import Agreement, FindingKind, RunState
+from training_runs.choices import Agreement, FindingKind, RunState, TeamKind
 from training_runs.querysets import ManifestQuerySet, RunQuerySet
+
+
+class Team(Tracked):
+    """A team or a service that runs belong to, with a person who answers for it. Administrators make them."""
+
+    name = models.CharField(
+        max_length=60,
+        unique=True,
+        validators=[RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*\Z", "Small letters, digits, dashes.")],
+        help_text="Small letters, digits and dashes: feed-ranking.",
+    )
+    kind = models.CharField(max_length=7, choices=TeamKind, default=TeamKind.TEAM)
+    responsible = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    is_active = models.BooleanField(default=True)
+    history = tracked_history()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamMembership(Tracked):
+    """A person, or the account of a service, in a team: may act on the team's runs while it is active."""
+
+    team = models.ForeignKey(Team, models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="team_memberships"
+    )
+    is_active = models.BooleanField(default=True)
+    history = tracked_history()
+
+    class Meta:
+        ordering = ["team", "user"]
+        constraints = [
+            models.UniqueConstraint(fields=["team", "user"], name="once_in_a_team"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.team_id}"
 
 
 class Run(Tracked):
@@ -32,12 +74,11 @@ class Run(Tracked):
         related_name="children",
         help_text="The run whose manifest is used again: resuming, fine-tuning, handing over.",
     )
-    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="runs")
+    team = models.ForeignKey(Team, models.PROTECT, related_name="runs")
     state = models.CharField(max_length=10, choices=RunState, default=RunState.REGISTERED)
     registered_at = models.DateTimeField()
     requested_at = models.DateTimeField(null=True)
     as_of = models.DateField(null=True, help_text="The date whose rules apply (UTC).")
-    trained_digest = models.CharField(max_length=64, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
     history = tracked_history()
 
@@ -149,7 +190,14 @@ class ManifestCheckpoint(AppendOnly):
 class Finding(Sealed):
     """Something an auditor must see: a manifest that does not verify, a run trained on something else."""
 
-    run = models.ForeignKey(Run, models.PROTECT, related_name="findings")
+    run = models.ForeignKey(
+        Run,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="findings",
+        help_text="Empty for a use of data that names no run.",
+    )
     kind = models.CharField(max_length=20, choices=FindingKind)
     detail = models.JSONField(default=dict)
     found_at = models.DateTimeField()
@@ -158,7 +206,7 @@ class Finding(Sealed):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.run}: {self.kind}"
+        return f"{self.run or 'no run'}: {self.kind}"
 
 
 class Canary(Sealed):

@@ -373,7 +373,7 @@ def find_run(key: int) -> Run | None:
     """A run with its manifest; `covered_by` and `covered_at` are of the first checkpoint that covers that."""
     covering = Checkpoint.objects.filter(size__gte=OuterRef("manifest__entry")).order_by("size")
     return (
-        Run.objects.select_related("owner", "parent", "manifest__checkpoint")
+        Run.objects.select_related("team__responsible", "parent", "manifest__checkpoint")
         .annotate(
             covered_by=Subquery(covering.values("size")[:1]),
             covered_at=Subquery(covering.values("signed_at")[:1]),

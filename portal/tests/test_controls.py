@@ -152,7 +152,7 @@ OWN: dict[str, Callable[[Any, str, User], bool]] = {
         or (words == "not out yet" and row.state in ("failed", "waiting"))
     ),
     "objections.proposal standing": lambda row, words, me: standing_of(row) == words,
-    "training_runs.run owner": lambda row, words, me: row.owner_id == me.pk,
+    "training_runs.run team": lambda row, words, me: row.team.memberships.filter(user=me).exists(),
     "ledger.accessrecord kind": lambda row, words, me: row.kind == words,
 }
 """By the title of a filter of our own: whether a row is as the option's words say."""

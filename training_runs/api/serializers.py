@@ -26,6 +26,12 @@ class RunInput(Input):
         help_text="The run whose manifest is used again: resuming, fine-tuning, handing over.",
     )  # fmt: skip
 
+    team = Text(
+        required=False,
+        max_length=60,
+        help_text="The team or service it belongs to; without it the only one you are in.",
+    )
+
     def validate_parent(self, reference: str | None) -> Run | None:
         if reference is None:
             return None
@@ -38,10 +44,6 @@ class RunInput(Input):
 class RunQuery(PageQuery):
     state = Word(choices=RunState.choices, required=False)
     purpose = Word(choices=Purpose.choices, required=False)
-
-
-class CompletionInput(Input):
-    trained_digest = Text(max_length=64, help_text="SHA-256 of the archive it was trained on.")
 
 
 class CancellationInput(Input):
@@ -137,12 +139,14 @@ class RunOutput(serializers.Serializer[Run]):
     parent = serializers.CharField(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
         source="parent.reference", allow_null=True, default=None
     )
-    owner = serializers.CharField(source="owner.username")
+    team = serializers.CharField(source="team.name")
+    responsible = serializers.CharField(
+        source="team.responsible.username", help_text="The person who answers for the team."
+    )
     state = serializers.ChoiceField(choices=RunState.choices)
     registered_at = serializers.DateTimeField()
     requested_at = serializers.DateTimeField(allow_null=True)
     as_of = serializers.DateField(allow_null=True)
-    trained_digest = serializers.CharField()
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
     incidents = serializers.SerializerMethodField(

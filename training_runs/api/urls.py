@@ -10,7 +10,6 @@ urlpatterns = [
     path(RUN, views.RunView.as_view(), name="run-detail"),
     path(f"{RUN}/preview", views.PreviewView.as_view(), name="run-preview"),
     path(f"{RUN}/start", views.StartView.as_view(), name="run-start"),
-    path(f"{RUN}/complete", views.CompleteView.as_view(), name="run-complete"),
     path(f"{RUN}/cancel", views.CancelView.as_view(), name="run-cancel"),
     path(f"{RUN}/explanation", views.ExplanationView.as_view(), name="run-explanation"),
     path(f"{RUN}/withdrawn", views.WithdrawnView.as_view(), name="run-withdrawn"),

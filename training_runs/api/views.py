@@ -1,8 +1,8 @@
 """The API of runs and manifests: doors to `training_runs.runs.registering`.
 
-Engineers see every run and act on their own. Who may look further, at any run, has a permission that says
+Engineers see every run and act on those of their teams. Who may look further, at any run, has a permission that says
 so: `consent.view_member` to explain (officers, auditors), `ledger.view_entry` for the archive (auditors;
-it holds numbers and codes only). Lists of account_refs go to the run's owner alone.
+it holds numbers and codes only). Lists of account_refs go to the run's team alone.
 """
 
 from typing import Any
@@ -25,9 +25,9 @@ from consent.api.serializers import AccountInput
 from consent.api.views import asked_member
 from ledger.errors import NotFound
 from ledger.reads.recording import record_read
+from training_runs import teams
 from training_runs.api.serializers import (
     CancellationInput,
-    CompletionInput,
     ExplanationOutput,
     ManifestOutput,
     PreviewOutput,
@@ -68,7 +68,7 @@ class StandingView(Endpoint):
 
 def runs() -> QuerySet[Run]:
     """Runs with all that an answer shows but the number of incidents."""
-    found = Run.objects.select_related("parent", "owner", "attempt", "manifest")
+    found = Run.objects.select_related("parent", "team__responsible", "attempt", "manifest")
     return found.prefetch_related("manifest__verifications")
 
 
@@ -80,10 +80,10 @@ def run_by(reference: str) -> Run:
 
 
 def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
-    """The run, if the caller owns it or has the permission `unless`. Raises PermissionDenied."""
+    """The run, if it is of a team of the caller's, or the caller has the permission `unless`. Raises PermissionDenied."""
     run = run_by(reference)
-    if run.owner_id != request.user.pk and not (unless and request.user.has_perm(unless)):
-        raise PermissionDenied(f"{reference} belongs to another owner.", code="not_your_run")
+    if not (unless and request.user.has_perm(unless)) and not teams.has(run, caller(request)):
+        raise PermissionDenied(f"{reference} belongs to another team.", code="not_your_run")
     return run
 
 
@@ -125,7 +125,9 @@ class RunsView(Endpoint):
     )
     def post(self, request: Request) -> Response:
         """Register a run; the same tracker_run_id again gives the same run (200)."""
-        run, is_new = registering.register(**read(RunInput, request.data), owner=caller(request))
+        sent = read(RunInput, request.data)
+        team = teams.named(caller(request), sent.pop("team", ""))
+        run, is_new = registering.register(**sent, team=team, actor=caller(request))
         return answer(request, run, 201 if is_new else 200)
 
 
@@ -159,24 +161,6 @@ class StartView(Endpoint):
         run = registering.start(run=own_run(request, reference), actor=caller(request))
         hints.after_commit(freeze_run, run.pk)
         return answer(request, run, 202)
-
-
-class CompleteView(Endpoint):
-    access = {"POST": Access("training_runs.start_run", "runs:write")}
-    schema = EndpointSchema()
-
-    @extend_schema(operation_id="complete_run", request=CompletionInput, responses=RunOutput)
-    def post(self, request: Request, reference: str) -> Response:
-        """Say that the run was trained on its manifest, by the archive's digest; this cannot be undone.
-
-        Another digest is refused (409, `digest_mismatch`) and opens a finding; the run stays frozen, and the right digest
-        completes it. Refused (409) unless the manifest verified.
-        """
-        sent = read(CompletionInput, request.data)
-        return answer(
-            request,
-            registering.complete(run=own_run(request, reference), **sent, actor=caller(request)),
-        )
 
 
 class CancelView(Endpoint):

@@ -27,6 +27,7 @@ from consent.choices import Status
 from consent.models import AccountReference, Member
 from ledger.errors import Refusal
 from ledger.reads.recording import record_read
+from training_runs import teams
 from training_runs.errors import ManifestDamaged
 from training_runs.manifests import roaring_lookup
 from training_runs.models import Manifest, Run
@@ -182,7 +183,7 @@ class MemberList(made_files.Maker):
 
     def check_access(self, user: User, parameters: Mapping[str, Any]) -> None:
         run = _run(parameters)
-        if run.owner_id != user.pk or not user.has_perm("training_runs.download_manifest"):
+        if not teams.has(run, user) or not user.has_perm("training_runs.download_manifest"):
             raise PermissionDenied
         verifying.usable_manifest(run)
 

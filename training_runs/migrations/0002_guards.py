@@ -8,7 +8,14 @@ class Migration(migrations.Migration):
 
     operations = [
         Guard(
-            "HistoricalRun", "Manifest", "Verification", "Finding", "Canary", "ManifestCheckpoint"
+            "HistoricalTeam",
+            "HistoricalTeamMembership",
+            "HistoricalRun",
+            "Manifest",
+            "Verification",
+            "Finding",
+            "Canary",
+            "ManifestCheckpoint",
         ),
-        Guard("Run", guard="undeletable"),
+        Guard("Team", "TeamMembership", "Run", guard="undeletable"),
     ]

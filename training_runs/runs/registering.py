@@ -1,4 +1,4 @@
-"""Registering training runs, starting, completing and cancelling them."""
+"""Registering training runs, starting and cancelling them."""
 
 import datetime as dt
 from collections.abc import Collection
@@ -7,22 +7,20 @@ from django.conf import settings
 from django.contrib.auth.models import User
 
 from consent.choices import DataCategory, Purpose
-from ledger import clock, entries, open_entry
+from ledger import clock, entries
 from ledger.errors import InvalidInput
 from ledger.references import next_reference
-from training_runs.choices import FindingKind, RunState
+from training_runs.choices import RunState
 from training_runs.eligibility import canaries
 from training_runs.eligibility.exclusions import Eligibility, ask, decide
 from training_runs.errors import (
-    DigestMismatch,
     StartRefused,
     TooManyWaiting,
     TrackerIdReused,
 )
-from training_runs.models import Finding, Manifest, Run
+from training_runs.models import Run, Team
 from training_runs.runs.freezing import parent_included
-from training_runs.runs.moves import check_move, check_version, move
-from training_runs.runs.verifying import usable_manifest
+from training_runs.runs.moves import check_version, move
 
 
 def register(
@@ -30,13 +28,14 @@ def register(
     tracker_run_id: str,
     purpose: str,
     data_categories: Collection[str],
-    owner: User,
+    actor: User,
+    team: Team,
     title: str = "",
     parent: Run | None = None,
 ) -> tuple[Run, bool]:
     """Register a run; the same tracker id again gives the same run and False.
 
-    Raises TrackerIdReused when it comes with other facts or from another person.
+    Raises TrackerIdReused when it comes with other facts or from another team.
     """
     if purpose not in Purpose.values:
         raise InvalidInput(f"One of {', '.join(Purpose.values)}.", field="purpose")
@@ -51,10 +50,10 @@ def register(
         "data_categories": sorted(set(data_categories)),
         "title": title,
         "parent_id": parent.pk if parent else None,
-        "owner_id": owner.pk,
+        "team_id": team.pk,
     }
     canaries.plant()
-    with entries.entry("run.registered", actor=owner) as opened:
+    with entries.entry("run.registered", actor=actor) as opened:
         known = Run.objects.filter(tracker_run_id=tracker_run_id).first()
         if known is not None:
             opened.abandon()
@@ -106,9 +105,9 @@ def start(*, run: Run, actor: User) -> Run:
             opened.abandon()
             return run
         # Counted under the ledger's lock: of two starts the second one sees the first.
-        if Run.objects.requested().owned_by(run.owner).count() >= settings.MAX_WAITING_RUNS:
+        if Run.objects.requested().filter(team=run.team_id).count() >= settings.MAX_WAITING_RUNS:
             raise TooManyWaiting(
-                f"{settings.MAX_WAITING_RUNS} runs of {run.owner} wait for their manifests already:"
+                f"{settings.MAX_WAITING_RUNS} runs of {run.team} wait for their manifests already:"
                 " start this one when one of them is frozen."
             )
         run.requested_at = opened.recorded_at
@@ -155,48 +154,3 @@ def cancel(*, run: Run, actor: User, reason: str) -> Run:
             return run
         move(run, RunState.CANCELLED)
     return run
-
-
-def complete(*, run: Run, trained_digest: str, actor: User) -> Run:
-    """Record that the run was trained on its manifest. Cannot be undone.
-
-    Another digest than the manifest's opens a finding, which stays, and the run stays as it is. Raises DigestMismatch,
-    ManifestNotReady, ManifestBlocked, RunCancelled, ForbiddenMove, InvalidInput.
-    """
-    if len(trained_digest) != 64 or set(trained_digest) - set("0123456789abcdef"):
-        raise InvalidInput("A SHA-256 in 64 lower-case hexadecimal digits.", field="trained_digest")
-    with entries.entry("run.completed", actor=actor, subject=run.reference) as opened:
-        run = Run.objects.select_for_update().get(pk=run.pk)
-        if run.state == RunState.COMPLETED and run.trained_digest == trained_digest:
-            opened.abandon()
-            return run
-        check_move(run, RunState.COMPLETED)
-        # Asked under the lock: a verification may have differed a moment ago.
-        manifest = usable_manifest(run)
-        is_right = manifest.digest == trained_digest
-        if is_right:
-            run.trained_digest = trained_digest
-            move(run, RunState.COMPLETED)
-        else:
-            opened.kind = "run.completion_refused"
-            _find_mismatch(opened, manifest, trained_digest)
-    if not is_right:
-        raise DigestMismatch(
-            f"This is not the digest of the manifest of {run.reference}. The run stays"
-            f" {run.get_state_display()}, and a finding says what was sent."
-        )
-    return run
-
-
-def _find_mismatch(opened: open_entry.OpenEntry, manifest: Manifest, trained_digest: str) -> None:
-    """Open a finding, once for each wrong digest."""
-    detail = {"frozen": manifest.digest, "trained": trained_digest}
-    if Finding.objects.filter(run=manifest.run, kind=FindingKind.DIGEST_MISMATCH, detail=detail):
-        opened.abandon()
-        return
-    Finding(
-        run=manifest.run,
-        kind=FindingKind.DIGEST_MISMATCH,
-        detail=detail,
-        found_at=opened.recorded_at,
-    ).save()

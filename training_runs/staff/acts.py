@@ -1,6 +1,6 @@
 """The acts of the ML team and auditors on a run, one function each: GET shows what will happen, POST does it.
 
-Every view asks for its own permission: the admin alone lets all staff in. ML engineers see every run and act on their own.
+Every view asks for its own permission: the admin alone lets all staff in. ML engineers see every run and act on those of their teams.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from common.staff.forms import ConfirmForm
 from common.staff.site import page, refusal_shown_in, staff
 from ledger.errors import Refusal
 from ledger.reads.recording import record_read
-from training_runs import tasks
+from training_runs import tasks, teams
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.downloads import member_lists
 from training_runs.errors import StartRefused
@@ -42,12 +42,12 @@ from training_runs.staff.run_page import (
 
 
 def _run(number: int) -> Run:
-    return get_object_or_404(Run.objects.select_related("owner", "parent"), pk=number)
+    return get_object_or_404(Run.objects.select_related("team__responsible", "parent"), pk=number)
 
 
 def _own_run(request: HttpRequest, number: int) -> Run:
     run = _run(number)
-    if run.owner_id != request.user.pk:
+    if not teams.has(run, staff(request)):
         raise PermissionDenied
     return run
 
@@ -55,10 +55,10 @@ def _own_run(request: HttpRequest, number: int) -> Run:
 @require_http_methods(["GET", "POST"])
 @permission_required("training_runs.add_run", raise_exception=True)
 def register_run(request: HttpRequest) -> HttpResponse:
-    form = drafts.form_for(RegisterForm, request, title="Register a run")
+    form = drafts.form_for(RegisterForm, request, title="Register a run", user=staff(request))
     if form.is_valid():
         with refusal_shown_in(form):
-            run, is_new = registering.register(owner=staff(request), **form.cleaned_data)
+            run, is_new = registering.register(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
             messages.success(
                 request,
@@ -251,7 +251,7 @@ def explain(request: HttpRequest, number: int) -> HttpResponse:
 def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
     """How many of the included would be out of a run frozen now; the reasons for those who may see decisions.
 
-    A run's owner reads the references of the withdrawn, so that the reasons of a few would be theirs.
+    A run's team reads the references of the withdrawn, so that the reasons of a few would be theirs.
     """
     run = _run(number)
     manifest = verifying.usable_manifest(run)
@@ -291,7 +291,7 @@ def member_list(request: HttpRequest, number: int, form: str) -> HttpResponse:
 @require_GET
 @permission_required("training_runs.view_run", raise_exception=True)
 def incidents_of_run(request: HttpRequest, number: int) -> HttpResponse:
-    """The incidents of a run: for its owner, and for the people who see those of every run."""
+    """The incidents of a run: for its team, and for the people who see those of every run."""
     run = _run(number)
     if not incidents.may_read(request.user, run):
         raise PermissionDenied

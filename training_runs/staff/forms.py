@@ -9,7 +9,8 @@ from common.staff.site import VersionedForm
 from consent.choices import DataCategory, Purpose
 from consent.lookup import look_up, look_up_number
 from consent.models import Member
-from training_runs.models import Run
+from training_runs.models import Run, Team
+from training_runs.querysets import teams_of
 
 
 class RegisterForm(forms.Form):
@@ -33,6 +34,20 @@ class RegisterForm(forms.Form):
             " for example TR-2026-000012."
         ),
     )
+
+    team = forms.ModelChoiceField(
+        queryset=Team.objects.none(),
+        to_field_name="name",
+        help_text="The run belongs to it. Administrators make teams.",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = Team.objects.filter(pk__in=teams_of(user))
+        team = self.fields["team"]
+        assert isinstance(team, forms.ModelChoiceField)
+        team.queryset = own
+        team.initial = own.first() if own.count() == 1 else None
 
     def clean_parent(self) -> Run | None:
         reference = self.cleaned_data["parent"]

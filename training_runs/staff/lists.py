@@ -14,11 +14,14 @@ from common.staff.site import HistoryModelAdmin, ReadOnlyModelAdmin, badge, site
 from ledger.reads.recording import record_read
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification
+from training_runs.querysets import teams_of
 from training_runs.staff import acts, run_page
 
 _STATE_TONES = {
     RunState.REQUESTED: "warning",
     RunState.FROZEN: "good",
+    RunState.TRAINING: "warning",
+    RunState.FAILED: "danger",
     RunState.COMPLETED: "good",
 }
 
@@ -32,25 +35,25 @@ def verification_badge(row: Any) -> SafeString:
     return badge("waiting for verification", "warning")
 
 
-class OwnerFilter(OptionFilter):
-    title = "owner"
-    parameter_name = "owner"
+class TeamFilter(OptionFilter):
+    title = "team"
+    parameter_name = "team"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("me", "my own")]
+        return [("mine", "my own")]
 
     def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
-        return rows.filter(owner=staff(self.request))
+        return rows.filter(team__in=teams_of(staff(self.request)))
 
 
 @admin.register(Run, site=site)
 class RunAdmin(ExportedList, HistoryModelAdmin):
     export_columns = {
         "run": "reference", "title": "title", "purpose": "purpose", "state": "state",
-        "owner": "owner__username", "tracker_run_id": "tracker_run_id", "parent": "parent__reference",
+        "team": "team__name", "responsible": "team__responsible__username", "tracker_run_id": "tracker_run_id", "parent": "parent__reference",
         "registered_at": "registered_at", "requested_at": "requested_at", "as_of": "as_of",
         "included": "manifest__included", "population": "manifest__population",
-        "cut": "manifest__cut", "digest": "manifest__digest", "trained_digest": "trained_digest",
+        "cut": "manifest__cut", "digest": "manifest__digest",
     }  # fmt: skip
     list_display = [
         "reference",
@@ -62,14 +65,14 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
         "as_of",
         "verification",
     ]
-    list_filter = ["state", OwnerFilter, "purpose", "registered_at"]
+    list_filter = ["state", TeamFilter, "purpose", "registered_at"]
     search_fields = ["=reference", "=tracker_run_id", "title"]
     search_help_text = "A reference, the tracker's run id, or words of the title."
-    list_select_related = ["manifest", "owner"]
+    list_select_related = ["manifest", "team__responsible"]
     actions = ["verify_again"]
     fields = [
-        "title", "state_word", "purpose", "categories", "tracker_run_id", "owner_name", "parent",
-        "registered_at", "requested_at", "as_of", "trained_digest",
+        "title", "state_word", "purpose", "categories", "tracker_run_id", "team_name", "parent",
+        "registered_at", "requested_at", "as_of",
     ]  # fmt: skip
     change_form_template = "admin/training_runs/run/change_form.html"
     pages = [
@@ -143,9 +146,9 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
     def verification(self, run: Run) -> SafeString | str:
         return verification_badge(run) if hasattr(run, "manifest") else "no manifest"
 
-    @admin.display(description="owner")
-    def owner_name(self, run: Run) -> str:
-        return run.owner.get_username()
+    @admin.display(description="team")
+    def team_name(self, run: Run) -> str:
+        return f"{run.team} ({run.team.responsible.get_username()} answers for it)"
 
     @admin.display(description="data categories")
     def categories(self, run: Run) -> str:

@@ -9,6 +9,7 @@ from common.staff import start_page
 from common.staff.site import staff
 from training_runs.choices import RunState
 from training_runs.models import Finding, FreezeAttempt, Manifest, Run
+from training_runs.querysets import teams_of
 from training_runs.runs import incidents
 from training_runs.staff.run_page import url_of
 
@@ -23,7 +24,7 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
         [
             start_page.PanelLine(
                 f"{RunState(state).label.capitalize()}: {counts[state]}",
-                f"{changelist}?owner=me&state__exact={state}",
+                f"{changelist}?team=mine&state__exact={state}",
             )
             for state in RunState.values
             if state in counts
@@ -38,7 +39,7 @@ def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
     found = incidents.of_runs_of(staff(request))
     by_run = dict(found.order_by().values_list("run").annotate(Count("pk")))
     runs = Run.objects.owned_by(staff(request)).filter(reference__in=by_run).order_by("-pk")
-    frozen = Manifest.objects.filter(run__owner=staff(request)).count()
+    frozen = Manifest.objects.filter(run__team__in=teams_of(staff(request))).count()
     return start_page.Panel(
         "Incidents of your runs",
         [
@@ -58,7 +59,9 @@ def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
 
 @start_page.panel("training_runs.start_run", order=21)
 def attempts_panel(request: HttpRequest) -> start_page.Panel:
-    failing = FreezeAttempt.objects.filter(run__owner=staff(request)).select_related("run")
+    failing = FreezeAttempt.objects.filter(run__team__in=teams_of(staff(request))).select_related(
+        "run"
+    )
     return start_page.Panel(
         "Freezes that failed so far",
         [
@@ -124,8 +127,8 @@ def _no_finding_in_words() -> str:
     )
 
 
-def _no_attempt_in_words(owner: User) -> str:
-    waiting = Run.objects.owned_by(owner).requested().count()
+def _no_attempt_in_words(user: User) -> str:
+    waiting = Run.objects.owned_by(user).requested().count()
     if not waiting:
         return "None of your runs is waiting for its freeze."
     return f"No freeze of your {waiting} waiting run{'' if waiting == 1 else 's'} has failed."

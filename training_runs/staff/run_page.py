@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
 from consent import countries
 from consent.choices import DataCategory
+from training_runs import teams
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
@@ -21,14 +23,14 @@ def url_of(run: Run) -> str:
 
 
 def may_explain(user: Any, run: Run) -> bool:
-    """The run's owner, and people who may read members' records anyway."""
+    """People of the run's team, and people who may read members' records anyway."""
     return user.has_perm("training_runs.explain_run") and (
-        run.owner_id == user.pk or user.has_perm("consent.view_member")
+        user.has_perm("consent.view_member") or teams.has(run, user)
     )
 
 
 def may_name_numbers(user: Any) -> bool:
-    """Whether the person may ask about a member by number; a run's owner knows references only."""
+    """Whether the person may ask about a member by number; a run's team knows references only."""
     return bool(user.has_perm("consent.view_member"))
 
 
@@ -119,7 +121,7 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
         Manifest.objects.with_agreement().prefetch_related("verifications").filter(run=run).first()
     )
     user = request.user
-    may_act = run.owner_id == user.pk
+    may_act = teams.has(run, cast(User, user))
     return {
         "manifest": manifest,
         "shares": shares_of_manifest(manifest) if manifest else [],
@@ -164,7 +166,7 @@ def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, 
     if not _is_usable(run, manifest):
         return []
     user = request.user
-    is_own = run.owner_id == user.pk and user.has_perm("training_runs.download_manifest")
+    is_own = user.has_perm("training_runs.download_manifest") and teams.has(run, cast(User, user))
     found = []
     if is_own or user.has_perm("ledger.view_entry"):
         found.append(("The archive itself", reverse("api:run-archive", args=[run.reference])))

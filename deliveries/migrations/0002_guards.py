@@ -1,0 +1,18 @@
+from django.db import migrations
+
+from ledger.append_only import Guard
+
+
+class Migration(migrations.Migration):
+    dependencies = [("deliveries", "0001_initial"), ("ledger", "0002_guards")]
+
+    operations = [
+        Guard(
+            "HistoricalRecipient", "HistoricalDelivery", "TrainingStart", "Acknowledgement",
+            "HistoricalRunnerKey", "Receipt", "DataSet", "HistoricalWaiver", "Completion",
+            "LineageEvent", "Handover", "RecipientTold", "HistoricalTrainedModel", "ModelRun",
+        ),
+        Guard(
+            "Recipient", "Delivery", "RunnerKey", "Waiver", "TrainedModel", guard="undeletable"
+        ),
+    ]  # fmt: skip

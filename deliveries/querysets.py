@@ -1,0 +1,27 @@
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from deliveries.choices import ALIVE, DeliveryState
+from ledger.models import TrackedQuerySet
+from training_runs.querysets import teams_of
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+class DeliveryQuerySet(TrackedQuerySet):
+    def requested(self) -> "DeliveryQuerySet":
+        """The queue, oldest first."""
+        return self.filter(state=DeliveryState.REQUESTED).order_by("pk")
+
+    def alive(self) -> "DeliveryQuerySet":
+        """Deliveries that are being made, or were made and have not ended."""
+        return self.filter(state__in=ALIVE)
+
+    def valid_at(self, moment: dt.datetime) -> "DeliveryQuerySet":
+        """Deliveries that may be used at a moment: also without a sweep a lease ends by itself."""
+        return self.filter(state=DeliveryState.DELIVERED, leased_until__gt=moment)
+
+    def of_teams_of(self, user: "User") -> "DeliveryQuerySet":
+        """Deliveries of the runs of a person's teams."""
+        return self.filter(run__team__in=teams_of(user))
