@@ -12,6 +12,7 @@ MAX_FILE_WAIT = dt.timedelta(minutes=30)
 BRINGS = Brings(
     entries=[
         EntryKind("token.issued", "Service token issued"),
+        EntryKind("token.renewed", "Service token renewed by its owner"),
         EntryKind("token.revoked", "Service token revoked", despite_clocks=True),
         EntryKind("user.changed", "Account added or changed", despite_clocks=True),
         EntryKind("user.superuser_refused", "Superuser refused", despite_clocks=True),

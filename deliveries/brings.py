@@ -1,7 +1,13 @@
 """Deliveries, receipts and recipients: what this app brings to the portal."""
 
+import datetime as dt
+
 from common.identity.roles import ADMINISTRATOR, AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
-from common.registry import Brings
+from common.registry import Brings, Every, Waiting
+from ledger.registry import EntryKind, ReadKind
+
+# A delivery of ten million members takes a minute, and the sweeper comes by every 20 seconds.
+MAX_UNDELIVERED = dt.timedelta(minutes=15)
 
 _ALL = [
     "deliveries.view_delivery", "deliveries.view_receipt", "deliveries.view_dataset",
@@ -9,6 +15,32 @@ _ALL = [
 ]  # fmt: skip
 
 BRINGS = Brings(
+    entries=[
+        EntryKind("delivery.cancelled", "Delivery cancelled", despite_clocks=True),
+        EntryKind("delivery.expired", "Lease of a delivery ended", despite_clocks=True),
+        EntryKind("delivery.made", "Delivery made"),
+        EntryKind("delivery.refused", "Delivery refused: it would not be what was frozen", despite_clocks=True),
+        EntryKind("delivery.requested", "Delivery requested"),
+        EntryKind("delivery.withdrawals_acknowledged", "Withdrawals acknowledged"),
+        EntryKind("receipt.accepted", "Receipt accepted"),
+        EntryKind("receipt.refused", "Receipt refused: it names another digest", despite_clocks=True),
+        EntryKind("recipient.changed", "Recipient recorded or changed"),
+        EntryKind("run.completed", "Run completed"),
+        EntryKind("run.failed", "Training failed"),
+        EntryKind("run.training", "Training began"),
+        EntryKind("run.used_after_lease", "Data used after the lease", despite_clocks=True),
+        EntryKind("runner_key.ended", "Key of a runner ended", despite_clocks=True),
+        EntryKind("runner_key.registered", "Key of a runner registered"),
+        EntryKind("waiver.asked", "Completion without a receipt asked for"),
+        EntryKind("waiver.decided", "Completion without a receipt decided"),
+    ],
+    reads=[
+        ReadKind("delivery.archive", "Archive of a delivery"),
+        ReadKind("delivery.file", "File of a delivery"),
+        ReadKind("export.delivery", "List of deliveries, as a file"),
+        ReadKind("export.receipt", "List of receipts, as a file"),
+        ReadKind("receipt.read", "Receipt"),
+    ],
     scopes={
         "deliveries:write": "Request, renew and cancel deliveries, and download their lists of accounts.",
         "receipts:write": "Register keys of runners and send receipts.",
@@ -32,5 +64,20 @@ BRINGS = Brings(
         ADMINISTRATOR: [
             "deliveries.view_recipient", "deliveries.add_recipient", "deliveries.change_recipient",
         ],
+    },
+    schedule={"deliveries": Every("deliveries.tasks.sweep_deliveries", "SWEEP_SECONDS")},
+    queues={
+        "deliveries.tasks.make_delivery": "freezes",
+        "deliveries.tasks.sweep_deliveries": "freezes",
+    },
+    waiting=[
+        Waiting(
+            "oldest_requested_delivery", "deliveries.made.making.oldest_requested", MAX_UNDELIVERED
+        ),
+    ],
+    hooks={
+        "consent.member_erased": "deliveries.made.ending.end_with_member",
+        "training_runs.run_ended": "deliveries.made.ending.end_of_run",
+        "training_runs.use_of_runs": "deliveries.uses.of_runs",
     },
 )  # fmt: skip

@@ -173,8 +173,9 @@ class Acknowledgement(Sealed):
     run = models.ForeignKey(Run, models.PROTECT, related_name="acknowledgements")
     delivery = models.ForeignKey(Delivery, models.PROTECT, related_name="acknowledgements")
     cut = models.PositiveBigIntegerField(help_text="The ledger size of the answer it acknowledges.")
+    answered_at = models.DateTimeField(help_text="When that answer was last given.")
     withdrawn = models.PositiveIntegerField(
-        help_text="Members of the delivery who were out by then."
+        help_text="Members of the manifest who were out by then."
     )
     digest = models.CharField(max_length=64, help_text="SHA-256 of their set, as Roaring.")
     acknowledged_at = models.DateTimeField()

@@ -42,7 +42,9 @@ def main() -> int:
         with stage.served() as address:
             say(f"The portal answers at http://{address[0]}:{address[1]}/.")
             switchers = people[: len(people) // 10]
-            onlooker, latecomer = itertools.islice(filter(is_eligible, people[len(switchers) :]), 2)
+            onlooker, latecomer, leaver = itertools.islice(
+                filter(is_eligible, people[len(switchers) :]), 3
+            )
             told = story.Story(
                 product=Client(address, tokens.product),
                 trainer=Client(address, tokens.trainer),
@@ -52,6 +54,7 @@ def main() -> int:
                     seed=1,
                 ),
                 onlooker=onlooker.account_ref,
+                leaver=leaver.account_ref,
                 load_rules=stage.load_rules,
                 say=say,
             )

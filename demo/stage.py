@@ -138,7 +138,14 @@ def issue_tokens() -> Tokens:
     _, trainer_token = issue_token(
         user=User.objects.get(username="emil"),
         name="Training pipeline",
-        scopes=["runs:read", "runs:write", "manifests:read", "members:read"],
+        scopes=[
+            "runs:read",
+            "runs:write",
+            "manifests:read",
+            "members:read",
+            "deliveries:write",
+            "receipts:write",
+        ],
         days=7,
         actor="system:demo",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from demo.client import Client
 from demo.switching import Switching
+from tools.receipts import Runner, file, statement
 
 CATEGORIES = ["posts", "profile"]
 FREEZE_SECONDS = 60
@@ -54,6 +55,7 @@ class Story:
         trainer: Client,
         switching: Switching,
         onlooker: str,
+        leaver: str,
         load_rules: Callable[[dt.date], None],
         say: Callable[[str], object],
     ) -> None:
@@ -63,6 +65,7 @@ class Story:
         self._switching = switching
         # The account of a member who has no reason to be out, and does not switch at random.
         self._onlooker = onlooker
+        self._leaver = leaver
         self._load_rules = load_rules
         self._say = say
 
@@ -80,7 +83,7 @@ class Story:
         self._say("\nFine-tuning the last model: the same data again is a run of its own.")
         parent = self.runs[-1]
         self.frozen(self.register("llm-fine-tuning", parent=parent.reference), "child of the last")
-        self.downloaded_and_completed(parent)
+        self.used_and_completed(parent)
         self._switching.stop()
         self._say(
             f"\n{self._switching.acknowledged:,} decisions were recorded in the course of the story."
@@ -147,18 +150,94 @@ class Story:
         self._say("  … and switches the setting off:")
         self._explain(told)
 
-    def downloaded_and_completed(self, told: Told) -> None:
-        archive = self._trainer.get(f"runs/{told.reference}/manifest/archive")
-        digest = sha256(archive.body).hexdigest()
-        if digest != told.manifest["digest"]:
-            raise ValueError(
-                f"The archive of {told.reference} does not have the manifest's digest."
-            )
+    def used_and_completed(self, told: Told) -> None:
+        """A delivery, a training on it, a member who leaves meanwhile, a receipt, the end."""
+        delivery = self._delivered(told)
+        self._trainer.post(f"runs/{told.reference}/training", {"delivery": delivery["reference"]})
+        self._trainer.post(f"runs/{told.reference}/heartbeat", {"is_reading": True})
+        self._say(f"{told.reference} is in training on {delivery['reference']}.")
+        self._withdrawn_meanwhile(told)
+        receipt = self._receipt(told, delivery)
+        done = self._trainer.post(f"runs/{told.reference}/complete").json
         self._say(
-            f"The archive of {told.reference}: {len(archive.body):,} bytes, SHA-256 as frozen."
+            f"{told.reference} is completed on {receipt['reference']}, with {len(done['findings'])} findings."
         )
-        self._trainer.post(f"runs/{told.reference}/complete", {"trained_digest": digest})
-        self._say(f"{told.reference} is completed with the digest it was trained on.")
+
+    def _delivered(self, told: Told) -> dict[str, Any]:
+        """The delivery of a run, downloaded and compared with its digest."""
+        path = f"runs/{told.reference}/deliveries"
+        reference = self._trainer.post(path, expect=202).json["reference"]
+        until = time.monotonic() + FREEZE_SECONDS
+        while (one := self._trainer.get(f"deliveries/{reference}").json)["state"] == "requested":
+            if time.monotonic() > until:
+                raise TimeoutError(f"{reference} was not made: see serve.log.")
+            time.sleep(0.1)
+        if one["state"] != "delivered":
+            raise ValueError(f"{reference} is {one['state']}: {one['end_reason']}")
+        file = one["files"][0]
+        data = self._trainer.get(f"deliveries/{reference}/files/{file['name']}").body
+        if sha256(data).hexdigest() != file["sha256"]:
+            raise ValueError(f"The list of {reference} does not have its digest.")
+        self._say(
+            f"{reference}: {one['rows']:,} accounts delivered, {one['subtracted']:,} of the manifest subtracted; the"
+            f" list has {len(data):,} bytes, SHA-256 as sealed."
+        )
+        return dict(one)
+
+    def _withdrawn_meanwhile(self, told: Told) -> None:
+        """A member switches off during the training, and the training says that it knows."""
+        self._product.post(
+            "decisions",
+            {
+                "account_ref": self._leaver,
+                "purpose": "generative-ai",
+                "choice": "deny",
+                "channel": "product",
+                "source_id": "demo-the-one-who-left",
+                "decided_at": dt.datetime.now(dt.UTC).isoformat(),
+            },
+            expect=201,
+        )
+        path = f"runs/{told.reference}/withdrawn"
+        said = self._trainer.get(f"{path}?page_size=1").json
+        self._trainer.post(f"{path}/acknowledgements", {"digest": said["digest"]})
+        self._say(
+            f"  A member switches the setting off; the training acknowledges {said['withdrawn']:,} withdrawals since the"
+            " freeze."
+        )
+
+    def _receipt(self, told: Told, delivery: dict[str, Any]) -> dict[str, Any]:
+        """The signed word of the preparation, under a key that the trainer registers."""
+        runner = Runner()
+        challenge = self._trainer.post("me/keys/challenges").json["challenge"]
+        self._trainer.post("me/keys", runner.answer(challenge, "demo runner"), expect=201)
+        now = dt.datetime.now(dt.UTC).isoformat().replace("+00:00", "Z")
+        envelope = runner.sign(
+            statement(
+                self._trainer.get(f"runs/{told.reference}").json,
+                delivery,
+                inputs=[file("raw/posts.parquet", b"the demo's raw posts", 1_000)],
+                outputs=[file("clean/posts.parquet", b"the demo's clean posts", 930)],
+                dropped={"excluded": 60, "unknown_member": 10},
+                started_at=now,
+                ended_at=now,
+                redaction={
+                    "engine": "sample-redaction",
+                    "version": "1.0",
+                    "hits_by_kind": {"email": 12, "phone": 5},
+                    "residual": {"sampled": 100, "found": 0},
+                },
+                content={"earliest": "2019-01-01", "latest": "2026-09-30"},
+            )
+        )
+        receipt: dict[str, Any] = self._trainer.post(
+            f"runs/{told.reference}/receipts", envelope, expect=201
+        ).json
+        self._say(
+            f"  {receipt['reference']}: {receipt['rows_kept']:,} of {receipt['rows_in']:,} rows were kept, as the runner"
+            " signs."
+        )
+        return receipt
 
     def _explain(self, told: Told) -> None:
         answer = self._trainer.post(

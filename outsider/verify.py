@@ -599,6 +599,7 @@ MAX_LEAF_BYTES = 65535
 RUN = "training_runs.historicalrun"
 MANIFEST = "training_runs.manifest"
 VERIFICATION = "training_runs.verification"
+DELIVERY = "deliveries.historicaldelivery"
 READ_BATCH = "ledger.readbatch"
 CLOCK_STEP = "ledger.clockstep"
 BACKWARDS = "it was recorded before the entry above it, and no clock step is sealed in it"
@@ -618,7 +619,7 @@ WRITTEN_ANYWAY = {
     "token.revoked", "user.changed", "clock.settled",
 }  # fmt: skip
 """Kinds of entries that may follow a clock step before it is settled; a decision among them may not be an *allow*."""
-WATCHED = {RUN, MANIFEST, VERIFICATION, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT}
+WATCHED = {RUN, MANIFEST, VERIFICATION, DELIVERY, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT}
 """Tables whose rows say what else is in the export."""
 
 Row = Dict[str, Any]
@@ -650,7 +651,7 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str, Key]]
     """Place of the line, `checkpoint.key_added` or `checkpoint.key_retired`, and which key."""
     days: dict[int, str]
-    """Place of the line that freezes a manifest, and the day (UTC) it was recorded on."""
+    """Place of the line that freezes a manifest or makes a delivery, and the day (UTC) it was recorded on."""
     times: tuple[str, str]
     """The times at which the first and the last of the entries were recorded."""
     waits: array[int]
@@ -700,7 +701,7 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
                 leaves[number] = leaf_hash(leaf_data(line, entry))
             at = _time(entry["recorded_at"])
             piece.sequences.append(entry["sequence"])
-            if MANIFEST in entry["rows"]:
+            if MANIFEST in entry["rows"] or DELIVERY in entry["rows"]:
                 piece.days[number] = at[:10]
             if at < last and CLOCK_STEP not in entry["rows"]:
                 piece.problems.append((number, BACKWARDS))
@@ -772,7 +773,7 @@ class Ledger(NamedTuple):
     keys: list[tuple[int, str, Key]]
     """Entry, kind, key: which keys were made known and retired."""
     days: dict[int, str]
-    """Entry that froze a manifest, and the day (UTC) it was recorded on."""
+    """Entry that froze a manifest or made a delivery, and the day (UTC) it was recorded on."""
 
     def of(self, name: str) -> list[tuple[int, Row]]:
         return [(entry, row) for entry, table, row in self.rows if table == name]
@@ -1394,6 +1395,171 @@ def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> No
             report.wrong(f"manifests/{path.name} belongs to no manifest of the ledger.")
 
 
+# --- Deliveries: docs/reference/delivery-format.md --------------------------------------------------
+
+DELIVERY_MAGIC = b"training-delivery/1\n"
+DELIVERY_FIELDS = {
+    "as_of", "cut", "delivery", "form", "ledger_root", "manifest", "parts", "purpose", "run",
+}  # fmt: skip
+
+
+class Delivered(NamedTuple):
+    """A delivery's archive, and the entry that made it."""
+
+    entry: int
+    row: Row
+    header: Row
+    delivered: int
+    subtracted: int
+
+    @property
+    def name(self) -> str:
+        return str(self.header["delivery"])
+
+
+def delivery_from(data: bytes, what: str) -> tuple[Row, int, int, str]:
+    """Header, the delivered, the subtracted, and the SHA-256 of the part of the subtracted; raises Wrong."""
+    try:
+        if not data.startswith(DELIVERY_MAGIC):
+            raise ValueError("the first line is not training-delivery/1")
+        end = data.index(b"\n", len(DELIVERY_MAGIC))
+        header = canonical(data[len(DELIVERY_MAGIC) : end])
+        if not isinstance(header, dict) or set(header) != DELIVERY_FIELDS:
+            raise ValueError("the header does not have its fields")
+        if [part["name"] for part in header["parts"]] != ["delivered", "subtracted"]:
+            raise ValueError("its parts are not those of a delivery")
+        sets, at = [], end + 1
+        for part in header["parts"]:
+            blob = data[at : at + part["bytes"]]
+            if sha256(blob).hexdigest() != part["sha256"]:
+                raise ValueError(f"the part {part['name']} does not have its SHA-256")
+            sets.append(set_from(blob, MAX_MEMBERS))
+            if number_of(sets[-1]) != part["members"]:
+                raise ValueError(f"the part {part['name']} does not have its count")
+            at += len(blob)
+        if at != len(data):
+            raise ValueError("there are bytes after the last part")
+    except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+        raise Wrong(f"{what} is not an undamaged archive of a delivery: {error}.") from None
+    return header, sets[0], sets[1], str(header["parts"][1]["sha256"])
+
+
+def check_delivery(data: bytes, entry: int, row: Row, what: str) -> Delivered:
+    """An archive against the row that the ledger seals for it; raises Wrong."""
+    if sha256(data).hexdigest() != row.get("digest"):
+        raise Wrong(f"{what} does not have the digest that entry {entry} seals.")
+    header, delivered, subtracted, digest = delivery_from(data, what)
+    if header["delivery"] != row.get("reference"):
+        raise Wrong(f"{what} is the archive of {header['delivery']}.")
+    for name in ("cut", "ledger_root", "as_of", "form"):
+        if header[name] != row.get(name):
+            raise Wrong(f"{what}: its {name} is not the one that entry {entry} seals.")
+    if type(row["cut"]) is not int or not 1 <= row["cut"] < entry:
+        raise Wrong(f"{what}: its cut is not before entry {entry}.")
+    counts = number_of(delivered), number_of(subtracted), digest
+    if counts != (row.get("rows"), row.get("subtracted"), row.get("subtraction_digest")):
+        raise Wrong(f"{what}: entry {entry} seals another subtraction.")
+    files = row.get("files")
+    if not isinstance(files, list) or (files and sum(one["rows"] for one in files) != counts[0]):
+        raise Wrong(f"{what}: its files do not have as many rows as members were delivered.")
+    return Delivered(entry, row, header, delivered, subtracted)
+
+
+def made_deliveries(ledger: Ledger) -> Iterator[tuple[int, Row]]:
+    """The rows of deliveries, as the entries that made them sealed them."""
+    for entry, row in ledger.of(DELIVERY):
+        if row.get("state") == "delivered":
+            yield entry, row
+
+
+def check_deliveries(
+    export: Export, archives: dict[str, Archive], report: Report
+) -> list[Delivered]:
+    """Every delivery against its entry and its manifest: what was used is what was frozen, without who was out."""
+    by_digest = {archive.digest: archive for archive in archives.values()}
+    found: list[Delivered] = []
+    rows = list(made_deliveries(export.ledger))
+    for entry, row in rows:
+        name = str(row.get("reference"))
+        what = f"deliveries/{name}.delivery"
+        try:
+            if not re.fullmatch("[A-Za-z0-9-]{1,40}", name):
+                raise Wrong(f"Entry {entry} made a delivery without a reference.")
+            path = export.directory / "deliveries" / f"{name}.delivery"
+            if not path.is_file():
+                raise Wrong(f"{what} is missing; entry {entry} made it.")
+            one = check_delivery(read_file(path), entry, row, what)
+            _check_against_manifest(export, one, by_digest, what)
+        except Wrong as error:
+            report.wrong(str(error))
+        else:
+            found.append(one)
+    directory = export.directory / "deliveries"
+    expected = {f"{row.get('reference')}.delivery" for _, row in rows}
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        if path.name not in expected:
+            report.wrong(f"deliveries/{path.name} belongs to no delivery of the ledger.")
+    report.say(
+        f"deliveries: {len(found)} of {len(rows)} archives are those the ledger seals, each its manifest without"
+        " the subtracted."
+    )
+    return found
+
+
+def _check_against_manifest(
+    export: Export, one: Delivered, by_digest: dict[str, Archive], what: str
+) -> None:
+    manifest = by_digest.get(str(one.header["manifest"]))
+    sealed = [row for _, row in export.ledger.of(MANIFEST) if row["id"] == one.row["manifest_id"]]
+    if manifest is None or not sealed or sealed[0].get("digest") != manifest.digest:
+        raise Wrong(f"{what}: its manifest is not the one that entry {one.entry} names.")
+    if manifest.header["run"] != one.header["run"]:
+        raise Wrong(f"{what}: its manifest is that of {manifest.header['run']}.")
+    if (
+        one.delivered & one.subtracted
+        or one.delivered | one.subtracted != manifest.sets["included"]
+    ):
+        difference = (one.delivered | one.subtracted) ^ manifest.sets["included"]
+        raise Wrong(
+            f"{what}: delivered and subtracted are not the included of {manifest.header['run']}:"
+            f" members {few(difference or one.delivered & one.subtracted)}."
+        )
+    if one.header["as_of"] > export.ledger.days[one.entry]:
+        raise Wrong(f"{what} is as of a day that had not come when entry {one.entry} made it.")
+    if export.ledger.tree.root(one.row["cut"]).hex() != one.row.get("ledger_root"):
+        raise Wrong(f"{what}: entries 1 to {one.row['cut']} do not have its ledger_root.")
+
+
+def derive_deliveries(
+    path: Path, deliveries: list[Delivered], archives: dict[str, Archive], report: Report
+) -> None:
+    """Derive from the entries up to its cut who was out of each delivery, and compare."""
+    waiting: dict[int, list[Delivered]] = {}
+    for one in deliveries:
+        waiting.setdefault(one.row["cut"], []).append(one)
+    codes = [code for code in CODES if code not in ("included", "not_in_parent")]
+    for done, history in enumerate(histories(path, max(waiting, default=0)), 1):
+        for one in waiting.get(done, []):
+            try:
+                derived = history.derive(
+                    one.row["run_id"], ["included", *codes], None, one.header["as_of"]
+                )
+            except (KeyError, TypeError, ValueError) as error:
+                report.wrong(f"{one.name} cannot be derived: {type(error).__name__} {error}.")
+                continue
+            included = archives[one.header["run"]].sets["included"]
+            if difference := one.delivered ^ included & derived.sets["included"]:
+                report.wrong(
+                    f"{one.name}: the archive and the entries 1 to {done} do not agree on who was out:"
+                    f" members {few(difference)}."
+                )
+            else:
+                report.say(
+                    f"{one.name}: derived from the entries 1 to {done}, {number_of(one.subtracted)} of"
+                    f" {number_of(included)} members were out, and {number_of(one.delivered)} were delivered."
+                )
+
+
 # --- Deriving: who is in, from the entries ------------------------------------------------------
 
 STRICTNESS = {"default-on": 0, "opt-in": 1, "excluded": 2}
@@ -1527,10 +1693,12 @@ class History:
             row for row in counting if row["id"] not in superseded and purpose in row["purposes"]
         ]
 
-    def derive(self, run_id: int, codes: Sequence[str], parent: Archive | None) -> Derived:
-        """The sets of a run's manifest, with a part for each of `codes`."""
+    def derive(
+        self, run_id: int, codes: Sequence[str], parent: Archive | None, day: str = ""
+    ) -> Derived:
+        """The sets of a run's manifest, with a part for each of `codes`; as of a `day`, else of the run's own."""
         run = self.runs[run_id]
-        purpose, as_of = run["purpose"], run["as_of"]
+        purpose, as_of = run["purpose"], day or run["as_of"]
         holding = self.rules_in_force(purpose, as_of)
         notices = self.notices_in_force(purpose, as_of)
         rules = {country: row["rule"] for country, row in holding.items()}
@@ -1841,9 +2009,11 @@ def check_export(
     _guarded(report, lambda: check_keys_file(directory / "keys.txt", trust, report))
     _guarded(report, lambda: check_reads(directory / "reads.ndjson", ledger.of(READ_BATCH), report))
     archives = check_manifests(Export(directory, ledger, trust), report)
+    deliveries = check_deliveries(Export(directory, ledger, trust), archives, report)
     if derives and not report.count:
         frozen = frozen_manifests(ledger, report)
         _guarded(report, lambda: derive(ledger_path, frozen, archives, report))
+        _guarded(report, lambda: derive_deliveries(ledger_path, deliveries, archives, report))
     return report
 
 
@@ -1927,6 +2097,58 @@ def do_manifest(options: argparse.Namespace) -> Report:
     check_members_checkpoint(data, archive, tree, keys_of(options), str(options.checkpoint))
     report.say(f"{options.checkpoint} signs exactly this archive.")
     return report
+
+
+def do_delivery(options: argparse.Namespace) -> Report:
+    """An archive and its files, as a receiver has them: nothing is used before this says yes."""
+    report, what = Report(), str(options.archive)
+    leaf = _leaf_in(options.data) if options.data else None
+    proved = check_proof(read_small(options.proof), keys_of(options), str(options.proof), leaf)
+    if proved.run:
+        raise Wrong(f"{options.proof} is about members of {proved.run}, not about an entry.")
+    entry = entry_of(proved, str(options.proof))
+    made = [row for row in rows_of(entry, DELIVERY) if row.get("state") == "delivered"]
+    if entry.get("kind") != "delivery.made" or len(made) != 1:
+        raise Wrong(f"{options.proof} proves an entry that made no delivery.")
+    row = made[0]
+    one = check_delivery(read_file(options.archive), entry["sequence"], row, what)
+    report.say(
+        f"{what} is the archive of {one.name} that entry {one.entry} seals: {number_of(one.delivered)} members of"
+        f" {one.header['run']} delivered, {number_of(one.subtracted)} subtracted, to be used until"
+        f" {row.get('leased_until')}."
+    )
+    _check_files(options.files, row, report)
+    if options.manifest is None:
+        report.note("Whether it is the run's manifest without the subtracted says --manifest.")
+        return report
+    archive = archive_from(read_file(options.manifest), str(options.manifest))
+    if archive.digest != one.header["manifest"] or archive.header["run"] != one.header["run"]:
+        raise Wrong(f"{options.manifest} is not the manifest that {one.name} was made of.")
+    if one.delivered | one.subtracted != archive.sets["included"]:
+        raise Wrong(f"{what}: delivered and subtracted are not the included of the manifest.")
+    report.say(f"{options.manifest}: its included are the delivered and the subtracted together.")
+    return report
+
+
+def _check_files(paths: Sequence[Path], row: Row, report: Report) -> None:
+    """Each file is one that the entry seals, and none is missing; raises Wrong."""
+    sealed = {one["sha256"]: one for one in row["files"]}
+    for path in paths:
+        with open_file(path) as file:
+            digest = sha256()
+            for block in iter(lambda: file.read(1 << 20), b""):
+                digest.update(block)
+        one = sealed.pop(digest.hexdigest(), None)
+        if one is None:
+            raise Wrong(
+                f"{path} is no file of {row['reference']}: it was changed, or is another's."
+            )
+        report.say(f"{path} is {one['name']} with {one['rows']} rows, as it was delivered.")
+    if paths and sealed:
+        names = ", ".join(one["name"] for one in sealed.values())
+        raise Wrong(f"Files of {row['reference']} are missing: {names}.")
+    if not paths and sealed:
+        report.note("Give its files of accounts, too: nothing was said about them.")
 
 
 def _leaf_in(path: Path) -> bytes:
@@ -2057,6 +2279,18 @@ def parser() -> argparse.ArgumentParser:
     )
     one.add_argument("archive", type=Path)
     one.add_argument("--checkpoint", type=Path, metavar="FILE")
+    one = command(
+        "delivery",
+        do_delivery,
+        "Check a delivery's archive and files against the entry that made it.",
+    )
+    one.add_argument("archive", type=Path)
+    one.add_argument("files", type=Path, nargs="*", help="its files of accounts, all of them")
+    one.add_argument("--proof", type=Path, required=True, metavar="FILE",
+                     help="the proof of the entry that made it")  # fmt: skip
+    one.add_argument("--data", type=Path, metavar="FILE",
+                     help="the entry's line of ledger.ndjson, where the proof leaves it out")  # fmt: skip
+    one.add_argument("--manifest", type=Path, metavar="FILE", help="the archive of its manifest")
     one = command("proof", do_proof, "Say what a proof proves.")
     one.add_argument("proof", type=Path)
     one.add_argument("--member", type=int, metavar="N", help="say what it proves about member N")

@@ -20,6 +20,7 @@ from common.staff import start_page
 from common.staff.forms import ConfirmForm, IssueTokenForm, SettleClocksForm
 from common.staff.site import page, refusal_shown_in, staff
 from ledger import clock, entries
+from ledger.checkpoints import signing
 from ledger.models import Entry
 
 EXPIRES_SOON_DAYS = 14
@@ -41,6 +42,7 @@ def issue_token(request: HttpRequest) -> HttpResponse:
                 title="Token issued",
                 token=token,
                 secret=secret,
+                verifiers=[verifier.text for verifier in signing.verifiers()],
             )
     return page(
         request,

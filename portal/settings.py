@@ -301,6 +301,8 @@ CELERY_TASK_ROUTES = {
 }
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
 MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
+# Threads of a web process that may wait for a run to change (`?wait=30`); it has eight.
+MAX_WAITING_REQUESTS = env.int("MAX_WAITING_REQUESTS", 4)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 
 

@@ -3,14 +3,17 @@
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
-from common.api import schema
+from common.api import me, schema
 from portal import health
 from portal.admin import site
 
 api_v1: list[URLPattern | URLResolver] = [
+    path("me", me.MeView.as_view(), name="me"),
+    path("me/token/renewals", me.RenewalsView.as_view(), name="token-renewals"),
     path("", include("consent.api.urls")),
     path("", include("objections.api.urls")),
     path("", include("training_runs.api.urls")),
+    path("", include("deliveries.api.urls")),
     path("", include("auditing.api.urls")),
     path("schema/", schema.SchemaView.as_view(), name="schema"),
     path("docs/", schema.DocsView.as_view(), name="docs"),

@@ -18,6 +18,11 @@ from consent.members import Facts
 from consent.models import AccountReference, Member, Notice, RegionRule
 from consent.references import key_of
 from consent.rulebook import proposing
+from deliveries.api.serializers import DeliveryOutput
+from deliveries.made import making, requesting
+from deliveries.models import Delivery, Receipt
+from deliveries.receipts import accepting, completing, keys
+from deliveries.use import starting
 from ledger import bulk, entries, registry
 from ledger.registry import EntryKind
 from objections import acts
@@ -34,6 +39,8 @@ from objections.models import (
     ProposedChange,
     Ticket,
 )
+from tools.receipts import Runner, statement
+from tools.receipts import file as receipt_file
 from training_runs import teams
 from training_runs.models import Manifest, Run
 from training_runs.runs import freezing, verifying
@@ -334,3 +341,77 @@ def download(client: Any, address: str, **headers: str) -> Any:
         made_files.make_due()
         answer = client.get(answer["Location"], headers=headers)
     return answer
+
+
+# --- Deliveries ---------------------------------------------------------------------------------
+
+
+def deliver(run: Run, person: Any, **facts: Any) -> Delivery:
+    """A delivery of a frozen run, requested and made."""
+    delivery, _ = requesting.request(run=run, actor=person, **facts)
+    return made(delivery)
+
+
+def made(delivery: Delivery) -> Delivery:
+    """A requested delivery, made as a worker would."""
+    found = making.make(delivery.pk)
+    assert found is not None, Delivery.objects.get(pk=delivery.pk).end_reason
+    return found
+
+
+def training(run: Run, person: Any) -> Delivery:
+    """A frozen run in training, on a delivery of its own."""
+    delivery = deliver(run, person)
+    starting.begin(run=run, actor=person)
+    run.refresh_from_db()
+    return delivery
+
+
+def registered_runner(person: Any) -> Runner:
+    """A runner whose key the person has registered."""
+    runner = Runner()
+    keys.register(user=person, **runner.answer(keys.challenge_for(person)))
+    return runner
+
+
+def receipt_of(runner: Runner, delivery: Delivery, **changed: Any) -> dict[str, Any]:
+    """An envelope about a preparation of the delivery, as a runner sends it: ten rows in, eight kept."""
+    said = {**DeliveryOutput(delivery).data}
+    run = {
+        "reference": delivery.run.reference,
+        "purpose": delivery.run.purpose,
+        "data_categories": delivery.run.data_categories,
+    }
+    content = f"clean posts {next(_numbers)}".encode()
+    moment = timezone.now().isoformat().replace("+00:00", "Z")
+    body = statement(
+        run,
+        said,
+        inputs=[receipt_file("raw/posts.parquet", b"raw posts", 10)],
+        outputs=[receipt_file("clean/posts.parquet", content, 8)],
+        dropped={"unknown_member": 1, "excluded": 1},
+        started_at=moment,
+        ended_at=moment,
+    )
+    for path, value in changed.items():
+        place = body["predicate"]
+        *parents, last = path.split("__")
+        for name in parents:
+            place = place[name]
+        place[last] = value
+    return runner.sign(body)
+
+
+def send_receipt(runner: Runner, delivery: Delivery, person: Any, **changed: Any) -> Receipt:
+    """The kept receipt of a preparation."""
+    sent = receipt_of(runner, delivery, **changed)
+    run = Run.objects.get(pk=delivery.run_id)
+    return accepting.accept(run=run, sent=sent, actor=person)[0]
+
+
+def complete(run: Run, person: Any) -> Run:
+    """A frozen run, delivered, trained and completed on a receipt."""
+    delivery = training(run, person)
+    send_receipt(registered_runner(person), delivery, person)
+    run.refresh_from_db()
+    return completing.complete(run=run, actor=person)

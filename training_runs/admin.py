@@ -1,5 +1,5 @@
 """Training runs in the admin. Django looks here: `staff` has the pages."""
 
-from training_runs.staff import lists, panels
+from training_runs.staff import lists, panels, team_pages
 
-__all__ = ["lists", "panels"]
+__all__ = ["lists", "panels", "team_pages"]

@@ -35,15 +35,15 @@ BRINGS = Brings(
         ReadKind("export.run", "List of runs, as a file"),
         ReadKind("export.verification", "List of verifications, as a file"),
         ReadKind("manifest.archive", "Archive of a manifest"),
-        ReadKind("manifest.members", "List of a manifest's accounts"),
         ReadKind("manifest.read", "Manifest"),
         ReadKind("manifest.withdrawn", "Accounts withdrawn since the manifest"),
+        ReadKind("run.entry_proved", "Proof of an entry about a run"),
         ReadKind("run.explained", "Why a member is in or out of a run"),
     ],
     scopes={
         "runs:read": "Read runs and preview them.",
         "runs:write": "Register, start, train, complete and cancel runs.",
-        "manifests:read": "Read manifests and download them with their member lists.",
+        "manifests:read": "Read manifests and deliveries, and download their archives.",
     },
     permissions={
         PRIVACY_OFFICER: [
@@ -80,10 +80,14 @@ BRINGS = Brings(
             MAX_UNVERIFIED,
         ),
     ],
-    files=["training_runs.downloads.member_lists.MemberList", "training_runs.downloads.withdrawn.WithdrawnSet"],
+    files=["training_runs.downloads.withdrawn.WithdrawnSet"],
     trees=["training_runs.downloads.proofs.sign_trees"],
+    points={
+        "training_runs.run_ended": "Called with a run and a sentence, in the entry that cancels the run.",
+        "training_runs.use_of_runs":
+            "Called with the keys of runs; returns by key what an answer says of the use of their data.",
+    },
     hooks={
-        "consent.member_erased": "training_runs.downloads.member_lists.end_lists_with",
         "objections.uses_of_member": "training_runs.runs.explaining.uses_of",
     },
 )  # fmt: skip

@@ -39,6 +39,7 @@ class Agreement(models.TextChoices):
 class FindingKind(models.TextChoices):
     MANIFEST_DIFFERS = "manifest_differs", "the manifest does not verify"
     DIGEST_MISMATCH = "digest_mismatch", "a receipt names another digest"
+    DELIVERY_DIFFERS = "delivery_differs", "a delivery would not be what was frozen"
     LEASE_OVER = "lease_over", "used after its lease"
     NOT_ACKNOWLEDGED = "not_acknowledged", "completed without the withdrawals"
     NO_RUN = "no_run", "raw data read without a run"

@@ -187,6 +187,24 @@ class ManifestCheckpoint(AppendOnly):
         return f"checkpoint of the {self.manifest}"
 
 
+class WithdrawnAnswer(models.Model):
+    """An answer of who has withdrawn from a run: by its digest a training acknowledges it. Not part of the record."""
+
+    run = models.ForeignKey(Run, models.CASCADE, related_name="withdrawn_answers")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the set, as Roaring.")
+    cut = models.PositiveBigIntegerField(help_text="The ledger size that the answer counts.")
+    withdrawn = models.PositiveIntegerField()
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "digest"], name="one_answer_of_a_digest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.withdrawn} withdrawn from {self.run_id}"
+
+
 class Finding(Sealed):
     """Something an auditor must see: a manifest that does not verify, a run trained on something else."""
 

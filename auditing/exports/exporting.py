@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deliveries.choices import DeliveryState
+from deliveries.models import Delivery
 from ledger import canonical
 from ledger.checkpoints import signing
 from ledger.errors import InvalidInput
@@ -15,8 +17,8 @@ from ledger.verification.leaves import recomputed_in_pieces
 from training_runs.manifests import archives
 from training_runs.models import Manifest
 
-LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS = (
-    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests",
+LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS, DELIVERIES = (
+    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests", "deliveries",
 )  # fmt: skip
 
 
@@ -67,6 +69,7 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
     directory.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", suffix=".part", dir=directory.parent))
     (part / MANIFESTS).mkdir()
+    (part / DELIVERIES).mkdir()
     try:
         _write(part / LEDGER, ledger_lines(0, size), progress)
         # The clock may sign while this is written: what is above belongs to the next export.
@@ -79,11 +82,20 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
             to.with_suffix(".manifest").write_bytes(archives.path_of(manifest.digest).read_bytes())
             if hasattr(manifest, "checkpoint"):
                 to.with_suffix(".checkpoint").write_text(manifest.checkpoint.note)
+        for reference, digest in _made_deliveries(size):
+            to = part / DELIVERIES / f"{reference}.delivery"
+            to.write_bytes(archives.path_of(digest).read_bytes())
         part.rename(directory)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Exported(size, len(manifests), directory)
+
+
+def _made_deliveries(size: int) -> Iterator[tuple[str, str]]:
+    """The reference and the archive's digest of every delivery that was made in the entries up to `size`."""
+    made = Delivery.history.filter(entry_id__lte=size, state=DeliveryState.DELIVERED)
+    yield from made.order_by("history_id").values_list("reference", "digest")
 
 
 def _write(

@@ -23,8 +23,12 @@ class Access:
     scope: str | None = None
 
     def __post_init__(self) -> None:
-        if self.scope is not None and self.scope not in registry.scopes:
+        if self.scope and self.scope not in registry.scopes:
             raise ValueError(f"{self.scope} is a scope that no app declares.")
+
+
+SIGNED_IN = Access("", "")
+"""For what concerns the caller alone: any person, any token, whatever its scopes."""
 
 
 class NamedAccess(BasePermission):
@@ -43,11 +47,11 @@ class NamedAccess(BasePermission):
                 raise exceptions.PermissionDenied(
                     "Only people can use this, not tokens.", code="people_only"
                 )
-            if access.scope not in request.auth.scopes:
+            if access.scope and access.scope not in request.auth.scopes:
                 raise exceptions.PermissionDenied(
                     f"The token needs the scope {access.scope}.", code="scope_missing"
                 )
-        if not request.user.has_perm(access.permission):
+        if access.permission and not request.user.has_perm(access.permission):
             raise exceptions.PermissionDenied(
                 f"This needs the permission {access.permission}.", code="permission_missing"
             )

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from common.api.access import Access, NamedAccess
+from common.models import ServiceToken
 from common.text import moments, strict_json
 
 # --- Reading what was sent ----------------------------------------------------------------------
@@ -62,14 +63,22 @@ class Input(serializers.Serializer[Any]):
     """A body or a query. A field it does not know is an error that names it."""
 
     def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping):
-            unknown = [name for name in data if name not in self.fields]
-            if unknown:
-                raise serializers.ValidationError(
-                    {name[:100]: ["There is no such field."] for name in sorted(unknown)[:20]},
-                    code="unknown_field",
-                )
-        return super().to_internal_value(data)
+        unknown = self._unknown(data) if isinstance(data, Mapping) else {}
+        try:
+            value = super().to_internal_value(data)
+        except serializers.ValidationError as error:
+            if not unknown or not isinstance(error.detail, dict):
+                raise
+            raise serializers.ValidationError({**unknown, **error.detail}) from None
+        if unknown:
+            raise serializers.ValidationError(unknown)
+        return value
+
+    def _unknown(self, data: Mapping[Any, Any]) -> dict[str, Any]:
+        """The faults of the fields that it does not know. All faults of a body are told at once."""
+        names = sorted(str(name) for name in data if name not in self.fields)
+        fault = exceptions.ErrorDetail("There is no such field.", code="unknown_field")
+        return {name[:100]: [fault] for name in names[:20]}
 
 
 class Text(serializers.CharField):
@@ -185,6 +194,14 @@ class Endpoint(APIView):
     parser_classes = [StrictJSONParser]
     content_negotiation_class = OneRepresentation
     metadata_class = None
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Every answer to a token says when the token ends."""
+        response = super().finalize_response(request, response, *args, **kwargs)
+        token = getattr(request, "auth", None)
+        if isinstance(token, ServiceToken) and token.expiry is not None:
+            response["Token-Expires"] = token.expiry.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return response
 
     @property
     def allowed_methods(self) -> list[str]:

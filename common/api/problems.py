@@ -126,6 +126,8 @@ def _drf_problem(error: exceptions.APIException) -> HttpResponse:
     code = error.get_codes()
     general = isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed))
     name = code if isinstance(code, str) and code != error.default_code and not general else ""
+    # An error of our own may say more than "not authenticated".
+    name = getattr(error, "problem_code", name)
     # DRF's sentence for a wrong media type repeats the header; ours does not.
     detail = (
         "This media type is not supported."

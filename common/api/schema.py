@@ -12,6 +12,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from common import registry
+from common.api.access import SIGNED_IN
 from common.api.problems import PROBLEM
 
 
@@ -64,6 +65,8 @@ class EndpointSchema(AutoSchema):
         words = super().get_description() or ""
         if access is None:
             return words
+        if access == SIGNED_IN:
+            return f"{words}\n\nAny person, any token.".strip()
         who = f"scope `{access.scope}`" if access.scope else "for people only"
         return f"{words}\n\nPermission `{access.permission}`, {who}.".strip()
 

@@ -1,6 +1,7 @@
 """Service tokens: issued with a name, scopes and an end; stored hashed; every issue is in the ledger."""
 
 import datetime as dt
+import hmac
 from collections.abc import Collection
 from typing import Any
 
@@ -8,6 +9,8 @@ import structlog
 from django.contrib.auth.models import User
 from django.utils import timezone
 from knox.auth import TokenAuthentication
+from knox.crypto import hash_token
+from knox.settings import CONSTANTS
 from rest_framework import exceptions
 from rest_framework.request import Request
 
@@ -17,13 +20,28 @@ from common.identity import sign_in
 from common.identity.sender import pseudonym, sender_of
 from common.models import ServiceToken
 from ledger import entries, open_entry
-from ledger.errors import InvalidInput
+from ledger.errors import InvalidInput, RuleViolation
 
 logger = structlog.get_logger(__name__)
 
 MAX_DAYS = 365
 FREE_TOKEN_FAILURES = 20
 """So many tokens of a sender may be refused before the sender has to wait."""
+
+
+class TokenExpired(exceptions.AuthenticationFailed):
+    """A token that was right and has ended: told apart from a wrong one, so that a nightly job knows why."""
+
+    problem_code = "token_expired"
+
+
+def _expired(token: bytes) -> ServiceToken | None:
+    text = token.decode()
+    key = text[: CONSTANTS.TOKEN_KEY_LENGTH]
+    for known in ServiceToken.objects.filter(token_key=key, expiry__lte=timezone.now()):
+        if hmac.compare_digest(hash_token(text), known.digest):
+            return known
+    return None
 
 
 class ServiceTokenAuthentication(TokenAuthentication):
@@ -37,6 +55,8 @@ class ServiceTokenAuthentication(TokenAuthentication):
         """
         try:
             return super().authenticate(request)
+        except TokenExpired:
+            raise
         except exceptions.AuthenticationFailed:
             sender = sender_of(request)
             logger.warning("token refused", sender=pseudonym(sender))
@@ -51,7 +71,15 @@ class ServiceTokenAuthentication(TokenAuthentication):
         if not token.isascii() or not token.isalnum():
             # Knox would stumble over bytes that are no text.
             raise exceptions.AuthenticationFailed("Invalid token.")
-        user, auth_token = super().authenticate_credentials(token)
+        try:
+            user, auth_token = super().authenticate_credentials(token)
+        except exceptions.AuthenticationFailed:
+            if (ended := _expired(token)) is not None:
+                raise TokenExpired(
+                    f"The token ended on {ended.expiry:%Y-%m-%d %H:%M} UTC. Its owner renews one before its end"
+                    " (POST /api/v1/me/token/renewals); an administrator issues another."
+                ) from None
+            raise
         if user.is_superuser:
             raise exceptions.AuthenticationFailed("A superuser does not sign in.")
         # Until the request ends (`portal.middleware.CredentialMiddleware`).
@@ -87,6 +115,45 @@ def issue_token(
             f"for {user.get_username()}: {', '.join(token.scopes)} until {token.expiry:%Y-%m-%d}"
         )
     return token, plain
+
+
+RENEWABLE = dt.timedelta(days=30)
+"""So long before its end a token can be renewed."""
+
+
+class NotRenewable(RuleViolation):
+    code = "token_not_renewable"
+
+
+def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
+    """Another token of the same name and scopes for its owner, by itself; it is returned once.
+
+    The old one works until its own end, so that every place that holds it can be changed. Raises NotRenewable when it
+    ends later than in 30 days or was renewed already, InvalidInput.
+    """
+    if not 1 <= days <= MAX_DAYS:
+        raise InvalidInput(f"1 to {MAX_DAYS} days.", field="days")
+    if token.expiry is None or token.expiry > timezone.now() + RENEWABLE:
+        raise NotRenewable(
+            f"A token can be renewed in its last {RENEWABLE.days} days; this one ends on"
+            f" {token.expiry:%Y-%m-%d}."
+            if token.expiry
+            else "This token has no end."
+        )
+    user = token.user
+    with entries.entry("token.renewed", actor=user) as opened:
+        later = ServiceToken.objects.filter(
+            user=user, name=token.name, created__gt=token.created, expiry__gt=token.expiry
+        )
+        if later.exists():
+            raise NotRenewable("This token was renewed already: use the one that followed it.")
+        # The scopes are the old one's: no token gives itself more.
+        renewed, plain = ServiceToken.objects.create(
+            user=user, expiry=dt.timedelta(days=days), name=token.name, scopes=token.scopes
+        )
+        opened.subject = f"token:{renewed.token_key}"
+        opened.reason = f"follows token:{token.token_key}, until {renewed.expiry:%Y-%m-%d}"
+    return renewed, plain
 
 
 def revoke_token(*, token: ServiceToken, actor: open_entry.Actor) -> None:

@@ -18,7 +18,7 @@ from outsider import verify
 from tools import factories, sample_export
 from tools.campaign import let_a_member_in, with_true_roots
 from tools.sample_export import CODES
-from training_runs.manifests import archives, manifest_file
+from training_runs.manifests import archives, container, manifest_file
 from training_runs.tests.test_manifest_format_document import SETS
 
 
@@ -43,7 +43,7 @@ def set_of(numbers):
 
 @pytest.mark.parametrize("numbers", SMALL_SETS.values(), ids=SMALL_SETS.keys())
 def test_a_part_is_read_as_the_portal_writes_it(numbers):
-    part = manifest_file.portable(BitMap(sorted(numbers)))
+    part = container.portable(BitMap(sorted(numbers)))
 
     assert verify.set_from(part, 2**20) == set_of(numbers)
 
@@ -61,7 +61,7 @@ def test_a_part_in_another_form_is_refused():
 def test_a_damaged_part_is_refused_or_says_something_else():
     rng = random.Random(1)
     for name, numbers in SMALL_SETS.items():
-        part = manifest_file.portable(BitMap(sorted(numbers)))
+        part = container.portable(BitMap(sorted(numbers)))
         true = verify.set_from(part, 2**20)
         for _ in range(30):
             data = bytearray(part)

@@ -1,7 +1,7 @@
 """Every address × method × person, against a table. An address that is not in the table fails.
 
 People, by their letter:
-O privacy officer · E ML engineer, owner of the run · C a colleague of E · A auditor · D administrator ·
+O privacy officer · E ML engineer, of the run's team · C a colleague of E · A auditor · D administrator ·
 P the product's service · S staff without a role · - not logged in.
 A letter in the table means: let in. Everybody else gets 401, 403, 404 or 405, or is sent to the login page.
 """
@@ -25,19 +25,20 @@ from common.files import made_files
 from common.identity import tokens
 from common.models import MadeFile
 from consent.models import Notice, RegionRule
+from deliveries import recipients
+from deliveries.errors import DigestMismatch
+from deliveries.models import Delivery, Receipt, RunnerKey
+from deliveries.receipts import waivers
 from ledger import entries
 from ledger.checkpoints import signing
-from ledger.models import Checkpoint, ClockSettlement, ClockStep
+from ledger.models import Checkpoint, ClockSettlement, ClockStep, Entry
 from ledger.reads.recording import record_read
 from objections import acts
 from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
 from objections.ticket import uploads
 from tools import factories
-from training_runs.downloads import member_lists
-from training_runs.errors import DigestMismatch
 from training_runs.models import Run
-from training_runs.runs import registering
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -90,6 +91,28 @@ PAGES = {
     "api:run-archive": {"GET": "EA"},
     "api:run-members-csv": {"GET": "E"},
     "api:run-members-parquet": {"GET": "E"},
+    "api:run-entries": {"GET": "EA"},
+    "api:run-entry-proof": {"GET": "EA"},
+    "api:run-deliveries": {"GET": "OECA", "POST": "E"},
+    "api:run-training": {"POST": "E"},
+    "api:run-heartbeat": {"POST": "E"},
+    "api:run-fail": {"POST": "E"},
+    "api:run-gate": {"GET": "OECA"},
+    "api:run-acknowledgements": {"POST": "E"},
+    "api:run-receipts": {"GET": "OECA", "POST": "E"},
+    "api:run-waivers": {"POST": "E"},
+    "api:delivery": {"GET": "OECA"},
+    "api:delivery-renewals": {"POST": "E"},
+    "api:delivery-cancel": {"POST": "E"},
+    "api:delivery-archive": {"GET": "EA"},
+    "api:delivery-file": {"GET": "E"},
+    "api:receipt": {"GET": "OECA"},
+    "api:keys": {"GET": "EC", "POST": "EC"},
+    "api:key-challenges": {"POST": "EC"},
+    "api:key": {"DELETE": "E"},
+    "api:me": {"GET": SIGNED_IN},
+    # A token renews itself; a person has none here (common.tests.test_tokens).
+    "api:token-renewals": {},
     "api:manifest-checkpoint": {"GET": "OECA"},
     "api:member-proof": {"POST": "OA"},
     "api:checkpoint": {"GET": "A"},
@@ -119,9 +142,11 @@ ADMIN_PAGES = {
     "admin:jsi18n": {"GET": SIGNED_IN},
     "admin:autocomplete": {},
     "admin:objections_figures": {"GET": "OA"},
-    # Of a list of accounts of E's run.
-    "admin:portal_file": {"GET": "E"},
-    "admin:portal_file_download": {"GET": "E"},
+    # Of a part of the ledger.
+    "admin:portal_file": {"GET": "A"},
+    "admin:portal_file_download": {"GET": "A"},
+    "admin:deliveries_request": {"GET": "E", "POST": "E"},
+    "admin:deliveries_ask_waiver": {"GET": "E", "POST": "E"},
     "admin:auditing_checkpoint_download": {"GET": "A"},
     "admin:auditing_entry_proof": {"GET": "A"},
     "admin:auditing_answer": {"GET": "OA", "POST": "OA"},
@@ -228,10 +253,25 @@ ADMIN_MODELS = {
             "withdrawn": {"GET": "OECA"},
             "incidents": {"GET": "OEA"},
             "explain": {"POST": "OEA"},
-            "members": {"GET": "E"},
             "export": {"GET": "OECA"},
         },
     ),
+    "training_runs.team": Model(
+        "AD",
+        add="D",
+        has_history=True,
+        pages=dict.fromkeys(["edit", "add_person", "remove_person"], both("D")),
+    ),
+    "deliveries.delivery": Model(
+        "OECA",
+        has_history=True,
+        pages={"renew": both("E"), "cancel": both("E"), "export": {"GET": "OECA"}},
+    ),
+    "deliveries.receipt": Model("OECA", pages={"export": {"GET": "OECA"}}),
+    "deliveries.dataset": Model("OECA"),
+    "deliveries.waiver": Model("OECA", has_history=True, pages={"decide": both("O")}),
+    "deliveries.runnerkey": Model("A", has_history=True),
+    "deliveries.recipient": Model("OECAD", add="D", has_history=True, pages={"edit": both("D")}),
     "training_runs.manifest": Model("OECA"),
     "training_runs.verification": Model("OECA", pages={"export": {"GET": "OECA"}}),
     "training_runs.finding": Model("OECA"),
@@ -252,7 +292,10 @@ ADMIN_MODELS = {
 
 # What is needed before access is asked.
 BODIES = {
-    "api:run-complete": {"trained_digest": "0" * 64},
+    "api:run-fail": {"reason": "test"},
+    "api:run-acknowledgements": {"digest": "0" * 64},
+    "api:run-waivers": {"reasons": "there is no receipt of this run"},
+    "api:delivery-cancel": {"reason": "test"},
     "api:run-cancel": {"reason": "test"},
     "api:run-explanation": {"account_ref": "acc-0"},
     "api:member-objections": {"account_ref": "acc-0"},
@@ -310,15 +353,23 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.decide("acc-1", "deny", actor="test")
     fill_desk(factories.objection("acc-1"), officer, second_officer)
     manifest = factories.freeze(engineer)
-    completed = factories.freeze(engineer)
+    completed = factories.freeze(engineer).run
+    delivery = factories.training(completed, engineer)
+    runner = factories.registered_runner(engineer)
     with pytest.raises(DigestMismatch):
-        registering.complete(run=completed.run, trained_digest="0" * 64, actor=engineer)
+        factories.send_receipt(runner, delivery, engineer, manifest="0" * 64)
+    factories.send_receipt(runner, delivery, engineer)
+    waivers.ask(run=completed, reasons="There is no receipt of this run.", actor=engineer)
+    recipients.record(
+        actor="test", name="affiliate", title="Affiliate", kind="affiliate", country="IE"
+    )
+    factories.deliver(manifest.run, engineer)
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     verification.check_tonight(seconds=0)
     signing.sign_now()
-    made_files.ask("member-list", member_lists.parameters_of(manifest, "csv"), owner=engineer)
+    made_files.ask("ledger", {"after": 0, "upto": 5}, owner=auditor)
     made_files.make_due()
     with entries.entry("consent.decision", actor="test"):
         ClockStep(server_at=manifest.frozen_at).save()
@@ -356,6 +407,18 @@ def address(name: str, run: Run) -> str:
         return reverse(name, args=["forged"])
     if name == "api:entry-proof":
         return reverse(name, args=[1])
+    if name == "api:delivery-file":
+        one = Delivery.objects.get(run=run)
+        return reverse(name, args=[one.reference, one.files[0]["name"]])
+    if name.startswith("api:delivery"):
+        return reverse(name, args=[Delivery.objects.get(run=run).reference])
+    if name == "api:receipt":
+        return reverse(name, args=[Receipt.objects.get().reference])
+    if name == "api:key":
+        return reverse(name, args=[RunnerKey.objects.get().fingerprint])
+    if name == "api:run-entry-proof":
+        entry = Entry.objects.filter(subject=run.reference).earliest("sequence")
+        return reverse(name, args=[run.reference, entry.pk])
     of_a_run = name.startswith("api:run-") or name in (
         "api:manifest-checkpoint",
         "api:member-proof",
@@ -418,6 +481,8 @@ def test_who_is_let_into_the_admin(people, run):
             "admin:portal_file_download", args=[MadeFile.objects.get().key]
         ),
         "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
+        "admin:deliveries_request": reverse("admin:deliveries_request", args=[run.pk]),
+        "admin:deliveries_ask_waiver": reverse("admin:deliveries_ask_waiver", args=[run.pk]),
         "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
         "admin:auditing_run_dossier": reverse("admin:auditing_run_dossier", args=[run.pk]),
@@ -452,8 +517,6 @@ def test_who_is_let_into_the_pages_of_a_model(people, run):
 def page_of(label: str, name: str, page: str, row: Any) -> str:
     if page in ("changelist", "add", "today", "look_up", "take_one"):
         return reverse(name)
-    if page == "members":
-        return reverse(name, args=[row.pk, "csv"])
     if page == "export":
         return reverse(name, args=["csv"])
     if page == "bulk":
@@ -462,7 +525,7 @@ def page_of(label: str, name: str, page: str, row: Any) -> str:
         return reverse(name, args=[row.letters.first().pk])
     if page == "attachment":
         return reverse(name, args=[row.attachments.first().pk])
-    if page in ("kind", "edit") or (page == "review" and "lettertemplate" in name):
+    if page in ("kind", "edit", "review") and "lettertemplate" in name:
         return reverse(name, args=[row.kind])
     if page == "version":
         return reverse(name, args=[row.kind, row.number])
@@ -474,12 +537,12 @@ def page_of(label: str, name: str, page: str, row: Any) -> str:
 
 
 def test_a_token_without_the_scope_is_let_in_nowhere(run):
-    everybody = run.owner
+    everybody = run.team.responsible
     everybody.groups.set(Group.objects.all())
     one_missing, one_alone, expected = {}, {}, {}
     for name, methods in PAGES.items():
         for method, who in methods.items():
-            if who == EVERYBODY:
+            if who in (EVERYBODY, SIGNED_IN):
                 continue
             access = resolve(address(name, run)).func.cls.access[method]
             others = [scope for scope in registry.scopes if scope != access.scope]

@@ -8,9 +8,9 @@ from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
 from consent.choices import DataCategory, Purpose, RuleKind
-from training_runs.choices import Agreement, RunState
+from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
-from training_runs.models import Manifest, Run
+from training_runs.models import Finding, Manifest, Run
 from training_runs.runs import explaining, incidents
 
 # --- Sent ---------------------------------------------------------------------------------------
@@ -44,6 +44,27 @@ class RunInput(Input):
 class RunQuery(PageQuery):
     state = Word(choices=RunState.choices, required=False)
     purpose = Word(choices=Purpose.choices, required=False)
+    team = Text(required=False, max_length=60)
+    tracker_run_id = Text(required=False, max_length=100)
+    parent = Text(required=False, max_length=20, help_text="Children of this run.")  # type: ignore[assignment]  # likewise
+    digest = Text(required=False, max_length=64, help_text="SHA-256 of the manifest.")
+
+    def validate_digest(self, digest: str) -> str:
+        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+            raise serializers.ValidationError(
+                "A SHA-256 in 64 lower-case hexadecimal digits.", code="not_a_digest"
+            )
+        return digest
+
+
+class WaitQuery(Input):
+    wait = serializers.IntegerField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=60,
+        help_text="Seconds to wait for a change: of what `If-None-Match` names, else of a run that waits.",
+    )
 
 
 class CancellationInput(Input):
@@ -56,6 +77,13 @@ class WithdrawnQuery(Input):
 
 
 # --- Answered -----------------------------------------------------------------------------------
+
+
+class EntryOutput(serializers.Serializer[Any]):
+    sequence = serializers.IntegerField()
+    kind = serializers.CharField()
+    recorded_at = serializers.DateTimeField()
+    leaf = serializers.CharField(help_text="SHA-256 of the entry's leaf (RFC 6962).")
 
 
 class ReasonOutput(serializers.Serializer[Any]):
@@ -128,6 +156,26 @@ class FrozenOutput(serializers.Serializer[Manifest]):
         return "pending"
 
 
+class FindingOutput(serializers.Serializer[Finding]):
+    kind = serializers.ChoiceField(choices=FindingKind.choices)
+    detail = serializers.JSONField(help_text="Digests, counts and references.")
+    found_at = serializers.DateTimeField()
+
+
+class UseOutput(serializers.Serializer[Any]):
+    """The use that is made of a run's data."""
+
+    delivery = serializers.CharField(allow_null=True, help_text="The newest delivery.")
+    delivery_state = serializers.CharField(allow_null=True)
+    leased_until = serializers.DateTimeField(allow_null=True)
+    heartbeat_at = serializers.DateTimeField(allow_null=True)
+    first_read_at = serializers.DateTimeField(allow_null=True)
+    receipts = serializers.IntegerField()
+    completed_on = serializers.CharField(
+        allow_null=True, help_text="The receipt of a completed run, or `waiver`."
+    )
+
+
 class RunOutput(serializers.Serializer[Run]):
     reference = serializers.CharField()
     tracker_run_id = serializers.CharField()
@@ -147,6 +195,8 @@ class RunOutput(serializers.Serializer[Run]):
     registered_at = serializers.DateTimeField()
     requested_at = serializers.DateTimeField(allow_null=True)
     as_of = serializers.DateField(allow_null=True)
+    findings = FindingOutput(many=True)
+    use = serializers.SerializerMethodField()
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
     incidents = serializers.SerializerMethodField(
@@ -160,6 +210,11 @@ class RunOutput(serializers.Serializer[Run]):
             return None
         known = getattr(run, "incident_count", None)
         return incidents.of(run).count() if known is None else known
+
+    @extend_schema_field(UseOutput)
+    def get_use(self, run: Run) -> Any:
+        nothing = dict.fromkeys(UseOutput().fields) | {"receipts": 0}
+        return UseOutput(nothing | self.context["uses"].get(run.pk, {})).data
 
     # A run without one has no such attribute; a reader should see null.
     @extend_schema_field(AttemptOutput(allow_null=True))
@@ -218,14 +273,6 @@ class ManifestOutput(FrozenOutput):
         ]
 
 
-class WaitingOutput(serializers.Serializer[Any]):
-    """A file that is being made."""
-
-    state = serializers.ChoiceField(choices=["waiting"])
-    written = serializers.IntegerField(help_text="Bytes so far.")
-    attempts = serializers.IntegerField(help_text="How often it was begun.")
-
-
 class WithdrawnMemberOutput(serializers.Serializer[Any]):
     member_number = serializers.IntegerField()
     account_ref = serializers.CharField(allow_null=True, help_text="Null for an erased account.")
@@ -237,6 +284,9 @@ class WithdrawnOutput(serializers.Serializer[Any]):
         help_text="Of these, out at the cut; the erased among them."
     )
     cut = serializers.IntegerField(help_text="The ledger size that the answer counts.")
+    digest = serializers.CharField(
+        help_text="SHA-256 of all of them, as Roaring: a training acknowledges it."
+    )
     next = serializers.URLField(allow_null=True)
     results = WithdrawnMemberOutput(many=True)
 

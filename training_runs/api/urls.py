@@ -8,6 +8,12 @@ urlpatterns = [
     path("members/standing", views.StandingView.as_view(), name="member-standing"),
     path("runs", views.RunsView.as_view(), name="runs"),
     path(RUN, views.RunView.as_view(), name="run-detail"),
+    path(f"{RUN}/entries", views.RunEntriesView.as_view(), name="run-entries"),
+    path(
+        f"{RUN}/entries/<int:sequence>/proof",
+        views.RunEntryProofView.as_view(),
+        name="run-entry-proof",
+    ),
     path(f"{RUN}/preview", views.PreviewView.as_view(), name="run-preview"),
     path(f"{RUN}/start", views.StartView.as_view(), name="run-start"),
     path(f"{RUN}/cancel", views.CancelView.as_view(), name="run-cancel"),
@@ -15,10 +21,4 @@ urlpatterns = [
     path(f"{RUN}/withdrawn", views.WithdrawnView.as_view(), name="run-withdrawn"),
     path(f"{RUN}/manifest", views.ManifestView.as_view(), name="run-manifest"),
     path(f"{RUN}/manifest/archive", views.ArchiveView.as_view(), name="run-archive"),
-    path(f"{RUN}/manifest/members.csv", views.MembersCsvView.as_view(), name="run-members-csv"),
-    path(
-        f"{RUN}/manifest/members.parquet",
-        views.MembersParquetView.as_view(),
-        name="run-members-parquet",
-    ),
 ]

@@ -2,12 +2,15 @@
 
 Engineers see every run and act on those of their teams. Who may look further, at any run, has a permission that says
 so: `consent.view_member` to explain (officers, auditors), `ledger.view_entry` for the archive (auditors;
-it holds numbers and codes only). Lists of account_refs go to the run's team alone.
+it holds numbers and codes only). Lists of account_refs are deliveries (`deliveries.api`).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
@@ -15,19 +18,23 @@ from rest_framework.exceptions import PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from common import registry
 from common.api.access import Access
-from common.api.endpoints import Endpoint, Pages, caller, read
+from common.api.endpoints import Endpoint, PageQuery, Pages, caller, read
 from common.api.schema import EndpointSchema, page_of
 from common.files import serving
 from common.processes import hints
-from common.staff import file_views
 from consent.api.serializers import AccountInput
 from consent.api.views import asked_member
+from ledger.checkpoints import signing
 from ledger.errors import NotFound
+from ledger.models import Entry
 from ledger.reads.recording import record_read
 from training_runs import teams
+from training_runs.api import waiting
 from training_runs.api.serializers import (
     CancellationInput,
+    EntryOutput,
     ExplanationOutput,
     ManifestOutput,
     PreviewOutput,
@@ -35,11 +42,11 @@ from training_runs.api.serializers import (
     RunOutput,
     RunQuery,
     StandingsOutput,
-    WaitingOutput,
+    WaitQuery,
     WithdrawnOutput,
     WithdrawnQuery,
 )
-from training_runs.downloads import member_lists, withdrawn
+from training_runs.downloads import withdrawn
 from training_runs.manifests import archives
 from training_runs.models import Run
 from training_runs.runs import explaining, incidents, registering, verifying
@@ -69,7 +76,7 @@ class StandingView(Endpoint):
 def runs() -> QuerySet[Run]:
     """Runs with all that an answer shows but the number of incidents."""
     found = Run.objects.select_related("parent", "team__responsible", "attempt", "manifest")
-    return found.prefetch_related("manifest__verifications")
+    return found.prefetch_related("manifest__verifications", "findings")
 
 
 def run_by(reference: str) -> Run:
@@ -87,16 +94,36 @@ def own_run(request: Request, reference: str, *, unless: str = "") -> Run:
     return run
 
 
+def shown(request: Request, found: Sequence[Run]) -> list[Any]:
+    """Runs as an answer shows them, with the use that is made of their data."""
+    uses: dict[int, dict[str, Any]] = {}
+    for use_of in registry.hooks("training_runs.use_of_runs"):
+        uses |= use_of([run.pk for run in found])
+    context = {"user": request.user, "uses": uses}
+    return [RunOutput(run, context=context).data for run in found]
+
+
 def answer(request: Request, run: Run, status: int = 200) -> Response:
     """The run as it is now."""
     run = run_by(run.reference)
     return Response(
-        RunOutput(run, context={"user": request.user}).data,
+        shown(request, [run])[0],
         status=status,
         headers={"Location": reverse("api:run-detail", args=[run.reference])}
         if status > 200
         else None,
     )
+
+
+_FILTERS = {
+    "state": "state",
+    "purpose": "purpose",
+    "team": "team__name",
+    "tracker_run_id": "tracker_run_id",
+    "parent": "parent__reference",
+    "digest": "manifest__digest",
+}
+"""Fields by parameter of the list of runs."""
 
 
 class RunsView(Endpoint):
@@ -110,13 +137,11 @@ class RunsView(Endpoint):
     def get(self, request: Request) -> Response:
         """Runs of everybody, the newest first."""
         asked = read(RunQuery, request.query_params)
-        chosen = {name: asked[name] for name in ("state", "purpose") if name in asked}
+        chosen = {_FILTERS[name]: asked[name] for name in _FILTERS if name in asked}
         pages = Pages()
         found = incidents.counted(runs().filter(**chosen), request.user)
         rows = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response(
-            [RunOutput(run, context={"user": request.user}).data for run in rows]
-        )
+        return pages.get_paginated_response(shown(request, rows))
 
     @extend_schema(
         operation_id="register_run",
@@ -135,10 +160,70 @@ class RunView(Endpoint):
     access = {"GET": Access("training_runs.view_run", "runs:read")}
     schema = EndpointSchema()
 
-    @extend_schema(operation_id="read_run", responses=RunOutput)
+    @extend_schema(
+        operation_id="read_run",
+        parameters=[
+            WaitQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 while nothing has changed."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200], description="Changes with the answer."),
+            OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[200], description="Seconds, while the run waits for its manifest."),
+        ],
+        responses={200: RunOutput, 304: OpenApiResponse(description="Nothing has changed.")},
+    )  # fmt: skip
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """A run and, once frozen, its manifest in short. With `wait` the answer comes when something has changed."""
+        asked = read(WaitQuery, request.query_params)
+        found = shown(request, [run_by(reference)])[0]
+        known = request.headers.get("If-None-Match", "")
+        for _ in waiting.seconds(0 if waiting.is_news(found, known) else asked["wait"]):
+            found = shown(request, [run_by(reference)])[0]
+            if waiting.is_news(found, known):
+                break
+        etag = waiting.etag_of(found)
+        if serving.is_known(request, etag):
+            return serving.not_modified(etag)
+        headers = {"ETag": f'"{etag}"'}
+        if waiting.is_waiting(found):
+            headers["Retry-After"] = str(waiting.RETRY_AFTER)
+        return Response(found, headers=headers)
+
+
+class RunEntriesView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_run_entries", parameters=[PageQuery], responses=page_of(EntryOutput)
+    )
     def get(self, request: Request, reference: str) -> Response:
-        """A run and, once frozen, its manifest in short."""
-        return answer(request, run_by(reference))
+        """The ledger's entries about a run, the newest first: their numbers, kinds and leaves."""
+        read(PageQuery, request.query_params)
+        run = own_run(request, reference, unless="ledger.view_entry")
+        pages = EntryPages()
+        found = Entry.objects.filter(subject=run.reference)
+        rows = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response([EntryOutput(row).data for row in rows])
+
+
+class EntryPages(Pages):
+    ordering = "-sequence"
+
+
+class RunEntryProofView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="prove_run_entry", responses={(200, "text/plain"): OpenApiTypes.STR}
+    )
+    def get(self, request: Request, reference: str, sequence: int) -> HttpResponse:
+        """Proof that an entry about the run is in the ledger: a C2SP tlog-proof under the newest checkpoint."""
+        run = own_run(request, reference, unless="ledger.view_entry")
+        if not Entry.objects.filter(pk=sequence, subject=run.reference).exists():
+            raise NotFound(f"No such entry is about {reference}.")
+        proof = signing.prove_entry(sequence, signing.latest())
+        record_read(caller(request), "run.entry_proved", f"entry:{sequence}")
+        return HttpResponse(proof, content_type="text/plain; charset=utf-8")
 
 
 class PreviewView(Endpoint):
@@ -265,92 +350,6 @@ class ArchiveView(Endpoint):
         return serving.response(request, stored)
 
 
-COUNTED = [
-    OpenApiParameter(name, int, OpenApiParameter.HEADER, response=[200, 206], description=words)
-    for name, words in (
-        ("Members-Included", "In the manifest."),
-        (
-            "Members-Withdrawn-Since",
-            "Of these, out if a run had been frozen when the list was made; the erased among them.",
-        ),
-        (
-            "Members-Erased-Since",
-            "Of these, erased: their account_ref is not in the list any more.",
-        ),
-        ("Members-Counted-At", "The ledger size at which the last two were counted."),
-    )
-]
-WAITING = [
-    OpenApiParameter("Location", str, OpenApiParameter.HEADER, response=[202],
-                     description="The address to request again."),
-    OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[202],
-                     description="The number of seconds to wait."),
-]  # fmt: skip
-
-
-def list_responses(media_type: str, kind: Any) -> dict[Any, Any]:
-    return {
-        (200, media_type): kind,
-        (206, media_type): kind,
-        202: OpenApiResponse(WaitingOutput, "The file is being made; ask again."),
-        **NOT_SENT,
-    }
-
-
-class _MembersView(Endpoint):
-    access = {"GET": Access("training_runs.download_manifest", "manifests:read")}
-    schema = EndpointSchema()
-
-    def _list(self, request: Request, reference: str, form: str) -> Any:
-        run = own_run(request, reference)
-        manifest = verifying.usable_manifest(run)
-        archives.opened(manifest.digest).close()
-        return file_views.answer(
-            request,
-            member_lists.MemberList.kind,
-            member_lists.parameters_of(manifest, form),
-            caller(request),
-            location=reverse(f"api:run-members-{form}", args=[run.reference]),
-        )
-
-
-class MembersCsvView(_MembersView):
-    @extend_schema(
-        operation_id="download_members_csv",
-        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
-        responses=list_responses("text/csv", OpenApiTypes.STR),
-    )
-    def get(self, request: Request, reference: str) -> Any:
-        """The included, as CSV: member_number, account_ref, in order of the number.
-
-        A worker makes the file once: 202 until it is whole, then 200 with its length and digest. It is kept for some hours
-        (MADE_FILE_HOURS), and deleted when one of its accounts is erased; asking again makes it again. References are
-        exactly what the product sent: a list for programs, which a spreadsheet may take for formulas. Refused for a
-        cancelled run (409).
-
-        Codes of what goes wrong: `list_differs` (409), the list would not be what was frozen; `files_quota` (409), your
-        files take all their room until one ends; `file_gone` (410), the file ended in between, ask again;
-        `file_not_made` (503) and `files_unavailable` (503), the portal failed or its disk is full, ask again after
-        `Retry-After` seconds.
-        """
-        return self._list(request, reference, "csv")
-
-
-class MembersParquetView(_MembersView):
-    @extend_schema(
-        operation_id="download_members_parquet",
-        parameters=[*COUNTED, *FILE_HEADERS, *WAITING],
-        responses=list_responses("application/vnd.apache.parquet", OpenApiTypes.BINARY),
-    )
-    def get(self, request: Request, reference: str) -> Any:
-        """The included, as Parquet: member_number (uint32), account_ref (string), neither null, in order of the number.
-
-        A worker makes the file once, as it does the CSV. Refused for a cancelled run (409). Codes of what goes wrong:
-        those of the CSV.
-        """
-        return self._list(request, reference, "parquet")
-
-
 class WithdrawnView(Endpoint):
     access = {"GET": Access("training_runs.download_manifest", "manifests:read")}
     schema = EndpointSchema()
@@ -384,6 +383,7 @@ class WithdrawnView(Endpoint):
                     "included": manifest.included,
                     "withdrawn": found.count,
                     "cut": found.cut,
+                    "digest": found.digest,
                     "next": request.build_absolute_uri(following) if following else None,
                     "results": [
                         {"member_number": number, "account_ref": reference}

@@ -19,9 +19,10 @@ from pyroaring import BitMap
 from common.files import made_files
 from common.models import MadeFile
 from consent.models import AccountReference
+from ledger import clock
 from ledger.errors import InvalidInput
-from training_runs.manifests import manifest_file
-from training_runs.models import Manifest
+from training_runs.manifests import container
+from training_runs.models import Manifest, Run, WithdrawnAnswer
 from training_runs.runs import withdrawing
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,10})")
@@ -45,6 +46,8 @@ class WithdrawnPages:
 
     cut: int
     members: BitMap
+    digest: str
+    """SHA-256 of the set, as Roaring."""
     key: str
     """Of the kept set."""
     after: int = 0
@@ -98,17 +101,33 @@ def first(manifest: Manifest, user: User, page_size: int) -> WithdrawnPages:
     """The answer as of now, kept for its later pages if there are any. Raises FilesUnavailable."""
     since = withdrawing.withdrawn_since(manifest)
     members = since.withdrawn
+    data = container.portable(members)
+    digest = sha256(data).hexdigest()
+    _remember(manifest.run, since.cut, len(members), digest)
     if len(members) <= page_size:
-        return WithdrawnPages(since.cut, members, "")
-    data = manifest_file.portable(members)
+        return WithdrawnPages(since.cut, members, digest, "")
     # By its content: asking again between decisions keeps nothing more.
     parameters = {
         "run": manifest.run.reference,
         "manifest": manifest.digest,
-        "set": sha256(data).hexdigest(),
+        "set": digest,
     }
     row = made_files.keep(WithdrawnSet.kind, parameters, data, owner=user, lasting=_KEPT)
-    return WithdrawnPages(since.cut, members, row.key)
+    return WithdrawnPages(since.cut, members, digest, row.key)
+
+
+_REMEMBERED = timedelta(days=1)
+"""How long an answer can be acknowledged."""
+
+
+def _remember(run: Run, cut: int, withdrawn: int, digest: str) -> None:
+    now = clock.now()
+    WithdrawnAnswer.objects.update_or_create(
+        run=run,
+        digest=digest,
+        defaults={"cut": cut, "withdrawn": withdrawn, "answered_at": now},
+    )
+    WithdrawnAnswer.objects.filter(run=run, answered_at__lt=now - _REMEMBERED).delete()
 
 
 def at_cursor(manifest: Manifest, cursor: str) -> WithdrawnPages:
@@ -123,4 +142,4 @@ def at_cursor(manifest: Manifest, cursor: str) -> WithdrawnPages:
         raise made_files.FileGone("This answer has expired: begin without a cursor.")
     with made_files.opened(row) as file:
         members = BitMap.deserialize(file.read())
-    return WithdrawnPages(int(read[2]), members, row.key, int(read[3]))
+    return WithdrawnPages(int(read[2]), members, row.digest, row.key, int(read[3]))

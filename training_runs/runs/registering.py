@@ -6,6 +6,7 @@ from collections.abc import Collection
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from common import registry
 from consent.choices import DataCategory, Purpose
 from ledger import clock, entries
 from ledger.errors import InvalidInput
@@ -153,4 +154,6 @@ def cancel(*, run: Run, actor: User, reason: str) -> Run:
             opened.abandon()
             return run
         move(run, RunState.CANCELLED)
+        for end_use in registry.hooks("training_runs.run_ended"):
+            end_use(run, f"{run.reference} is cancelled.")
     return run

@@ -42,7 +42,7 @@ def sweep_freezes(*, seconds: float = math.inf) -> dict[str, int]:
     """Freeze the requested runs, beginning no other after so many seconds. One process at a time sweeps."""
     done = {"frozen": 0, "failed": 0}
     with leases.held("sweep freezes") as is_ours:
-        for run_id in _within(seconds, _to_be_frozen() if is_ours else []):
+        for run_id in within(seconds, _to_be_frozen() if is_ours else []):
             try:
                 done["frozen"] += freeze(run_id) is not None
             except Exception as error:  # whatever it is, the other runs must not wait for it
@@ -65,7 +65,7 @@ def sweep_verifications(*, seconds: float = math.inf) -> dict[str, int]:
     with leases.held("sweep verifications") as is_ours:
         waiting = to_be_verified().exclude(pk__in=leases.are_held(VERIFYING))
         found = waiting.values_list("pk", "run__reference")[:MAX_SWEPT] if is_ours else []
-        for manifest_id, reference in _within(seconds, list(found)):
+        for manifest_id, reference in within(seconds, list(found)):
             try:
                 verification = verify_due(manifest_id)
                 if verification is not None:
@@ -76,7 +76,7 @@ def sweep_verifications(*, seconds: float = math.inf) -> dict[str, int]:
     return done
 
 
-def _within(seconds: float, work: Iterable[Work]) -> Iterator[Work]:
+def within(seconds: float, work: Iterable[Work]) -> Iterator[Work]:
     """The work until the time is up, but always the first of it."""
     until = time.monotonic() + seconds
     for item in work:

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -18,14 +18,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from common import drafts
 from common.errors import StaleEdit
 from common.processes import hints
-from common.staff import file_views
 from common.staff.forms import ConfirmForm
 from common.staff.site import page, refusal_shown_in, staff
 from ledger.errors import Refusal
 from ledger.reads.recording import record_read
 from training_runs import tasks, teams
 from training_runs.choices import NEXT_STATES, RunState
-from training_runs.downloads import member_lists
 from training_runs.errors import StartRefused
 from training_runs.models import Manifest, Run
 from training_runs.runs import explaining, incidents, registering, verifying, withdrawing
@@ -270,21 +268,6 @@ def withdrawn_since(request: HttpRequest, number: int) -> HttpResponse:
         else shares(since.population, len(since.included), {}),
         withdrawn=f"{since.population - len(since.included):,}",
         back=url_of(run),
-    )
-
-
-@require_GET
-@permission_required("training_runs.download_manifest", raise_exception=True)
-def member_list(request: HttpRequest, number: int, form: str) -> HttpResponse:
-    """Ask for the list of accounts as a file; its page shows how far it is."""
-    run = _own_run(request, number)
-    if form not in member_lists.FORMS:
-        raise Http404
-    manifest = verifying.usable_manifest(run)
-    return file_views.sent_to_page(
-        member_lists.MemberList.kind,
-        member_lists.parameters_of(manifest, form),
-        staff(request),
     )
 
 

@@ -81,11 +81,6 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
         ("<int:number>/rename/", acts.rename_run, "training_runs_run_rename"),
         ("<int:number>/verify/", acts.verify_again, "training_runs_run_verify"),
         ("<int:number>/withdrawn/", acts.withdrawn_since, "training_runs_run_withdrawn"),
-        (
-            "<int:number>/members/<str:form>/",
-            acts.member_list,
-            "training_runs_run_members",
-        ),
         ("<int:number>/incidents/", acts.incidents_of_run, "training_runs_run_incidents"),
         ("<int:number>/explain/", acts.explain, "training_runs_run_explain"),
     ]

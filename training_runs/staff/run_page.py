@@ -109,12 +109,6 @@ def gaps_in_words(refusal: StartRefused) -> list[str]:
     return words
 
 
-MEMBER_LISTS = [
-    ("csv", "Account references of the included, as CSV"),
-    ("parquet", "Account references of the included, as Parquet"),
-]
-
-
 def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
     """Everything the run's page shows beside its fields."""
     manifest = (
@@ -170,9 +164,4 @@ def downloads(request: HttpRequest, run: Run, manifest: Any) -> list[tuple[str, 
     found = []
     if is_own or user.has_perm("ledger.view_entry"):
         found.append(("The archive itself", reverse("api:run-archive", args=[run.reference])))
-    if is_own:
-        found += [
-            (text, reverse("admin:training_runs_run_members", args=[run.pk, form]))
-            for form, text in MEMBER_LISTS
-        ]
     return found

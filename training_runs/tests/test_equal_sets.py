@@ -3,7 +3,7 @@
 import pytest
 from pyroaring import BitMap
 
-from training_runs.manifests.manifest_file import portable
+from training_runs.manifests.container import portable
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 4096, 4097, 65_536, 100_000])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from training_runs.errors import ManifestDamaged
-from training_runs.manifests import manifest_file
+from training_runs.manifests import container, manifest_file
 
 numbers = st.sets(st.integers(1, 2**31 - 1), max_size=50).map(BitMap)
 
@@ -35,14 +35,14 @@ def test_equal_sets_give_equal_bytes_however_they_came_about(members):
     everything = BitMap(range(1, 200_001))
     by_subtraction = everything - (everything - BitMap(members))
 
-    assert manifest_file.portable(one_by_one) == manifest_file.portable(by_subtraction)
+    assert container.portable(one_by_one) == manifest_file.portable(by_subtraction)
 
 
 def test_packing_a_set_does_not_change_it():
     members = BitMap(range(1000))
     before = members.serialize()
 
-    manifest_file.portable(members)
+    container.portable(members)
 
     assert members.serialize() == before
 

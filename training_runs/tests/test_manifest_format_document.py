@@ -16,6 +16,7 @@ from consent.choices import Purpose
 from tools import factories
 from training_runs.eligibility.exclusions import EXCLUSIONS, NOT_IN_PARENT
 from training_runs.manifests import archives, manifest_file
+from training_runs.manifests.container import portable
 
 PAGE = (Path(settings.BASE_DIR) / "docs/reference/manifest-format.md").read_text()
 CODES = [exclusion.code for exclusion in [*EXCLUSIONS, NOT_IN_PARENT]]
@@ -180,7 +181,7 @@ SETS = {
 
 @pytest.mark.parametrize("numbers", SETS.values(), ids=SETS.keys())
 def test_the_page_says_which_bytes_a_set_has(numbers):
-    stored = manifest_file.portable(BitMap(sorted(numbers)))
+    stored = portable(BitMap(sorted(numbers)))
 
     assert written(numbers) == stored
     assert numbers_of(stored) == numbers

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from training_runs.errors import ManifestDamaged
-from training_runs.manifests import archives, manifest_file, roaring_lookup
+from training_runs.manifests import archives, container, manifest_file, roaring_lookup
 
 # Runs, arrays and bitmaps, in few containers and in many, near their ends.
 STRETCH = st.tuples(st.integers(0, 12), st.integers(0, 65535), st.integers(1, 9000)).map(
@@ -27,7 +27,7 @@ SETS = st.lists(
 @given(ranges=SETS, seed=st.integers(0, 2**32), before=st.binary(max_size=9))
 def test_a_set_has_a_number_exactly_if_roaring_says_so(ranges, seed, before):
     members = BitMap.union(BitMap(), *map(BitMap, ranges))
-    data = before + manifest_file.portable(members)
+    data = before + container.portable(members)
     draw = random.Random(seed)
     edges = [edge for one in ranges for edge in (one[0], one[-1])]
     near = [edge + step for edge in edges for step in (-1, 0, 1) if 0 <= edge + step < 2**32]

@@ -10,6 +10,7 @@ from django.db import transaction
 from common import registry
 from common.identity import roles, tokens
 from ledger import entries
+from ledger.checkpoints import signing
 from ledger.errors import Refusal
 
 ACTOR = "system:create_token"
@@ -48,6 +49,8 @@ class Command(BaseCommand):
             place = getattr(refusal, "field", "")
             raise CommandError(f"{place}: {refusal}" if place else str(refusal)) from refusal
         self.stdout.write(plain)
+        for verifier in signing.verifiers():
+            self.stderr.write(f"Checkpoints are signed by {verifier.text}")
 
     def _user(self, username: str, role: str | None) -> User:
         user = User.objects.filter(username=username).first()

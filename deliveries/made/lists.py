@@ -1,0 +1,132 @@
+"""The delivered accounts as exact lists for programs: Parquet in order of the member number, checked while written."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyroaring import BitMap
+
+from consent import members
+from consent.models import AccountReference
+from deliveries.errors import DeliveryDiffers
+
+Page = list[tuple[int, str]]
+PAGE = 50_000
+"""Members read at a time, and rows of a Parquet row group."""
+PARTITION_ABOVE = 10_000_000
+"""Rows above which a list is several files."""
+PARTITION_BITS = 20
+"""A file of a partitioned list holds the members of 2^20 numbers."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("member_number", pa.uint32(), nullable=False),
+        pa.field("account_ref", pa.string(), nullable=False),
+        pa.field("use_from", pa.date32()),
+    ]
+)
+
+
+def parts(delivered: BitMap) -> Iterator[tuple[str, BitMap]]:
+    """The name of each file of a list, and the members in it."""
+    if len(delivered) <= PARTITION_ABOVE:
+        yield "members.parquet", delivered
+        return
+    for place in range((delivered.max() >> PARTITION_BITS) + 1):
+        low = place << PARTITION_BITS
+        found = delivered & BitMap(range(low, low + (1 << PARTITION_BITS)))
+        if found:
+            yield f"members-{place:05d}.parquet", found
+
+
+def account_refs(numbers: BitMap) -> Iterator[Page]:
+    """Pages of (member number, account_ref) in order of the number; erased members have none left.
+
+    Every seal is opened: a reference that was changed after its entry is never given out. Raises DeliveryDiffers.
+    """
+    each = iter(numbers)
+    while chunk := list(islice(each, PAGE)):
+        rows = AccountReference.objects.filter(member__gte=chunk[0], member__lte=chunk[-1])
+        if chunk[-1] - chunk[0] > 3 * len(chunk):
+            rows = rows.filter(member__in=chunk)
+        wanted = set(chunk)
+        # Reference and seal in one statement: an import that confirms an account changes both.
+        found = rows.order_by("member_id").values_list(
+            "member_id", "account_ref", "account_key", "salt", "member__reference_seal"
+        )
+        yield [_unsealed(*row) for row in found.iterator(PAGE) if row[0] in wanted]
+
+
+def _unsealed(number: int, account_ref: str, *sealed: str) -> tuple[int, str]:
+    if fault := members.fault_of_reference(number, account_ref, *sealed):
+        raise DeliveryDiffers(fault)
+    return number, account_ref
+
+
+class Check:
+    """Holds what is written against what is to be delivered: by set, by count, in order."""
+
+    def __init__(self, expected: BitMap) -> None:
+        self._expected = expected
+        self._written = BitMap()
+        self._last = 0
+        self.rows = 0
+
+    def passing(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The pages, each checked. Raises DeliveryDiffers."""
+        for page in pages:
+            for number, _ in page:
+                if number <= self._last:
+                    raise DeliveryDiffers(f"Member {number} comes twice or out of order.")
+                self._last = number
+            self._written.update([number for number, _ in page])
+            self.rows += len(page)
+            yield page
+
+    def missing(self) -> BitMap:
+        """The members that should have been written and were not. Raises DeliveryDiffers for any other difference."""
+        if strangers := self._written - self._expected:
+            raise DeliveryDiffers(
+                f"{len(strangers):,} members of the list were not to be delivered."
+            )
+        missing = self._expected - self._written
+        if self.rows + len(missing) != len(self._expected):
+            raise DeliveryDiffers(
+                f"{self.rows:,} rows were written for {len(self._expected):,} members."
+            )
+        return missing
+
+
+def write(pages: Iterable[Page], to: Any, use_from: Mapping[dt.date, BitMap]) -> None:
+    """Parquet sorted by member number, a row group for each page, every page of data with its checksum."""
+    with pq.ParquetWriter(
+        to,
+        SCHEMA,
+        compression="zstd",
+        use_dictionary=False,
+        column_encoding={"member_number": "DELTA_BINARY_PACKED", "account_ref": "DELTA_BYTE_ARRAY"},
+        write_page_checksum=True,
+        sorting_columns=[pq.SortingColumn(0)],
+    ) as writer:
+        for page in pages:
+            numbers, references = zip(*page, strict=True) if page else ((), ())
+            columns = [
+                pa.array(numbers, pa.uint32()),
+                pa.array(references, pa.string()),
+                _days(numbers, use_from),
+            ]
+            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+
+
+def _days(numbers: tuple[int, ...], use_from: Mapping[dt.date, BitMap]) -> Any:
+    """The column of the oldest content that may be used; most members have none."""
+    here = BitMap(numbers)
+    days: dict[int, dt.date] = {}
+    for day, members_of_day in use_from.items():
+        days.update(dict.fromkeys(members_of_day & here, day))
+    if not days:
+        return pa.nulls(len(numbers), pa.date32())
+    return pa.array([days.get(number) for number in numbers], pa.date32())

@@ -1,0 +1,198 @@
+"""Accepting a receipt: its signature, its digests, its lease and its sums are checked; then it is kept and sealed."""
+
+import datetime as dt
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from deliveries.errors import DigestMismatch
+from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
+from deliveries.receipts import envelopes, statements
+from deliveries.use import starting
+from ledger import entries
+from ledger.errors import InvalidInput, RuleViolation
+from ledger.references import next_reference
+from training_runs import teams
+from training_runs.choices import FindingKind, RunState
+from training_runs.errors import ForbiddenMove
+from training_runs.models import Finding, Run
+
+
+class OutputClaimed(RuleViolation):
+    """Another receipt has claimed the same file."""
+
+    code = "output_claimed"
+
+
+class KeyNotValid(RuleViolation):
+    """The key has ended, is not known, or is of an account that may not sign for the run."""
+
+    code = "key_not_valid"
+
+
+@dataclass(frozen=True)
+class _Checked:
+    delivery: Delivery
+    key: RunnerKey
+    facts: dict[str, Any]
+    digest: str
+    """SHA-256 of the statement's bytes."""
+
+
+def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
+    """Keep a receipt of a run; the same statement again gives the same one and False.
+
+    `sent` is a DSSE envelope as parsed JSON. A digest that is not the delivered one opens a finding, which stays, and
+    the run stays as it is. Raises DigestMismatch, KeyNotValid, OutputClaimed, ForbiddenMove, InvalidInput,
+    ValidationError.
+    """
+    envelope = envelopes.read(sent)
+    digest = hashlib.sha256(envelope.payload).hexdigest()
+    known = Receipt.objects.filter(run=run, digest=digest).first()
+    if known is not None:
+        envelopes.check_signature(envelope, known.key.public_key)
+        return known, False
+    key = _key(envelope, run)
+    envelopes.check_signature(envelope, key.public_key)
+    facts = statements.read(envelopes.statement_in(envelope))
+    checked = _Checked(_delivery(run, facts), key, facts, digest)
+    if run.state not in (RunState.TRAINING, RunState.FAILED):
+        raise ForbiddenMove(
+            f"{run.reference} is {run.get_state_display()}: a receipt belongs to a training."
+        )
+    if wrong := _wrong_digests(run, checked):
+        _find_mismatch(run, actor, wrong)
+        raise DigestMismatch(
+            f"The receipt names digests that are not those of {checked.delivery.reference}:"
+            f" {', '.join(sorted(wrong))}. {run.reference} stays {run.get_state_display()}, and a finding says what"
+            " was sent."
+        )
+    receipt = _record(run, checked, sent, actor)
+    if facts["ended_at"] > checked.delivery.leased_until:
+        starting.find_late_use(run, checked.delivery, actor, "receipt")
+    return receipt, True
+
+
+def _key(envelope: envelopes.Envelope, run: Run) -> RunnerKey:
+    """The registered key that the envelope names. Raises KeyNotValid."""
+    key = RunnerKey.objects.select_related("user").filter(fingerprint=envelope.keyid).first()
+    if key is None:
+        raise KeyNotValid(
+            "No such key is registered: POST /api/v1/me/keys. `keyid` is its SHA-256."
+        )
+    if key.ended_at is not None or not key.user.is_active:
+        raise KeyNotValid("The key has ended: register another one.")
+    if not teams.has(run, key.user):
+        raise KeyNotValid(f"The key is of an account that is not in the team of {run.reference}.")
+    return key
+
+
+def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
+    """The delivery that the receipt names. Raises InvalidInput."""
+    reference = facts["delivery"]["reference"]
+    delivery = (
+        Delivery.objects.select_related("manifest")
+        .filter(run=run, reference=reference, delivered_at__isnull=False)
+        .first()
+    )
+    if delivery is None or facts["run"] != run.reference:
+        raise InvalidInput(
+            f"A delivery that {run.reference} received, and the run itself.",
+            field="delivery.reference",
+        )
+    if facts["purpose"] != run.purpose:
+        raise InvalidInput(f"The run's purpose is {run.purpose}.", field="purpose")
+    if not set(facts["data_categories"]) <= set(run.data_categories):
+        raise InvalidInput(
+            f"Categories that the run declares: {', '.join(run.data_categories)}.",
+            field="data_categories",
+        )
+    assert delivery.delivered_at is not None and delivery.leased_until is not None
+    if facts["started_at"] < delivery.delivered_at - _CLOCKS_APART:
+        raise InvalidInput("It started before the delivery was made.", field="started_at")
+    if facts["started_at"] >= delivery.leased_until:
+        raise InvalidInput("It started after the lease had ended.", field="started_at")
+    if facts["delivery"]["leased_until"] != delivery.leased_until:
+        raise InvalidInput(
+            f"The lease lasts until {delivery.leased_until:%Y-%m-%dT%H:%M:%S.%fZ}.",
+            field="delivery.leased_until",
+        )
+    return delivery
+
+
+_CLOCKS_APART = dt.timedelta(minutes=2)
+"""A runner's clock may be this much behind."""
+
+
+def _wrong_digests(run: Run, checked: _Checked) -> dict[str, Any]:
+    """The digests and counts that are not the delivered ones, by the name of their field."""
+    said, delivery = checked.facts["delivery"], checked.delivery
+    delivered = {file["sha256"] for file in delivery.files}
+    wrong: dict[str, Any] = {}
+    if checked.facts["manifest"] != delivery.manifest.digest:
+        wrong["manifest"] = checked.facts["manifest"]
+    if said["archive"] != delivery.digest:
+        wrong["delivery.archive"] = said["archive"]
+    if set(said["files"]) != delivered:
+        wrong["delivery.files"] = sorted(set(said["files"]) - delivered)[:20]
+    subtraction = {
+        "count": delivery.subtracted,
+        "digest": delivery.subtraction_digest,
+        "cut": delivery.cut,
+    }
+    if dict(said["subtraction"]) != subtraction:
+        wrong["delivery.subtraction"] = dict(said["subtraction"])
+    return wrong
+
+
+def _find_mismatch(run: Run, actor: User, wrong: dict[str, Any]) -> None:
+    """Open a finding, once for the same digests."""
+    with entries.entry("receipt.refused", actor=actor, subject=run.reference) as opened:
+        if Finding.objects.filter(run=run, kind=FindingKind.DIGEST_MISMATCH, detail=wrong).exists():
+            opened.abandon()
+            return
+        Finding(
+            run=run, kind=FindingKind.DIGEST_MISMATCH, detail=wrong, found_at=opened.recorded_at
+        ).save()
+
+
+def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> Receipt:
+    outputs = checked.facts["outputs"]
+    with entries.entry("receipt.accepted", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        known = Receipt.objects.filter(digest=checked.digest).first()
+        if known is not None:
+            opened.abandon()
+            return known
+        claimed = DataSet.objects.filter(sha256__in=[one["sha256"] for one in outputs])
+        if first := claimed.select_related("receipt").first():
+            raise OutputClaimed(
+                f"{first.receipt.reference} has claimed the file {first.sha256} already."
+            )
+        receipt = Receipt(
+            reference=next_reference("RC", opened.recorded_at.year),
+            run=run,
+            delivery=checked.delivery,
+            key=checked.key,
+            digest=checked.digest,
+            envelope=json.dumps(sent, sort_keys=True, separators=(",", ":")),
+            rows_in=checked.facts["rows"]["in"],
+            rows_kept=checked.facts["rows"]["kept"],
+            received_at=opened.recorded_at,
+        )
+        receipt.save()
+        entries.add(
+            DataSet(
+                receipt=receipt,
+                name=one["name"],
+                sha256=one["sha256"],
+                size=one["bytes"],
+                rows=one["rows"],
+            )
+            for one in outputs
+        )
+        opened.reason = f"{receipt.reference} of {checked.delivery.reference}"
+    return receipt

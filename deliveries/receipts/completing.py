@@ -1,0 +1,79 @@
+"""Completing a run: on a receipt, or on a waiver. Cannot be undone."""
+
+from django.contrib.auth.models import User
+
+from deliveries.choices import WaiverState
+from deliveries.made.ending import end_of_run
+from deliveries.models import Completion, Receipt, Waiver
+from deliveries.use.acknowledging import find_unacknowledged, state_of
+from deliveries.use.starting import last_start
+from ledger import entries
+from ledger.errors import InvalidInput, RuleViolation
+from training_runs.choices import RunState
+from training_runs.models import Run
+from training_runs.runs.moves import check_move, move
+from training_runs.runs.verifying import usable_manifest
+
+
+class ReceiptMissing(RuleViolation):
+    """A run completes with a receipt of its last training, or by a waiver."""
+
+    code = "receipt_missing"
+
+
+def complete(*, run: Run, actor: User, receipt: str = "") -> Run:
+    """Complete a run in training, on the receipt of that name, else the newest one of the training, else a waiver.
+
+    A completed run changes nothing. Withdrawals that were not acknowledged open a finding. Raises ReceiptMissing,
+    ForbiddenMove, ManifestBlocked, InvalidInput.
+    """
+    if run.state == RunState.COMPLETED:
+        return _as_it_is(run, receipt)
+    check_move(run, RunState.COMPLETED)
+    now = state_of(run)
+    with entries.entry("run.completed", actor=actor, subject=run.reference) as opened:
+        run = Run.objects.select_for_update().get(pk=run.pk)
+        if run.state == RunState.COMPLETED:
+            opened.abandon()
+            return _as_it_is(run, receipt)
+        check_move(run, RunState.COMPLETED)
+        # Asked under the lock: a verification may have differed a moment ago.
+        usable_manifest(run)
+        ground = _ground(run, receipt)
+        Completion(run=run, **ground).save()
+        find_unacknowledged(run, now, opened)
+        move(run, RunState.COMPLETED)
+        end_of_run(run, f"{run.reference} is completed.")
+        opened.reason = ", ".join(str(one) for one in ground.values())
+    return run
+
+
+def _as_it_is(run: Run, receipt: str) -> Run:
+    done = Completion.objects.select_related("receipt").get(run=run)
+    if receipt and (done.receipt is None or done.receipt.reference != receipt):
+        raise InvalidInput(
+            f"{run.reference} is completed on {done.receipt or 'a waiver'} already.",
+            field="receipt",
+        )
+    return run
+
+
+def _ground(run: Run, reference: str) -> dict[str, Receipt | Waiver]:
+    own = Receipt.objects.filter(run=run).order_by("-pk")
+    if reference:
+        named = own.filter(reference=reference).first()
+        if named is None:
+            raise InvalidInput(f"{run.reference} has no receipt {reference}.", field="receipt")
+        return {"receipt": named}
+    start = last_start(run)
+    # A receipt of a training that failed says nothing of this one.
+    newest = own.filter(entry_id__gt=start.entry_id).first() if start else None
+    if newest is not None:
+        return {"receipt": newest}
+    waiver = Waiver.objects.filter(run=run, state=WaiverState.APPROVED).order_by("-pk").first()
+    if waiver is not None:
+        return {"waiver": waiver}
+    raise ReceiptMissing(
+        f"{run.reference} has no receipt of its training: POST /api/v1/runs/{run.reference}/receipts. Where none can be"
+        f" made, ask for a waiver: POST /api/v1/runs/{run.reference}/waivers."
+    )

@@ -1,0 +1,18 @@
+"""Doors for Celery: a message carries an id and is only a hint; the delivery's row is the queue."""
+
+from celery import shared_task
+
+from deliveries.made import making, sweeping
+
+SWEEP_FOR = 60
+"""Seconds after which a sweep begins nothing new: the next one goes on."""
+
+
+@shared_task
+def make_delivery(delivery_id: int) -> None:
+    making.make(delivery_id)
+
+
+@shared_task
+def sweep_deliveries() -> None:
+    sweeping.sweep(seconds=SWEEP_FOR)

@@ -1,0 +1,385 @@
+"""Receipts: the runner's signed word, compared with what was delivered. A run completes on one, or on a waiver."""
+
+import base64
+import datetime as dt
+import json
+
+import pytest
+from django.core.exceptions import PermissionDenied
+
+from common.text import strict_json
+from deliveries.models import Completion, DataSet, Receipt, RunnerKey
+from deliveries.receipts import keys, statements, waivers
+from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
+from ledger.errors import InvalidInput
+from ledger.models import Entry
+from tools import factories
+from tools.receipts import Runner
+from training_runs import teams
+from training_runs.choices import FindingKind
+from training_runs.models import Finding, Run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def delivery(run, engineer):
+    return factories.training(run, engineer)
+
+
+@pytest.fixture
+def runner(engineer):
+    return factories.registered_runner(engineer)
+
+
+def send(post, run, envelope):
+    return post(f"runs/{run.reference}/receipts", envelope)
+
+
+def changed(envelope, **fields):
+    return {**envelope, **fields}
+
+
+def opened(envelope):
+    return strict_json.read(base64.b64decode(envelope["payload"]))
+
+
+def faults(answer):
+    return {fault["field"]: fault["code"] for fault in answer.json()["errors"]}
+
+
+def test_a_receipt_is_kept_sealed_and_given_back(run, delivery, runner, engineer, api, post):
+    envelope = factories.receipt_of(runner, delivery)
+
+    sent = send(post, run, envelope)
+    again = send(post, run, envelope)
+    read = api.get(f"/api/v1/receipts/{sent.json()['reference']}").json()
+
+    assert (sent.status_code, again.status_code) == (201, 200)
+    assert again.json() == sent.json()
+    assert read["envelope"] == envelope
+    assert (read["rows_in"], read["rows_kept"]) == (10, 8)
+    assert Entry.objects.get(pk=read["entry"]).kind == "receipt.accepted"
+    row = Receipt.objects.get()
+    assert statements.predicate_of(row) == opened(envelope)["predicate"]
+    assert DataSet.objects.get().receipt == row
+
+
+def test_a_run_completes_on_its_receipt_and_its_deliveries_end(
+    run, delivery, runner, engineer, post
+):
+    missing = post(f"runs/{run.reference}/complete")
+    receipt = factories.send_receipt(runner, delivery, engineer)
+
+    done = post(f"runs/{run.reference}/complete")
+    again = post(f"runs/{run.reference}/complete", {"receipt": receipt.reference})
+
+    assert (missing.status_code, missing.json()["code"]) == (409, "receipt_missing")
+    assert done.json()["state"] == again.json()["state"] == "completed"
+    assert done.json()["use"]["completed_on"] == receipt.reference
+    assert Completion.objects.get(run=run).receipt == receipt
+    delivery.refresh_from_db()
+    assert delivery.state == "cancelled"
+
+
+def test_a_receipt_of_a_training_that_failed_completes_no_other(
+    run, delivery, runner, engineer, post
+):
+    factories.send_receipt(runner, delivery, engineer)
+    post(f"runs/{run.reference}/fail", {"reason": "out of memory"})
+    post(f"runs/{run.reference}/training")
+
+    assert post(f"runs/{run.reference}/complete").json()["code"] == "receipt_missing"
+
+
+WRONG_DIGESTS = {
+    "manifest": "0" * 64,
+    "delivery__archive": "0" * 64,
+    "delivery__files": ["0" * 64],
+    "delivery__subtraction": {"count": 1, "digest": "0" * 64, "cut": 1},
+}
+
+
+@pytest.mark.parametrize("field", WRONG_DIGESTS)
+def test_a_wrong_digest_is_refused_with_a_finding_and_the_run_stays(
+    run, delivery, runner, post, field
+):
+    envelope = factories.receipt_of(runner, delivery, **{field: WRONG_DIGESTS[field]})
+
+    answers = [send(post, run, envelope) for _ in range(2)]
+
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [
+        (409, "digest_mismatch")
+    ] * 2
+    found = Finding.objects.get(run=run)
+    assert found.kind == FindingKind.DIGEST_MISMATCH
+    assert list(found.detail) == [field.replace("__", ".")]
+    assert Run.objects.get(pk=run.pk).state == "training"
+    assert not Receipt.objects.exists()
+
+
+def test_a_bit_in_the_payload_breaks_the_signature(run, delivery, runner, post):
+    envelope = factories.receipt_of(runner, delivery)
+    payload = bytearray(base64.b64decode(envelope["payload"]))
+    payload[10] ^= 1
+
+    answer = send(post, run, changed(envelope, payload=base64.b64encode(bytes(payload)).decode()))
+
+    assert faults(answer) == {"signatures.sig": "wrong_signature"}
+
+
+def test_another_key_under_the_same_name_does_not_sign(run, delivery, runner, post):
+    stranger = Runner()
+    envelope = factories.receipt_of(stranger, delivery)
+    unknown = send(post, run, envelope)
+    envelope["signatures"][0]["keyid"] = runner.keyid
+    borrowed = send(post, run, envelope)
+
+    assert unknown.json()["code"] == "key_not_valid"
+    assert faults(borrowed) == {"signatures.sig": "wrong_signature"}
+
+
+def test_an_ended_key_signs_nothing_new_and_its_receipts_stay(
+    run, delivery, runner, engineer, api, post
+):
+    receipt = factories.send_receipt(runner, delivery, engineer)
+    assert api.delete(f"/api/v1/me/keys/{runner.keyid}").status_code == 200
+
+    later = send(post, run, factories.receipt_of(runner, delivery))
+
+    assert later.json()["code"] == "key_not_valid"
+    assert api.get(f"/api/v1/receipts/{receipt.reference}").status_code == 200
+    assert post(f"runs/{run.reference}/complete").json()["state"] == "completed"
+
+
+def test_a_key_ends_with_its_account(
+    run, delivery, runner, engineer, second_engineer, client_of, post
+):
+    teams.add(team=run.team, user=second_engineer, actor="test")
+    engineer.is_active = False
+    engineer.save()
+
+    answer = post(
+        f"runs/{run.reference}/receipts",
+        factories.receipt_of(runner, delivery),
+        client=client_of(second_engineer),
+    )
+
+    assert answer.json()["code"] == "key_not_valid"
+
+
+def test_a_key_of_another_team_does_not_sign(run, delivery, second_engineer, post):
+    outsider = factories.registered_runner(second_engineer)
+
+    assert (
+        send(post, run, factories.receipt_of(outsider, delivery)).json()["code"] == "key_not_valid"
+    )
+
+
+def test_another_runs_delivery_is_refused(run, delivery, runner, engineer, post):
+    other = factories.training(factories.freeze(engineer).run, engineer)
+
+    answer = send(post, run, factories.receipt_of(runner, other))
+
+    assert faults(answer) == {"delivery.reference": "invalid"}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"rows": {"in": 11, "kept": 8, "dropped": {"excluded": 2}}}, "rows"),
+        ({"rows": {"in": 9, "kept": 7, "dropped": {"excluded": 2}}}, "outputs"),
+        ({"rows": {"in": 11, "kept": 8, "dropped": {"excluded": 3}}}, "inputs"),
+        ({"rows__dropped": {"because": 2}}, "rows.dropped"),
+        ({"started_at": "2026-01-01T00:00:00Z"}, "started_at"),
+        ({"ended_at": "2020-01-01T00:00:00Z"}, "ended_at"),
+        ({"distinct_members": "4711"}, "distinct_members"),
+        ({"member_column__name": "paula@example.org"}, "member_column.name"),
+        ({"tool__name": "Paula Example"}, "tool.name"),
+        ({"unknown_per_mille": 1001}, "unknown_per_mille"),
+        ({"accounts": ["acc-1"]}, "accounts"),
+        ({"rows__in": True}, "rows.in"),
+        ({"delivery__leased_until": "2030-01-01T00:00:00Z"}, "delivery.leased_until"),
+        ({"content": {"earliest": "2026-01-02", "latest": "2026-01-01"}}, "content"),
+        ({"redaction": {"engine": "own", "version": "1", "hits_by_kind": {"email": 1},
+                        "hits_by_entry": {"Paula": 2}}}, "redaction.hits_by_entry"),
+        ({"purpose": "safety"}, "purpose"),
+        ({"data_categories": ["profile"]}, "data_categories"),
+    ],
+)  # fmt: skip
+def test_what_does_not_add_up_or_could_name_a_person_is_refused(
+    run, delivery, runner, post, change, field
+):
+    answer = send(post, run, factories.receipt_of(runner, delivery, **change))
+
+    assert answer.status_code == 400, answer.json()
+    assert field in faults(answer)
+    assert "paula" not in answer.content.decode().lower()
+    assert not Receipt.objects.exists()
+
+
+def test_faults_are_named_all_at_once(run, delivery, runner, post):
+    answer = send(post, run, factories.receipt_of(runner, delivery, manifest="x", tool__version=""))
+
+    assert set(faults(answer)) == {"manifest", "tool.version"}
+
+
+def test_subjects_are_the_outputs(run, delivery, runner, post):
+    body = opened(factories.receipt_of(runner, delivery))
+    body["subject"][0]["digest"]["sha256"] = "0" * 64
+
+    assert faults(send(post, run, runner.sign(body))) == {"subject": "invalid"}
+
+
+def test_a_file_is_claimed_by_one_receipt(run, delivery, runner, engineer, post):
+    first = factories.receipt_of(runner, delivery)
+    send(post, run, first)
+    body = opened(first)
+    body["predicate"]["tokens"] = {"text": 1}
+
+    answer = send(post, run, runner.sign(body))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "output_claimed")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"payloadType": "application/json"}, "payloadType"),
+        ({"signatures": []}, "signatures"),
+        ({"payload": "e30"}, "payload"),
+        ({"more": 1}, "envelope"),
+    ],
+)
+def test_an_envelope_has_one_form(run, delivery, runner, post, change, field):
+    envelope = factories.receipt_of(runner, delivery)
+
+    assert field in faults(send(post, run, changed(envelope, **change)))
+
+
+def test_two_signatures_are_refused_also_when_one_is_right(run, delivery, runner, post):
+    envelope = factories.receipt_of(runner, delivery)
+    envelope["signatures"].append({"keyid": "0" * 64, "sig": envelope["signatures"][0]["sig"]})
+
+    assert "signatures" in faults(send(post, run, envelope))
+
+
+@pytest.mark.parametrize("payload", [b"[]", b'{"_type": 1}', b"{", b'{"a":1,"a":2}', b"\xff"])
+def test_a_signed_payload_that_is_no_statement_is_refused(run, delivery, runner, post, payload):
+    answer = send(post, run, runner.seal(payload))
+
+    assert answer.status_code == 400
+    assert "payload" in faults(answer)
+
+
+def test_use_after_the_lease_is_kept_and_a_finding(run, delivery, runner, engineer, post):
+    late = delivery.leased_until + dt.timedelta(hours=1)
+    envelope = factories.receipt_of(
+        runner, delivery, ended_at=late.isoformat().replace("+00:00", "Z")
+    )
+
+    assert send(post, run, envelope).status_code == 201
+    assert Finding.objects.get(run=run).kind == FindingKind.LEASE_OVER
+
+
+# --- Keys ---------------------------------------------------------------------------------------
+
+
+def test_a_key_is_registered_with_a_signature_over_a_challenge(engineer, post):
+    runner = Runner()
+    challenge = post("me/keys/challenges").json()["challenge"]
+
+    first = post("me/keys", runner.answer(challenge))
+    again = post("me/keys", runner.answer(challenge))
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert first.json()["fingerprint"] == runner.keyid
+    assert RunnerKey.objects.get().user == engineer
+
+
+def test_a_challenge_of_another_account_or_of_yesterday_is_refused(
+    engineer, second_engineer, post, time_machine
+):
+    runner = Runner()
+    others = runner.answer(keys.challenge_for(second_engineer))
+    own = runner.answer(keys.challenge_for(engineer))
+    assert faults(post("me/keys", others)) == {"challenge": "invalid"}
+    time_machine.move_to(dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11))
+    assert faults(post("me/keys", own)) == {"challenge": "invalid"}
+
+
+def test_a_signature_of_another_key_registers_nothing(engineer, post):
+    challenge = keys.challenge_for(engineer)
+    body = {**Runner().answer(challenge), "public_key": Runner().public_key}
+
+    assert faults(post("me/keys", body)) == {"signature": "invalid"}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        bytes(32),
+        b"\x01" + bytes(31),
+        b"\xec" + b"\xff" * 30 + b"\x7f",
+        b"\xff" * 32,
+        bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+        bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
+    ],
+)
+def test_a_key_that_proves_nothing_is_refused(raw):
+    with pytest.raises(InvalidInput):
+        keys.check_strength(raw)
+
+
+def test_a_key_belongs_to_one_account(engineer, second_engineer, client_of, post):
+    runner = factories.registered_runner(engineer)
+    body = runner.answer(keys.challenge_for(second_engineer))
+
+    answer = post("me/keys", body, client=client_of(second_engineer))
+
+    assert answer.json()["code"] == "key_taken"
+    foreign = client_of(second_engineer).delete(f"/api/v1/me/keys/{runner.keyid}")
+    assert foreign.status_code == 404
+
+
+# --- Waivers ------------------------------------------------------------------------------------
+
+REASONS = "The preparation ran before receipts could be made."
+
+
+def test_a_run_completes_on_a_waiver_that_an_officer_approved(
+    run, delivery, engineer, officer, post
+):
+    asked = post(f"runs/{run.reference}/waivers", {"reasons": REASONS})
+    assert (asked.status_code, asked.json()["state"]) == (201, "asked")
+    assert post(f"runs/{run.reference}/complete").json()["code"] == "receipt_missing"
+
+    waivers.decide(waiver=run.waivers.get(), approve=True, decision="agreed", actor=officer)
+
+    done = post(f"runs/{run.reference}/complete").json()
+    assert (done["state"], done["use"]["completed_on"]) == ("completed", "waiver")
+
+
+def test_a_refused_waiver_completes_nothing(run, delivery, engineer, officer, post):
+    waiver, _ = waivers.ask(run=run, reasons=REASONS, actor=engineer)
+    waivers.decide(waiver=waiver, approve=False, decision="make one", actor=officer)
+
+    assert post(f"runs/{run.reference}/complete").json()["code"] == "receipt_missing"
+    with pytest.raises(WaiverDecided):
+        waivers.decide(waiver=waiver, approve=True, decision="agreed", actor=officer)
+
+
+def test_a_team_does_not_decide_its_own_waiver(run, delivery, engineer, officer):
+    waiver, _ = waivers.ask(run=run, reasons=REASONS, actor=engineer)
+    with pytest.raises(PermissionDenied):
+        waivers.decide(waiver=waiver, approve=True, decision="agreed", actor=engineer)
+    teams.add(team=run.team, user=officer, actor="test")
+    with pytest.raises(OwnWaiver):
+        waivers.decide(waiver=waiver, approve=True, decision="agreed", actor=officer)
+
+
+def test_bands_tell_a_size_and_no_number():
+    assert [statements.band(n) for n in (0, 1, 9, 10, 99, 100, 10**9)] == [
+        "0", "1-9", "1-9", "10-99", "10-99", "100-999", "1000000000-9999999999",
+    ]  # fmt: skip
+    assert json.dumps(statements.BANDS)
