@@ -31,7 +31,7 @@ def _live(officer, second_officer, engineer, product) -> None:
     chance = random.Random(8)
     factories.open_world(officer, second_officer)
     factories.add_members(20)
-    open_runs, tickets = [], []
+    open_runs, tickets = [], [factories.objection()]
 
     def decide():
         factories.decide(
