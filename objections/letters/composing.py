@@ -217,8 +217,9 @@ def _scope(case: Case) -> str:
 def _about_others_posts(case: Case) -> str:
     """The promise about what others posted: what the ticket's entry of the redaction list carries, and no more."""
     ticket = case.ticket
-    found = RedactionEntry.objects.filter(ticket=ticket).select_related("values")
-    entry: RedactionEntry | None = found.first()
+    entry: RedactionEntry | None = None
+    if ticket.member_id is None:
+        entry = RedactionEntry.objects.filter(ticket=ticket).select_related("values").first()
     if entry is None or not entry.is_holding:
         return (
             "It does not cover yet what others posted about you: we have no means of finding that."

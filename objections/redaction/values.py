@@ -68,7 +68,7 @@ def read(kind: str, text: str, *, where: str = "values") -> Value:
             f"The {ValueKind(kind).label} has a control character, or one that is not seen: type it anew.",
             field=where,
         )
-    return Value(ValueKind(kind), _READERS[kind](text, where))
+    return Value(ValueKind(kind), _READERS[ValueKind(kind)](text, where))
 
 
 def _name(text: str, where: str) -> str:
