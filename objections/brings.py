@@ -53,8 +53,6 @@ BRINGS = Brings(
         ReadKind("redactionentry.listed", "Redaction list"),
         ReadKind("redactionentry.read", "Page of an entry of the redaction list"),
         ReadKind("redactionentry.values_read", "Values of an entry of the redaction list"),
-        ReadKind("redactionloan.listed", "Loans of the redaction list"),
-        ReadKind("redactionloan.read", "Page of a loan of the redaction list"),
         ReadKind("ticket.history_read", "History of a ticket"),
         ReadKind("ticket.listed", "List of tickets"),
         ReadKind("ticket.looked_up", "Tickets looked up"),

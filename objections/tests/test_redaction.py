@@ -3,17 +3,21 @@
 import datetime as dt
 import io
 import logging
+from urllib.parse import urlsplit
 
 import pytest
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
+from django.urls import reverse
 from django.utils import timezone
 
 from common import registry
 from common.errors import StaleEdit
+from consent.models import Member
+from consent.public import member_links
 from ledger import entries
 from ledger.errors import InvalidInput, NotFound
-from ledger.models import Entry
+from ledger.models import AccessRecord, Entry
 from ledger.verification.verifying import verify_ledger
 from objections import acts
 from objections.acts.on_letters import record_returned
@@ -30,6 +34,7 @@ from objections.models import (
 from objections.redaction import keeping, lending, vault
 from objections.redaction.common_words import COMMON
 from objections.redaction.values import Value, are_weak, read, said_by
+from objections.tests import test_form_page
 from portal import checks
 from tools import factories
 
@@ -575,3 +580,140 @@ def test_the_portal_does_not_start_with_a_key_that_others_know(
     settings.REDACTION_KEYS, settings.DEVELOPMENT = [named[key] for key in keys], development
 
     assert [one.id for one in checks.redaction_keys_are_own(None)] == ["portal.E009"] * is_refused
+
+
+# --- Pages ------------------------------------------------------------------------------------------
+
+
+def url(page: str, *args: object) -> str:
+    return reverse(f"admin:objections_redactionentry_{page}", args=args)
+
+
+def test_the_public_form_puts_its_sender_on_the_list(client):
+    answer = test_form_page.file(
+        client,
+        name="Quilla Zebrowski",
+        email="quilla@zebrowski.example",
+        statement="I am @quillazeb",
+    )
+
+    assert answer.status_code == 302
+    assert ("handle", "quillazeb") in held(Ticket.objects.get())
+
+
+def test_an_officer_sees_the_values_on_the_page_of_an_entry_and_the_look_is_on_record(
+    officer, client_of
+):
+    entry = entry_of(stranger_objects())
+
+    shown = client_of(officer).get(url("change", entry.pk)).content.decode()
+
+    assert "https://social.example/quillazeb" in shown
+    record = AccessRecord.objects.get(kind="redactionentry.values_read")
+    assert (record.user, record.subject, record.purpose) == (
+        officer, entry.ticket.reference, str(entry),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("page", ["changelist", "change", "history"])
+def test_an_auditor_sees_counts_and_numbers_and_no_value(page, auditor, client_of):
+    entry = entry_of(stranger_objects())
+
+    answer = client_of(auditor).get(url(page, *([] if page == "changelist" else [entry.pk])))
+
+    shown = answer.content.decode()
+    assert answer.status_code == 200
+    assert str(entry) in shown
+    assert "uilla" not in shown
+    assert not AccessRecord.objects.filter(kind="redactionentry.values_read").exists()
+
+
+def test_the_list_shows_no_value_to_an_officer(officer, client_of):
+    stranger_objects()
+
+    shown = client_of(officer).get(url("changelist")).content.decode()
+
+    assert ("RE-" in shown, "uilla" in shown) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", ["strong", "weak"]),
+        ("?state=lent", ["strong"]),
+        ("?state=weak", ["weak"]),
+        ("?state=ended", []),
+        ("?q={strong}", ["strong"]),
+        ("?q={ticket}", ["strong"]),
+        ("?q=RE-999999", []),
+    ],
+)
+def test_the_list_is_filtered_and_searched(query, found, officer, client_of):
+    strong = entry_of(stranger_objects())
+    weak = entry_of(stranger_objects(name="Anna", email="", statement="", postal_address="x"))
+    asked = query.format(strong=strong, ticket=strong.ticket)
+
+    answer = client_of(officer).get(url("changelist") + asked)
+
+    rows = {row.pk for row in answer.context["cl"].result_list}
+    assert rows == {{"strong": strong, "weak": weak}[name].pk for name in found}
+    assert ("No entry is here" in answer.content.decode()) is (found == [])
+
+
+def test_an_officer_corrects_by_the_page_and_a_wrong_line_is_named(officer, client_of):
+    entry = entry_of(stranger_objects())
+    browser = client_of(officer)
+    form = browser.get(url("correct", entry.pk)).context["form"]
+    said = {"version": entry.version, "reason": "said by phone", "names": "Quilla Zebrowski"}
+
+    refused = browser.post(url("correct", entry.pk), {**said, "urls": "social.example/q"})
+    done = browser.post(url("correct", entry.pk), {**said, "handles": "@quilla_z\n"})
+    stale = browser.post(url("correct", entry.pk), {**said, "handles": "@quilla_zz"})
+
+    assert form.initial["handles"] == "quillazeb"
+    assert refused.context["form"].errors == {
+        "urls": ["A profile address begins with https:// and has no spaces."]
+    }
+    assert done.status_code == 302
+    assert held(entry.ticket) == [("name", "Quilla Zebrowski"), ("handle", "quilla_z")]
+    assert "changed in the meantime" in stale.content.decode()
+
+
+def test_two_officers_erase_by_the_pages(officer, second_officer, client_of):
+    entry = entry_of(stranger_objects())
+    said = {"reason": "by letter"}
+
+    client_of(officer).post(url("told", entry.pk), {**said, "version": entry.version})
+    own = client_of(officer).get(url("change", entry.pk)).content.decode()
+    theirs = client_of(second_officer).get(url("change", entry.pk)).content.decode()
+    client_of(second_officer).post(url("erase", entry.pk), {**said, "version": entry.version + 1})
+
+    assert (url("erase", entry.pk) in own, url("erase", entry.pk) in theirs) == (False, True)
+    assert RedactionEntry.objects.get().erased_at is not None
+
+
+def test_a_weak_entry_is_work_on_the_start_page(officer, client_of):
+    entry = entry_of(stranger_objects(name="Anna", email="", statement="", postal_address="x"))
+
+    shown = client_of(officer).get(reverse("admin:index")).content.decode()
+
+    assert url("change", entry.pk) in shown
+
+
+def setting_page(client) -> str:
+    member = Member.objects.get(pk=factories.add_member("acc-1"))
+    client.get(urlsplit(member_links.link_for(member).url).path)
+    return client.get(reverse("setting")).content.decode()
+
+
+def test_the_setting_page_says_nothing_of_reduced_data_or_recipients_without_facts(client):
+    shown = setting_page(client)
+
+    assert ("is reduced" in shown, "also go to" in shown) == (False, False)
+
+
+def test_the_setting_page_says_what_the_facts_hold(client, proven):
+    shown = setting_page(client)
+
+    assert "personal data in it is reduced" in shown
+    assert "also go to: Example Labs" in shown

@@ -36,6 +36,7 @@ from ledger.reads.recording import record_read
 from objections import acts
 from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
+from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
 from training_runs.models import Run
@@ -241,6 +242,10 @@ ADMIN_MODELS = {
     "objections.letter": Model("OA", has_history=True),
     "objections.proposal": Model("OA"),
     "objections.incident": Model("OA"),
+    "objections.redactionentry": Model(
+        "OA", has_history=True, pages=dict.fromkeys(["correct", "told", "erase"], both("O"))
+    ),
+    "objections.redactionloan": Model("OA"),
     "training_runs.run": Model(
         "OECA",
         add="EC",
@@ -351,6 +356,8 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.open_world(officer, second_officer)
     factories.add_members(2)
     factories.decide("acc-1", "deny", actor="test")
+    factories.objection(name="Quilla Zebrowski")
+    lending.lend(delivery="DL-2026-000000", purpose="generative-ai", user=engineer)
     fill_desk(factories.objection("acc-1"), officer, second_officer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer).run
