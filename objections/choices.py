@@ -170,7 +170,7 @@ class RedactionState(models.TextChoices):
 
 
 class ValueKind(models.TextChoices):
-    """What a value of the redaction list is."""
+    """The kind of a value of the redaction list."""
 
     NAME = "name", "name"
     HANDLE = "handle", "handle"

@@ -39,7 +39,7 @@ _WORDS = """
     christmas company contact customer december destiny developer director doctor engineer england everyone faith
     february fisher forest france friend garden german germany golden grace harmony hello heaven hunter info
     ireland january justice kitchen knight learning london manager market master member melody mercy message
-    mountain network nobody november october office official orange paris people person pilgrim potter president
+    mountain network november october office official orange paris people person pilgrim potter president
     profile project purple research river sailor school season secret senior september service shepherd silver
     someone spring street student summer sunday support sweden system teacher testing thank trinity united unknown
     update user victory village welcome western window winter woodland worker writer yellow

@@ -45,7 +45,7 @@ class Value:
         if self.kind == ValueKind.HANDLE:
             return self.text.casefold() in COMMON
         parts = [re.sub(r"\W", "", part) for part in self.text.casefold().split()]
-        # An initial tells nobody apart.
+        # An initial tells no two people apart.
         return all(part in COMMON for part in parts if len(part) > 1)
 
 

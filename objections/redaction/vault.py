@@ -1,7 +1,7 @@
 """Values of the redaction list at rest: encrypted under `REDACTION_KEYS`, committed to by the entry.
 
 Fernet (AES-128-CBC with HMAC-SHA-256, https://github.com/fernet/spec). The commitment is HMAC-SHA-256 of the values under a
-salt that is encrypted with them: whoever guesses the values cannot test the guess, and once the row is gone the commitment
+salt that is encrypted with them: a guess of the values cannot be tested, and once the row is gone the commitment
 says nothing. It does not depend on a key that is rotated.
 """
 

@@ -187,7 +187,7 @@ class CorrectForm(VersionedForm):
 
     @classmethod
     def lines_of(cls, values: list[Value]) -> dict[str, str]:
-        """What the form shows of the values, by field."""
+        """The values as the form shows them, by field."""
         return {
             name: "\n".join(one.text for one in values if one.kind == kind)
             for name, (kind, _) in cls.LINES.items()
