@@ -4,7 +4,9 @@ from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER, PRODUCT
 from common.registry import Brings
 from ledger.registry import EntryKind, ReadKind
 
-_RULES = ["consent.view_notice", "consent.view_regionrule", "consent.view_review"]
+_RULES = [
+    "consent.view_notice", "consent.view_regionrule", "consent.view_policy", "consent.view_review",
+]  # fmt: skip
 _CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]
 
 BRINGS = Brings(
@@ -17,6 +19,9 @@ BRINGS = Brings(
         EntryKind("notice.approved", "Notice approved by a second person"),
         EntryKind("notice.proposed", "Notice proposed", despite_clocks=True),
         EntryKind("notice.rejected", "Notice rejected by a second person", despite_clocks=True),
+        EntryKind("policy.approved", "Policy approved by a second person"),
+        EntryKind("policy.proposed", "Policy proposed", despite_clocks=True),
+        EntryKind("policy.rejected", "Policy rejected by a second person", despite_clocks=True),
         EntryKind("rule.approved", "Region rule approved by a second person"),
         EntryKind("rule.proposed", "Region rule proposed", despite_clocks=True),
         EntryKind("rule.rejected", "Region rule rejected by a second person", despite_clocks=True),
@@ -41,7 +46,7 @@ BRINGS = Brings(
     },
     permissions={
         PRIVACY_OFFICER: [
-            *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_review",
+            *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_policy", "consent.add_review",
             "consent.add_decision", *_CHOICES, "consent.view_accountreference",
         ],
         ML_ENGINEER: _RULES,

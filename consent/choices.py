@@ -94,6 +94,32 @@ class DataCategory(models.TextChoices):
     GROUPS = "group-activity", "Group activity"
 
 
+class PolicyKind(models.TextChoices):
+    """A number that the controller sets by a dated row, within what the law leaves open."""
+
+    LEASE_DAYS = "lease-days", "days a delivery may be used"
+    OF_AGE = "use-from-of-age", "no content from before a member came of age"
+    MOVED = "use-from-moved", "no content from before a member moved to an allowed country"
+    YES = "use-from-yes", "no content from before a member's yes that follows a no"
+
+
+@dataclass(frozen=True)
+class PolicyFacts:
+    default: int
+    lowest: int
+    highest: int
+    is_stricter_when_higher: bool
+
+
+POLICIES: dict[str, PolicyFacts] = {
+    PolicyKind.LEASE_DAYS: PolicyFacts(30, 1, 90, is_stricter_when_higher=False),
+    # 1 is on, 0 is off.
+    PolicyKind.OF_AGE: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
+    PolicyKind.MOVED: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
+    PolicyKind.YES: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
+}
+
+
 class ReviewVerdict(models.TextChoices):
     """The second person's word on a proposal."""
 

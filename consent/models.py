@@ -7,7 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from consent.choices import Channel, Choice, Purpose, ReviewVerdict, RuleKind, Status
+from consent.choices import Channel, Choice, PolicyKind, Purpose, ReviewVerdict, RuleKind, Status
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
@@ -198,8 +198,13 @@ class RegionRule(Sealed):
     countries = models.JSONField(help_text="ISO codes.")
     rule = models.CharField(max_length=10, choices=RuleKind)
     effective_from = models.DateField()
+    data_from = models.DateField(
+        null=True, blank=True, help_text="The oldest content that may be used; empty for any."
+    )
     source = models.CharField(max_length=300, help_text="The law, statement or decision behind it.")
-    needs_approval = models.BooleanField(help_text="It admits members who were out before.")
+    needs_approval = models.BooleanField(
+        help_text="It admits members, or older content, that were out before."
+    )
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     objects = ProposalQuerySet.as_manager()
@@ -211,8 +216,31 @@ class RegionRule(Sealed):
         return f"{self.purpose}: {self.rule} in {len(self.countries)} countries from {self.effective_from}"
 
 
+class Policy(Sealed):
+    """A number that the controller sets from a date on, until another one."""
+
+    kind = models.CharField(max_length=20, choices=PolicyKind)
+    purpose = models.CharField(
+        max_length=20, choices=Purpose, blank=True, help_text="Empty for every purpose."
+    )
+    value = models.PositiveSmallIntegerField(help_text="Days; or 1 for on and 0 for off.")
+    effective_from = models.DateField()
+    source = models.CharField(max_length=300, help_text="The decision behind it.")
+    needs_approval = models.BooleanField(help_text="It allows more than the one before.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-effective_from", "-id"]
+        verbose_name_plural = "policies"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value} from {self.effective_from}"
+
+
 class Review(Sealed):
-    """A second person's word on a proposed rule or notice."""
+    """A second person's word on a proposed rule, notice or policy."""
 
     region_rule = models.OneToOneField(
         RegionRule, models.PROTECT, null=True, blank=True, related_name="review"
@@ -220,19 +248,24 @@ class Review(Sealed):
     notice = models.OneToOneField(
         Notice, models.PROTECT, null=True, blank=True, related_name="review"
     )
+    policy = models.OneToOneField(
+        Policy, models.PROTECT, null=True, blank=True, related_name="review"
+    )
     verdict = models.CharField(max_length=8, choices=ReviewVerdict)
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(region_rule__isnull=True) ^ Q(notice__isnull=True),
+                condition=Q(region_rule__isnull=False, notice__isnull=True, policy__isnull=True)
+                | Q(region_rule__isnull=True, notice__isnull=False, policy__isnull=True)
+                | Q(region_rule__isnull=True, notice__isnull=True, policy__isnull=False),
                 name="review_of_one_thing",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.verdict}: {self.region_rule or self.notice}"
+        return f"{self.verdict}: {self.region_rule or self.notice or self.policy}"
 
 
 class Decision(Sealed):

@@ -3,7 +3,7 @@
 import datetime as dt
 
 from common.identity.roles import ADMINISTRATOR, AUDITOR, ML_ENGINEER, PRIVACY_OFFICER
-from common.registry import Brings, Every, Waiting
+from common.registry import Brings, Daily, Every, Waiting
 from ledger.registry import EntryKind, ReadKind
 
 # A delivery of ten million members takes a minute, and the sweeper comes by every 20 seconds.
@@ -22,9 +22,13 @@ BRINGS = Brings(
         EntryKind("delivery.refused", "Delivery refused: it would not be what was frozen", despite_clocks=True),
         EntryKind("delivery.requested", "Delivery requested"),
         EntryKind("delivery.withdrawals_acknowledged", "Withdrawals acknowledged"),
+        EntryKind("lineage.received", "Lineage event received"),
+        EntryKind("model.changed", "Model recorded or changed"),
         EntryKind("receipt.accepted", "Receipt accepted"),
         EntryKind("receipt.refused", "Receipt refused: it names another digest", despite_clocks=True),
         EntryKind("recipient.changed", "Recipient recorded or changed"),
+        EntryKind("recipient.received", "Data set handed to a recipient"),
+        EntryKind("recipient.told", "Recipient told of an objection or erasure", despite_clocks=True),
         EntryKind("run.completed", "Run completed"),
         EntryKind("run.failed", "Training failed"),
         EntryKind("run.training", "Training began"),
@@ -65,10 +69,14 @@ BRINGS = Brings(
             "deliveries.view_recipient", "deliveries.add_recipient", "deliveries.change_recipient",
         ],
     },
-    schedule={"deliveries": Every("deliveries.tasks.sweep_deliveries", "SWEEP_SECONDS")},
+    schedule={
+        "deliveries": Every("deliveries.tasks.sweep_deliveries", "SWEEP_SECONDS"),
+        "lineage bodies": Daily("deliveries.tasks.delete_lineage_bodies", hour="3", minute="25"),
+    },
     queues={
-        "deliveries.tasks.make_delivery": "freezes",
-        "deliveries.tasks.sweep_deliveries": "freezes",
+        "deliveries.tasks.make_delivery": "files",
+        "deliveries.tasks.sweep_deliveries": "files",
+        "deliveries.tasks.delete_lineage_bodies": "housekeeping",
     },
     waiting=[
         Waiting(

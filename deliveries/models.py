@@ -386,7 +386,9 @@ class TrainedModel(Tracked):
     version = models.CharField(max_length=60, blank=True)
     released_on = models.DateField(null=True, blank=True)
     facts = models.JSONField(
-        default=dict, help_text="What only people know for the documents, by name of the field."
+        default=dict,
+        blank=True,
+        help_text="What only people know for the documents, by name of the field.",
     )
     history = tracked_history()
 

@@ -1,13 +1,21 @@
-"""Recipients of data sets: teams, affiliates and processors. Administrators make them."""
+"""Recipients of data sets, what was handed to them, and whom to tell of an objection or an erasure (GDPR Art. 19)."""
 
+import datetime as dt
+from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import ValidationError
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied, ValidationError
 
 from consent import countries
-from deliveries.models import Recipient
-from ledger import entries, open_entry
-from ledger.errors import InvalidInput
+from consent.models import Suppression
+from deliveries.made import archives
+from deliveries.models import DataSet, Delivery, Handover, Recipient, RecipientTold
+from ledger import clock, entries, open_entry
+from ledger.errors import InvalidInput, NotFound
+from objections.choices import Effect
+from objections.models import Objection
+from training_runs import teams
 
 
 def record(
@@ -32,5 +40,105 @@ def record(
         except ValidationError as error:
             field = next(iter(error.message_dict))
             raise InvalidInput(" ".join(error.messages), field=field) from None
+        row.save()
+    return row
+
+
+def by_name(name: str) -> Recipient:
+    """The active recipient of that name. Raises InvalidInput."""
+    found = Recipient.objects.filter(name=name, is_active=True).first()
+    if found is None:
+        raise InvalidInput("There is no active recipient of that name.", field="recipient")
+    return found
+
+
+def hand_over(
+    *, data_set: DataSet, recipient: Recipient, given_on: dt.date, actor: User
+) -> tuple[Handover, bool]:
+    """Record that a data set was given to a recipient; again gives the same row and False.
+
+    Raises PermissionDenied for another team's data set, InvalidInput.
+    """
+    run = data_set.receipt.run
+    if not teams.has(run, actor):
+        raise PermissionDenied
+    if not data_set.receipt.received_at.date() <= given_on <= clock.today():
+        raise InvalidInput(
+            "A day from its receipt on, and not a day that has not come.", field="given_on"
+        )
+    with entries.entry("recipient.received", actor=actor, subject=run.reference) as opened:
+        known = Handover.objects.filter(data_set=data_set, recipient=recipient).first()
+        if known is not None:
+            opened.abandon()
+            return known, False
+        row = Handover(data_set=data_set, recipient=recipient, given_on=given_on)
+        row.save()
+        opened.reason = f"{data_set.sha256[:16]} to {recipient.name}"
+    return row, True
+
+
+# --- Whom to tell -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Duty:
+    """A recipient who is to be told of an upheld objection or an erasure, without undue delay."""
+
+    subject: str
+    """A ticket's reference, or `member:12` for an erasure."""
+    recipient: Recipient
+    since: dt.datetime
+
+    @property
+    def what(self) -> str:
+        return "erasure" if self.subject.startswith("member:") else "objection"
+
+
+def open_duties() -> list[Duty]:
+    """Each recipient who received data of a person whose objection was upheld, or who was erased, and was not told.
+
+    Raises ManifestDamaged or OSError when an archive cannot be read: then there is no answer.
+    """
+    told = set(RecipientTold.objects.values_list("subject", "recipient"))
+    subjects = _subjects()
+    found: dict[tuple[str, int], Duty] = {}
+    handovers = Handover.objects.select_related("recipient", "data_set__receipt__delivery")
+    for handover in handovers:
+        delivery: Delivery = handover.data_set.receipt.delivery
+        held = archives.load(delivery).delivered
+        for subject, (number, since) in subjects.items():
+            key = (subject, handover.recipient_id)
+            if number in held and key not in told:
+                found.setdefault(key, Duty(subject, handover.recipient, since))
+    return sorted(found.values(), key=lambda duty: (duty.since, duty.subject, duty.recipient.name))
+
+
+def _subjects() -> dict[str, tuple[int, dt.datetime]]:
+    """Upheld objections and erasures: their subject, the member's number, and since when."""
+    found: dict[str, tuple[int, dt.datetime]] = {}
+    upheld = Objection.objects.filter(effect=Effect.UPHELD, member__isnull=False)
+    for one in upheld.select_related("ticket"):
+        assert one.member_id is not None
+        found[one.ticket.reference] = (one.member_id, one.ticket.received_at)
+    for erased in Suppression.objects.select_related("entry"):
+        found[f"member:{erased.member_id}"] = (erased.member_id, erased.entry.recorded_at)
+    return found
+
+
+def tell(*, subject: str, recipient: Recipient, how: str, actor: User) -> RecipientTold:
+    """Record that a recipient was told; again changes nothing. Raises NotFound, InvalidInput."""
+    if not 1 <= len(how.strip()) <= 300:
+        raise InvalidInput("Say in 1 to 300 characters how, without names.", field="how")
+    known = RecipientTold.objects.filter(subject=subject, recipient=recipient).first()
+    if known is not None:
+        return known
+    if not any(
+        (duty.subject, duty.recipient.pk) == (subject, recipient.pk) for duty in open_duties()
+    ):
+        raise NotFound("This recipient received no data of that person.")
+    with entries.entry("recipient.told", actor=actor, subject=subject, reason=how) as opened:
+        row = RecipientTold(
+            subject=subject, recipient=recipient, how=how, told_at=opened.recorded_at
+        )
         row.save()
     return row

@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from deliveries.lineage import accepting
 from deliveries.made import making, sweeping
 
 SWEEP_FOR = 60
@@ -16,3 +17,8 @@ def make_delivery(delivery_id: int) -> None:
 @shared_task
 def sweep_deliveries() -> None:
     sweeping.sweep(seconds=SWEEP_FOR)
+
+
+@shared_task
+def delete_lineage_bodies() -> None:
+    accepting.delete_old_bodies()

@@ -116,7 +116,6 @@ printf '%s\n' "bind 127.0.0.1" "port $redis_port" "requirepass $redis_password" 
 
 sed -e "s|^PORTAL_DATA_DIR=.*|PORTAL_DATA_DIR=$home/data|" -e "s|^SECRET_KEY=.*|SECRET_KEY=$(secret 40)|" \
     -e "s|^SUPPRESSION_KEY=.*|SUPPRESSION_KEY=$(secret 40)|" \
-    -e "s|^REDACTION_KEYS=.*|REDACTION_KEYS=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')|" \
     -e "s|^CHECKPOINT_KEY_FILE=.*|CHECKPOINT_KEY_FILE=$home/keys/checkpoint.key|" \
     -e "s|^DATABASE_URL=.*|DATABASE_URL=postgres://portal:$db_password@127.0.0.1:$db_port/portal|" \
     -e "s|^REDIS_URL=.*|REDIS_URL=redis://:$redis_password@127.0.0.1:$redis_port/0|" \
@@ -158,6 +157,7 @@ say "Installing: migrate, collectstatic, the first people, the key of the checkp
     for person in "olga:Privacy officer" "otto:Privacy officer" "emil:ML engineer" "ada:Auditor"; do
         manage create_person "${person%%:*}" --role "${person#*:}" || exit 1
     done &&
+    manage create_team trial --responsible emil &&
     for name in anton olga otto emil ada; do echo "trial of $name, no guess" | manage changepassword "$name" --stdin || exit 1; done &&
     manage checkpoint_key add --by anton &&
     product_token=$(manage create_token --user product --create-user --role "Product service" --name product \
@@ -246,7 +246,7 @@ administrator() {
     page=$(person anton "$url/admin/common/servicetoken/add/") &&
     emil=$(grep --only-matching 'value="[0-9]*"[^>]*>emil<' <<<"$page" | grep --only-matching '[0-9]*' | head -n 1) &&
     person anton --data-urlencode "csrfmiddlewaretoken=$(csrf anton)" --data "user=$emil&days=7&name=tracker" \
-        --data scopes=runs:read --data scopes=runs:write --data scopes=manifests:read "$url/admin/common/servicetoken/add/" \
+        --data scopes=runs:read --data scopes=runs:write --data scopes=manifests:read --data scopes=deliveries:write "$url/admin/common/servicetoken/add/" \
         >"$home/client/issued" &&
     grep --only-matching '\b[0-9a-f]\{64\}\b' "$home/client/issued" | head -n 1 >"$home/client/trainer" &&
     [ -s "$home/client/trainer" ]
@@ -294,12 +294,17 @@ auditor() {
     person ada --fail "$url/admin/audit/checkpoints/$size/" | tee "$home/client/checkpoint" | grep --quiet "portal.example"
 }
 
-members_url() { echo "$url/api/v1/runs/$(cat "$home/client/run")/manifest/members.csv"; }
-# The worker makes the file once: 202 until it is whole.
-list_is_there() { expect "$(api "$trainer_token" --output "$home/client/whole.csv" --write-out '%{http_code}' "$(members_url)")" 200 "the list"; }
+members_url() { echo "$url/api/v1/deliveries/$(cat "$home/client/delivery")/files/members.parquet"; }
+# The worker makes the list once: the delivery is refused until it is whole.
+list_is_there() { expect "$(api "$trainer_token" --output "$home/client/whole.parquet" --write-out '%{http_code}' "$(members_url)")" 200 "the list"; }
 slow_download_begins() {
+    api "$trainer_token" --fail --data '{}' "$url/api/v1/runs/$(cat "$home/client/run")/deliveries" |
+        grep --only-matching 'DL-[0-9]*-[0-9]*' | head -n 1 >"$home/client/delivery"
+    [ -s "$home/client/delivery" ] || { echo "no delivery was requested"; return 1; }
     until_true 60 list_is_there || return
-    (api "$trainer_token" --fail --limit-rate 24k --max-time 170 --output "$home/client/slow.csv" "$(members_url)" 2>"$home/client/slow.log"
+    # Longer than the web server's own time limit.
+    local rate=$(($(stat --format %s "$home/client/whole.parquet") / 65 + 1))
+    (api "$trainer_token" --fail --limit-rate $rate --max-time 170 --output "$home/client/slow.parquet" "$(members_url)" 2>"$home/client/slow.log"
         echo $? >"$home/client/slow.code") & slow_pid=$!; started $slow_pid
     slow_from=$SECONDS
 }
@@ -307,16 +312,15 @@ slow_download_is_whole() {
     until_true 120 test -s "$home/client/slow.code" || { echo "not done after $((SECONDS - slow_from)) s"; return 1; }
     echo "took $((SECONDS - slow_from)) s at most"
     expect "$(cat "$home/client/slow.code")" 0 "curl's exit code" &&
-    cmp "$home/client/whole.csv" "$home/client/slow.csv" &&
-    expect "$(grep --count . "$home/client/slow.csv")" "$(grep --count . "$home/client/whole.csv")" "lines"
+    cmp "$home/client/whole.parquet" "$home/client/slow.parquet"
 }
 download_is_resumed() {
     local size half
-    size=$(stat --format %s "$home/client/whole.csv") half=$(($(stat --format %s "$home/client/whole.csv") / 2))
-    head --bytes $half "$home/client/whole.csv" >"$home/client/resumed.csv"
-    expect "$(api "$trainer_token" --range "$half-" --output "$home/client/rest.csv" --write-out '%{http_code}' "$(members_url)")" 206 "a range" &&
-    cat "$home/client/rest.csv" >>"$home/client/resumed.csv" && expect "$(stat --format %s "$home/client/resumed.csv")" "$size" "bytes" &&
-    cmp "$home/client/whole.csv" "$home/client/resumed.csv"
+    size=$(stat --format %s "$home/client/whole.parquet") half=$(($(stat --format %s "$home/client/whole.parquet") / 2))
+    head --bytes $half "$home/client/whole.parquet" >"$home/client/resumed.parquet"
+    expect "$(api "$trainer_token" --range "$half-" --output "$home/client/rest.parquet" --write-out '%{http_code}' "$(members_url)")" 206 "a range" &&
+    cat "$home/client/rest.parquet" >>"$home/client/resumed.parquet" && expect "$(stat --format %s "$home/client/resumed.parquet")" "$size" "bytes" &&
+    cmp "$home/client/whole.parquet" "$home/client/resumed.parquet"
 }
 
 guesses_are_delayed() {

@@ -160,19 +160,3 @@ class NoteKind(models.TextChoices):
     BALANCING = "balancing", "balancing"
     REASONS = "reasons", "reasons for the person"
     EVIDENCE = "evidence", "evidence"
-
-
-class RedactionState(models.TextChoices):
-    """The state of an entry of the redaction list."""
-
-    HOLDING = "holding", "holding"
-    ENDED = "ended", "ended"
-
-
-class ValueKind(models.TextChoices):
-    """The kind of a value of the redaction list."""
-
-    NAME = "name", "name"
-    HANDLE = "handle", "handle"
-    EMAIL = "email", "e-mail address"
-    URL = "url", "profile address"

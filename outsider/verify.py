@@ -23,6 +23,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -617,6 +618,8 @@ WRITTEN_ANYWAY = {
     "notice.proposed", "notice.rejected", "objection.outcome_returned",
     "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
     "token.revoked", "user.changed", "clock.settled",
+    "delivery.cancelled", "delivery.expired", "delivery.refused", "receipt.refused", "run.used_after_lease",
+    "recipient.told", "runner_key.ended", "team.person_removed", "policy.proposed", "policy.rejected",
 }  # fmt: skip
 """Kinds of entries that may follow a clock step before it is settled; a decision among them may not be an *allow*."""
 WATCHED = {RUN, MANIFEST, VERIFICATION, DELIVERY, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT}
@@ -1043,7 +1046,7 @@ def _is_batch(row: Row) -> bool:
 
 MAGIC = b"training-manifest/1\n"
 HEADER_FIELDS = {
-    "as_of", "cut", "data_categories", "ledger_root", "notices", "parent", "parts", "population", "purpose",
+    "as_of", "cut", "data_categories", "ledger_root", "notices", "parent", "parts", "policies", "population", "purpose",
     "reasons", "region_rules", "run",
 }  # fmt: skip
 CODES = (
@@ -1060,6 +1063,8 @@ class Archive(NamedTuple):
     header: Row
     digest: str
     sets: dict[str, int]
+    cohorts: dict[str, int]
+    """Included members whose content may be used from a day on only, by that day."""
 
     @property
     def population(self) -> int:
@@ -1102,7 +1107,9 @@ def _archive_from(data: bytes) -> Archive:
     population = header["population"]
     if type(population) is not int or not 0 <= population < MAX_MEMBERS:
         raise ValueError("the population is not a number of members")
-    names = [part["name"] for part in header["parts"]]
+    every = [part["name"] for part in header["parts"]]
+    days = [name for name in every if name.startswith(COHORT)]
+    names = every[: len(every) - len(days)]
     if unknown := [name for name in names if name not in CODES]:
         raise ValueError(f"this verify.py does not know the part {unknown[0]}: get a newer one")
     if names != [code for code in CODES if code in names] or names[:1] != ["included"]:
@@ -1118,9 +1125,28 @@ def _archive_from(data: bytes) -> Archive:
         at += len(blob)
     if at != len(data):
         raise ValueError("there are bytes after the last part")
-    archive = Archive(header, sha256(data).hexdigest(), sets)
+    if every[len(names) :] != sorted(days):
+        raise ValueError("its cohorts are not in the order of their days, behind the other parts")
+    cohorts = {day[len(COHORT) :]: sets.pop(day) for day in days}
+    check_cohorts(cohorts, sets["included"])
+    archive = Archive(header, sha256(data).hexdigest(), sets, cohorts)
     _check_sets(archive)
     return archive
+
+
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+COHORT = "from:"
+"""The beginning of the name of a cohort's part; the day follows."""
+
+
+def check_cohorts(cohorts: dict[str, int], included: int) -> None:
+    placed = 0
+    for day, members in cohorts.items():
+        if not DAY.fullmatch(day) or not members:
+            raise ValueError("a cohort has no day, or no member")
+        if members & placed or members & ~included:
+            raise ValueError("a cohort is not of the included alone")
+        placed |= members
 
 
 def _check_sets(archive: Archive) -> None:
@@ -1399,7 +1425,7 @@ def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> No
 
 DELIVERY_MAGIC = b"training-delivery/1\n"
 DELIVERY_FIELDS = {
-    "as_of", "cut", "delivery", "form", "ledger_root", "manifest", "parts", "purpose", "run",
+    "as_of", "cut", "delivery", "form", "ledger_root", "manifest", "parts", "policies", "purpose", "run",
 }  # fmt: skip
 
 
@@ -1411,14 +1437,15 @@ class Delivered(NamedTuple):
     header: Row
     delivered: int
     subtracted: int
+    cohorts: dict[str, int]
 
     @property
     def name(self) -> str:
         return str(self.header["delivery"])
 
 
-def delivery_from(data: bytes, what: str) -> tuple[Row, int, int, str]:
-    """Header, the delivered, the subtracted, and the SHA-256 of the part of the subtracted; raises Wrong."""
+def delivery_from(data: bytes, what: str) -> tuple[Row, int, int, dict[str, int]]:
+    """Header, the delivered, the subtracted, and the delivered by the oldest content that may be used; raises Wrong."""
     try:
         if not data.startswith(DELIVERY_MAGIC):
             raise ValueError("the first line is not training-delivery/1")
@@ -1426,7 +1453,11 @@ def delivery_from(data: bytes, what: str) -> tuple[Row, int, int, str]:
         header = canonical(data[len(DELIVERY_MAGIC) : end])
         if not isinstance(header, dict) or set(header) != DELIVERY_FIELDS:
             raise ValueError("the header does not have its fields")
-        if [part["name"] for part in header["parts"]] != ["delivered", "subtracted"]:
+        names = [part["name"] for part in header["parts"]]
+        days = names[2:]
+        if names[:2] != ["delivered", "subtracted"] or days != sorted(days):
+            raise ValueError("its parts are not those of a delivery")
+        if not all(name.startswith(COHORT) for name in days):
             raise ValueError("its parts are not those of a delivery")
         sets, at = [], end + 1
         for part in header["parts"]:
@@ -1439,16 +1470,19 @@ def delivery_from(data: bytes, what: str) -> tuple[Row, int, int, str]:
             at += len(blob)
         if at != len(data):
             raise ValueError("there are bytes after the last part")
+        cohorts = {name[len(COHORT) :]: members for name, members in zip(days, sets[2:])}
+        check_cohorts(cohorts, sets[0])
     except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
         raise Wrong(f"{what} is not an undamaged archive of a delivery: {error}.") from None
-    return header, sets[0], sets[1], str(header["parts"][1]["sha256"])
+    return header, sets[0], sets[1], cohorts
 
 
 def check_delivery(data: bytes, entry: int, row: Row, what: str) -> Delivered:
     """An archive against the row that the ledger seals for it; raises Wrong."""
     if sha256(data).hexdigest() != row.get("digest"):
         raise Wrong(f"{what} does not have the digest that entry {entry} seals.")
-    header, delivered, subtracted, digest = delivery_from(data, what)
+    header, delivered, subtracted, cohorts = delivery_from(data, what)
+    digest = header["parts"][1]["sha256"]
     if header["delivery"] != row.get("reference"):
         raise Wrong(f"{what} is the archive of {header['delivery']}.")
     for name in ("cut", "ledger_root", "as_of", "form"):
@@ -1462,7 +1496,19 @@ def check_delivery(data: bytes, entry: int, row: Row, what: str) -> Delivered:
     files = row.get("files")
     if not isinstance(files, list) or (files and sum(one["rows"] for one in files) != counts[0]):
         raise Wrong(f"{what}: its files do not have as many rows as members were delivered.")
-    return Delivered(entry, row, header, delivered, subtracted)
+    return Delivered(entry, row, header, delivered, subtracted, cohorts)
+
+
+def later_of(frozen: dict[str, int], derived: dict[str, int], delivered: int) -> dict[str, int]:
+    """Each delivered member at the later one of two days."""
+    found: dict[str, int] = {}
+    placed = 0
+    for day in sorted({*frozen, *derived}, reverse=True):
+        members = (frozen.get(day, 0) | derived.get(day, 0)) & delivered & ~placed
+        if members:
+            found[day] = members
+            placed |= members
+    return dict(sorted(found.items()))
 
 
 def made_deliveries(ledger: Ledger) -> Iterator[tuple[int, Row]]:
@@ -1548,10 +1594,16 @@ def derive_deliveries(
                 report.wrong(f"{one.name} cannot be derived: {type(error).__name__} {error}.")
                 continue
             included = archives[one.header["run"]].sets["included"]
+            frozen = archives[one.header["run"]]
             if difference := one.delivered ^ included & derived.sets["included"]:
                 report.wrong(
                     f"{one.name}: the archive and the entries 1 to {done} do not agree on who was out:"
                     f" members {few(difference)}."
+                )
+            elif one.cohorts != later_of(frozen.cohorts, derived.cohorts, one.delivered):
+                report.wrong(
+                    f"{one.name}: the archive and the entries 1 to {done} do not agree on from when on content may be"
+                    " used."
                 )
             else:
                 report.say(
@@ -1565,6 +1617,14 @@ def derive_deliveries(
 STRICTNESS = {"default-on": 0, "opt-in": 1, "excluded": 2}
 TEST_RULES = {"QM": "default-on", "QN": "excluded", "QO": "default-on", "QP": "opt-in"}
 TEST_COVERED = ("QM", "QP")
+USE_FROM = ("use-from-moved", "use-from-of-age", "use-from-yes")
+FIRST_DAY = "2024-09-18"
+"""Majority on this day or before it says nothing: no run is as of an earlier day."""
+
+
+def day_after(moment: str) -> str:
+    """The first whole day (UTC) after a moment."""
+    return str(date(*map(int, moment[:10].split("-"))) + timedelta(days=1))
 
 
 class Proposal(NamedTuple):
@@ -1584,8 +1644,13 @@ class History:
         self.objections: dict[int, Row] = {}
         self.notices: list[Proposal] = []
         self.rules: list[Proposal] = []
+        self.policies: list[Proposal] = []
         self.approved: dict[tuple[str, int], int] = {}
-        """`notice_id` or `region_rule_id`, and its value: the entry that approved it."""
+        """`notice_id`, `region_rule_id` or `policy_id`, and its value: the entry that approved it."""
+        self.places: dict[int, list[tuple[str, str]]] = {}
+        """Members whose country changed: each country they had, and when that was recorded."""
+        self.refused: set[tuple[str, int]] = set()
+        """Purpose and member: who ever said no."""
         self.runs: dict[int, Row] = {}
         self.latest = ""
         """The latest `recorded_at` of the entries so far."""
@@ -1595,7 +1660,10 @@ class History:
     def add(self, entry: Row) -> None:
         self.latest = max(self.latest, _time(entry["recorded_at"]))
         for row in rows_of(entry, "consent.historicalmember"):
+            self._add_place(self.members.get(row["id"]), row, entry["recorded_at"])
             self.members[row["id"]] = row
+        for row in rows_of(entry, "consent.policy"):
+            self.policies.append(Proposal(entry["sequence"], row))
         for row in rows_of(entry, "consent.decision"):
             self._add_decision(row, entry["recorded_at"])
         for row in rows_of(entry, "objections.historicalobjection"):
@@ -1608,6 +1676,11 @@ class History:
             self._add_review(entry["sequence"], row)
         for row in rows_of(entry, "training_runs.historicalrun"):
             self.runs[row["id"]] = row
+
+    def _add_place(self, before: Row | None, row: Row, recorded_at: str) -> None:
+        if before is not None and before["country"] != row["country"]:
+            places = self.places.setdefault(row["id"], [(before["country"], "")])
+            places.append((row["country"], recorded_at))
 
     def _add_decision(self, row: Row, received: str) -> None:
         """Times of one form compare as text. A decision counts when it was sent to have been made, but not after it
@@ -1633,6 +1706,8 @@ class History:
             raise ValueError(
                 f"a decision says that it counts at {row.get('counts_at')}, and it does at {at}"
             )
+        if choice == "deny" and not row.get("evidence_only"):
+            self.refused.add(place)
         if wins and not row.get("evidence_only"):
             self.choices[place] = (at, choice)
             self.ahead.discard(place)
@@ -1642,7 +1717,7 @@ class History:
     def _add_review(self, sequence: int, row: Row) -> None:
         if row["verdict"] != "approved":
             return
-        for column in ("notice_id", "region_rule_id"):
+        for column in ("notice_id", "region_rule_id", "policy_id"):
             if row.get(column) is not None:
                 self.approved[column, row[column]] = sequence
 
@@ -1730,9 +1805,21 @@ class History:
                 reasons.append("not_in_parent")
             for code in [code for code in reasons if code in sets] or ["included"]:
                 sets[code][number >> 3] |= 1 << (number & 7)
+        found = {code: int.from_bytes(members, "little") for code, members in sets.items()}
+        policies = {kind: self.policy(kind, purpose, as_of) for kind in USE_FROM}
+        closed = {
+            country
+            for country in {member["country"] for member in self.members.values()}
+            | {country for places in self.places.values() for country, _ in places}
+            if country not in ("", *TEST_RULES)
+            and (rules.get(country, "excluded") == "excluded" or country not in covered)
+        }
+        cohorts = self._cohorts(purpose, as_of, found["included"], policies, closed)
         return Derived(
-            {code: int.from_bytes(members, "little") for code, members in sets.items()},
+            found,
+            cohorts,
             {
+                "policies": policies,
                 "run": run["reference"],
                 "purpose": purpose,
                 "data_categories": run["data_categories"],
@@ -1743,6 +1830,80 @@ class History:
                 "parent": parent and {"run": parent.header["run"], "manifest": parent.digest},
             },
         )
+
+    # Step 5: the oldest content that may be used
+
+    def policy(self, kind: str, purpose: str, as_of: str) -> int:
+        """1 while a policy of content is on: until a row that was approved knowing every row that says 1 says 0."""
+        rows = sorted(
+            (row["effective_from"], entry, row["id"], row)
+            for entry, row in self.policies
+            if row["kind"] == kind
+            and row["purpose"] in ("", purpose)
+            and row["effective_from"] <= as_of
+            and (not row["needs_approval"] or ("policy_id", row["id"]) in self.approved)
+        )
+        holds, last_on = 1, 0
+        for _, entry, number, row in rows:
+            known = self.approved["policy_id", number] if row["needs_approval"] else entry
+            if row["value"]:
+                holds, last_on = 1, max(last_on, known)
+            elif not holds or (row["needs_approval"] and known > last_on):
+                holds = 0
+        return holds
+
+    def data_limits(self, purpose: str, as_of: str) -> dict[str, str]:
+        """The oldest content of each country: only an approval that knew every later limit lowers one."""
+        counting = sorted(
+            (row["effective_from"], entry, row["id"], row)
+            for entry, row in self.rules
+            if row["purpose"] == purpose
+            and row["rule"] != "excluded"
+            and row["effective_from"] <= as_of
+            and (not row["needs_approval"] or ("region_rule_id", row["id"]) in self.approved)
+        )
+        limits: dict[str, str] = {}
+        known: dict[str, list[tuple[str, int]]] = {}
+        for _, entry, number, row in counting:
+            approval = self.approved.get(("region_rule_id", number), 0)
+            limit = row.get("data_from") or ""
+            for country in row["countries"]:
+                later = [at for day, at in known.get(country, []) if day > limit]
+                if limit >= limits.get(country, "") or approval > max(later, default=0):
+                    limits[country] = limit
+                known.setdefault(country, []).append((limit, approval or entry))
+        return {country: limit for country, limit in limits.items() if limit}
+
+    def _cohorts(
+        self, purpose: str, as_of: str, included: int, policies: dict[str, int], closed: set[str]
+    ) -> dict[str, int]:
+        """The included by their latest day."""
+        limits = self.data_limits(purpose, as_of)
+        days: dict[str, bytearray] = {}
+        size = (len(self.members) >> 3) + 1
+        for number, member in self.members.items():
+            if not included >> number & 1:
+                continue
+            found = [limits.get(member["country"], "")]
+            adult_on = member.get("adult_on")
+            if policies["use-from-of-age"] and adult_on and adult_on > FIRST_DAY:
+                found.append(adult_on)
+            if policies["use-from-moved"]:
+                found.append(self._moved(number, closed))
+            decided_at, choice = self.choices.get((purpose, number), ("", ""))
+            if policies["use-from-yes"] and choice == "allow" and (purpose, number) in self.refused:
+                found.append(day_after(decided_at))
+            if day := max(found):
+                days.setdefault(day, bytearray(size))[number >> 3] |= 1 << (number & 7)
+        return {day: int.from_bytes(days[day], "little") for day in sorted(days)}
+
+    def _moved(self, number: int, closed: set[str]) -> str:
+        """The day after a member left a country where the purpose is not allowed; empty for none."""
+        places = self.places.get(number, [])
+        for (before, _), (_, recorded_at) in reversed(list(zip(places, places[1:]))):
+            if before in closed:
+                return day_after(recorded_at)
+        return ""
 
     def state_of(self, number: int) -> Iterator[str]:
         """A member's facts, choices and objections, a sentence each."""
@@ -1774,6 +1935,7 @@ class Derived(NamedTuple):
     """The manifest according to history: the sets, and the fields of the header that follow from it."""
 
     sets: dict[str, int]
+    cohorts: dict[str, int]
     header: Row
 
 
@@ -1859,6 +2021,16 @@ def _check_derived(
             raise Wrong(
                 f"{run}: the header says {name} is {header[name]}, the entries say {value}."
             )
+    if archive.cohorts != derived.cohorts:
+        days = sorted(
+            day
+            for day in {*archive.cohorts, *derived.cohorts}
+            if archive.cohorts.get(day) != derived.cohorts.get(day)
+        )
+        raise Wrong(
+            f"{run}: the archive and the entries 1 to {manifest.row['cut']} do not agree on who may be used from"
+            f" {days[0]} on."
+        )
     for code, members in archive.sets.items():
         if difference := members ^ derived.sets[code]:
             raise Wrong(

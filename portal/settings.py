@@ -8,7 +8,6 @@
 | DATABASE_URL | SQLite in the data directory | `postgres://…` for anything but a trial |
 | REDIS_URL | embedded Valkey's socket in the data directory | the Celery broker |
 | SECRET_KEY, SUPPRESSION_KEY | none in production | Django's key; the key of the suppression list's HMAC |
-| REDACTION_KEYS | none in production | Fernet keys of the redaction list, comma separated: the first encrypts, the others only open |
 | ALLOWED_HOSTS | localhost names in development | comma separated |
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
 | IMPORT_MAX_NEW_SHARE | 0.2 | an import of members stops where a larger share of its accounts is new |
@@ -44,6 +43,8 @@
 | MADE_FILE_HOURS | 48 | so long a long file (a list of accounts, an export) is kept after it was made |
 | MADE_FILE_BYTES_PER_USER, MADE_FILE_BYTES | 5 GB, 20 GB | room for such files, of one person and of all; a file that does not fit is refused |
 | DELIVERY_BYTES_PER_RUN | 100 GB | room for the lists that a run has out at a time; a delivery that does not fit is refused |
+| RAW_DATA_PREFIXES | none | beginnings of `namespace/name` of raw data, by commas: an OpenLineage job that reads one without a run opens a finding |
+| LINEAGE_DAYS | 90 | so long the bodies of OpenLineage events are kept |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
@@ -92,10 +93,6 @@ def _secret(name: str) -> str:
 
 SECRET_KEY = _secret("SECRET_KEY")
 SUPPRESSION_KEY = _secret("SUPPRESSION_KEY")
-REDACTION_KEYS_DEFAULT = "ZGV2ZWxvcG1lbnQtb25seS1uZXZlci1pbi11c2UhISE="
-REDACTION_KEYS = [
-    key.strip() for key in _needed("REDACTION_KEYS", REDACTION_KEYS_DEFAULT).split(",")
-]
 
 # Every process of the portal reads this file first, so all that any of them writes is its user's own: the SQLite file and
 # its journal, archives, attachments, keys, logs of the broker, the schedule of the clock.
@@ -119,6 +116,10 @@ MADE_FILE_BYTES = env.int("MADE_FILE_BYTES", 20 * 10**9)
 # What is delivered ends with its lease: keep it out of back-ups as well.
 DELIVERY_DIR = DATA_DIR / "deliveries"
 DELIVERY_BYTES_PER_RUN = env.int("DELIVERY_BYTES_PER_RUN", 100 * 10**9)
+
+# Beginnings of `namespace/name` of data sets that are raw data of members: a job that reads one needs a run.
+RAW_DATA_PREFIXES: list[str] = env.list("RAW_DATA_PREFIXES", default=[])
+LINEAGE_DAYS = env.int("LINEAGE_DAYS", 90)
 
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "testserver"] if DEVELOPMENT else []

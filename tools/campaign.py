@@ -213,7 +213,10 @@ def let_a_member_in(rng: random.Random, sample: Sample, run: str) -> Sample:
         for members in excluded.values():
             members.discard(member)
     facts = {key: parsed.header[key] for key in parsed.header.keys() - {"parts", "population"}}
-    header, data = manifest_file.build(facts, parsed.header["population"], included, excluded)
+    by_day = {day: members & included for day, members in parsed.cohorts.items()}
+    header, data = manifest_file.build(
+        facts, parsed.header["population"], included, excluded, by_day
+    )
     leaves = members_leaves(run, data)
     said = {
         sha256(sample.archives[run]).hexdigest(): sha256(data).hexdigest(),
@@ -341,6 +344,7 @@ def with_true_roots(sample: Sample) -> Sample:
             parsed.header["population"],
             parsed.included,
             parsed.excluded,
+            parsed.cohorts,
         )
         leaves = members_leaves(run, data)
         said = {

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -18,11 +19,15 @@ from consent.members import Facts
 from consent.models import AccountReference, Member, Notice, RegionRule
 from consent.references import key_of
 from consent.rulebook import proposing
+from deliveries import recipients, trained_models
 from deliveries.api.serializers import DeliveryOutput
+from deliveries.errors import DigestMismatch
+from deliveries.lineage import accepting as lineage
+from deliveries.lineage import events
 from deliveries.made import making, requesting
-from deliveries.models import Delivery, Receipt
-from deliveries.receipts import accepting, completing, keys
-from deliveries.use import starting
+from deliveries.models import DataSet, Delivery, Receipt, RecipientTold
+from deliveries.receipts import accepting, completing, keys, waivers
+from deliveries.use import acknowledging, starting
 from ledger import bulk, entries, registry
 from ledger.registry import EntryKind
 from objections import acts
@@ -42,7 +47,9 @@ from objections.models import (
 from tools.receipts import Runner, statement
 from tools.receipts import file as receipt_file
 from training_runs import teams
-from training_runs.models import Manifest, Run
+from training_runs.downloads import withdrawn
+from training_runs.models import Manifest, Run, Team, WithdrawnAnswer
+from training_runs.querysets import teams_of
 from training_runs.runs import freezing, verifying
 from training_runs.runs import registering as runs
 
@@ -166,9 +173,16 @@ def register(owner: Any, *, purpose: str = Purpose.GENERATIVE_AI, parent: Run | 
         purpose=purpose,
         data_categories=[DataCategory.POSTS],
         actor=owner,
-        team=teams.named(owner),
+        team=_team_of(owner),
         parent=parent,
     )[0]
+
+
+def _team_of(person: Any) -> Team:
+    """The person's only team; one is made for a person who has none."""
+    own = Team.objects.filter(pk__in=teams_of(person)).first()
+    name = f"team-of-{person.username}"
+    return own or teams.create(name=name, responsible=person, actor="test")
 
 
 def freeze(owner: Any, *, verified: bool = True, **facts: Any) -> Manifest:
@@ -415,3 +429,48 @@ def complete(run: Run, person: Any) -> Run:
     send_receipt(registered_runner(person), delivery, person)
     run.refresh_from_db()
     return completing.complete(run=run, actor=person)
+
+
+def use_of(run: Run, person: Any, officer: Any) -> None:
+    """A model of the run, its data set handed to an affiliate, and the affiliate told of a person."""
+    model = trained_models.record(name="model", title="Model", actor=person)
+    trained_models.add_run(model=model, run=run, actor=person)
+    affiliate = recipients.record(
+        actor="test", name="affiliate", title="Affiliate Ltd", kind="affiliate", country="IE"
+    )
+    data_set = DataSet.objects.filter(receipt__run=run).latest("pk")
+    recipients.hand_over(
+        data_set=data_set, recipient=affiliate, given_on=timezone.now().date(), actor=person
+    )
+    with entries.entry("recipient.told", actor=officer, subject="test"):
+        RecipientTold(
+            subject="test", recipient=affiliate, how="test", told_at=timezone.now()
+        ).save()
+
+
+def live(run: Run, engineer: Any, officer: Any, second_officer: Any, product: Any) -> None:
+    """Everything that can happen to a frozen run from its delivery on, and a policy."""
+    delivery = training(run, engineer)
+    runner = registered_runner(engineer)
+    with suppress(DigestMismatch):
+        send_receipt(runner, delivery, engineer, manifest="0" * 64)
+    withdrawn.first(run.manifest, engineer, 50)
+    answer = WithdrawnAnswer.objects.get(run=run)
+    acknowledging.acknowledge(run=run, actor=engineer, digest=answer.digest)
+    send_receipt(runner, delivery, engineer)
+    run.refresh_from_db()
+    waivers.ask(run=run, reasons="There is no receipt of this run.", actor=engineer)
+    lineage.keep(
+        events.read(
+            b'{"eventTime": "2026-11-01T10:00:00Z", "job": {"namespace": "a", "name": "b"}}'
+        ),
+        actor=engineer,
+    )
+    use_of(run, engineer, officer)
+    completing.complete(run=run, actor=engineer)
+    policy = proposing.propose_policy(
+        kind="lease-days", value=60, effective_from=LONG_AGO, source="test", actor=officer
+    )
+    proposing.review(
+        proposal=policy, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="test"
+    )

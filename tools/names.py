@@ -400,7 +400,9 @@ def _composed() -> Iterator[str]:
     from consent.choices import ReviewVerdict
 
     yield from (
-        f"{what}.{verdict}" for what in ("rule", "notice") for verdict in ReviewVerdict.values
+        f"{what}.{verdict}"
+        for what in ("rule", "notice", "policy")
+        for verdict in ReviewVerdict.values
     )
     yield from ("export.ledger", "export.reads")
     for model, shown in site._registry.items():

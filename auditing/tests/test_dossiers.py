@@ -13,11 +13,11 @@ from django.utils import timezone
 from consent import accounts
 from consent.choices import Purpose
 from consent.models import Member
+from deliveries.errors import DigestMismatch
 from ledger.checkpoints import signing
 from ledger.models import AccessRecord
 from tools import factories
 from training_runs.eligibility import exclusions
-from training_runs.errors import DigestMismatch
 from training_runs.manifests import archives
 from training_runs.models import Manifest
 from training_runs.runs import explaining, freezing, registering, verifying
@@ -330,8 +330,10 @@ def test_a_runs_dossier_tells_who_did_what_and_what_was_in_force(
 ) -> None:
     parent = factories.freeze(engineer)
     manifest = factories.freeze(engineer, parent=parent.run)
+    delivery = factories.training(manifest.run, engineer)
+    runner = factories.registered_runner(engineer)
     with pytest.raises(DigestMismatch):
-        registering.complete(run=manifest.run, trained_digest="0" * 64, actor=engineer)
+        factories.send_receipt(runner, delivery, engineer, manifest="0" * 64)
     checkpoint = signing.sign_now()
     client = client_of(auditor)
     client.get(reverse("admin:training_runs_run_change", args=[manifest.run.pk]))
@@ -340,7 +342,10 @@ def test_a_runs_dossier_tells_who_did_what_and_what_was_in_force(
 
     found = page.context["dossier"]
     assert [(entry.kind, entry.actor_name) for entry in found.entries] == [
-        ("run.completion_refused", "emil"),
+        ("receipt.refused", "emil"),
+        ("run.training", "emil"),
+        ("delivery.made", "system:deliverer"),
+        ("delivery.requested", "emil"),
         ("manifest.verified", "system:verifier"),
         ("run.frozen", "system:freezer"),
         ("run.requested", "emil"),

@@ -32,23 +32,26 @@ def entries(officer: User, engineer: User) -> dict[str, int]:
         early = write("run.renamed", engineer, "TR-2026-000001", "the old title named a client")
     with time_machine.travel(dt.datetime(2026, 3, 2, 0, 0, tzinfo=dt.UTC), tick=False):
         late = write("rule.proposed", officer, "region-rule:1", "the regulator of the client")
-    return {"early": early, "late": late, "system": write("run.frozen", subject="TR-2026-000002")}
+    # The engineer's team was made by a command.
+    team = Entry.objects.get(kind="team.created").pk
+    system = write("run.frozen", subject="TR-2026-000002")
+    return {"team": team, "early": early, "late": late, "system": system}
 
 
 @pytest.mark.parametrize(
     ("typed", "names"),
     [
-        ({}, ["early", "late", "system"]),
+        ({}, ["team", "early", "late", "system"]),
         ({"kind": "run.renamed"}, ["early"]),
         ({"actor": "emil"}, ["early"]),
         ({"actor": "emi"}, []),
         ({"actor": "system:test"}, ["system"]),
         ({"by": "person"}, ["early", "late"]),
-        ({"by": "system"}, ["system"]),
+        ({"by": "system"}, ["team", "system"]),
         ({"subject": "TR-2026-000002"}, ["system"]),
         ({"subject": "TR-2026"}, []),
         ({"last": "2026-03-01"}, ["early"]),
-        ({"first": "2026-03-02"}, ["late", "system"]),
+        ({"first": "2026-03-02"}, ["team", "late", "system"]),
         ({"first": "2026-03-01", "last": "2026-03-02"}, ["early", "late"]),
         ({"words": "CLIENT"}, ["early", "late"]),
         ({"words": "client title"}, ["early"]),

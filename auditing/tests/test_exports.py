@@ -36,7 +36,9 @@ def world(officer: User, second_officer: User, engineer: User) -> None:
     factories.add_member("customer-secret")
     factories.decide("customer-secret", "deny", actor=officer)
     factories.objection("customer-secret", name="Nora Secret", email="nora.secret@example.org")
-    factories.freeze(engineer)
+    manifest = factories.freeze(engineer)
+    delivery = factories.training(manifest.run, engineer)
+    factories.send_receipt(factories.registered_runner(engineer), delivery, engineer)
 
 
 def export(client: Any, label: str, form: str = "csv", **query: str) -> tuple[Any, bytes]:
@@ -55,6 +57,8 @@ def test_these_lists_can_be_taken_along() -> None:
     assert LISTS == [
         "consent_decision",
         "consent_member",
+        "deliveries_delivery",
+        "deliveries_receipt",
         "ledger_accessrecord",
         "ledger_entry",
         "objections_ticket",
@@ -90,7 +94,19 @@ def test_a_file_has_every_row_of_the_list_and_its_digest_is_on_record(
     ("label", "query", "column", "values"),
     [
         ("ledger_entry", {"kind": "run.frozen"}, "kind", ["run.frozen"]),
-        ("ledger_entry", {"actor": "emil"}, "kind", ["run.requested", "run.registered"]),
+        (
+            "ledger_entry",
+            {"actor": "emil"},
+            "kind",
+            [
+                "receipt.accepted",
+                "runner_key.registered",
+                "run.training",
+                "delivery.requested",
+                "run.requested",
+                "run.registered",
+            ],
+        ),
         ("ledger_accessrecord", {"q": "unknown"}, "kind", []),
         ("consent_member", {"status__exact": "closed"}, "status", ["closed"]),
         ("consent_decision", {"q": "4", "p": "1"}, "choice", ["deny"]),

@@ -1,5 +1,6 @@
 """The outsider's two files against the real portal: what it exports, serves and proves, and what was changed behind its back."""
 
+import datetime as dt
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,9 @@ def lived(key, officer, second_officer, engineer, auditor, product):
     """Runs, a child, decisions, objections, an erasure, reads; the checkpoint kept in the middle of it."""
     factories.open_world(officer, second_officer)
     factories.add_members(200)
+    factories.add_member("young", adult_on=dt.date(2025, 5, 6))
+    factories.decide("acc-60", "deny", actor=product)
+    factories.decide("acc-60", "allow", actor=product)
     for number in range(10):
         factories.decide(f"acc-{number}", "deny", actor=product)
     first = factories.freeze(engineer)
@@ -65,8 +69,10 @@ def lived(key, officer, second_officer, engineer, auditor, product):
     factories.send_letters(
         factories.withdraw(factories.objection("acc-40"), officer, second_officer)
     )
-    factories.freeze(engineer, parent=first.run)
+    child = factories.freeze(engineer, parent=first.run)
     record_read(auditor, "test.read", "test:2")
+    factories.decide("acc-50", "deny", actor=product)
+    factories.deliver(child.run, engineer)
     signing.sign_now()
     return kept
 
@@ -86,6 +92,8 @@ def test_a_true_export_has_nothing_wrong(lived, kept, key, outside, tmp_path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "manifests: 2 of 2 archives are those the ledger seals." in done.stdout
+    assert "deliveries: 1 of 1 archives are those the ledger seals" in done.stdout
+    assert ": derived from the entries" in done.stdout
     assert done.stdout.count("the sets are those of the archive") == 2
     assert done.stdout.splitlines()[-1] == "Nothing is wrong."
 

@@ -116,6 +116,9 @@ class RegionRuleInput(Input):
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
     rule = Word(choices=RuleKind.choices)
     effective_from = Day()
+    data_from = Day(
+        required=False, allow_null=True, help_text="The oldest content that may be used."
+    )
     source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
         max_length=300, help_text="The law, statement or decision behind it."
     )
@@ -184,6 +187,7 @@ class RegionRuleOutput(_ProposalOutput):
     countries = serializers.ListField(child=serializers.CharField())
     rule = serializers.ChoiceField(choices=RuleKind.choices)
     effective_from = serializers.DateField()
+    data_from = serializers.DateField(allow_null=True)
 
 
 class NoticeOutput(_ProposalOutput):

@@ -7,7 +7,14 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.choices import (
+    POLICIES,
+    DataCategory,
+    PolicyKind,
+    Purpose,
+    ReviewVerdict,
+    RuleKind,
+)
 from consent.countries import with_followers
 from consent.errors import (
     AlreadyReviewed,
@@ -17,10 +24,11 @@ from consent.errors import (
 )
 from consent.models import (
     Notice,
+    Policy,
     RegionRule,
     Review,
 )
-from consent.rulebook import rules
+from consent.rulebook import policies, rules
 from ledger import entries
 from ledger.errors import InvalidInput
 
@@ -35,6 +43,7 @@ def propose_rule(
     effective_from: dt.date,
     source: str,
     actor: User,
+    data_from: dt.date | None = None,
     reason: str = "",
 ) -> RegionRule:
     """Record a region rule. A rule that admits members waits for a second person; a stricter one applies at once.
@@ -46,6 +55,8 @@ def propose_rule(
     _check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
+    if data_from is not None and rule == RuleKind.EXCLUDED:
+        raise InvalidInput("Where nothing is used, no content has an age.", field="data_from")
     if rule != RuleKind.DEFAULT_ON:
         # A regulator who says "France" means its territories too; letting them in is said one by one.
         countries = with_followers(countries, is_excluded=rule == RuleKind.EXCLUDED)
@@ -53,6 +64,7 @@ def propose_rule(
         "countries": sorted(countries),
         "rule": rule,
         "effective_from": effective_from,
+        "data_from": data_from,
         "source": source,
     }
     with entries.entry("rule.proposed", actor=actor, reason=reason) as opened:
@@ -63,7 +75,7 @@ def propose_rule(
             return last
         row = RegionRule(
             purpose=purpose,
-            needs_approval=rules.loosens(purpose, countries, rule, effective_from),
+            needs_approval=rules.loosens(purpose, countries, rule, effective_from, data_from),
             proposed_by=actor,
             **facts,
         )
@@ -129,8 +141,49 @@ def propose_notice(
     return row
 
 
+def propose_policy(
+    *,
+    kind: str,
+    value: int,
+    effective_from: dt.date,
+    source: str,
+    actor: User,
+    purpose: str = "",
+    reason: str = "",
+) -> Policy:
+    """Record a policy. One that allows more waits for a second person; a stricter one applies at once.
+
+    The latest policy of the kind and purpose proposed once more by the same person, and not rejected, is that one.
+    """
+    _check_words("kind", [kind], PolicyKind.values)
+    if purpose:
+        _check_words("purpose", [purpose], Purpose.values)
+    _check_text("source", source, 300)
+    facts_of_kind = POLICIES[kind]
+    if not facts_of_kind.lowest <= value <= facts_of_kind.highest:
+        raise InvalidInput(
+            f"{facts_of_kind.lowest} to {facts_of_kind.highest} for {kind}.", field="value"
+        )
+    facts = {"value": value, "effective_from": effective_from, "source": source}
+    with entries.entry("policy.proposed", actor=actor, reason=reason) as opened:
+        last = Policy.objects.filter(kind=kind, purpose=purpose).order_by("id").last()
+        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
+            opened.abandon()
+            return last
+        row = Policy(
+            kind=kind,
+            purpose=purpose,
+            needs_approval=policies.loosens(kind, purpose, value, effective_from),
+            proposed_by=actor,
+            **facts,
+        )
+        row.save()
+        opened.subject = f"policy:{row.pk}"
+    return row
+
+
 def review(
-    *, proposal: RegionRule | Notice, verdict: ReviewVerdict, actor: User, reason: str
+    *, proposal: RegionRule | Notice | Policy, verdict: ReviewVerdict, actor: User, reason: str
 ) -> Review:
     """The second person's word on a proposal; it is final.
 
@@ -165,7 +218,7 @@ def _check_text(field: str, value: str, length: int) -> None:
         raise InvalidInput(f"1 to {length} characters.", field=field)
 
 
-def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
+def _has(row: RegionRule | Notice | Policy, facts: dict[str, Any]) -> bool:
     """Whether a proposal has exactly these facts and was not rejected."""
     rejected = Review.objects.filter(
         **{_review_field(row): row}, verdict=ReviewVerdict.REJECTED
@@ -173,5 +226,7 @@ def _has(row: RegionRule | Notice, facts: dict[str, Any]) -> bool:
     return not rejected and all(getattr(row, name) == value for name, value in facts.items())
 
 
-def _review_field(proposal: RegionRule | Notice) -> str:
+def _review_field(proposal: RegionRule | Notice | Policy) -> str:
+    if isinstance(proposal, Policy):
+        return "policy"
     return "region_rule" if isinstance(proposal, RegionRule) else "notice"

@@ -18,6 +18,8 @@ class Ruling:
     """Country to rule; a country that is missing has none and is excluded."""
     since: dict[str, dt.date]
     """Country to the day its rule is effective from."""
+    data_from: dict[str, dt.date]
+    """Country to the oldest content that may be used; a country that is missing has no such limit."""
     covered: frozenset[str]
     """Countries in which every declared category is covered by a notice in force."""
     gaps: dict[str, list[str]] = field(default_factory=dict)
@@ -82,6 +84,28 @@ def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     return holding
 
 
+def oldest_content(purpose: str, on: dt.date, book: Book | None = None) -> dict[str, dt.date]:
+    """For each country the oldest content that may be used.
+
+    A later limit counts at once, whatever else its rule says. An earlier one, or none, counts only in a rule that a
+    second person approved knowing every later limit before it.
+    """
+    limits: dict[str, dt.date] = {}
+    known: dict[str, list[tuple[dt.date, int]]] = {}
+    for row in _rules_until(purpose, on, book):
+        if row.rule == RuleKind.EXCLUDED:
+            # It uses no content, so it says nothing of its age.
+            continue
+        approved_at = row.review.entry_id if row.needs_approval else 0
+        limit = row.data_from or dt.date.min
+        for country in row.countries:
+            later = [entry for day, entry in known.get(country, []) if day > limit]
+            if limit >= limits.get(country, dt.date.min) or approved_at > max(later, default=0):
+                limits[country] = limit
+            known.setdefault(country, []).append((limit, approved_at or row.entry_id))
+    return {country: limit for country, limit in limits.items() if limit > dt.date.min}
+
+
 def _rules_until(purpose: str, on: dt.date, book: Book | None) -> Iterable[RegionRule]:
     if book is not None:
         return [row for row in book.rules if row.purpose == purpose and row.effective_from <= on]
@@ -117,6 +141,7 @@ def ruling(
     return Ruling(
         rule_of=rule_of,
         since={country: row.effective_from for country, row in holding.items()},
+        data_from=oldest_content(purpose, on, book),
         covered=frozenset(rule_of.keys() - missing.keys()),
         gaps={
             country: gap
@@ -139,11 +164,25 @@ def _uncovered(
     return sorted(set(categories) - covered) or None
 
 
-def loosens(purpose: str, countries: Iterable[str], rule: str, effective_from: dt.date) -> bool:
-    """Whether the rule admits members who are out from that day: no rule at all counts as excluded."""
+def loosens(
+    purpose: str,
+    countries: Collection[str],
+    rule: str,
+    effective_from: dt.date,
+    data_from: dt.date | None = None,
+) -> bool:
+    """Whether the rule admits members, or older content, that are out from that day: no rule at all counts as excluded.
+
+    A stricter rule applies at once also where it names an earlier limit of content: the limit before it stays then.
+    """
     holding = rules_in_force(purpose, effective_from)
-    return any(
-        _looser(rule, holding[country].rule if country in holding else RuleKind.EXCLUDED)
+    before = {country: holding[country].rule for country in countries if country in holding}
+    if any(_looser(rule, before.get(country, RuleKind.EXCLUDED)) for country in countries):
+        return True
+    limits = oldest_content(purpose, effective_from)
+    return rule != RuleKind.EXCLUDED and any(
+        (data_from or dt.date.min) < limits.get(country, dt.date.min)
+        and before.get(country) == rule
         for country in countries
     )
 

@@ -8,7 +8,15 @@ from django import forms
 from django.utils.text import capfirst
 
 from consent import countries
-from consent.choices import PURPOSES, Control, DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.choices import (
+    PURPOSES,
+    Control,
+    DataCategory,
+    PolicyKind,
+    Purpose,
+    ReviewVerdict,
+    RuleKind,
+)
 from consent.models import Notice
 from ledger import clock
 
@@ -95,10 +103,29 @@ class RegionRuleForm(forms.Form):
         help_text="A rule that admits members needs a second person's approval. A stricter rule applies at once.",
     )
     effective_from = forms.DateField(widget=DateInput(), initial=today)
+    data_from = forms.DateField(
+        widget=DateInput(),
+        required=False,
+        label="Content from",
+        help_text="The oldest content that may be used; empty for any. An earlier day than before needs approval.",
+    )
     source = forms.CharField(
         max_length=300,
         help_text="The law, statement or decision behind it, so that others can read it.",
     )
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class PolicyForm(forms.Form):
+    kind = forms.ChoiceField(choices=PolicyKind.choices)
+    purpose = forms.ChoiceField(choices=[("", "every purpose"), *Purpose.choices], required=False)
+    value = forms.IntegerField(
+        min_value=0, max_value=90, help_text="Days of a lease; otherwise 1 for on, 0 for off."
+    )
+    effective_from = forms.DateField(widget=DateInput(), initial=today)
+    source = forms.CharField(max_length=300, help_text="The decision behind it.")
     reason = forms.CharField(
         max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )

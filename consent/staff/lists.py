@@ -19,7 +19,7 @@ from common.staff.site import (
 )
 from consent import countries
 from consent.choices import ReviewVerdict
-from consent.models import Consent, Decision, Member, Notice, RegionRule
+from consent.models import Consent, Decision, Member, Notice, Policy, RegionRule
 from consent.staff import members, rules_and_notices
 
 
@@ -266,7 +266,7 @@ class RegionRuleAdmin(ProposalAdmin):
     ]
     list_filter = ["purpose", "rule", "needs_approval"]
     fields = [
-        "purpose", "rule", "country_names", "effective_from", "source", "proposer", "standing",
+        "purpose", "rule", "country_names", "effective_from", "data_from", "source", "proposer", "standing",
     ]  # fmt: skip
     change_form_template = "admin/consent/proposal.html"
     change_list_template = "admin/consent/regionrule/change_list.html"
@@ -276,6 +276,17 @@ class RegionRuleAdmin(ProposalAdmin):
     ]
 
     add_page = staticmethod(rules_and_notices.propose_rule)
+
+
+@admin.register(Policy, site=site)
+class PolicyAdmin(ProposalAdmin):
+    list_display = ["effective_from", "kind", "purpose", "value", "source", "proposer", "standing"]
+    list_filter = ["kind", "purpose", "needs_approval"]
+    fields = ["kind", "purpose", "value", "effective_from", "source", "proposer", "standing"]
+    change_form_template = "admin/consent/proposal.html"
+    pages = [("<int:number>/review/", rules_and_notices.review_policy, "consent_policy_review")]
+
+    add_page = staticmethod(rules_and_notices.propose_policy)
 
 
 @admin.register(Notice, site=site)

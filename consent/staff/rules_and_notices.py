@@ -21,9 +21,9 @@ from common.staff.parameters import takes
 from common.staff.site import page, refusal_shown_in, staff
 from consent import countries, sent_back
 from consent.choices import Purpose, RuleKind
-from consent.models import Notice, RegionRule
-from consent.rulebook import proposing, rules
-from consent.staff.forms import NoticeForm, RegionRuleForm, ReviewForm
+from consent.models import Notice, Policy, RegionRule
+from consent.rulebook import policies, proposing, rules
+from consent.staff.forms import NoticeForm, PolicyForm, RegionRuleForm, ReviewForm
 from ledger import clock
 
 NO_RULE = "no rule, so excluded"
@@ -94,6 +94,48 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@permission_required("consent.add_policy", raise_exception=True)
+def propose_policy(request: HttpRequest) -> HttpResponse:
+    form = drafts.form_for(PolicyForm, request, title="Propose a policy")
+    if form.is_valid():
+        with refusal_shown_in(form):
+            row = proposing.propose_policy(actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
+            messages.success(
+                request,
+                "Proposed. The policy allows more, so a second person has to approve it."
+                if row.needs_approval
+                else "Recorded. The policy allows no more than before, so it applies at once.",
+            )
+            return HttpResponseRedirect(reverse("admin:consent_policy_change", args=[row.pk]))
+    return page(
+        request,
+        "admin/act.html",
+        title="Propose a policy",
+        form=form,
+        button="Propose it",
+        lead="A policy is never edited. A later one replaces it from its date on.",
+        back=reverse("admin:consent_policy_changelist"),
+        back_title="Policies",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_review", "consent.view_policy"], raise_exception=True)
+def review_policy(request: HttpRequest, number: int) -> HttpResponse:
+    proposal = get_object_or_404(
+        Policy.objects.select_related("proposed_by", "review", "entry"), pk=number
+    )
+    return _review(
+        request,
+        proposal,
+        "admin/consent/policy/review.html",
+        reverse("admin:consent_policy_change", args=[proposal.pk]),
+        before=policies.in_force(proposal.kind, proposal.purpose, proposal.effective_from),
+    )
+
+
+@require_http_methods(["GET", "POST"])
 @permission_required(["consent.add_review", "consent.view_regionrule"], raise_exception=True)
 def review_rule(request: HttpRequest, number: int) -> HttpResponse:
     proposal = get_object_or_404(
@@ -126,7 +168,11 @@ def review_notice(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def _review(
-    request: HttpRequest, proposal: RegionRule | Notice, template: str, back: str, **context: object
+    request: HttpRequest,
+    proposal: RegionRule | Notice | Policy,
+    template: str,
+    back: str,
+    **context: object,
 ) -> HttpResponse:
     refusal = why_not_reviewable(proposal, request)
     form = drafts.form_for(ReviewForm, request, title=f"Review: {proposal}")
@@ -150,10 +196,10 @@ def _review(
     )
 
 
-def why_not_reviewable(proposal: RegionRule | Notice, request: HttpRequest) -> str:
+def why_not_reviewable(proposal: RegionRule | Notice | Policy, request: HttpRequest) -> str:
     """Why this person cannot give their word on it; empty when they can. The service decides in the end."""
     if not proposal.needs_approval:
-        return "It admits no members, so it applied at once and needs no approval."
+        return "It allows no more than before, so it applied at once and needs no approval."
     review = getattr(proposal, "review", None)
     if review is not None:
         return (

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from deliveries.api import receipts, views
+from deliveries.api import lineage, models, receipts, views
 
 RUN = "runs/<str:reference>"
 DELIVERY = "deliveries/<str:reference>"
@@ -30,6 +30,17 @@ urlpatterns = [
     path(f"{DELIVERY}/cancel", views.DeliveryCancelView.as_view(), name="delivery-cancel"),
     path(f"{DELIVERY}/archive", views.DeliveryArchiveView.as_view(), name="delivery-archive"),
     path(f"{DELIVERY}/files/<str:name>", views.DeliveryFileView.as_view(), name="delivery-file"),
+    path("lineage", lineage.LineageView.as_view(), name="lineage"),
+    path("datasets/<str:sha256>/handovers", models.HandoversView.as_view(), name="handovers"),
+    path("models", models.ModelsView.as_view(), name="models"),
+    path("models/<str:name>", models.ModelView.as_view(), name="model"),
+    path("models/<str:name>/runs", models.ModelRunsView.as_view(), name="model-runs"),
+    path(
+        "models/<str:name>/documents/<str:kind>",
+        models.ModelDocumentView.as_view(),
+        name="model-document",
+    ),
+    path("datasets", lineage.DataSetsView.as_view(), name="data-sets"),
     path("receipts/<str:reference>", receipts.ReceiptView.as_view(), name="receipt"),
     path("me/keys", receipts.KeysView.as_view(), name="keys"),
     path("me/keys/challenges", receipts.ChallengesView.as_view(), name="key-challenges"),

@@ -50,6 +50,7 @@ from training_runs import teams
 from training_runs.api.serializers import RunOutput
 from training_runs.api.views import FILE_HEADERS, NOT_SENT, answer, own_run, run_by
 from training_runs.manifests import archives
+from training_runs.runs.verifying import usable_manifest
 
 RETRY_AFTER = 2
 """Seconds after which it is worth asking for a delivery again."""
@@ -279,6 +280,7 @@ class _ListView(Endpoint):
 
     def _delivery(self, request: Request, reference: str) -> Delivery:
         run = own_run(request, reference)
+        usable_manifest(run)
         valid = Delivery.objects.filter(run=run, form=DeliveryForm.LIST).valid_at(clock.now())
         found = valid.order_by("-pk").first()
         if found is None:

@@ -3,6 +3,7 @@
 It says that a member is subtracted and not why: the team knows accounts by number, and the reasons are the members' own.
 """
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from pyroaring import BitMap
 from deliveries.models import Delivery
 from training_runs.errors import ManifestDamaged
 from training_runs.manifests import archives, container
+from training_runs.manifests.manifest_file import COHORT, cohorts_in
 
 MAGIC = b"training-delivery/1\n"
 DELIVERED, SUBTRACTED = "delivered", "subtracted"
@@ -26,22 +28,32 @@ class Archive:
     header: dict[str, Any]
     delivered: BitMap
     subtracted: BitMap
+    cohorts: dict[dt.date, BitMap]
+    """The delivered members whose content may be used from a day on only, by that day."""
 
 
-def build(facts: Mapping[str, Any], delivered: BitMap, subtracted: BitMap) -> bytes:
+def build(
+    facts: Mapping[str, Any],
+    delivered: BitMap,
+    subtracted: BitMap,
+    cohorts: Mapping[dt.date, BitMap],
+) -> bytes:
     """The archive's bytes. `facts` are the header's fields other than parts."""
-    _, data = container.pack(MAGIC, facts, {DELIVERED: delivered, SUBTRACTED: subtracted})
+    by_day = {f"{COHORT}{day}": cohorts[day] for day in sorted(cohorts)}
+    sets = {DELIVERED: delivered, SUBTRACTED: subtracted, **by_day}
+    _, data = container.pack(MAGIC, facts, sets)
     return data
 
 
 def parse(data: bytes) -> Archive:
     """Raises ManifestDamaged for anything but an undamaged archive."""
     header, sets = container.unpack(MAGIC, data)
-    if sets.keys() != {DELIVERED, SUBTRACTED}:
+    if list(sets)[:2] != [DELIVERED, SUBTRACTED]:
         raise ManifestDamaged("The archive is damaged: its parts are others.")
     if not sets[DELIVERED].isdisjoint(sets[SUBTRACTED]):
         raise ManifestDamaged("The archive is damaged: a member is delivered and subtracted.")
-    return Archive(header, sets[DELIVERED], sets[SUBTRACTED])
+    delivered, subtracted = sets.pop(DELIVERED), sets.pop(SUBTRACTED)
+    return Archive(header, delivered, subtracted, cohorts_in(sets, delivered))
 
 
 def digest_of(members: BitMap) -> str:

@@ -11,7 +11,9 @@ from django.utils import timezone
 from pyroaring import BitMap
 
 from common.processes import leases
+from consent.choices import PolicyKind
 from consent.models import Suppression
+from consent.rulebook import policies
 from deliveries.choices import DeliveryForm, DeliveryState
 from deliveries.errors import AccountErased, DeliveryDiffers, NothingLeft, RunNotInUse
 from deliveries.made import archives, lists, stores
@@ -21,7 +23,7 @@ from deliveries.models import Delivery, DeliveryAttempt
 from ledger import clock, entries
 from ledger.errors import Refusal, RuleViolation
 from training_runs.choices import FindingKind
-from training_runs.eligibility import canaries
+from training_runs.eligibility import canaries, cohorts
 from training_runs.eligibility.exclusions import ask, decide
 from training_runs.manifests import archives as manifest_archives
 from training_runs.manifests import country_sets
@@ -35,7 +37,6 @@ DELIVERER = "system:deliverer"
 MAKING = "make delivery "
 MAX_TRIES = 3
 """How often a list is begun again because an account in it was erased meanwhile."""
-LEASE_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Subtraction:
     as_of: dt.date
     delivered: BitMap
     subtracted: BitMap
+    cohorts: dict[dt.date, BitMap]
+    policies: dict[str, int]
 
 
 def make(delivery_id: int) -> Delivery | None:
@@ -80,9 +83,18 @@ def subtract(delivery: Delivery) -> Subtraction:
         question = ask(run.purpose, as_of, run.data_categories)
         now = decide(question, kept=country_sets.load(question.excluded))
         canaries.check(now)
-    included = freezing.load(delivery.manifest).included
-    delivered = included & now.included
-    return Subtraction(cut, as_of, delivered, included - delivered)
+        applied = cohorts.policies_for(question)
+        by_day = cohorts.cohorts(now, applied)
+    frozen = freezing.load(delivery.manifest)
+    delivered = frozen.included & now.included
+    # What was not usable at the freeze does not become usable since: of two days the later one holds.
+    later = cohorts.latest(
+        [
+            {day: members & delivered for day, members in found.items()}
+            for found in (frozen.cohorts, by_day)
+        ]
+    )
+    return Subtraction(cut, as_of, delivered, frozen.included - delivered, later, applied)
 
 
 def _make(delivery: Delivery) -> Delivery:
@@ -94,7 +106,9 @@ def _make(delivery: Delivery) -> Delivery:
         if not split.delivered:
             raise NothingLeft(f"Each member of {delivery.run.reference} is out by now.")
         try:
-            data = archives.build(_facts(delivery, split), split.delivered, split.subtracted)
+            data = archives.build(
+                _facts(delivery, split), split.delivered, split.subtracted, split.cohorts
+            )
             digest = manifest_archives.store(data)
             files = _write(delivery, split) if delivery.form == DeliveryForm.LIST else []
             return _record(delivery, split, (digest, len(data)), files)
@@ -113,6 +127,7 @@ def _facts(delivery: Delivery, split: Subtraction) -> dict[str, Any]:
         "as_of": split.as_of,
         "cut": split.cut.size,
         "ledger_root": split.cut.root,
+        "policies": split.policies,
     }
 
 
@@ -125,7 +140,7 @@ def _write(delivery: Delivery, split: Subtraction) -> list[dict[str, Any]]:
         for name, members in lists.parts(split.delivered):
             check = lists.Check(members)
             with stores.Writing(delivery.reference, name, left) as to:
-                lists.write(check.passing(lists.account_refs(members)), to, {})
+                lists.write(check.passing(lists.account_refs(members)), to, split.cohorts)
                 _check_missing(check.missing())
                 digest = to.settle()
             left -= to.size
@@ -204,7 +219,9 @@ def _record(
 
 
 def _lease_days(delivery: Delivery) -> int:
-    return LEASE_DAYS
+    """By the policy of the purpose, as of the delivery's day."""
+    assert delivery.as_of is not None
+    return policies.in_force(PolicyKind.LEASE_DAYS, delivery.run.purpose, delivery.as_of)
 
 
 def _replaced_by(delivery: Delivery) -> Iterable[Delivery]:

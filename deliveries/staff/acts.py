@@ -6,20 +6,31 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from common import drafts
 from common.processes import hints
 from common.staff.forms import ConfirmForm
 from common.staff.site import page, refusal_shown_in, staff
-from deliveries import recipients
+from deliveries import recipients, trained_models
 from deliveries.made import ending, requesting
-from deliveries.models import Delivery, Recipient, Waiver
+from deliveries.models import Delivery, Handover, Recipient, TrainedModel, Waiver
 from deliveries.receipts import waivers
-from deliveries.staff.forms import DecisionForm, ReasonForm, RecipientForm, RequestForm, WaiverForm
+from deliveries.staff.forms import (
+    DecisionForm,
+    ModelForm,
+    ModelRunForm,
+    ReasonForm,
+    RecipientForm,
+    RequestForm,
+    TellForm,
+    WaiverForm,
+)
 from deliveries.tasks import make_delivery
+from ledger.errors import InvalidInput
 from training_runs import teams
 from training_runs.models import Run
+from training_runs.querysets import teams_of
 from training_runs.staff.run_page import url_of
 
 
@@ -206,4 +217,129 @@ def _recipient_page(request: HttpRequest, recipient: Recipient | None) -> HttpRe
         lead="Letters and documents name the recipients that exist here, and no others.",
         back=back,
         back_title="Recipients",
+    )
+
+
+# --- Whom to tell -------------------------------------------------------------------------------
+
+
+@require_GET
+@permission_required("deliveries.view_recipienttold", raise_exception=True)
+def recipients_to_tell(request: HttpRequest) -> HttpResponse:
+    return page(
+        request,
+        "admin/deliveries/to_tell.html",
+        title="Recipients to tell",
+        duties=recipients.open_duties(),
+        handovers=Handover.objects.count(),
+        may_tell=request.user.has_perm("deliveries.tell_recipient"),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("deliveries.tell_recipient", raise_exception=True)
+def tell_recipient(request: HttpRequest, subject: str, number: int) -> HttpResponse:
+    recipient = get_object_or_404(Recipient, pk=number)
+    form = drafts.form_for(TellForm, request, title=f"Tell {recipient}", subject=subject)
+    back = reverse("admin:deliveries_to_tell")
+    if form.is_valid():
+        with refusal_shown_in(form):
+            recipients.tell(
+                subject=subject, recipient=recipient, actor=staff(request), **form.cleaned_data
+            )
+            drafts.done(form)
+            messages.success(request, f"{recipient.title} was told of {subject}.")
+            return HttpResponseRedirect(back)
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Tell {recipient.title} of {subject}",
+        form=form,
+        button="Record that it was told",
+        lead="The recipient received data of this person. It has to be told without undue delay, unless that is impossible"
+        " or takes disproportionate effort (GDPR Art. 19).",
+        back=back,
+        back_title="Recipients to tell",
+    )
+
+
+# --- Models -------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("deliveries.change_trainedmodel", raise_exception=True)
+def add_model(request: HttpRequest) -> HttpResponse:
+    return _model_page(request, None)
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("deliveries.change_trainedmodel", raise_exception=True)
+def change_model(request: HttpRequest, number: int) -> HttpResponse:
+    model = get_object_or_404(TrainedModel, pk=number)
+    _check_own(request, model)
+    return _model_page(request, model)
+
+
+def _check_own(request: HttpRequest, model: TrainedModel) -> None:
+    if not teams_of(staff(request)).filter(team=model.team_id).exists():
+        raise PermissionDenied
+
+
+def page_of_model(model: TrainedModel) -> str:
+    return reverse("admin:deliveries_trainedmodel_change", args=[model.pk])
+
+
+def _model_page(request: HttpRequest, model: TrainedModel | None) -> HttpResponse:
+    title = f"Change {model.title}" if model else "Record a model"
+    names = ("name", "title", "version", "released_on")
+    initial = {**model.facts, **{name: getattr(model, name) for name in names}} if model else {}
+    form = drafts.form_for(ModelForm, request, title=title, initial=initial)
+    if model:
+        form.fields["name"].disabled = True
+        form.fields["name"].initial = model.name
+    if form.is_valid():
+        with refusal_shown_in(form):
+            said = {name: form.cleaned_data[name] for name in names}
+            if model:
+                said["name"] = model.name
+            saved = trained_models.record(actor=staff(request), facts=form.facts(), **said)
+            drafts.done(form)
+            messages.success(request, f"{saved.title} is recorded.")
+            return HttpResponseRedirect(page_of_model(saved))
+    return page(
+        request,
+        "admin/act.html",
+        title=title,
+        form=form,
+        button="Record it",
+        lead="What people know of a model. Its figures come from the receipts of its runs.",
+        back=page_of_model(model) if model else reverse("admin:deliveries_trainedmodel_changelist"),
+        back_title=model.title if model else "Models",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("deliveries.change_trainedmodel", raise_exception=True)
+def add_run_to_model(request: HttpRequest, number: int) -> HttpResponse:
+    model = get_object_or_404(TrainedModel, pk=number)
+    _check_own(request, model)
+    form = drafts.form_for(ModelRunForm, request, title=f"Add a run to {model.title}")
+    if form.is_valid():
+        with refusal_shown_in(form):
+            run = Run.objects.filter(reference=form.cleaned_data["run"]).first()
+            if run is None:
+                raise InvalidInput("There is no such run.", field="run")
+            trained_models.add_run(model=model, run=run, actor=staff(request))
+            drafts.done(form)
+            messages.success(request, f"{run.reference} belongs to {model.title}.")
+            return HttpResponseRedirect(page_of_model(model))
+    return page(
+        request,
+        "admin/act.html",
+        title=f"Add a run to {model.title}",
+        form=form,
+        button="Add it",
+        lead="A run belongs to one model for good.",
+        back=page_of_model(model),
+        back_title=model.title,
     )

@@ -1,10 +1,14 @@
 """The forms of deliveries, waivers and recipients."""
 
+from typing import Any
+
 from django import forms
 
+from consent.staff.forms import DateInput
 from deliveries.choices import DeliveryForm, RecipientKind
 from deliveries.models import Recipient
 from deliveries.receipts.waivers import MIN_REASONS
+from deliveries.trained_models import FACTS
 from training_runs.models import Team
 
 
@@ -51,6 +55,41 @@ class DecisionForm(forms.Form):
     decision = forms.CharField(
         max_length=1000, widget=forms.Textarea(attrs={"rows": 3}), label="Your reasons"
     )
+
+
+class TellForm(forms.Form):
+    how = forms.CharField(
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="How the recipient was told, and what about: no names, no addresses.",
+    )
+
+
+class ModelForm(forms.Form):
+    name = forms.SlugField(
+        max_length=60, help_text="Small letters, digits and dashes. It does not change."
+    )
+    title = forms.CharField(max_length=200)
+    version = forms.CharField(max_length=60, required=False)
+    released_on = forms.DateField(widget=DateInput(), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, words in FACTS.items():
+            self.fields[name] = forms.CharField(
+                max_length=2000,
+                required=False,
+                widget=forms.Textarea(attrs={"rows": 2}),
+                help_text=words,
+            )
+
+    def facts(self) -> dict[str, str]:
+        """The facts that were given, by name."""
+        return {name: self.cleaned_data[name] for name in FACTS if self.cleaned_data[name]}
+
+
+class ModelRunForm(forms.Form):
+    run = forms.CharField(max_length=20, help_text="A run of your team: TR-2026-000012.")
 
 
 class RecipientForm(forms.Form):

@@ -18,11 +18,24 @@ from common.staff.site import (
     site,
     staff,
 )
+from deliveries import trained_models
 from deliveries.choices import DeliveryState, WaiverState
-from deliveries.models import DataSet, Delivery, Receipt, Recipient, RunnerKey, Waiver
+from deliveries.documents import figures
+from deliveries.models import (
+    DataSet,
+    Delivery,
+    LineageEvent,
+    Receipt,
+    Recipient,
+    RecipientTold,
+    RunnerKey,
+    TrainedModel,
+    Waiver,
+)
 from deliveries.receipts.statements import predicate_of
 from deliveries.staff import acts
 from deliveries.staff.story import TONES
+from deliveries.trained_models import FACTS
 from ledger import clock
 from ledger.reads.recording import record_read
 from training_runs import teams
@@ -32,6 +45,8 @@ from training_runs.staff.run_page import url_of
 site.pages += [
     ("deliveries/request/<int:number>/", acts.request_delivery, "deliveries_request"),
     ("deliveries/waive/<int:number>/", acts.ask_waiver, "deliveries_ask_waiver"),
+    ("deliveries/to-tell/", acts.recipients_to_tell, "deliveries_to_tell"),
+    ("deliveries/to-tell/<str:subject>/<int:number>/", acts.tell_recipient, "deliveries_tell"),
 ]
 
 
@@ -232,3 +247,62 @@ class RecipientAdmin(HistoryModelAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {"may_edit": request.user.has_perm("deliveries.change_recipient")}
+
+
+@admin.register(TrainedModel, site=site)
+class TrainedModelAdmin(HistoryModelAdmin):
+    list_display = ["title", "name", "version", "team", "released_on"]
+    list_filter = ["released_on"]
+    search_fields = ["title", "name", "=model_runs__run__reference"]
+    search_help_text = "A title, a name, or the reference of a run."
+    list_select_related = ["team"]
+    fields = ["title", "name", "version", "team", "released_on"]
+    change_form_template = "admin/deliveries/trainedmodel/change_form.html"
+    pages = [
+        ("<int:number>/edit/", acts.change_model, "deliveries_trainedmodel_edit"),
+        ("<int:number>/add-run/", acts.add_run_to_model, "deliveries_trainedmodel_add_run"),
+    ]
+    add_page = staticmethod(acts.add_model)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("deliveries.add_trainedmodel")
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        found = figures.of(row)
+        kinds = {
+            "ai-act": "AI Act, Art. 53(1)(d): summary",
+            "california": "California, Civil Code § 3111",
+            "croissant": "Croissant",
+            "data-card": "Data card",
+        }
+        return {
+            "figures": found,
+            "families": trained_models.families(found.runs),
+            "documents": [
+                (words, reverse("api:model-document", args=[row.name, kind]))
+                for kind, words in kinds.items()
+            ],
+            "facts": [
+                (words, row.facts[name]) for name, words in FACTS.items() if name in row.facts
+            ],
+            "may_edit": request.user.has_perm("deliveries.change_trainedmodel")
+            and teams_of(staff(request)).filter(team=row.team_id).exists(),
+        }
+
+
+@admin.register(RecipientTold, site=site)
+class RecipientToldAdmin(SealedModelAdmin):
+    list_display = ["subject", "recipient", "how", "told_at"]
+    list_filter = ["told_at"]
+    search_fields = ["=subject", "recipient__name"]
+    list_select_related = ["recipient"]
+    fields = ["subject", "recipient", "how", "told_at"]
+
+
+@admin.register(LineageEvent, site=site)
+class LineageEventAdmin(SealedModelAdmin):
+    list_display = ["lineage_run_id", "event_type", "event_time", "run", "received_at"]
+    list_filter = ["event_type", "received_at"]
+    search_fields = ["=lineage_run_id", "=run__reference", "=digest"]
+    list_select_related = ["run"]
+    fields = ["lineage_run_id", "event_type", "event_time", "run", "received_at", "digest"]

@@ -7,10 +7,12 @@ from django.urls import reverse
 
 from common.staff import start_page
 from common.staff.site import staff
+from deliveries import recipients
 from deliveries.choices import DeliveryState, WaiverState
 from deliveries.models import Delivery, Waiver
 from deliveries.staff.acts import page_of_delivery
 from ledger import clock
+from training_runs.errors import ManifestDamaged
 
 SOON = dt.timedelta(days=7)
 """A lease that ends within this time is worth renewing."""
@@ -65,4 +67,27 @@ def waivers_panel(request: HttpRequest) -> start_page.Panel:
         ],
         "No team asks to complete a run without a receipt.",
         [("All waivers", reverse("admin:deliveries_waiver_changelist"))],
+    )
+
+
+@start_page.panel("deliveries.tell_recipient", order=33)
+def to_tell_panel(request: HttpRequest) -> start_page.Panel:
+    try:
+        duties = recipients.open_duties()
+    except (ManifestDamaged, OSError):
+        line = start_page.PanelLine("An archive of a delivery cannot be read.", tone="danger")
+        return start_page.Panel("Recipients to tell", [line], "")
+    return start_page.Panel(
+        "Recipients to tell",
+        [
+            start_page.PanelLine(
+                f"{duty.recipient.title}: {duty.subject}",
+                reverse("admin:deliveries_tell", args=[duty.subject, duty.recipient.pk]),
+                f"since {duty.since:%Y-%m-%d}",
+                "warning",
+            )
+            for duty in duties[:10]
+        ],
+        "No recipient of data has to be told of an objection or an erasure.",
+        [("All of them", reverse("admin:deliveries_to_tell"))],
     )

@@ -412,3 +412,22 @@ def test_cancelling_says_why_and_is_final(engineer):
 
     assert Entry.objects.filter(kind="delivery.cancelled").count() == 1
     assert not stores.home(delivery.reference).exists()
+
+
+def test_the_list_says_from_when_on_content_may_be_used_and_only_ever_later(
+    engineer, product, officer
+):
+    factories.add_members(2)
+    factories.add_member("young", adult_on=dt.date(2025, 5, 6))
+    run = factories.freeze(engineer).run
+    factories.decide("acc-0", "deny", actor=product)
+    factories.decide("acc-0", "allow", actor=product)
+
+    delivery = factories.deliver(run, engineer)
+
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    assert {row[1]: row[2] for row in rows_of(delivery)} == {
+        "acc-0": tomorrow,
+        "acc-1": None,
+        "young": dt.date(2025, 5, 6),
+    }

@@ -21,10 +21,8 @@ from ledger.errors import GuardsMissing
 from ledger.models import ClockSettlement, ClockStep, LedgerTile
 from ledger.reads.recording import record_read
 from objections.letters import texts
-from objections.redaction import lending
 from portal import celery
 from tools import factories, guards
-from training_runs.errors import DigestMismatch
 from training_runs.runs import freezing, verifying
 from training_runs.runs import registering as runs
 
@@ -49,16 +47,11 @@ def rows_everywhere(shared_database) -> None:
     run = runs.start(run=factories.register(engineer), actor=engineer)
     manifest = freezing.freeze(run.pk)
     verifying.verify(manifest)
-    with pytest.raises(DigestMismatch):
-        runs.complete(run=run, trained_digest="0" * 64, actor=engineer)
+    factories.live(run, engineer, officer, second_officer, product)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
     factories.withdraw(ticket, officer, second_officer)
     text = texts.Text("Upheld", texts.built_in("upheld").body)
     factories.put_into_use("upheld", text, officer, second_officer)
-    factories.objection(name="Quilla Zebrowski")
-    loan = lending.lend(delivery="DL-2026-000001", purpose="generative-ai", user=engineer)
-    with entries.entry("test.act", actor="test"):
-        lending.record_hits(loan, {loan.lines[0].number: 1})
     record_read(officer, "test.read", "test:1")
     services.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     # More than a tile's worth of leaves.

@@ -31,7 +31,8 @@ def _live(officer, second_officer, engineer, product) -> None:
     chance = random.Random(8)
     factories.open_world(officer, second_officer)
     factories.add_members(20)
-    open_runs, tickets = [], [factories.objection()]
+    factories.live(factories.freeze(engineer).run, engineer, officer, second_officer, product)
+    open_runs, tickets = [], []
 
     def decide():
         factories.decide(

@@ -17,9 +17,6 @@ class Migration(migrations.Migration):
             "ChangeReview",
             "Incident",
             "LetterTemplate",
-            "HistoricalRedactionEntry",
-            "RedactionLoan",
-            "RedactionHits",
         ),
-        Guard("Ticket", "Objection", "Letter", "RedactionEntry", guard="undeletable"),
+        Guard("Ticket", "Objection", "Letter", guard="undeletable"),
     ]

@@ -6,6 +6,7 @@ P the product's service · S staff without a role · - not logged in.
 A letter in the table means: let in. Everybody else gets 401, 403, 404 or 405, or is sent to the login page.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -25,9 +26,10 @@ from common.files import made_files
 from common.identity import tokens
 from common.models import MadeFile
 from consent.models import Notice, RegionRule
-from deliveries import recipients
+from consent.rulebook import proposing
 from deliveries.errors import DigestMismatch
-from deliveries.models import Delivery, Receipt, RunnerKey
+from deliveries.lineage import accepting, events
+from deliveries.models import DataSet, Delivery, Receipt, Recipient, RunnerKey, TrainedModel
 from deliveries.receipts import waivers
 from ledger import entries
 from ledger.checkpoints import signing
@@ -36,7 +38,6 @@ from ledger.reads.recording import record_read
 from objections import acts
 from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
-from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
 from training_runs.models import Run
@@ -108,6 +109,13 @@ PAGES = {
     "api:delivery-archive": {"GET": "EA"},
     "api:delivery-file": {"GET": "E"},
     "api:receipt": {"GET": "OECA"},
+    "api:lineage": {"POST": "EC"},
+    "api:data-sets": {"GET": "OECA"},
+    "api:handovers": {"GET": "OECA", "POST": "E"},
+    "api:models": {"GET": "OECA", "POST": "EC"},
+    "api:model": {"GET": "OECA"},
+    "api:model-runs": {"POST": "E"},
+    "api:model-document": {"GET": "OECA"},
     "api:keys": {"GET": "EC", "POST": "EC"},
     "api:key-challenges": {"POST": "EC"},
     "api:key": {"DELETE": "E"},
@@ -148,6 +156,8 @@ ADMIN_PAGES = {
     "admin:portal_file_download": {"GET": "A"},
     "admin:deliveries_request": {"GET": "E", "POST": "E"},
     "admin:deliveries_ask_waiver": {"GET": "E", "POST": "E"},
+    "admin:deliveries_to_tell": {"GET": "OA"},
+    "admin:deliveries_tell": {"GET": "O", "POST": "O"},
     "admin:auditing_checkpoint_download": {"GET": "A"},
     "admin:auditing_entry_proof": {"GET": "A"},
     "admin:auditing_answer": {"GET": "OA", "POST": "OA"},
@@ -242,10 +252,6 @@ ADMIN_MODELS = {
     "objections.letter": Model("OA", has_history=True),
     "objections.proposal": Model("OA"),
     "objections.incident": Model("OA"),
-    "objections.redactionentry": Model(
-        "OA", has_history=True, pages=dict.fromkeys(["correct", "told", "erase"], both("O"))
-    ),
-    "objections.redactionloan": Model("OA"),
     "training_runs.run": Model(
         "OECA",
         add="EC",
@@ -276,6 +282,12 @@ ADMIN_MODELS = {
     "deliveries.dataset": Model("OECA"),
     "deliveries.waiver": Model("OECA", has_history=True, pages={"decide": both("O")}),
     "deliveries.runnerkey": Model("A", has_history=True),
+    "deliveries.trainedmodel": Model(
+        "OECA", add="EC", has_history=True, pages=dict.fromkeys(["edit", "add_run"], both("E"))
+    ),
+    "deliveries.recipienttold": Model("OA"),
+    "deliveries.lineageevent": Model("A"),
+    "consent.policy": Model("OECA", add="O", pages={"review": both("O")}),
     "deliveries.recipient": Model("OECAD", add="D", has_history=True, pages={"edit": both("D")}),
     "training_runs.manifest": Model("OECA"),
     "training_runs.verification": Model("OECA", pages={"export": {"GET": "OECA"}}),
@@ -301,6 +313,8 @@ BODIES = {
     "api:run-acknowledgements": {"digest": "0" * 64},
     "api:run-waivers": {"reasons": "there is no receipt of this run"},
     "api:delivery-cancel": {"reason": "test"},
+    "api:model-runs": {"run": "TR-2026-000001"},
+    "api:handovers": {"recipient": "affiliate", "given_on": str(dt.date.today())},
     "api:run-cancel": {"reason": "test"},
     "api:run-explanation": {"account_ref": "acc-0"},
     "api:member-objections": {"account_ref": "acc-0"},
@@ -356,8 +370,6 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.open_world(officer, second_officer)
     factories.add_members(2)
     factories.decide("acc-1", "deny", actor="test")
-    factories.objection(name="Quilla Zebrowski")
-    lending.lend(delivery="DL-2026-000000", purpose="generative-ai", user=engineer)
     fill_desk(factories.objection("acc-1"), officer, second_officer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer).run
@@ -367,10 +379,21 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
         factories.send_receipt(runner, delivery, engineer, manifest="0" * 64)
     factories.send_receipt(runner, delivery, engineer)
     waivers.ask(run=completed, reasons="There is no receipt of this run.", actor=engineer)
-    recipients.record(
-        actor="test", name="affiliate", title="Affiliate", kind="affiliate", country="IE"
-    )
+    factories.use_of(completed, engineer, officer)
     factories.deliver(manifest.run, engineer)
+    accepting.keep(
+        events.read(
+            b'{"eventTime": "2026-11-01T10:00:00Z", "job": {"namespace": "a", "name": "b"}}'
+        ),
+        actor=engineer,
+    )
+    proposing.propose_policy(
+        kind="lease-days",
+        value=60,
+        effective_from=factories.LONG_AGO,
+        source="test",
+        actor=second_officer,
+    )
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
     auditing.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
@@ -419,6 +442,12 @@ def address(name: str, run: Run) -> str:
         return reverse(name, args=[one.reference, one.files[0]["name"]])
     if name.startswith("api:delivery"):
         return reverse(name, args=[Delivery.objects.get(run=run).reference])
+    if name == "api:handovers":
+        return reverse(name, args=[DataSet.objects.get().sha256])
+    if name == "api:model-document":
+        return reverse(name, args=[TrainedModel.objects.get().name, "ai-act"])
+    if name in ("api:model", "api:model-runs"):
+        return reverse(name, args=[TrainedModel.objects.get().name])
     if name == "api:receipt":
         return reverse(name, args=[Receipt.objects.get().reference])
     if name == "api:key":
@@ -488,6 +517,9 @@ def test_who_is_let_into_the_admin(people, run):
             "admin:portal_file_download", args=[MadeFile.objects.get().key]
         ),
         "admin:auditing_entry_proof": reverse("admin:auditing_entry_proof", args=[1]),
+        "admin:deliveries_tell": reverse(
+            "admin:deliveries_tell", args=["member:1", Recipient.objects.get().pk]
+        ),
         "admin:deliveries_request": reverse("admin:deliveries_request", args=[run.pk]),
         "admin:deliveries_ask_waiver": reverse("admin:deliveries_ask_waiver", args=[run.pk]),
         "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),

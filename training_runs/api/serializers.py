@@ -10,6 +10,7 @@ from common.api.endpoints import Input, PageQuery, Several, Text, Word
 from consent.choices import DataCategory, Purpose, RuleKind
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
+from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import Finding, Manifest, Run
 from training_runs.runs import explaining, incidents
 
@@ -206,10 +207,11 @@ class RunOutput(serializers.Serializer[Run]):
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_incidents(self, run: Run) -> int | None:
+        if hasattr(run, "incident_count"):
+            return run.incident_count
         if not incidents.may_read(self.context["user"], run):
             return None
-        known = getattr(run, "incident_count", None)
-        return incidents.of(run).count() if known is None else known
+        return incidents.of(run).count()
 
     @extend_schema_field(UseOutput)
     def get_use(self, run: Run) -> Any:
@@ -244,6 +246,11 @@ class PreviewOutput(serializers.Serializer[Eligibility]):
         ]
 
 
+class CohortOutput(serializers.Serializer[Any]):
+    date = serializers.DateField()
+    members = serializers.IntegerField()
+
+
 class ManifestOutput(FrozenOutput):
     run = serializers.CharField(source="run.reference")
     size = serializers.IntegerField(help_text="Bytes of the archive.")
@@ -252,7 +259,18 @@ class ManifestOutput(FrozenOutput):
     seconds = serializers.CharField(help_text="How long the freeze took.")
     verified_at = serializers.SerializerMethodField()
     excluded = serializers.SerializerMethodField()
+    use_from = serializers.SerializerMethodField(
+        help_text="Included members whose content may be used from a day on only, by that day."
+    )
     header = serializers.JSONField(help_text="The archive's header.")
+
+    @extend_schema_field(CohortOutput(many=True))
+    def get_use_from(self, manifest: Manifest) -> list[dict[str, Any]]:
+        return [
+            {"date": part["name"].removeprefix(COHORT), "members": part["members"]}
+            for part in manifest.header["parts"]
+            if part["name"].startswith(COHORT)
+        ]
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_verified_at(self, manifest: Manifest) -> Any:
@@ -303,6 +321,9 @@ class ExplanationOutput(serializers.Serializer[explaining.Explanation]):
         help_text="As frozen; null without a manifest. Who joined later is out: `unknown_at_cut`."
     )
     now = serializers.SerializerMethodField(help_text="As it would be in a run started now.")
+    use_from = serializers.DateField(
+        allow_null=True, help_text="As frozen: the oldest content of the member that may be used."
+    )
     sentences = serializers.ListField(child=serializers.CharField())
 
     @extend_schema_field(InOrOutOutput(allow_null=True))

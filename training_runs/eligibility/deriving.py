@@ -8,6 +8,7 @@ and must arrive at the same bytes.
 import datetime as dt
 from array import array
 from collections.abc import Iterable
+from typing import Any
 
 from pyroaring import BitMap
 
@@ -19,7 +20,7 @@ from consent.countries import (
     CANARY_OPT_IN,
     UNKNOWN,
 )
-from consent.models import Decision, Member, Notice, RegionRule, Review
+from consent.models import Decision, Member, Notice, Policy, RegionRule, Review
 from ledger.merkle.tree import root_of
 from ledger.models import Entry
 from objections.choices import Effect
@@ -53,7 +54,8 @@ def derive(manifest: Manifest) -> bytes:
     """
     cut = manifest.cut
     texts = manifest.header["reasons"]
-    codes = [part["name"] for part in manifest.header["parts"]][1:]
+    names = [part["name"] for part in manifest.header["parts"]][1:]
+    codes = [name for name in names if not name.startswith(manifest_file.COHORT)]
     run = (
         Run.history.filter(id=manifest.run_id, entry_id__gte=1, entry_id__lte=cut)
         .order_by("-history_id")
@@ -102,6 +104,16 @@ def derive(manifest: Manifest) -> bytes:
         allowed = manifest_file.parse(archives.load(frozen.digest)).included
         sets["not_in_parent"] = BitMap(range(1, population + 1)) - allowed
         members &= allowed
+    applied = {kind: _policy(kind, run.purpose, run.as_of, cut) for kind in _POLICIES}
+    by_day = _cohorts(
+        run,
+        rules=rules,
+        covered=covered,
+        choices=choices,
+        included=members,
+        applied=applied,
+        cut=cut,
+    )
     _, data = manifest_file.build(
         {
             "run": run.reference,
@@ -113,11 +125,13 @@ def derive(manifest: Manifest) -> bytes:
             "ledger_root": root,
             "notices": sorted(row.version for row in notices),
             "region_rules": sorted(rule_ids),
+            "policies": applied,
             "reasons": {code: texts[code] for code in sets},
         },
         population,
         members,
         sets,
+        by_day,
     )
     return data
 
@@ -300,3 +314,135 @@ def _covered(countries: Iterable[str], notices: list[Notice], categories: list[s
         if here and set(categories) <= set().union(*here):
             covered.add(country)
     return covered
+
+
+# --- From when ----------------------------------------------------------------------------------
+
+_POLICIES = ("use-from-of-age", "use-from-moved", "use-from-yes")
+_FIRST_DAY = dt.date(2024, 9, 18)
+"""Majority on this day or before it says nothing: no run is as of an earlier day."""
+
+
+def _policy(kind: str, purpose: str, as_of: dt.date, cut: int) -> int:
+    """Whether a policy of content is on (1): it is, until a row that was approved knowing every row before says 0."""
+    approvals = _verdicts("policy_id", cut)
+    rows = sorted(
+        Policy.objects.filter(
+            kind=kind, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+        ),
+        key=lambda row: (row.effective_from, row.entry_id, row.pk),
+    )
+    holds, last_on = 1, 0
+    for row in rows:
+        if row.purpose not in ("", purpose) or (row.needs_approval and row.pk not in approvals):
+            continue
+        known = approvals[row.pk] if row.needs_approval else row.entry_id
+        if row.value:
+            holds, last_on = 1, max(last_on, known)
+        elif not holds or (row.needs_approval and known > last_on):
+            holds = 0
+    return holds
+
+
+def _cohorts(
+    run: Any,
+    *,
+    rules: dict[str, str],
+    covered: set[str],
+    choices: dict[int, tuple[str, dt.datetime]],
+    included: BitMap,
+    applied: dict[str, int],
+    cut: int,
+) -> dict[dt.date, BitMap]:
+    """The included by the oldest content that may be used: each member's latest day, a member at a time."""
+    limits = _data_limits(run.purpose, run.as_of, cut)
+    refused = set(
+        Decision.objects.filter(
+            purpose=run.purpose, choice=Choice.DENY, evidence_only=False, entry_id__gte=1,
+            entry_id__lte=cut,
+        ).values_list("member_id", flat=True)
+    )  # fmt: skip
+    found: dict[dt.date, BitMap] = {}
+    for number, country, adult_on, moved_at in _lives(cut, rules, covered):
+        if number not in included:
+            continue
+        days = [limits[country]] if country in limits else []
+        if applied["use-from-of-age"] and adult_on is not None and adult_on > _FIRST_DAY:
+            days.append(adult_on)
+        if applied["use-from-moved"] and moved_at is not None:
+            days.append(_day(moved_at) + dt.timedelta(days=1))
+        choice, chosen_at = choices.get(number, (None, None))
+        if applied["use-from-yes"] and number in refused and choice == Choice.ALLOW and chosen_at:
+            days.append(_day(chosen_at) + dt.timedelta(days=1))
+        if days:
+            found.setdefault(max(days), BitMap()).add(number)
+    return found
+
+
+def _lives(
+    cut: int, rules: dict[str, str], covered: set[str]
+) -> Iterable[tuple[int, str, dt.date | None, dt.datetime | None]]:
+    """Each member's country and majority, and when they last left a country where the purpose is not allowed."""
+    rows = (
+        Member.history.filter(entry_id__gte=1, entry_id__lte=cut)
+        .order_by("id", "history_id")
+        .values_list("id", "country", "adult_on", "entry__recorded_at")
+        .iterator(10_000)
+    )
+    number: int | None = None
+    country, adult_on, moved_at, was_closed = "", None, None, False
+    for row_number, row_country, row_adult_on, recorded_at in rows:
+        if number is not None and row_number != number:
+            yield number, country, adult_on, moved_at
+        if row_number != number:
+            moved_at, was_closed = None, False
+        number, country, adult_on = row_number, row_country, row_adult_on
+        is_closed = _is_closed(country, rules, covered)
+        if is_closed:
+            moved_at = None
+        elif was_closed:
+            moved_at = recorded_at
+        was_closed = is_closed
+    if number is not None:
+        yield number, country, adult_on, moved_at
+
+
+def _is_closed(country: str, rules: dict[str, str], covered: set[str]) -> bool:
+    """Whether the purpose is not allowed in a known country; no person lives in the test countries."""
+    if country == UNKNOWN or country in (
+        CANARY_OPEN, CANARY_EXCLUDED, CANARY_NO_NOTICE, CANARY_OPT_IN,
+    ):  # fmt: skip
+        return False
+    return rules.get(country, _OUT) == _OUT or country not in covered
+
+
+def _data_limits(purpose: str, as_of: dt.date, cut: int) -> dict[str, dt.date]:
+    """The oldest content of each country: only an approval that knew every later limit lowers one."""
+    approvals = _verdicts("region_rule_id", cut)
+    rows = sorted(
+        RegionRule.objects.filter(
+            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+        ).exclude(rule=RuleKind.EXCLUDED),
+        key=lambda row: (row.effective_from, row.entry_id, row.pk),
+    )
+    counted: dict[str, list[tuple[dt.date, int, int]]] = {}
+    for row in rows:
+        if row.needs_approval and row.pk not in approvals:
+            continue
+        approved_at = approvals[row.pk] if row.needs_approval else 0
+        for country in row.countries:
+            counted.setdefault(country, []).append(
+                (row.data_from or dt.date.min, approved_at, approved_at or row.entry_id)
+            )
+    limits = {}
+    for country, found in counted.items():
+        holds = dt.date.min
+        for place, (limit, approved_at, _) in enumerate(found):
+            knows_all = all(
+                approved_at > known for later, _, known in found[:place] if later > limit
+            )
+            if limit >= holds or (approved_at and knows_all):
+                holds = limit
+        if holds > dt.date.min:
+            limits[country] = holds
+    return limits

@@ -40,6 +40,31 @@ def pack(rules: "Sequence[QuerySet[Any, int]]", highest: int) -> list[BitMap]:
     return packed
 
 
+def pack_by(rows: "QuerySet[Any, Any]", highest: int) -> dict[Any, BitMap]:
+    """Member numbers by another value: `rows` are a `values_list` of that value and the number. NULL is left out.
+
+    A range at a time, so that no value of the database exceeds its limit.
+    """
+    found: dict[Any, BitMap] = {}
+    packing = (
+        "string_agg(int4send(number), ''::bytea)"
+        if connection.vendor == "postgresql"
+        else "group_concat(number)"
+    )
+    compiler = rows.order_by().query.get_compiler(connection=connection, elide_empty=False)
+    sql, params = compiler.as_sql()
+    for low in range(0, highest + 1, RANGE):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH chosen (value, number) AS ({sql}) SELECT value, {packing} FROM chosen"
+                f" WHERE number >= {low} AND number < {low + RANGE} AND value IS NOT NULL GROUP BY value",
+                params,
+            )
+            for value, packed in cursor.fetchall():
+                found[value] = found.get(value, BitMap()) | _unpack(packed)
+    return found
+
+
 def _statement(rules: "Sequence[QuerySet[Any, int]]", low: int | None) -> tuple[str, list[Any]]:
     """One row: for each rule its members in [low, low + RANGE), packed, and how many they are."""
     packing = (

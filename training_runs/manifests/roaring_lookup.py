@@ -5,6 +5,7 @@ whatever the size. A process reads an archive as a whole once, to check its dige
 (`archives.opened`): a damaged archive answers nothing.
 """
 
+import datetime as dt
 import mmap
 import struct
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 from common.text import strict_json
 from training_runs.errors import ManifestDamaged
 from training_runs.manifests import archives
-from training_runs.manifests.manifest_file import INCLUDED, MAGIC
+from training_runs.manifests.manifest_file import COHORT, INCLUDED, MAGIC
 
 Buffer = bytes | mmap.mmap
 _WITH_RUNS, _WITHOUT_RUNS = 12347, 12346
@@ -123,7 +124,18 @@ class OpenArchive:
 
     def reasons(self, number: int) -> list[str]:
         """The codes that leave a member out, in the archive's order; empty when the member is in."""
-        return [name for name in self.starts if name != INCLUDED and self._asked(name, number)]
+        return [
+            name
+            for name in self.starts
+            if name != INCLUDED and not name.startswith(COHORT) and self._asked(name, number)
+        ]
+
+    def use_from(self, number: int) -> dt.date | None:
+        """The oldest content of a member that may be used; None for any."""
+        for name in self.starts:
+            if name.startswith(COHORT) and self._asked(name, number):
+                return dt.date.fromisoformat(name.removeprefix(COHORT))
+        return None
 
     def _asked(self, part: str, number: int) -> bool:
         try:

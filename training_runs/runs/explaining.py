@@ -29,6 +29,8 @@ class Explanation:
     frozen: list[str] | None
     """Codes that keep the member out in the manifest, empty when in; None without a manifest."""
     now: list[str]
+    use_from: dt.date | None = None
+    """As frozen: the oldest content of the member that may be used; None for any, or without a manifest."""
 
     @property
     def sentences(self) -> list[str]:
@@ -64,7 +66,8 @@ def explain(run: Run, member: Member) -> Explanation:
     parent = parent_manifest(run)
     if parent is not None and not _includes(parent, member.pk):
         now.append("not_in_parent")
-    return Explanation(run, member, frozen, now)
+    use_from = None if manifest is None else _use_from(manifest, member.pk)
+    return Explanation(run, member, frozen, now, use_from)
 
 
 def reasons_in(manifest: Manifest, number: int) -> list[str]:
@@ -73,6 +76,11 @@ def reasons_in(manifest: Manifest, number: int) -> list[str]:
         if number > manifest.population:
             return [UNKNOWN_AT_CUT.code]
         return archive.reasons(number)
+
+
+def _use_from(manifest: Manifest, number: int) -> dt.date | None:
+    with roaring_lookup.opened(manifest.digest) as archive:
+        return archive.use_from(number)
 
 
 def _includes(manifest: Manifest, number: int) -> bool:

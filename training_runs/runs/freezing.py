@@ -14,7 +14,7 @@ from pyroaring import BitMap
 from ledger import clock, entries
 from ledger.errors import Refusal
 from training_runs.choices import RunState
-from training_runs.eligibility import canaries
+from training_runs.eligibility import canaries, cohorts
 from training_runs.eligibility.exclusions import BY_CODE, REGION, Eligibility, ask, decide
 from training_runs.errors import (
     FreezeRefused,
@@ -53,9 +53,11 @@ def freeze(run_id: int) -> Manifest | None:
             kept = country_sets.load(question.excluded)
             answer = decide(question, parent_included(run), kept)
             canaries.check(answer)
-            facts = header_facts(run, answer, cut)
+            applied = cohorts.policies_for(question)
+            by_day = cohorts.cohorts(answer, applied)
+            facts = header_facts(run, answer, cut, applied)
         header, data = manifest_file.build(
-            facts, answer.population, answer.included, answer.excluded
+            facts, answer.population, answer.included, answer.excluded, by_day
         )
         archives.store(data)
         if kept is None or kept.members != answer.excluded[REGION]:
@@ -110,7 +112,9 @@ def _keep_countries(answer: Eligibility, cut: entries.Head) -> None:
         logger.warning("country set not kept", error=type(error).__name__)
 
 
-def header_facts(run: Run, answer: Eligibility, cut: entries.Head) -> dict[str, Any]:
+def header_facts(
+    run: Run, answer: Eligibility, cut: entries.Head, applied: dict[str, int]
+) -> dict[str, Any]:
     """The facts of the header beside counts and parts."""
     return {
         "run": run.reference,
@@ -122,6 +126,7 @@ def header_facts(run: Run, answer: Eligibility, cut: entries.Head) -> dict[str, 
         "ledger_root": cut.root,
         "notices": list(answer.question.ruling.notice_versions),
         "region_rules": list(answer.question.ruling.rule_ids),
+        "policies": applied,
         "reasons": exclusion_texts(answer.excluded),
     }
 

@@ -81,13 +81,17 @@ def _differences(stored: manifest_file.Archive, derived: manifest_file.Archive) 
             if stored.header.get(name) != derived.header.get(name)
         )
     }
-    mine = {manifest_file.INCLUDED: stored.included, **stored.excluded}
-    other = {manifest_file.INCLUDED: derived.included, **derived.excluded}
+    mine, other = _sets(stored), _sets(derived)
     for name in sorted(mine.keys() | other.keys()):
         differing = len(mine.get(name, BitMap()) ^ other.get(name, BitMap()))
         if differing:
             found[name] = differing
     return found
+
+
+def _sets(archive: manifest_file.Archive) -> dict[str, BitMap]:
+    by_day = {f"{manifest_file.COHORT}{day}": members for day, members in archive.cohorts.items()}
+    return {manifest_file.INCLUDED: archive.included, **archive.excluded, **by_day}
 
 
 def manifest_of(run: Run) -> Manifest:

@@ -56,7 +56,9 @@ def register_run(request: HttpRequest) -> HttpResponse:
     form = drafts.form_for(RegisterForm, request, title="Register a run", user=staff(request))
     if form.is_valid():
         with refusal_shown_in(form):
-            run, is_new = registering.register(actor=staff(request), **form.cleaned_data)
+            facts = {**form.cleaned_data}
+            team = facts.pop("team") or teams.named(staff(request))
+            run, is_new = registering.register(actor=staff(request), team=team, **facts)
             drafts.done(form)
             messages.success(
                 request,

@@ -38,6 +38,8 @@ class RegisterForm(forms.Form):
     team = forms.ModelChoiceField(
         queryset=Team.objects.none(),
         to_field_name="name",
+        required=False,
+        empty_label="the only one you are in",
         help_text="The run belongs to it. Administrators make teams.",
     )
 

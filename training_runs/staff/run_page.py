@@ -13,6 +13,7 @@ from training_runs import teams
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
+from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import FreezeAttempt, Manifest, Run
 from training_runs.runs import incidents
 from training_runs.staff.forms import ExplainForm
@@ -75,9 +76,22 @@ def shares(population: int, included: int, excluded: dict[str, int]) -> list[Sha
 
 
 def shares_of_manifest(manifest: Manifest) -> list[Share]:
-    parts = {part["name"]: part["members"] for part in manifest.header["parts"]}
+    parts = {
+        part["name"]: part["members"]
+        for part in manifest.header["parts"]
+        if not part["name"].startswith(COHORT)
+    }
     included = parts.pop("included")
     return shares(manifest.population, included, parts)
+
+
+def cohorts_of(manifest: Manifest) -> list[tuple[str, int]]:
+    """The days from which on the content of some members may be used, and of how many."""
+    return [
+        (part["name"].removeprefix(COHORT), part["members"])
+        for part in manifest.header["parts"]
+        if part["name"].startswith(COHORT)
+    ]
 
 
 def shares_of_answer(answer: Eligibility) -> list[Share]:
@@ -119,6 +133,7 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
     return {
         "manifest": manifest,
         "shares": shares_of_manifest(manifest) if manifest else [],
+        "cohorts": cohorts_of(manifest) if manifest else [],
         "verifications": list(manifest.verifications.all()) if manifest else [],
         "attempt": FreezeAttempt.objects.filter(run=run).first(),
         "findings": list(run.findings.all()),

@@ -38,7 +38,7 @@ def test_an_engineer_registers_a_run_once(engineer: User, client_of: Any) -> Non
 
     run = Run.objects.get()
     assert response.url == _page("change", run)
-    assert (run.owner, run.data_categories) == (engineer, ["posts"])
+    assert (run.team.responsible, run.data_categories) == (engineer, ["posts"])
 
 
 def test_a_parent_that_does_not_exist_is_named(engineer: User, client_of: Any) -> None:
@@ -178,7 +178,7 @@ def test_the_run_shows_who_is_in_and_why_others_are_out(
 @pytest.mark.parametrize(
     ("role", "texts"),
     [
-        ("engineer", 3),
+        ("engineer", 1),
         ("second_engineer", 0),
         ("officer", 0),
         ("auditor", 1),
@@ -214,7 +214,7 @@ def test_a_manifest_that_differs_is_shown_in_red_and_not_offered(
 def test_a_final_run_cannot_be_cancelled_and_shows_no_form_for_it(
     frozen: Run, engineer: User, client_of: Any
 ) -> None:
-    registering.complete(run=frozen, trained_digest=frozen.manifest.digest, actor=engineer)
+    factories.complete(frozen, engineer)
     cancelled = registering.cancel(
         run=factories.register(engineer), actor=engineer, reason="mistake"
     )

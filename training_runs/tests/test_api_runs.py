@@ -12,10 +12,10 @@ from common.processes import hints
 from consent.models import Decision
 from ledger.models import AccessRecord, Entry
 from tools import factories
-from training_runs.errors import ManifestBlocked, TooManyWaiting
+from training_runs.errors import TooManyWaiting
 from training_runs.manifests import archives
-from training_runs.models import Finding, Run
-from training_runs.runs import explaining, registering, sweeping, verifying
+from training_runs.models import Run
+from training_runs.runs import explaining, registering, sweeping
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -115,7 +115,7 @@ def test_the_preview_counts_and_writes_nothing(api, engineer, world):
     assert Entry.objects.count() == entries
 
 
-def test_a_run_goes_from_registered_to_completed(api, engineer, world):
+def test_a_run_goes_from_registered_to_frozen(api, engineer, world):
     reference = post(api, "runs", RUN).json()["reference"]
 
     started = post(api, f"runs/{reference}/start")
@@ -130,13 +130,8 @@ def test_a_run_goes_from_registered_to_completed(api, engineer, world):
     assert frozen["state"] == "frozen"
     assert frozen["manifest"]["included"] == 3
     assert frozen["manifest"]["verification"] == "agrees"
-
-    digest = frozen["manifest"]["digest"]
-    completed = post(api, f"runs/{reference}/complete", {"trained_digest": digest})
-
-    assert completed.status_code == 200
-    assert completed.json()["state"] == "completed"
-    assert not Finding.objects.exists()
+    assert frozen["findings"] == []
+    assert frozen["use"]["delivery"] is None
 
 
 def test_more_waiting_runs_of_one_owner_than_the_setting_says_are_refused(
@@ -183,90 +178,6 @@ def test_starts_at_once_are_counted_one_after_the_other(engineer, world, setting
     assert Run.objects.requested().count() == 2
 
 
-def test_another_digest_is_refused_with_a_finding_and_the_right_one_completes_the_run(
-    api, engineer, world
-):
-    manifest = factories.freeze(engineer)
-    address = f"runs/{manifest.run.reference}/complete"
-
-    answers = [post(api, address, {"trained_digest": "0" * 64}) for _ in range(2)]
-
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
-        (409, "digest_mismatch")
-    ] * 2
-    finding = Finding.objects.get()
-    assert finding.detail == {"frozen": manifest.digest, "trained": "0" * 64}
-    assert (finding.entry.kind, finding.entry.actor) == ("run.completion_refused", engineer)
-    run = api.get(f"/api/v1/runs/{manifest.run.reference}").json()
-    assert (run["state"], run["trained_digest"]) == ("frozen", "")
-
-    completed = post(api, address, {"trained_digest": manifest.digest})
-
-    assert (completed.status_code, completed.json()["state"]) == (200, "completed")
-    assert post(api, address, {"trained_digest": "0" * 64}).json()["code"] == "forbidden_move"
-    assert Finding.objects.count() == 1
-
-
-def test_the_digest_of_another_runs_manifest_completes_nothing(api, engineer, world):
-    mine = factories.freeze(engineer)
-    factories.add_member("later")
-    other = factories.freeze(engineer)
-
-    answer = post(api, f"runs/{mine.run.reference}/complete", {"trained_digest": other.digest})
-
-    assert answer.json()["code"] == "digest_mismatch"
-    assert set(Run.objects.values_list("state", flat=True)) == {"frozen"}
-
-
-@pytest.mark.parametrize(
-    "spoil", [str.upper, lambda digest: digest[:-1], lambda digest: f" {digest[1:]}", lambda _: ""]
-)
-def test_what_is_no_digest_in_lower_case_is_refused_without_a_finding(api, engineer, world, spoil):
-    manifest = factories.freeze(engineer)
-
-    answer = post(
-        api,
-        f"runs/{manifest.run.reference}/complete",
-        {"trained_digest": spoil(manifest.digest)},
-    )
-
-    assert answer.status_code == 400
-    assert not Finding.objects.exists()
-    assert Run.objects.get().state == "frozen"
-
-
-def test_a_manifest_that_differs_a_moment_before_completes_nothing(api, engineer, world):
-    manifest = factories.freeze(engineer)
-    run = Run.objects.get()
-    archives.path_of(manifest.digest).write_bytes(b"something else")
-    verifying.verify(manifest)
-
-    with pytest.raises(ManifestBlocked):
-        registering.complete(run=run, trained_digest=manifest.digest, actor=engineer)
-    with pytest.raises(ManifestBlocked):
-        registering.complete(run=run, trained_digest="0" * 64, actor=engineer)
-
-    assert [row.kind for row in Finding.objects.all()] == ["manifest_differs"]
-
-
-def test_a_run_is_not_completed_with_a_manifest_that_may_not_be_used(api, engineer, world):
-    pending = factories.freeze(engineer, verified=False)
-    damaged = factories.freeze(engineer, verified=False)
-    archives.path_of(damaged.digest).write_bytes(b"something else")
-    verifying.verify(damaged)
-
-    answers = [
-        post(api, f"runs/{manifest.run.reference}/complete", {"trained_digest": manifest.digest})
-        for manifest in (pending, damaged)
-    ]
-
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [
-        (409, "manifest_not_ready"),
-        (409, "manifest_blocked"),
-    ]
-    assert set(Run.objects.values_list("state", flat=True)) == {"frozen"}
-
-
 def test_a_cancelled_run_does_not_start(api, engineer, world):
     run = factories.register(engineer)
 
@@ -282,7 +193,7 @@ def test_a_cancelled_run_does_not_start(api, engineer, world):
     ("path", "body"),
     [
         ("start", None),
-        ("complete", {"trained_digest": "0" * 64}),
+        ("complete", {}),
         ("cancel", {"reason": "not mine"}),
         ("explanation", {"account_ref": "acc-0"}),
     ],
@@ -328,8 +239,8 @@ def test_a_list_of_runs_asks_as_many_queries_for_one_as_for_three(
     for _ in range(count):
         factories.freeze(engineer)
 
-    # Session, user, two for permissions, runs with all beside them, verifications.
-    with django_assert_num_queries(6):
+    # Session, user, two for permissions, runs with all beside them, verifications, findings, and four of their use.
+    with django_assert_num_queries(11):
         answer = api.get("/api/v1/runs")
 
     assert len(answer.json()["results"]) == count
@@ -337,7 +248,7 @@ def test_a_list_of_runs_asks_as_many_queries_for_one_as_for_three(
 
 @pytest.mark.parametrize(
     "query",
-    ["state=bogus", "ordering=owner", "page_size=0", "page_size=501", "state=frozen&state=frozen"],
+    ["state=bogus", "ordering=team", "page_size=0", "page_size=501", "state=frozen&state=frozen"],
 )
 def test_a_query_that_is_not_understood_is_refused(api, query):
     answer = api.get(f"/api/v1/runs?{query}")

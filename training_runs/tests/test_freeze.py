@@ -15,7 +15,7 @@ from ledger.models import Entry
 from objections.choices import Effect
 from tools import factories
 from training_runs.eligibility import exclusions
-from training_runs.errors import ManifestNotReady, ParentNotUsable, RunCancelled
+from training_runs.errors import ParentNotUsable, RunCancelled
 from training_runs.manifests import archives
 from training_runs.models import Manifest, Run
 from training_runs.runs import explaining, freezing, registering, sweeping, verifying, withdrawing
@@ -250,14 +250,6 @@ def test_a_cancelled_runs_manifest_is_not_used_any_more(world, engineer):
         verifying.usable_manifest(Run.objects.get(pk=run.pk))
     with pytest.raises(ParentNotUsable, match="cancelled"):
         registering.preview(factories.register(engineer, parent=Run.objects.get(pk=run.pk)))
-
-
-def test_a_run_is_not_completed_before_its_manifest_verified(world, engineer):
-    factories.add_members(1)
-    manifest = factories.freeze(engineer, verified=False)
-
-    with pytest.raises(ManifestNotReady):
-        registering.complete(run=manifest.run, trained_digest=manifest.digest, actor=engineer)
 
 
 def test_a_verification_that_was_asked_for_is_done_by_the_sweep(world, engineer, auditor):

@@ -35,7 +35,7 @@ def ticket(officer: User, second_officer: User, engineer: User, second_engineer:
 
 
 def runs_of(user: User) -> list[Run]:
-    return list(Run.objects.filter(owner=user).order_by("pk"))
+    return list(Run.objects.filter(team__responsible=user).order_by("pk"))
 
 
 def test_the_owner_reads_the_incidents_of_a_run_without_the_person(

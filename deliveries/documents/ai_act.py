@@ -1,0 +1,76 @@
+"""The summary of training content that Art. 53(1)(d) of the AI Act asks for, by the template C(2025) 8311.
+
+Only the parts that the portal knows: 1.3 (bands of size, latest date), 2.4 (user data), 3.3 (measures).
+"""
+
+from typing import Any
+
+from consent.choices import DataCategory
+from deliveries.documents.figures import Figures, band
+
+_TEXT = ((10**9, "Less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
+_IMAGES = ((10**6, "Less than 1 million images"), (10**9, "1 million to 1 billion images"))
+_OPEN = "open"
+
+
+def document(figures: Figures) -> dict[str, Any]:
+    """The parts of the summary, by their numbers in the template. What no receipt says is `open`."""
+    facts = figures.model.facts
+    return {
+        "template": "C(2025) 8311, summary for Art. 53(1)(d) of Regulation (EU) 2024/1689",
+        "model": figures.model.title,
+        "version": figures.model.version or _OPEN,
+        "1.3": {
+            "text": _band(figures.tokens.get("text", 0), _TEXT, "More than 10 trillion tokens"),
+            "image": _band(figures.tokens.get("image", 0), _IMAGES, "More than 1 billion images"),
+            "modalities": sorted(name for name, count in figures.bytes.items() if count),
+            "latest_date_of_acquisition": figures.latest or _OPEN,
+        },
+        "2.4": {
+            "interactions_with_the_model": facts.get("model_interactions", _OPEN),
+            "other_services": "yes" if figures.receipts else _OPEN,
+            "description_of_services": facts.get("services", _OPEN),
+            "modalities": sorted(name for name, count in figures.bytes.items() if count),
+            "comments": _comments(figures),
+        },
+        "3.2": facts.get("illegal_content", _OPEN),
+        "3.3": _measures(figures),
+        "open": figures.open,
+        "made_from": figures.sources,
+    }
+
+
+def _band(count: int, bands: Any, above: str) -> str:
+    if not count:
+        return "none named by a receipt"
+    return next((words for limit, words in bands if count < limit), above)
+
+
+def _comments(figures: Figures) -> str:
+    names = [DataCategory(one).label for one in sorted(figures.categories)]
+    if not names:
+        return _OPEN
+    return (
+        f"Data of members of our own services: {', '.join(names)}. {band(figures.rows_kept)} of"
+        f" {band(figures.rows_in)} rows were kept in preparation."
+    )
+
+
+def _measures(figures: Figures) -> list[str]:
+    out = figures.excluded
+    found = [
+        f"Members who had switched the use off: left out of every run ({band(out['opted_out'])} in all runs together).",
+        "Members who had objected: left out from the receipt of the objection on"
+        f" ({band(out['objection_open'] + out['objection_upheld'])}).",
+        f"Members under 18 or of unknown age: left out ({band(out['minor'])}).",
+        f"Countries where the use is not allowed: left out ({band(out['region'])} members).",
+        f"Members who left after the manifest and before the delivery: {band(figures.subtracted)}.",
+    ]
+    if figures.hits:
+        kinds = ", ".join(f"{kind} {band(count)}" for kind, count in sorted(figures.hits.items()))
+        found.append(f"Personal data in texts was reduced by redaction: {kinds}.")
+    if figures.sampled:
+        found.append(
+            f"A sample of {figures.sampled:,} rows after redaction had {band(figures.left)} left."
+        )
+    return found

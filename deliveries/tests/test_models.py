@@ -1,0 +1,225 @@
+"""Models and their documents from receipts; recipients, and whom to tell of an objection or an erasure."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from consent import accounts
+from deliveries import recipients, trained_models
+from deliveries.documents import figures
+from deliveries.models import DataSet, Handover, RecipientTold
+from ledger.errors import InvalidInput, NotFound
+from tools import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TODAY = dt.datetime.now(dt.UTC).date()
+
+
+@pytest.fixture
+def completed(run, engineer):
+    """A completed run whose receipt tells of redaction and of the content's age."""
+    delivery = factories.training(run, engineer)
+    factories.send_receipt(
+        factories.registered_runner(engineer),
+        delivery,
+        engineer,
+        tokens={"text": 5_000_000_000},
+        content={"earliest": "2019-01-01", "latest": "2026-09-30"},
+        redaction={
+            "engine": "own",
+            "version": "1",
+            "hits_by_kind": {"email": 120, "phone": 4},
+            "residual": {"sampled": 500, "found": 2},
+        },
+    )
+    from deliveries.receipts import completing  # noqa: PLC0415
+
+    run.refresh_from_db()
+    return completing.complete(run=run, actor=engineer)
+
+
+@pytest.fixture
+def model(completed, engineer):
+    found = trained_models.record(
+        name="big-model", title="Big model", version="1.0", actor=engineer,
+        facts={"services": "The network's feed.", "model_interactions": "no"},
+    )  # fmt: skip
+    trained_models.add_run(model=found, run=completed, actor=engineer)
+    return found
+
+
+@pytest.fixture
+def affiliate(administrator):
+    return recipients.record(
+        actor=administrator, name="affiliate", title="Affiliate Ltd", kind="affiliate", country="IE"
+    )
+
+
+def document(api, kind):
+    return api.get(f"/api/v1/models/big-model/documents/{kind}")
+
+
+def test_the_ai_act_summary_has_bands_dates_and_measures_with_figures(api, model):
+    said = document(api, "ai-act").json()
+
+    assert said["1.3"]["text"] == "1 billion to 10 trillion tokens"
+    assert said["1.3"]["latest_date_of_acquisition"] == "2026-09-30"
+    assert said["2.4"] == {
+        "interactions_with_the_model": "no",
+        "other_services": "yes",
+        "description_of_services": "The network's feed.",
+        "modalities": ["text"],
+        "comments": "Data of members of our own services: Posts and articles. fewer than 10 of 10 rows were kept in"
+        " preparation.",
+    }
+    measures = " ".join(said["3.3"])
+    assert "email 120" in measures and "phone fewer than 10" in measures
+    assert "A sample of 500 rows after redaction had fewer than 10 left." in said["3.3"]
+    assert said["open"] == []
+    assert said["made_from"][0]["receipt"] == "RC-2026-000001"
+
+
+def test_california_gets_its_twelve_fields(api, model):
+    said = document(api, "california").json()
+
+    assert len([name for name in said if name[0].isdigit()]) == 12
+    assert said["10_time_period_of_collection"] == "2019-01-01 to 2026-09-30"
+    assert said["12_synthetic_data"] == "open"
+
+
+def test_croissant_names_every_file_with_its_digest(api, model):
+    said = document(api, "croissant").json()
+
+    assert {one["sha256"] for one in said["distribution"]} == set(
+        DataSet.objects.values_list("sha256", flat=True)
+    )
+    assert "http://mlcommons.org/croissant/1.1" in said["conformsTo"]
+
+
+def test_a_data_card_is_markdown_with_front_matter(api, model):
+    answer = document(api, "data-card")
+
+    assert answer["Content-Type"].startswith("text/markdown")
+    text = answer.content.decode()
+    assert text.startswith('---\npretty_name: "Big model"\n')
+    assert "RC-2026-000001" in text
+
+
+def test_what_no_receipt_says_stays_open(api, engineer, run):
+    found = trained_models.record(name="big-model", title="Big model", actor=engineer)
+    assert figures.of(found).open == ["No run belongs to the model."]
+    trained_models.add_run(model=found, run=run, actor=engineer)
+
+    said = document(api, "ai-act").json()
+
+    assert said["open"] == [f"{run.reference} is frozen: it is not counted."]
+    assert said["1.3"]["latest_date_of_acquisition"] == "open"
+    assert document(api, "bogus").status_code == 404
+
+
+def test_a_receipt_that_says_less_leaves_more_open(run, engineer):
+    done = factories.complete(run, engineer)
+    found = trained_models.record(name="m", title="M", actor=engineer)
+    trained_models.add_run(model=found, run=done, actor=engineer)
+
+    assert figures.of(found).open == [
+        "RC-2026-000001 does not say how old its content is.",
+        "RC-2026-000001 applied no redaction.",
+    ]
+
+
+def test_a_run_belongs_to_one_model(model, completed, engineer, post):
+    post("models", {"name": "other", "title": "Other"})
+
+    refused = post("models/other/runs", {"run": completed.reference})
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "run_of_another_model")
+
+
+def test_families_show_the_runs_that_build_on_a_run(completed, engineer):
+    child = factories.register(engineer, parent=completed)
+    grandchild = factories.register(engineer, parent=child)
+
+    [family] = trained_models.families([completed])
+
+    assert family["children"][0]["run"] == child
+    assert family["children"][0]["children"][0]["run"] == grandchild
+
+
+@pytest.mark.parametrize("facts", [{"bogus": "x"}, {"services": "x" * 2001}])
+def test_facts_of_a_model_are_known_ones(engineer, facts):
+    factories.register(engineer)
+    with pytest.raises(InvalidInput):
+        trained_models.record(name="m", title="M", actor=engineer, facts=facts)
+
+
+# --- Recipients ---------------------------------------------------------------------------------
+
+
+def hand_over(post, data_set, **body):
+    return post(
+        f"datasets/{data_set.sha256}/handovers",
+        {"recipient": "affiliate", "given_on": str(TODAY), **body},
+    )
+
+
+def test_a_data_set_is_handed_over_once(model, affiliate, api, post):
+    data_set = DataSet.objects.get()
+
+    first, again = hand_over(post, data_set), hand_over(post, data_set)
+
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert Handover.objects.count() == 1
+    listed = api.get(f"/api/v1/datasets/{data_set.sha256}/handovers").json()["results"]
+    assert [row["recipient"] for row in listed] == ["affiliate"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"recipient": "nowhere"}, {"given_on": "2020-01-01"}, {"given_on": "2099-01-01"}],
+)
+def test_a_handover_that_cannot_be_is_refused(model, affiliate, post, body):
+    assert hand_over(post, DataSet.objects.get(), **body).status_code == 400
+    assert not Handover.objects.exists()
+
+
+def test_recipients_are_told_of_upheld_objections_and_erasures(
+    model, affiliate, officer, second_officer, post
+):
+    hand_over(post, DataSet.objects.get())
+    assert recipients.open_duties() == []
+    ticket = factories.uphold(factories.objection("acc-1"), officer)
+    accounts.erase_member(account_ref="acc-2", actor=officer, reason="test")
+    factories.add_member("later")
+    factories.uphold(factories.objection("later"), officer)
+
+    duties = recipients.open_duties()
+
+    assert {duty.what for duty in duties} == {"objection", "erasure"} and len(duties) == 2
+    assert ticket.reference in {duty.subject for duty in duties}
+    recipients.tell(
+        subject=ticket.reference, recipient=affiliate, how="By their portal.", actor=officer
+    )
+    recipients.tell(
+        subject=ticket.reference, recipient=affiliate, how="By their portal.", actor=officer
+    )
+    assert RecipientTold.objects.count() == 1
+    assert [duty.what for duty in recipients.open_duties()] == ["erasure"]
+    with pytest.raises(NotFound):
+        recipients.tell(subject="member:999", recipient=affiliate, how="x", actor=officer)
+
+
+def test_a_recipient_has_known_facts(administrator):
+    with pytest.raises(InvalidInput):
+        recipients.record(actor=administrator, name="x", title="X", kind="affiliate", country="XX")
+    with pytest.raises(InvalidInput):
+        recipients.record(
+            actor=administrator, name="Bad Name", title="X", kind="affiliate", country=""
+        )
+
+
+def test_documents_are_json_that_can_be_stored(api, model):
+    for kind in ("ai-act", "california", "croissant"):
+        assert json.loads(document(api, kind).content)
