@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from common.staff.subjects import Subject
 from consent.models import Decision, Member
-from objections.models import Incident, Letter, Objection, Ticket
+from objections.models import Incident, Letter, Objection, RedactionEntry, Ticket
 from training_runs.models import Finding, Manifest, Run, Verification
 
 
@@ -44,6 +44,7 @@ def _entries_of_ticket(key: int) -> Iterator[int]:
     yield from Objection.history.filter(ticket_id=key).values_list("entry_id", flat=True)
     yield from Letter.history.filter(ticket_id=key).values_list("entry_id", flat=True)
     yield from Incident.objects.filter(ticket=key).values_list("entry_id", flat=True)
+    yield from RedactionEntry.history.filter(ticket_id=key).values_list("entry_id", flat=True)
 
 
 MEMBER = Subject(

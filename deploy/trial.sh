@@ -116,6 +116,7 @@ printf '%s\n' "bind 127.0.0.1" "port $redis_port" "requirepass $redis_password" 
 
 sed -e "s|^PORTAL_DATA_DIR=.*|PORTAL_DATA_DIR=$home/data|" -e "s|^SECRET_KEY=.*|SECRET_KEY=$(secret 40)|" \
     -e "s|^SUPPRESSION_KEY=.*|SUPPRESSION_KEY=$(secret 40)|" \
+    -e "s|^REDACTION_KEYS=.*|REDACTION_KEYS=$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')|" \
     -e "s|^CHECKPOINT_KEY_FILE=.*|CHECKPOINT_KEY_FILE=$home/keys/checkpoint.key|" \
     -e "s|^DATABASE_URL=.*|DATABASE_URL=postgres://portal:$db_password@127.0.0.1:$db_port/portal|" \
     -e "s|^REDIS_URL=.*|REDIS_URL=redis://:$redis_password@127.0.0.1:$redis_port/0|" \

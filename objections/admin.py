@@ -1,5 +1,5 @@
 """The desk in the admin. Django looks here: `staff` has the pages."""
 
-from objections.staff import letters, tickets
+from objections.staff import letters, redaction, tickets
 
-__all__ = ["letters", "tickets"]
+__all__ = ["letters", "redaction", "tickets"]

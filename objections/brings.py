@@ -2,7 +2,7 @@
 
 import datetime as dt
 
-from common.identity.roles import AUDITOR, PRIVACY_OFFICER, PRODUCT
+from common.identity.roles import AUDITOR, ML_ENGINEER, PRIVACY_OFFICER, PRODUCT
 from common.registry import Brings, Daily, Every, Waiting
 from ledger.registry import EntryKind, ReadKind
 
@@ -11,7 +11,8 @@ MAX_UNSENT = dt.timedelta(hours=1)
 
 _TICKETS = [
     "objections.view_ticket", "objections.view_objection", "objections.view_letter",
-    "objections.view_proposal", "objections.view_incident",
+    "objections.view_proposal", "objections.view_incident", "objections.view_redactionentry",
+    "objections.view_redactionloan",
 ]  # fmt: skip
 
 BRINGS = Brings(
@@ -28,6 +29,11 @@ BRINGS = Brings(
         EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
         EntryKind("canary.objection_filed", "Objection of a test account filed"),
         EntryKind("objection.received", "Received", despite_clocks=True),
+        EntryKind("redaction.corrected", "Redaction list: values corrected"),
+        EntryKind("redaction.erased", "Redaction list: values erased at the person's request"),
+        EntryKind("redaction.keys_rotated", "Redaction list: encrypted under a new key"),
+        EntryKind("redaction.lent", "Redaction list: lent"),
+        EntryKind("redaction.person_told", "Redaction list: person told what erasing the values means"),
     ],
     reads=[
         ReadKind("attachment.read", "File of a ticket"),
@@ -43,6 +49,10 @@ BRINGS = Brings(
         ReadKind("objection.read", "Page of an objection"),
         ReadKind("proposal.listed", "List of proposed outcomes"),
         ReadKind("proposal.read", "Page of a proposed outcome"),
+        ReadKind("redactionentry.history_read", "History of an entry of the redaction list"),
+        ReadKind("redactionentry.listed", "Redaction list"),
+        ReadKind("redactionentry.read", "Page of an entry of the redaction list"),
+        ReadKind("redactionentry.values_read", "Values of an entry of the redaction list"),
         ReadKind("ticket.history_read", "History of a ticket"),
         ReadKind("ticket.listed", "List of tickets"),
         ReadKind("ticket.looked_up", "Tickets looked up"),
@@ -52,13 +62,16 @@ BRINGS = Brings(
     scopes={
         "objections:write": "File objections.",
         "objections:read": "Read an objection's progress.",
+        "suppression:read": "Borrow the redaction list for a delivery.",
     },
     permissions={
         PRIVACY_OFFICER: [
             *_TICKETS, "objections.work_ticket", "objections.view_requester",
             "objections.view_lettertemplate", "objections.add_lettertemplate",
+            "objections.view_redaction_values",
         ],
         AUDITOR: [*_TICKETS, "objections.view_lettertemplate"],
+        ML_ENGINEER: ["objections.borrow_redaction_list"],
         PRODUCT: ["objections.file_ticket"],
     },
     schedule={
@@ -74,7 +87,16 @@ BRINGS = Brings(
         "objections.tasks.send_digests": "letters",
     },
     waiting=[Waiting("oldest_unsent_letter", "objections.letters.outbox.oldest_unsent", MAX_UNSENT)],
+    checks={
+        "values of the redaction list are the sealed ones":
+            "objections.redaction.verification.values_are_sealed",
+    },
     points={
+        "objections.recipients":
+            "Called with a purpose: the names of affiliates and processors that receive data sets, as they exist as rows.",
+        "objections.redaction_facts":
+            "Called with a purpose: whether the receipts of all completed runs for it show that their data was redacted."
+            " Without an answer no page or letter says so.",
         "objections.uses_of_member":
             "Called with a member's number, purposes and a time: the runs that used the member's data since then.",
     },

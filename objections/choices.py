@@ -160,3 +160,27 @@ class NoteKind(models.TextChoices):
     BALANCING = "balancing", "balancing"
     REASONS = "reasons", "reasons for the person"
     EVIDENCE = "evidence", "evidence"
+
+
+class RedactionState(models.TextChoices):
+    """The state of an entry of the redaction list."""
+
+    HOLDING = "holding", "holding"
+    ENDED = "ended", "ended"
+
+
+NEXT_REDACTION_STATES: dict[str, frozenset[RedactionState]] = {
+    RedactionState.HOLDING: frozenset({RedactionState.ENDED}),
+    # A letter came back: the restriction it ended holds again.
+    RedactionState.ENDED: frozenset({RedactionState.HOLDING}),
+}
+"""Every move of an entry of the redaction list."""
+
+
+class ValueKind(models.TextChoices):
+    """The kind of a value of the redaction list."""
+
+    NAME = "name", "name"
+    HANDLE = "handle", "handle"
+    EMAIL = "email", "e-mail address"
+    URL = "url", "profile address"

@@ -1,7 +1,8 @@
 """Objections to processing: from the second one is received, the member is out of the purposes it names.
 
 Columns that decide or must be proved are tracked or sealed, and hold no personal data. Words that people wrote, and words
-about them, are in rows of their own that are erased (`Requester`, `Attachment`, `Note`, `LetterText`).
+about them, are in rows of their own that are erased (`Requester`, `Attachment`, `Note`, `LetterText`, and
+`RedactionValues`, which are encrypted and live as long as the objection holds).
 """
 
 import datetime as dt
@@ -30,6 +31,7 @@ from objections.choices import (
     LetterState,
     NoteKind,
     Outcome,
+    RedactionState,
     Regime,
     TicketState,
 )
@@ -39,6 +41,7 @@ from objections.querysets import (
     ObjectionQuerySet,
     ProposedChangeQuerySet,
     ProposedOutcomeQuerySet,
+    RedactionQuerySet,
     TicketQuerySet,
 )
 
@@ -384,6 +387,123 @@ class Letter(Tracked):
         return f"{self.get_kind_display()} of {self.ticket}"
 
 
+# --- The redaction list -------------------------------------------------------------------------
+
+
+class RedactionEntry(Tracked):
+    """An entry of the redaction list: a ticket of a person without an account, while its objection holds.
+
+    It holds counts and a commitment. The values are in `RedactionValues`, encrypted, and go when the entry ends. The
+    entry lives apart from the ticket's own retention.
+    """
+
+    ticket = models.OneToOneField(Ticket, models.PROTECT, related_name="redaction")
+    state = models.CharField(max_length=7, choices=RedactionState, default=RedactionState.HOLDING)
+    version = models.PositiveIntegerField(default=0, help_text="Counts the changes of the entry.")
+    counts = models.JSONField(help_text="How many values of each kind it has.")
+    is_weak = models.BooleanField(
+        help_text="Every value is short or common: the entry is not lent, an officer must add one."
+    )
+    commitment = models.CharField(
+        max_length=64,
+        help_text="HMAC-SHA-256 of the values under their salt; empty once they are gone.",
+    )
+    told_at = models.DateTimeField(
+        null=True,
+        help_text="When the person was told that their data is not recognised once the values are erased.",
+    )
+    told_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+"
+    )
+    erased_at = models.DateTimeField(
+        null=True, help_text="When the values were erased at the person's request: for good."
+    )
+    history = tracked_history()
+
+    objects = RedactionQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "entry of the redaction list"
+        verbose_name_plural = "redaction list"
+        permissions = [
+            ("view_redaction_values", "Can read the values of the redaction list"),
+            ("borrow_redaction_list", "Can borrow the redaction list for a delivery"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state=RedactionState.HOLDING, erased_at__isnull=True)
+                | Q(state=RedactionState.ENDED, commitment=""),
+                name="ended_entry_has_no_values",
+            ),
+            models.CheckConstraint(
+                condition=Q(erased_at__isnull=True) | Q(told_at__isnull=False),
+                name="erased_after_the_person_was_told",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "is_weak", "id"], name="redaction_by_state"),
+        ]
+
+    def __str__(self) -> str:
+        return f"RE-{self.pk:06d}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.version += 1
+        super().save(*args, **kwargs)
+
+    @property
+    def is_holding(self) -> bool:
+        return self.state == RedactionState.HOLDING
+
+    @property
+    def is_lent(self) -> bool:
+        """Whether preparations get it: it holds, and has a value that identifies a person."""
+        return self.is_holding and not self.is_weak
+
+
+class RedactionLoan(Sealed):
+    """A loan of the redaction list to a preparation, for one delivery. It holds numbers, never a value."""
+
+    delivery = models.CharField(max_length=100, help_text="The delivery's reference.")
+    purpose = models.CharField(max_length=20, choices=Purpose)
+    list_version = models.CharField(
+        max_length=64, help_text="SHA-256 over the numbers and versions of the entries lent."
+    )
+    entries_lent = models.JSONField(help_text="Number and version of each entry lent.")
+    count = models.PositiveIntegerField(help_text="Entries lent.")
+    until = models.DateTimeField(help_text="When the borrower deletes its copy.")
+    borrower = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "loan of the redaction list"
+        verbose_name_plural = "loans of the redaction list"
+        indexes = [
+            models.Index(fields=["delivery"], name="redaction_loan_by_delivery"),
+            models.Index(fields=["list_version"], name="redaction_loan_by_version"),
+        ]
+
+    def __str__(self) -> str:
+        return f"loan for {self.delivery}"
+
+
+class RedactionHits(Sealed):
+    """How often a preparation found an entry's values, as its receipt says."""
+
+    redaction = models.ForeignKey(RedactionEntry, models.PROTECT, related_name="hits")
+    loan = models.ForeignKey(RedactionLoan, models.PROTECT, related_name="hits")
+    hits = models.PositiveBigIntegerField()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "hits of an entry of the redaction list"
+        verbose_name_plural = "hits of the redaction list"
+
+    def __str__(self) -> str:
+        return f"{self.redaction}: {self.hits}"
+
+
 # --- Personal data: untracked, erased -----------------------------------------------------------
 
 
@@ -486,6 +606,18 @@ class LetterText(models.Model):
 
     def __str__(self) -> str:
         return f"text of letter {self.letter_id}"
+
+
+class RedactionValues(models.Model):
+    """The values of an entry of the redaction list with their salt, encrypted under `REDACTION_KEYS`."""
+
+    redaction = models.OneToOneField(
+        RedactionEntry, models.PROTECT, primary_key=True, related_name="values"
+    )
+    encrypted = models.TextField(help_text="A Fernet token.")
+
+    def __str__(self) -> str:
+        return f"values of entry {self.redaction_id}"
 
 
 class Digest(models.Model):

@@ -23,6 +23,7 @@ from objections.choices import (
     Effect,
     LetterState,
     Outcome,
+    RedactionState,
     Regime,
     TicketState,
 )
@@ -209,3 +210,20 @@ class LetterQuerySet(TrackedQuerySet):
 
     def failed(self) -> "LetterQuerySet":
         return self.filter(state=LetterState.FAILED)
+
+
+class RedactionQuerySet(TrackedQuerySet):
+    def holding(self) -> "RedactionQuerySet":
+        return self.filter(state=RedactionState.HOLDING)
+
+    def lent_for(self, purpose: str) -> "RedactionQuerySet":
+        """Entries that a preparation for the purpose applies, by number."""
+        objections = apps.get_model("objections", "Objection").objects
+        standing = objections.filter(
+            ticket=OuterRef("ticket"), member=None, purpose=purpose
+        ).exclude(effect=Effect.RESTRICTION_LIFTED)
+        return self.holding().filter(Exists(standing), is_weak=False).order_by("pk")
+
+    def too_weak(self) -> "RedactionQuerySet":
+        """Entries for which an officer must find a value that identifies a person."""
+        return self.holding().filter(is_weak=True)

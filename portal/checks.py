@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
+from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import checks
@@ -67,6 +68,27 @@ def letters_leave(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
             "EMAIL_URL sends letters nowhere, and they would count as sent.",
             hint="Name a mail server: smtp+tls://user:password@host:port.",
             id="portal.E002",
+        )
+    ]
+
+
+@checks.register()
+def redaction_keys_are_own(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """The redaction list holds names and addresses of people: its keys are Fernet keys, and none is the published one."""
+    try:
+        for key in settings.REDACTION_KEYS:
+            Fernet(key)
+    except ValueError:
+        problem = "REDACTION_KEYS holds what is no Fernet key (32 bytes in URL-safe base64)."
+    else:
+        if settings.DEVELOPMENT or settings.REDACTION_KEYS_DEFAULT not in settings.REDACTION_KEYS:
+            return []
+        problem = "REDACTION_KEYS holds the key of development, which everybody can read."
+    return [
+        checks.Error(
+            problem,
+            hint="python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+            id="portal.E009",
         )
     ]
 

@@ -8,6 +8,7 @@
 | DATABASE_URL | SQLite in the data directory | `postgres://…` for anything but a trial |
 | REDIS_URL | embedded Valkey's socket in the data directory | the Celery broker |
 | SECRET_KEY, SUPPRESSION_KEY | none in production | Django's key; the key of the suppression list's HMAC |
+| REDACTION_KEYS | none in production | Fernet keys of the redaction list, comma separated: the first encrypts, the others only open |
 | ALLOWED_HOSTS | localhost names in development | comma separated |
 | GPC_IMPLIES_DENY | false | policy: a browser's privacy signal with a decision counts as *deny* |
 | IMPORT_MAX_NEW_SHARE | 0.2 | an import of members stops where a larger share of its accounts is new |
@@ -93,6 +94,10 @@ def _secret(name: str) -> str:
 
 SECRET_KEY = _secret("SECRET_KEY")
 SUPPRESSION_KEY = _secret("SUPPRESSION_KEY")
+REDACTION_KEYS_DEFAULT = "ZGV2ZWxvcG1lbnQtb25seS1uZXZlci1pbi11c2UhISE="
+REDACTION_KEYS = [
+    key.strip() for key in _needed("REDACTION_KEYS", REDACTION_KEYS_DEFAULT).split(",")
+]
 
 # Every process of the portal reads this file first, so all that any of them writes is its user's own: the SQLite file and
 # its journal, archives, attachments, keys, logs of the broker, the schedule of the clock.

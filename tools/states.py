@@ -29,6 +29,12 @@ ABUSE = """
 A ticket that was set aside as part of a flood may go from any open state to `{state}`, closed as abuse:
 by two people, and without a letter.
 """
+REDACTION = """
+## An entry of the redaction list
+
+It holds while an objection of a person without an account restricts or is upheld. Ended, it has no values; it holds again
+when the letter that ended the restriction came back, and never after its person had the values erased.
+"""
 RUN = """
 ## A run
 
@@ -44,6 +50,8 @@ def page() -> str:
             TICKET,
             *_drawn(objections.TicketState, objections.NEXT_STATES),
             ABUSE.format(state=objections.AS_ABUSE.value),
+            REDACTION,
+            *_drawn(objections.RedactionState, objections.NEXT_REDACTION_STATES),
             RUN,
             *_drawn(training_runs.RunState, training_runs.NEXT_STATES),
         ]

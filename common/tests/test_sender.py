@@ -92,6 +92,7 @@ import portal.wsgi
 PRODUCTION = {
     "PORTAL_ENV": "production",
     **dict.fromkeys(("SECRET_KEY", "SUPPRESSION_KEY"), "x" * 80),
+    "REDACTION_KEYS": "eA" * 21 + "A=",
     "ALLOWED_HOSTS": "portal.example",
     "PUBLIC_URL": "https://portal.example",
     "CONTROLLER_NAME": "Example",

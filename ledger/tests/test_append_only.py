@@ -21,6 +21,7 @@ from ledger.errors import GuardsMissing
 from ledger.models import ClockSettlement, ClockStep, LedgerTile
 from ledger.reads.recording import record_read
 from objections.letters import texts
+from objections.redaction import lending
 from portal import celery
 from tools import factories, guards
 from training_runs.runs import freezing, verifying
@@ -52,6 +53,10 @@ def rows_everywhere(shared_database) -> None:
     factories.withdraw(ticket, officer, second_officer)
     text = texts.Text("Upheld", texts.built_in("upheld").body)
     factories.put_into_use("upheld", text, officer, second_officer)
+    factories.objection(name="Quilla Zebrowski")
+    loan = lending.lend(delivery="DL-2026-000001", purpose="generative-ai", user=engineer)
+    with entries.entry("test.act", actor="test"):
+        lending.record_hits(loan, {loan.lines[0].number: 1})
     record_read(officer, "test.read", "test:1")
     services.grant(auditor=auditor, subject="member:1", hours=1, reason="test", actor=officer)
     # More than a tile's worth of leaves.

@@ -32,7 +32,7 @@ def _live(officer, second_officer, engineer, product) -> None:
     factories.open_world(officer, second_officer)
     factories.add_members(20)
     factories.live(factories.freeze(engineer).run, engineer, officer, second_officer, product)
-    open_runs, tickets = [], []
+    open_runs, tickets = [], [factories.objection()]
 
     def decide():
         factories.decide(

@@ -14,6 +14,7 @@ from objections.errors import PersonalDataErased, WhyNot
 from objections.intake import receiving
 from objections.letters import composing
 from objections.models import Ticket
+from objections.redaction import keeping as redaction
 from objections.ticket.case import Case
 from objections.ticket.notes import must_say
 
@@ -59,9 +60,11 @@ def do(
     ) as (case, _):
         row, requester = case.ticket, case.requester
         assert requester is not None
-        is_other = requester.email != asked.email
+        before = requester.email
+        is_other = before != asked.email
         requester.email, requester.postal_address = asked.email, asked.postal_address
         requester.save()
+        redaction.follow_address(row, before, asked.email)
         if is_other and row.is_open and row.channel in UNPROVEN and not row.is_verified:
             # What the old address confirmed says nothing of the new one.
             row.confirmed_at = None

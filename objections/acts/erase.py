@@ -18,6 +18,7 @@ from objections.ticket.retention import why_not_erased
 
 WHAT_GOES = [
     "Name, addresses, statement, files, notes and the texts of letters are then gone for good.",
+    "An entry of the redaction list stays as long as its objection holds: its own page has its erasure.",
     "Dates, codes, outcomes and the officers' acts stay: they contain no personal data of the requester.",
 ]
 

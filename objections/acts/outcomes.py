@@ -29,6 +29,7 @@ from objections.clock.days import today
 from objections.errors import CannotBeRefused, LetterNotSent, NotAllowedHere, WhyNot, refuse
 from objections.letters import composing
 from objections.models import Note, Objection, Proposal, Requester, Ticket
+from objections.redaction import keeping as redaction
 from objections.ticket.case import Case, locked_cases
 from objections.ticket.clocks import clock_after_identity, keep_clock
 from objections.ticket.notes import write_note
@@ -272,6 +273,7 @@ def _close_one(case: Case, state: TicketState, outcomes: Mapping[str, str]) -> N
     for objection in case.objections:
         _record(objection, outcomes[objection.purpose])
     Objection.objects.save_all(case.objections)
+    redaction.follow(ticket)
     for letter in ticket.letters.filter(state=LetterState.FAILED):
         # The outcome tells the person more than what could not be delivered.
         letter.state = LetterState.CANCELLED

@@ -27,6 +27,7 @@ from objections.clock import deadlines
 from objections.errors import FormUsed, TicketIdReused
 from objections.letters import composing
 from objections.models import Attachment, Objection, Requester, Ticket
+from objections.redaction import keeping as redaction
 from objections.ticket import quarantine, uploads
 from objections.ticket.case import Case, case_of
 from objections.ticket.incidents import look_for_incidents
@@ -291,6 +292,8 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         filed_at=now,
         files_refused=len(filing.files) - len(stored),
     )
+    if member is None:
+        redaction.begin(ticket, requester)
     waits_until = quarantine.end_of_wait() if filing.files_wait else None
     files = [
         attach(ticket, upload, key, added_by=BY_PERSON, waits_until=waits_until)
@@ -375,6 +378,8 @@ def give_member(ticket: Ticket, member: Member) -> None:
         # Saving takes the ticket's member over.
         objection.ticket = ticket
         objection.save()
+    # An account is excluded by its number; no list of names is needed any more.
+    redaction.follow(ticket)
     first = first_of_person(member, "", but=ticket)
     if first is not None:
         join_groups(ticket, first)

@@ -43,9 +43,12 @@ from objections.models import (
     Objection,
     Proposal,
     ProposedChange,
+    RedactionEntry,
     Requester,
     Ticket,
 )
+from objections.redaction import facts, vault
+from objections.redaction.values import in_words, kinds_in_words
 from objections.ticket import quarantine, two_person
 from objections.ticket.case import Case, case_of
 from objections.ticket.clocks import clock_after_identity
@@ -199,8 +202,8 @@ def _scope(case: Case) -> str:
     if not (case.ticket.is_verified and case.ticket.member_id):
         return (
             "This covers the accounts that we can tie to what you told us: they are on no list of accounts whose"
-            " data new training may use. It does not cover yet what others posted about you: we have no means of"
-            " finding that. If you have an account and did not name it, write to us and tell us which."
+            f" data new training may use. {_about_others_posts(case)} If you have an account and did not name it,"
+            " write to us and tell us which."
         )
     used = sorted(incident.run for incident in case.incidents)
     if not used:
@@ -209,6 +212,39 @@ def _scope(case: Case) -> str:
         f"{_YOUR_ACCOUNT} Your message had reached us before we recorded it, and in between these"
         f" training runs took data that includes yours: {', '.join(used)}. We are sorry."
     )
+
+
+def _about_others_posts(case: Case) -> str:
+    """The promise about what others posted: what the ticket's entry of the redaction list carries, and no more."""
+    ticket = case.ticket
+    entry: RedactionEntry | None = None
+    if ticket.member_id is None:
+        entry = RedactionEntry.objects.filter(ticket=ticket).select_related("values").first()
+    if entry is None or not entry.is_holding:
+        return (
+            "It does not cover yet what others posted about you: we have no means of finding that."
+        )
+    if entry.is_weak:
+        return (
+            "It does not cover yet what others posted about you: what you told us would also match other people."
+            " Tell us your full name, a handle, or the address of a profile, and we can look for it."
+        )
+    values = vault.values_of(entry)
+    assert ticket.kind
+    request = texts.REQUEST_WORDS[ticket.kind]
+    said = in_words(values) if is_address_proven(ticket) else kinds_in_words(values)
+    sentences = [
+        f"We keep {said} on a list by which training data is redacted, as long as your {request} holds. It stays"
+        " there when we erase the rest of what you sent us. What others posted without any of it is not found."
+        " You can ask us to erase it: what others posted about you is then not recognised any more."
+    ]
+    if any(one.needs_second for one in values):
+        sentences.append("A short or common name counts only where another of these is near.")
+    if facts.is_redaction_proven(case.purposes):
+        sentences.append(
+            "The reports on the training runs completed so far say that the list was applied."
+        )
+    return " ".join(sentences)
 
 
 def _named(purposes: Iterable[str]) -> str:

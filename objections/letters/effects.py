@@ -12,6 +12,7 @@ from objections.clock.days import day_of, today
 from objections.errors import LetterNotSent
 from objections.letters import composing
 from objections.models import Letter, LetterText, Ticket
+from objections.redaction import keeping as redaction
 from objections.ticket.clocks import clock_of, keep_clock
 from objections.ticket.states import locked, move, take_back_extension
 
@@ -143,6 +144,8 @@ def _lift(ticket: Ticket) -> None:
             # The letter of what it repeated is out now too: nothing else would ever end it.
             duplicate.effect = Effect.RESTRICTION_LIFTED
             duplicate.save()
+            redaction.follow(duplicate.ticket)
+    redaction.follow(ticket)
 
 
 # --- When it comes back -------------------------------------------------------------------------
@@ -175,3 +178,4 @@ def _restrict_again(ticket: Ticket) -> None:
     for objection in ticket.objections.select_for_update().filter(effect=Effect.RESTRICTION_LIFTED):
         objection.effect = Effect.RESTRICTING
         objection.save()
+    redaction.follow(ticket)

@@ -17,6 +17,9 @@ class Migration(migrations.Migration):
             "ChangeReview",
             "Incident",
             "LetterTemplate",
+            "HistoricalRedactionEntry",
+            "RedactionLoan",
+            "RedactionHits",
         ),
-        Guard("Ticket", "Objection", "Letter", guard="undeletable"),
+        Guard("Ticket", "Objection", "Letter", "RedactionEntry", guard="undeletable"),
     ]

@@ -38,6 +38,7 @@ from ledger.reads.recording import record_read
 from objections import acts
 from objections.letters.texts import built_in
 from objections.models import Incident, Ticket
+from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
 from training_runs.models import Run
@@ -252,6 +253,10 @@ ADMIN_MODELS = {
     "objections.letter": Model("OA", has_history=True),
     "objections.proposal": Model("OA"),
     "objections.incident": Model("OA"),
+    "objections.redactionentry": Model(
+        "OA", has_history=True, pages=dict.fromkeys(["correct", "told", "erase"], both("O"))
+    ),
+    "objections.redactionloan": Model("OA"),
     "training_runs.run": Model(
         "OECA",
         add="EC",
@@ -371,6 +376,8 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.add_members(2)
     factories.decide("acc-1", "deny", actor="test")
     fill_desk(factories.objection("acc-1"), officer, second_officer)
+    factories.objection(name="Quilla Zebrowski")
+    lending.lend(delivery="DL-2026-000000", purpose="generative-ai", user=engineer)
     manifest = factories.freeze(engineer)
     completed = factories.freeze(engineer).run
     delivery = factories.training(completed, engineer)
@@ -432,7 +439,9 @@ def address(name: str, run: Run) -> str:
     if name == "api:notice-review":
         return reverse(name, args=[Notice.objects.get().version])
     if name == "api:objection-detail":
-        return reverse(name, args=[Ticket.objects.worked().latest("pk").reference])
+        return reverse(
+            name, args=[Ticket.objects.worked().exclude(member=None).latest("pk").reference]
+        )
     if name in ("setting-link", "objection-confirm"):
         return reverse(name, args=["forged"])
     if name == "api:entry-proof":

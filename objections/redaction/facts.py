@@ -1,0 +1,19 @@
+"""Facts about preparation that pages and letters may state: only what apps above can show by receipts and rows."""
+
+from collections.abc import Collection
+
+from common import registry
+
+
+def is_redaction_proven(purposes: Collection[str]) -> bool:
+    """Whether receipts show, for each of the purposes, that completed runs were redacted. No answer is no."""
+    askable = registry.hooks("objections.redaction_facts")
+    return bool(askable and purposes) and all(
+        ask(purpose) is True for ask in askable for purpose in purposes
+    )
+
+
+def recipients(purpose: str) -> list[str]:
+    """The names of those outside who receive data sets for the purpose, as they exist as rows."""
+    found = {name for ask in registry.hooks("objections.recipients") for name in ask(purpose)}
+    return sorted(found)
