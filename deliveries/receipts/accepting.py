@@ -15,6 +15,8 @@ from deliveries.use import starting
 from ledger import entries
 from ledger.errors import InvalidInput, RuleViolation
 from ledger.references import next_reference
+from objections.models import RedactionLoan
+from objections.redaction import lending
 from training_runs import teams
 from training_runs.choices import FindingKind, RunState
 from training_runs.errors import ForbiddenMove
@@ -40,6 +42,8 @@ class _Checked:
     facts: dict[str, Any]
     digest: str
     """SHA-256 of the statement's bytes."""
+    loan: RedactionLoan | None
+    """Of the redaction list, for this delivery. None where the receipt names no version of the list."""
 
 
 def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
@@ -58,11 +62,9 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
     key = _key(envelope, run)
     envelopes.check_signature(envelope, key.public_key)
     facts = statements.read(envelopes.statement_in(envelope))
-    checked = _Checked(_delivery(run, facts), key, facts, digest)
-    if run.state not in (RunState.TRAINING, RunState.FAILED):
-        raise ForbiddenMove(
-            f"{run.reference} is {run.get_state_display()}: a receipt belongs to a training."
-        )
+    delivery = _delivery(run, facts)
+    checked = _Checked(delivery, key, facts, digest, _loan(delivery, facts))
+    _check_state(run)
     if wrong := _wrong_digests(run, checked):
         _find_mismatch(run, actor, wrong)
         raise DigestMismatch(
@@ -70,10 +72,18 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
             f" {', '.join(sorted(wrong))}. {run.reference} stays {run.get_state_display()}, and a finding says what"
             " was sent."
         )
-    receipt = _record(run, checked, sent, actor)
-    if facts["ended_at"] > checked.delivery.leased_until:
+    receipt, is_new = _record(run, checked, sent, actor)
+    if is_new and facts["ended_at"] > checked.delivery.leased_until:
         starting.find_late_use(run, checked.delivery, actor, "receipt")
-    return receipt, True
+    return receipt, is_new
+
+
+def _check_state(run: Run) -> None:
+    """Raises ForbiddenMove unless the run is, or was last, in training."""
+    if run.state not in (RunState.TRAINING, RunState.FAILED):
+        raise ForbiddenMove(
+            f"{run.reference} is {run.get_state_display()}: a receipt belongs to a training."
+        )
 
 
 def _key(envelope: envelopes.Envelope, run: Run) -> RunnerKey:
@@ -123,6 +133,35 @@ def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
     return delivery
 
 
+def _loan(delivery: Delivery, facts: dict[str, Any]) -> RedactionLoan | None:
+    """The loan of the redaction list that the receipt speaks of. Raises InvalidInput."""
+    said = facts.get("redaction") or {}
+    version, hits = said.get("list_version"), said.get("hits_by_entry")
+    if version is None:
+        if hits:
+            raise InvalidInput(
+                "Hits by entry need the version of the list that was lent.",
+                field="redaction.list_version",
+                code="not_lent",
+            )
+        return None
+    lent = RedactionLoan.objects.filter(delivery=delivery.reference, list_version=version)
+    loan = lent.order_by("-pk").first()
+    if loan is None:
+        raise InvalidInput(
+            f"No such version of the redaction list was lent for {delivery.reference}.",
+            field="redaction.list_version",
+            code="not_lent",
+        )
+    if unknown := sorted({int(number) for number in hits or {}} - lending.known_numbers(loan)):
+        raise InvalidInput(
+            f"Not on the list that was lent: {', '.join(map(str, unknown[:10]))}.",
+            field="redaction.hits_by_entry",
+            code="not_lent",
+        )
+    return loan
+
+
 _CLOCKS_APART = dt.timedelta(minutes=2)
 """A runner's clock may be this much behind."""
 
@@ -159,14 +198,17 @@ def _find_mismatch(run: Run, actor: User, wrong: dict[str, Any]) -> None:
         ).save()
 
 
-def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> Receipt:
+def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> tuple[Receipt, bool]:
+    """The kept receipt and True, or the one that another request kept meanwhile and False."""
     outputs = checked.facts["outputs"]
     with entries.entry("receipt.accepted", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
         known = Receipt.objects.filter(digest=checked.digest).first()
         if known is not None:
             opened.abandon()
-            return known
+            return known, False
+        # Asked under the lock: the run may have been completed a moment ago.
+        _check_state(run)
         claimed = DataSet.objects.filter(sha256__in=[one["sha256"] for one in outputs])
         if first := claimed.select_related("receipt").first():
             raise OutputClaimed(
@@ -194,5 +236,10 @@ def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> Receipt:
             )
             for one in outputs
         )
+        if checked.loan is not None:
+            hits = checked.facts["redaction"].get("hits_by_entry") or {}
+            lending.record_hits(
+                checked.loan, {int(number): count for number, count in hits.items()}
+            )
         opened.reason = f"{receipt.reference} of {checked.delivery.reference}"
-    return receipt
+    return receipt, True

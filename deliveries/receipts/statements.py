@@ -106,9 +106,11 @@ class HitsByEntry(serializers.DictField):
 
     def to_internal_value(self, data: Any) -> dict[str, int]:
         if isinstance(data, dict) and not all(
-            name.isascii() and name.isdecimal() and len(name) < 10 for name in data
+            re.fullmatch(r"[1-9][0-9]{0,8}", str(name)) for name in data
         ):
-            raise serializers.ValidationError("Numbers of entries.", code="not_a_number")
+            raise serializers.ValidationError(
+                "Numbers of entries, without zeros in front.", code="not_a_number"
+            )
         return super().to_internal_value(data)
 
 

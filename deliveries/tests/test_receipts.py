@@ -9,14 +9,17 @@ from django.core.exceptions import PermissionDenied
 
 from common.text import strict_json
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
-from deliveries.receipts import keys, statements, waivers
+from deliveries.receipts import accepting, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
 from ledger.errors import InvalidInput
 from ledger.models import Entry
+from objections.models import RedactionEntry, RedactionHits
+from objections.redaction import lending
 from tools import factories
 from tools.receipts import Runner
 from training_runs import teams
 from training_runs.choices import FindingKind
+from training_runs.errors import ForbiddenMove
 from training_runs.models import Finding, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -272,6 +275,18 @@ def test_a_signed_payload_that_is_no_statement_is_refused(run, delivery, runner,
     assert "payload" in faults(answer)
 
 
+def test_a_run_that_was_completed_meanwhile_takes_no_receipt(run, delivery, runner, engineer, post):
+    read_before = Run.objects.get(pk=run.pk)
+    factories.send_receipt(runner, delivery, engineer)
+    assert post(f"runs/{run.reference}/complete").json()["state"] == "completed"
+
+    with pytest.raises(ForbiddenMove):
+        accepting.accept(
+            run=read_before, sent=factories.receipt_of(runner, delivery), actor=engineer
+        )
+    assert Receipt.objects.count() == 1
+
+
 def test_use_after_the_lease_is_kept_and_a_finding(run, delivery, runner, engineer, post):
     late = delivery.leased_until + dt.timedelta(hours=1)
     envelope = factories.receipt_of(
@@ -280,6 +295,63 @@ def test_use_after_the_lease_is_kept_and_a_finding(run, delivery, runner, engine
 
     assert send(post, run, envelope).status_code == 201
     assert Finding.objects.get(run=run).kind == FindingKind.LEASE_OVER
+
+
+# --- Redaction ----------------------------------------------------------------------------------
+
+
+def redacted(**said):
+    """The part of a receipt about redaction."""
+    return {"engine": "own", "version": "1", "hits_by_kind": {"handle": 2}, **said}
+
+
+@pytest.fixture
+def loan(delivery, engineer):
+    """The redaction list with two entries, lent for the delivery."""
+    for _ in range(2):
+        factories.objection(name="Quilla Zebrowski", email="quilla@zebrowski.example")
+    purpose = delivery.run.purpose
+    return lending.lend(delivery=delivery.reference, purpose=purpose, user=engineer).record
+
+
+def test_hits_of_the_redaction_list_are_kept_by_the_numbers_of_entries(
+    run, delivery, runner, loan, post
+):
+    first, second = sorted(lending.known_numbers(loan))
+    said = redacted(list_version=loan.list_version, hits_by_entry={str(first): 3, str(second): 0})
+    envelope = factories.receipt_of(runner, delivery, redaction=said)
+
+    answers = [send(post, run, envelope).status_code for _ in range(2)]
+
+    assert answers == [201, 200]
+    kept = RedactionHits.objects.get()
+    assert (kept.redaction_id, kept.loan, kept.hits) == (first, loan, 3)
+    assert kept.entry_id == Receipt.objects.get().entry_id
+
+
+def test_a_redaction_list_that_was_not_lent_for_the_delivery_is_refused(
+    run, delivery, runner, loan, engineer, post
+):
+    number = str(max(lending.known_numbers(loan)))
+    version = loan.list_version
+    other = factories.training(factories.freeze(engineer).run, engineer)
+    cases = [
+        (delivery, {"hits_by_entry": {number: 1}}, "list_version", "not_lent"),
+        (delivery, {"list_version": "0" * 64}, "list_version", "not_lent"),
+        (other, {"list_version": version}, "list_version", "not_lent"),
+        (delivery, {"list_version": version, "hits_by_entry": {f"{int(number) + 1}": 1}},
+         "hits_by_entry", "not_lent"),
+        (delivery, {"list_version": version, "hits_by_entry": {f"0{number}": 1}},
+         "hits_by_entry", "not_a_number"),
+    ]  # fmt: skip
+
+    for used, said, field, code in cases:
+        envelope = factories.receipt_of(runner, used, redaction=redacted(**said))
+        answer = send(post, used.run, envelope)
+        assert faults(answer) == {f"redaction.{field}": code}
+    assert RedactionEntry.objects.count() == 2
+    assert not RedactionHits.objects.exists()
+    assert not Receipt.objects.exists()
 
 
 # --- Keys ---------------------------------------------------------------------------------------
