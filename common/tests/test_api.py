@@ -161,7 +161,7 @@ def test_the_log_has_one_line_for_a_request_and_nothing_that_was_typed(client_of
     lines = [json.loads(line) for line in written.splitlines()]
     requests = [line for line in lines if line["event"] == "request"]
     assert [(line["route"], line["method"], line["status"]) for line in requests] == [
-        ("api:run-detail", "GET", 404)
+        ("api:run-detail", "GET", 400)
     ]
     assert requests[0]["request_id"] == answer["X-Request-ID"] != "me"
     assert "acc-secret" not in written

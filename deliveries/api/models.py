@@ -170,7 +170,7 @@ class HandoversView(Endpoint):
         read(PageQuery, request.query_params)
         pages = Pages()
         found = Handover.objects.filter(data_set=self._data_set(sha256))
-        rows = (
+        rows: list[Handover] = (
             pages.paginate_queryset(
                 found.select_related("data_set", "recipient"), request, view=self
             )

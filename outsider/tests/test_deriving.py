@@ -86,7 +86,7 @@ def test_a_members_tree_of_any_population_has_its_leaves(population):
     everybody = BitMap(range(1, population + 1))
     facts = {
         "as_of": "2026-01-01", "cut": 1, "data_categories": [], "ledger_root": "", "notices": [],
-        "parent": None, "purpose": "x", "region_rules": [], "run": "TR-2026-000001",
+        "parent": None, "policies": {}, "purpose": "x", "region_rules": [], "run": "TR-2026-000001",
         "reasons": {code: {} for code in CODES[:-1]},
     }  # fmt: skip
     odd = BitMap(number for number in everybody if number % 2)
