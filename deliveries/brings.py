@@ -85,6 +85,8 @@ BRINGS = Brings(
     ],
     hooks={
         "consent.member_erased": "deliveries.made.ending.end_with_member",
+        "objections.recipients": "deliveries.recipients.names_for",
+        "objections.redaction_facts": "deliveries.receipts.completing.is_redaction_proven",
         "training_runs.run_ended": "deliveries.made.ending.end_of_run",
         "training_runs.use_of_runs": "deliveries.uses.of_runs",
     },

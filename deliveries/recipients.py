@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied, ValidationError
 
 from consent import countries
 from consent.models import Suppression
+from deliveries.choices import RecipientKind
 from deliveries.made import archives
 from deliveries.models import DataSet, Delivery, Handover, Recipient, RecipientTold
 from ledger import clock, entries, open_entry
@@ -75,6 +76,14 @@ def hand_over(
         row.save()
         opened.reason = f"{data_set.sha256[:16]} to {recipient.name}"
     return row, True
+
+
+def names_for(purpose: str) -> list[str]:
+    """The titles of affiliates and processors that received data sets for a purpose: what pages may name."""
+    found = Recipient.objects.filter(
+        is_active=True, handovers__data_set__receipt__run__purpose=purpose
+    ).exclude(kind=RecipientKind.TEAM)
+    return sorted(set(found.values_list("title", flat=True)))
 
 
 # --- Whom to tell -------------------------------------------------------------------------------

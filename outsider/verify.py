@@ -2457,7 +2457,8 @@ def parser() -> argparse.ArgumentParser:
         "Check a delivery's archive and files against the entry that made it.",
     )
     one.add_argument("archive", type=Path)
-    one.add_argument("files", type=Path, nargs="*", help="its files of accounts, all of them")
+    one.add_argument("files", type=Path, nargs="*", metavar="FILES",
+                     help="its files of accounts, all of them")  # fmt: skip
     one.add_argument("--proof", type=Path, required=True, metavar="FILE",
                      help="the proof of the entry that made it")  # fmt: skip
     one.add_argument("--data", type=Path, metavar="FILE",

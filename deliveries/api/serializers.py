@@ -179,6 +179,20 @@ class GateOutput(serializers.Serializer[Any]):
     leased_until = serializers.DateTimeField()
 
 
+class RedactionLineOutput(serializers.Serializer[Any]):
+    number = serializers.IntegerField(help_text="Of the entry: what a receipt counts hits by.")
+    kind = serializers.CharField()
+    value = serializers.CharField()
+    needs_second = serializers.BooleanField()
+
+
+class RedactionListOutput(serializers.Serializer[Any]):
+    list_version = serializers.CharField()
+    until = serializers.DateTimeField()
+    entries = serializers.IntegerField()
+    lines = RedactionLineOutput(many=True)
+
+
 class RunnerKeyOutput(serializers.Serializer[RunnerKey]):
     fingerprint = serializers.CharField(
         help_text="SHA-256 of its 32 bytes: the `keyid` of envelopes."

@@ -28,6 +28,11 @@ urlpatterns = [
     path(DELIVERY, views.DeliveryView.as_view(), name="delivery"),
     path(f"{DELIVERY}/renewals", views.DeliveryRenewalsView.as_view(), name="delivery-renewals"),
     path(f"{DELIVERY}/cancel", views.DeliveryCancelView.as_view(), name="delivery-cancel"),
+    path(
+        f"{DELIVERY}/redaction-list",
+        views.RedactionListView.as_view(),
+        name="delivery-redaction-list",
+    ),
     path(f"{DELIVERY}/archive", views.DeliveryArchiveView.as_view(), name="delivery-archive"),
     path(f"{DELIVERY}/files/<str:name>", views.DeliveryFileView.as_view(), name="delivery-file"),
     path("lineage", lineage.LineageView.as_view(), name="lineage"),

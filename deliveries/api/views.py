@@ -34,6 +34,7 @@ from deliveries.api.serializers import (
     HeartbeatInput,
     HeartbeatOutput,
     ReasonInput,
+    RedactionListOutput,
     TrainingInput,
     TrainingOutput,
 )
@@ -46,6 +47,7 @@ from deliveries.use import acknowledging, starting
 from ledger import clock
 from ledger.errors import NotFound
 from ledger.reads.recording import record_read
+from objections.redaction import lending
 from training_runs import teams
 from training_runs.api.serializers import RunOutput
 from training_runs.api.views import FILE_HEADERS, NOT_SENT, answer, own_run, run_by
@@ -270,6 +272,37 @@ class DeliveryArchiveView(Endpoint):
             "application/octet-stream",
         )
         return serving.response(request, stored)
+
+
+class RedactionListView(Endpoint):
+    access = {"POST": Access("objections.borrow_redaction_list", "suppression:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="borrow_redaction_list", request=None, responses=RedactionListOutput
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """Borrow the redaction list for the preparation of a delivery, until its lease ends. Each loan is on record.
+
+        It names people who objected: keep it in memory, and never write it down. `list_version` and the numbers of the
+        entries that were found belong into the receipt. `needs_second`: the value counts only near another one of the
+        same entry.
+        """
+        delivery = own_delivery(request, reference)
+        check_usable(delivery)
+        loan = lending.lend(
+            delivery=delivery.reference,
+            purpose=delivery.run.purpose,
+            user=caller(request),
+            until=delivery.leased_until,
+        )
+        said = {
+            "list_version": loan.record.list_version,
+            "until": loan.record.until,
+            "entries": loan.record.count,
+            "lines": loan.lines,
+        }
+        return Response(RedactionListOutput(said).data, headers={"Cache-Control": "no-store"})
 
 
 class _ListView(Endpoint):

@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from deliveries.choices import WaiverState
 from deliveries.made.ending import end_of_run
 from deliveries.models import Completion, Receipt, Waiver
+from deliveries.receipts.statements import predicate_of
 from deliveries.use.acknowledging import find_unacknowledged, state_of
 from deliveries.use.starting import last_start
 from ledger import entries
@@ -77,3 +78,12 @@ def _ground(run: Run, reference: str) -> dict[str, Receipt | Waiver]:
         f"{run.reference} has no receipt of its training: POST /api/v1/runs/{run.reference}/receipts. Where none can be"
         f" made, ask for a waiver: POST /api/v1/runs/{run.reference}/waivers."
     )
+
+
+def is_redaction_proven(purpose: str) -> bool:
+    """Whether the receipts of all completed runs for a purpose say that a redaction was applied; no run is no."""
+    done = Completion.objects.filter(run__purpose=purpose).select_related("receipt")
+    found = [
+        one.receipt is not None and bool(predicate_of(one.receipt).get("redaction")) for one in done
+    ]
+    return bool(found) and all(found)

@@ -9,12 +9,13 @@ from django.core.exceptions import PermissionDenied
 
 from common.text import strict_json
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
-from deliveries.receipts import accepting, keys, statements, waivers
+from deliveries.receipts import accepting, completing, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections.models import RedactionEntry, RedactionHits
 from objections.redaction import lending
+from objections.redaction.facts import is_redaction_proven
 from tools import factories
 from tools.receipts import Runner
 from training_runs import teams
@@ -455,3 +456,87 @@ def test_bands_tell_a_size_and_no_number():
         "0", "1-9", "1-9", "10-99", "10-99", "100-999", "1000000000-9999999999",
     ]  # fmt: skip
     assert json.dumps(statements.BANDS)
+
+
+# --- People without an account ------------------------------------------------------------------
+
+
+@pytest.fixture
+def borrowed(run, delivery, officer, post):
+    """The list as it is lent after a person without an account objected."""
+    factories.objection(
+        name="Paula Pepperkorn-Example", email="paula@example.org", purposes=[run.purpose]
+    )
+    return post(f"deliveries/{delivery.reference}/redaction-list").json()
+
+
+def redaction(borrowed, **hits):
+    return {
+        "engine": "own",
+        "version": "1",
+        "list_version": borrowed["list_version"],
+        "hits_by_kind": {"name": 2},
+        "hits_by_entry": hits,
+    }
+
+
+def test_the_next_receipt_shows_that_an_objection_of_a_non_member_was_applied(
+    run, delivery, runner, borrowed, post
+):
+    number = borrowed["lines"][0]["number"]
+    assert {line["value"] for line in borrowed["lines"]} >= {"paula@example.org"}
+
+    sent = send(
+        post,
+        run,
+        factories.receipt_of(runner, delivery, redaction=redaction(borrowed, **{str(number): 2})),
+    )
+
+    assert sent.status_code == 201
+    row = RedactionHits.objects.get()
+    assert (row.redaction_id, row.hits, row.loan.delivery) == (number, 2, delivery.reference)
+    stored = Receipt.objects.get().envelope + json.dumps(
+        list(Entry.objects.values_list("reason", flat=True))
+    )
+    assert "paula" not in stored.lower()
+
+
+def test_a_list_that_was_not_lent_for_the_delivery_is_refused(
+    run, delivery, runner, engineer, borrowed, post
+):
+    wrong_version = {**borrowed, "list_version": "0" * 64}
+    unknown = send(
+        post, run, factories.receipt_of(runner, delivery, redaction=redaction(wrong_version))
+    )
+    strange = send(
+        post,
+        run,
+        factories.receipt_of(runner, delivery, redaction=redaction(borrowed, **{"999": 1})),
+    )
+
+    assert faults(unknown) == {"redaction.list_version": "not_lent"}
+    assert faults(strange) == {"redaction.hits_by_entry": "not_lent"}
+
+
+def test_the_list_is_lent_with_a_valid_delivery_only(
+    run, delivery, engineer, api, post, time_machine
+):
+    time_machine.move_to(delivery.leased_until)
+    api.force_login(engineer)
+
+    answer = post(f"deliveries/{delivery.reference}/redaction-list")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "lease_over")
+
+
+def test_pages_may_speak_of_redaction_once_every_completed_run_shows_it(
+    run, delivery, runner, engineer, borrowed
+):
+    assert not is_redaction_proven([run.purpose])
+    factories.send_receipt(runner, delivery, engineer, redaction=redaction(borrowed))
+    run.refresh_from_db()
+    completing.complete(run=run, actor=engineer)
+    assert is_redaction_proven([run.purpose])
+
+    factories.complete(factories.freeze(engineer).run, engineer)
+    assert not is_redaction_proven([run.purpose])

@@ -108,6 +108,7 @@ PAGES = {
     "api:delivery-renewals": {"POST": "E"},
     "api:delivery-cancel": {"POST": "E"},
     "api:delivery-archive": {"GET": "EA"},
+    "api:delivery-redaction-list": {"POST": "E"},
     "api:delivery-file": {"GET": "E"},
     "api:receipt": {"GET": "OECA"},
     "api:lineage": {"POST": "EC"},
