@@ -22,7 +22,7 @@ BRINGS = Brings(
         EntryKind("delivery.refused", "Delivery refused: it would not be what was frozen", despite_clocks=True),
         EntryKind("delivery.requested", "Delivery requested"),
         EntryKind("delivery.withdrawals_acknowledged", "Withdrawals acknowledged"),
-        EntryKind("lineage.received", "Lineage event received"),
+        EntryKind("lineage.received", "Lineage event received", despite_clocks=True),
         EntryKind("model.changed", "Model recorded or changed"),
         EntryKind("receipt.accepted", "Receipt accepted"),
         EntryKind("receipt.refused", "Receipt refused: it names another digest", despite_clocks=True),

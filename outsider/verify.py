@@ -618,7 +618,7 @@ WRITTEN_ANYWAY = {
     "notice.proposed", "notice.rejected", "objection.outcome_returned",
     "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
     "token.revoked", "user.changed", "clock.settled",
-    "delivery.cancelled", "delivery.expired", "delivery.refused", "receipt.refused", "run.used_after_lease",
+    "delivery.cancelled", "delivery.expired", "lineage.received", "delivery.refused", "receipt.refused", "run.used_after_lease",
     "recipient.told", "runner_key.ended", "team.person_removed", "policy.proposed", "policy.rejected",
 }  # fmt: skip
 """Kinds of entries that may follow a clock step before it is settled; a decision among them may not be an *allow*."""

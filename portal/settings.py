@@ -123,7 +123,9 @@ DELIVERY_DIR = DATA_DIR / "deliveries"
 DELIVERY_BYTES_PER_RUN = env.int("DELIVERY_BYTES_PER_RUN", 100 * 10**9)
 
 # Beginnings of `namespace/name` of data sets that are raw data of members: a job that reads one needs a run.
-RAW_DATA_PREFIXES: list[str] = env.list("RAW_DATA_PREFIXES", default=[])
+RAW_DATA_PREFIXES: list[str] = [
+    one.strip() for one in env.list("RAW_DATA_PREFIXES", default=[]) if one.strip()
+]
 LINEAGE_DAYS = env.int("LINEAGE_DAYS", 90)
 
 ALLOWED_HOSTS = env.list(

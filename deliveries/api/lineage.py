@@ -14,7 +14,7 @@ from common.api.endpoints import Endpoint, PageQuery, Pages, Text, Word, caller,
 from common.api.schema import EndpointSchema, page_of
 from deliveries.choices import DeliveryState
 from deliveries.lineage import accepting, events
-from deliveries.models import DataSet
+from deliveries.models import DataSet, Delivery
 from ledger import clock
 
 
@@ -75,6 +75,16 @@ class LeasedDataSetOutput(serializers.Serializer[DataSet]):
     receipt = serializers.CharField(source="receipt.reference")
     delivery = serializers.CharField(source="receipt.delivery.reference")
     leased_until = serializers.DateTimeField(source="receipt.delivery.leased_until")
+    is_valid = serializers.SerializerMethodField()
+
+    def get_is_valid(self, row: DataSet) -> bool:
+        return is_usable(row.receipt.delivery)
+
+
+def is_usable(delivery: Delivery) -> bool:
+    """Whether what was made of a delivery may be used now."""
+    until = delivery.leased_until
+    return delivery.state == DeliveryState.DELIVERED and until is not None and until > clock.now()
 
 
 class DataSetsView(Endpoint):

@@ -4,12 +4,14 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from deliveries.choices import DeliveryState
 from deliveries.lineage.events import DataSetName, Event
-from deliveries.models import DataSet, LineageBody, LineageEvent
+from deliveries.models import DataSet, Delivery, LineageBody, LineageEvent
 from ledger import clock, entries, open_entry
 from training_runs.choices import FindingKind
 from training_runs.models import Finding, Run
@@ -41,7 +43,10 @@ def keep(event: Event, *, actor: User) -> LineageEvent:
         )
         row.save()
         _find(event, run, opened)
-    LineageBody.objects.create(event=row, body=event.body, received_at=row.received_at)
+        # With the event or not at all: the same event again is known, and would never bring its body.
+        LineageBody.objects.create(
+            event=row, body=_storable(event.body), received_at=row.received_at
+        )
     return row
 
 
@@ -52,17 +57,28 @@ def _run_of(event: Event) -> Run | None:
     for tracker_id in (*event.parents, event.run_id):
         if tracker_id and (run := Run.objects.filter(tracker_run_id=tracker_id).first()):
             return run
-    return None
+    # Emitters may say the run in their first event only: the job's other events are of the same run.
+    known = LineageEvent.objects.filter(lineage_run_id=event.run_id, run__isnull=False)
+    sibling = known.select_related("run").first() if event.run_id else None
+    return sibling.run if sibling else None
+
+
+def _storable(value: Any) -> Any:
+    """A JSON value without U+0000, which PostgreSQL does not take: U+FFFD is in its place."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return value
 
 
 def _find(event: Event, run: Run | None, opened: open_entry.OpenEntry) -> None:
-    raw = sorted({one.full for one in event.inputs if is_raw(one)})
-    if raw and run is None:
+    detail: dict[str, object]
+    for name in sorted({one.full for one in event.inputs if is_raw(one)}) if run is None else []:
         # The job's name is of the platform; a query's text or a path of a person is not in it.
-        detail: dict[str, object] = {
-            "job": _short(event.job),
-            "data": [_short(name) for name in raw[:5]],
-        }
+        detail = {"job": _short(event.job), "data": _short(name)}
         _open(None, FindingKind.NO_RUN, detail, opened)
     for data_set in _used_late(event.inputs, event.time):
         detail = {
@@ -86,17 +102,28 @@ def is_raw(one: DataSetName) -> bool:
 
 
 def _used_late(inputs: Iterable[DataSetName], moment: dt.datetime) -> list[DataSet]:
-    """The data sets of receipts that were read after the lease of their delivery, by digest or by name."""
+    """The data sets of receipts that were read after the lease of their delivery, by digest or by name.
+
+    A name is of the newest receipt that claims it: runs write to the same names again and again.
+    """
     inputs = list(inputs)
     digests = [one.sha256 for one in inputs if one.sha256]
-    names = [one.name for one in inputs if one.name]
+    names = [one.name for one in inputs if one.name and not one.sha256]
     found = DataSet.objects.select_related("receipt__run", "receipt__delivery")
-    rows = [*found.filter(sha256__in=digests), *found.filter(name__in=names)]
+    newest = {row.name: row for row in found.filter(name__in=names).order_by("pk")}
+    rows = [*found.filter(sha256__in=digests), *newest.values()]
     return [
         row
         for row in {row.pk: row for row in rows}.values()
-        if (until := row.receipt.delivery.leased_until) is not None and moment > until
+        if (until := _usable_until(row.receipt.delivery)) is not None and moment > until
     ]
+
+
+def _usable_until(delivery: Delivery) -> dt.datetime | None:
+    """The end of the lease, or of a delivery that was cancelled before."""
+    if delivery.state == DeliveryState.CANCELLED and delivery.ended_at and delivery.leased_until:
+        return min(delivery.ended_at, delivery.leased_until)
+    return delivery.leased_until
 
 
 def _open(

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from common.identity import tokens
 from deliveries.lineage import accepting
 from deliveries.models import DataSet, LineageBody, LineageEvent
 from tools import factories
@@ -91,7 +92,7 @@ def test_a_job_that_reads_raw_data_without_a_run_is_one_finding(send, raw):
 
     found = Finding.objects.get()
     assert (found.run, found.kind) == (None, FindingKind.NO_RUN)
-    assert found.detail == {"job": "airflow/train.posts", "data": ["s3://lake/raw/posts"]}
+    assert found.detail == {"job": "airflow/train.posts", "data": "s3://lake/raw/posts"}
 
 
 def test_an_event_that_names_a_run_is_joined_to_it_and_no_finding(world, engineer, send, raw):
@@ -125,6 +126,61 @@ def test_a_data_set_read_after_its_lease_is_a_finding_of_its_run(run, engineer, 
     found = Finding.objects.get()
     assert (found.run, found.kind) == (run, FindingKind.LEASE_OVER)
     assert found.detail["delivery"] == delivery.reference
+
+
+def test_a_text_with_nul_is_kept_with_its_body(send):
+    sql = {"sql": {"query": "select \0"}}
+
+    assert send(event(job={"namespace": "a", "name": "b", "facets": sql})).status_code == 201
+    assert "select \ufffd" in json.dumps(LineageBody.objects.get().body, ensure_ascii=False)
+
+
+def test_a_job_that_named_its_run_once_belongs_to_it(world, engineer, send, raw):
+    run = factories.register(engineer)
+    ours = {"trainingPortal_run": {"reference": run.reference}}
+    send(event(run={"runId": RUN_ID, "facets": ours}))
+    send(event(eventType="COMPLETE", run={"runId": RUN_ID}))
+
+    assert [row.run for row in LineageEvent.objects.all()] == [run] * 2
+    assert not Finding.objects.exists()
+
+
+def test_a_name_is_of_the_newest_receipt_that_claims_it(world, engineer, client, time_machine):
+    factories.add_members(2)
+    runner = factories.registered_runner(engineer)
+    first = factories.training(factories.freeze(engineer).run, engineer)
+    factories.send_receipt(runner, first, engineer)
+    time_machine.move_to(first.leased_until + dt.timedelta(days=1))
+    second = factories.training(factories.freeze(engineer).run, engineer)
+    factories.send_receipt(runner, second, engineer)
+    token = tokens.issue_token(
+        user=engineer, name="emitter", scopes=["lineage:write"], days=1, actor="test"
+    )[1]
+    old, new = DataSet.objects.order_by("pk")
+    read = event(
+        eventTime=(first.leased_until + dt.timedelta(days=2)).isoformat(),
+        inputs=[{"namespace": "s3://clean", "name": new.name}],
+    )
+
+    answer = client.post(
+        "/api/v1/lineage",
+        json.dumps(read),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+    assert (answer.status_code, old.name) == (201, new.name)
+    assert not Finding.objects.exists()
+
+
+def test_the_start_page_shows_a_finding_without_a_run(send, raw, client, auditor):
+    send(event())
+    client.force_login(auditor)
+
+    answer = client.get("/admin/")
+
+    assert answer.status_code == 200
+    assert f"/admin/training_runs/finding/{Finding.objects.get().pk}/change/" in answer.text
 
 
 def test_a_name_that_could_be_a_persons_is_kept_as_a_digest(send, raw):

@@ -31,7 +31,7 @@ class TrainingPortalSensor(BaseSensorOperator):
         """Ask the gate once. Raises AirflowFailException."""
         try:
             status, said = ask_gate(self.portal, self.token, self.run)
-        except OSError:
+        except (OSError, ValueError):
             return False
         if status == 409 and said.get("code") not in PASSES:
             raise AirflowFailException(f"{said.get('code')}: {said.get('detail')}")

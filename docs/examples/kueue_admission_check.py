@@ -20,7 +20,8 @@ def check_state(workload: dict[str, Any], portal: str, token: str) -> dict[str, 
         return _state("Rejected", f"The workload has no label {LABEL}.")
     try:
         status, said = ask_gate(portal, token, run)
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        # No answer, or one of a proxy that is no JSON.
         return _state("Retry", f"The portal does not answer: {type(error).__name__}.")
     if status == 200:
         return _state("Ready", f"{run} may be trained on {said['delivery']}.")

@@ -373,7 +373,6 @@ WAIT = [
     "letter.text_changed",
     "letter.text_proposed",
     "letter.text_returned",
-    "lineage.received",
     "manifest.verified",
     "members.imported",
     "model.changed",

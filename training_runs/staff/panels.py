@@ -84,8 +84,8 @@ def findings_panel(request: HttpRequest) -> start_page.Panel:
         "Findings",
         [
             start_page.PanelLine(
-                f"{row.run.reference}: {row.get_kind_display()}",
-                url_of(row.run),
+                f"{row.run.reference if row.run else 'No run'}: {row.get_kind_display()}",
+                url_of(row.run) if row.run else _page_of(row),
                 f"found {row.found_at:%Y-%m-%d %H:%M} UTC",
                 "danger",
             )
@@ -93,6 +93,10 @@ def findings_panel(request: HttpRequest) -> start_page.Panel:
         ],
         _no_finding_in_words(),
     )
+
+
+def _page_of(finding: Finding) -> str:
+    return reverse("admin:training_runs_finding_change", args=[finding.pk])
 
 
 @start_page.panel("ledger.view_entry", order=30)
