@@ -1,6 +1,7 @@
 """DSSE envelopes (Dead Simple Signing Envelope, v1) around in-toto statements, signed by Ed25519."""
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,11 @@ def read(sent: Any) -> Envelope:
         or not isinstance(one["keyid"], str)
     ):
         raise InvalidInput("A signature has keyid and sig, and nothing else.", field="signatures")
+    if not re.fullmatch(r"[0-9a-f]{64}", one["keyid"]):
+        raise InvalidInput(
+            "`keyid` is the SHA-256 of the public key's 32 bytes, in 64 lower-case hexadecimal digits.",
+            field="signatures.keyid",
+        )
     payload = _bytes(sent["payload"], "payload")
     if len(payload) > MAX_BYTES:
         raise InvalidInput(f"A statement has at most {MAX_BYTES:,} bytes.", field="payload")
