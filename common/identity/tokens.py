@@ -21,6 +21,7 @@ from common.identity.sender import pseudonym, sender_of
 from common.models import ServiceToken
 from ledger import entries, open_entry
 from ledger.errors import InvalidInput, RuleViolation
+from ledger.models import Entry
 
 logger = structlog.get_logger(__name__)
 
@@ -129,7 +130,7 @@ def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
     """Another token of the same name and scopes for its owner, by itself; it is returned once.
 
     The old one works until its own end, so that every place that holds it can be changed. Raises NotRenewable when it
-    ends later than in 30 days or was renewed already, InvalidInput.
+    ends later than in 30 days, was renewed already or is gone, InvalidInput.
     """
     if not 1 <= days <= MAX_DAYS:
         raise InvalidInput(f"1 to {MAX_DAYS} days.", field="days")
@@ -142,18 +143,32 @@ def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
         )
     user = token.user
     with entries.entry("token.renewed", actor=user) as opened:
-        later = ServiceToken.objects.filter(
-            user=user, name=token.name, created__gt=token.created, expiry__gt=token.expiry
-        )
-        if later.exists():
-            raise NotRenewable("This token was renewed already: use the one that followed it.")
+        _check_renewable(token)
         # The scopes are the old one's: no token gives itself more.
         renewed, plain = ServiceToken.objects.create(
             user=user, expiry=dt.timedelta(days=days), name=token.name, scopes=token.scopes
         )
         opened.subject = f"token:{renewed.token_key}"
-        opened.reason = f"follows token:{token.token_key}, until {renewed.expiry:%Y-%m-%d}"
+        opened.reason = f"{_follows(token)}until {renewed.expiry:%Y-%m-%d}"
     return renewed, plain
+
+
+def _check_renewable(token: ServiceToken) -> None:
+    """What may have changed since the token was read; asked under the ledger's lock. Raises NotRenewable, InvalidInput."""
+    if not User.objects.filter(pk=token.user_id, is_active=True, is_superuser=False).exists():
+        raise InvalidInput("The user is not active, or a superuser.", field="user")
+    if not ServiceToken.objects.filter(pk=token.pk, expiry__gt=timezone.now()).exists():
+        raise NotRenewable("This token has ended or was revoked: an administrator issues another.")
+    # The ledger knows what followed what; a token of the same name may be another one.
+    if Entry.objects.filter(kind="token.renewed", reason__startswith=_follows(token)).exists():
+        raise NotRenewable(
+            "This token was renewed already: use the one that followed it. If that is lost, an administrator"
+            " issues another."
+        )
+
+
+def _follows(token: ServiceToken) -> str:
+    return f"follows token:{token.token_key}, "
 
 
 def revoke_token(*, token: ServiceToken, actor: open_entry.Actor) -> None:

@@ -122,7 +122,7 @@ PAGES = {
     "api:key-challenges": {"POST": "EC"},
     "api:key": {"DELETE": "E"},
     "api:me": {"GET": SIGNED_IN},
-    # A token renews itself; a person has none here (common.tests.test_tokens).
+    # A token renews itself; a person has none here (common.tests.test_me).
     "api:token-renewals": {},
     "api:manifest-checkpoint": {"GET": "OECA"},
     "api:member-proof": {"POST": "OA"},
