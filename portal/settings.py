@@ -16,6 +16,7 @@
 | SWEEP_SECONDS | 20 | how often the worker's clock looks for runs a lost message left waiting |
 | CLAIM_SECONDS | 60 | so long after a worker was killed another one takes up what it verified, swept or mailed |
 | MAX_WAITING_RUNS | 20 | more runs of one team than these do not wait for their manifest together |
+| MAX_WAITING_REQUESTS | 4 | so many requests of one web process wait for a run to change (`?wait=30`); fewer than `WEB_THREADS`, so that others are answered |
 | DATABASE_CONN_MAX_AGE | 60 | seconds a PostgreSQL connection is kept |
 | WEB_LOCK_SECONDS, WEB_STATEMENT_SECONDS | 3, 30 | so long the web server waits for a lock and for one statement of PostgreSQL before it answers 503 |
 | BEHIND_TLS_PROXY | false | believe `X-Forwarded-Proto` |
@@ -314,7 +315,7 @@ CELERY_TASK_ROUTES = {
 }
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 60)
 MAX_WAITING_RUNS = env.int("MAX_WAITING_RUNS", 20)
-# Threads of a web process that may wait for a run to change (`?wait=30`); it has eight.
+# Each holds a thread for as long as it waits; a process has eight (`deploy/gunicorn.conf.py`).
 MAX_WAITING_REQUESTS = env.int("MAX_WAITING_REQUESTS", 4)
 SWEEP_SECONDS = env.float("SWEEP_SECONDS", 20)
 

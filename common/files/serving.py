@@ -98,8 +98,10 @@ def is_known(request: HttpRequest, digest: str) -> bool:
     return "*" in known or f'"{digest}"' in known
 
 
-def not_modified(digest: str) -> HttpResponse:
-    return HttpResponse(status=304, headers={"ETag": f'"{digest}"', "Cache-Control": "no-store"})
+def not_modified(digest: str, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """304, with the `ETag` that the caller knows; `headers` say more, or name it in another form."""
+    said = {"ETag": f'"{digest}"', "Cache-Control": "no-store", **(headers or {})}
+    return HttpResponse(status=304, headers=said)
 
 
 def response(

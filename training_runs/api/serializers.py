@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
 from consent.choices import DataCategory, Purpose, RuleKind
+from training_runs.api import waiting
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.manifests.manifest_file import COHORT
@@ -63,7 +64,7 @@ class WaitQuery(Input):
         required=False,
         default=0,
         min_value=0,
-        max_value=60,
+        max_value=waiting.MAX_SECONDS,
         help_text="Seconds to wait for a change: of what `If-None-Match` names, else of a run that waits.",
     )
 

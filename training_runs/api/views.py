@@ -165,27 +165,30 @@ class RunView(Endpoint):
         parameters=[
             WaitQuery,
             OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 while nothing has changed."),
-            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200], description="Changes with the answer."),
-            OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[200], description="Seconds, while the run waits for its manifest."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Changes with the answer."),
+            OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[200, 304], description="Seconds: while the run waits for its manifest, or when too many requests wait."),
         ],
         responses={200: RunOutput, 304: OpenApiResponse(description="Nothing has changed.")},
     )  # fmt: skip
     def get(self, request: Request, reference: str) -> HttpResponseBase:
-        """A run and, once frozen, its manifest in short. With `wait` the answer comes when something has changed."""
+        """A run and, once frozen, its manifest in short.
+
+        With `wait` the answer comes when something has changed, or after so many seconds. A web process lets only some
+        requests wait; another one is answered at once, with `Retry-After`.
+        """
         asked = read(WaitQuery, request.query_params)
-        found = shown(request, [run_by(reference)])[0]
-        known = request.headers.get("If-None-Match", "")
-        for _ in waiting.seconds(0 if waiting.is_news(found, known) else asked["wait"]):
-            found = shown(request, [run_by(reference)])[0]
-            if waiting.is_news(found, known):
-                break
-        etag = waiting.etag_of(found)
-        if serving.is_known(request, etag):
-            return serving.not_modified(etag)
-        headers = {"ETag": f'"{etag}"'}
-        if waiting.is_waiting(found):
-            headers["Retry-After"] = str(waiting.RETRY_AFTER)
-        return Response(found, headers=headers)
+
+        def is_news(answer: Any, etag: str) -> bool:
+            if "If-None-Match" in request.headers:
+                return not serving.is_known(request, etag)
+            return not waiting.is_waiting(answer)
+
+        found = waiting.for_news(
+            lambda: shown(request, [run_by(reference)])[0], is_news, asked["wait"]
+        )
+        if serving.is_known(request, found.etag):
+            return serving.not_modified(found.etag, found.headers)
+        return Response(found.answer, headers=found.headers)
 
 
 class RunEntriesView(Endpoint):
