@@ -85,6 +85,19 @@ class CheckpointView(Endpoint):
         return text(checkpoint.note)
 
 
+class NewestCheckpointView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="read_newest_checkpoint", responses=TEXT)
+    def get(self, request: Request) -> Any:
+        """The newest checkpoint, for those who check manifests, deliveries and entries of runs: a signed note."""
+        checkpoint = signing.latest()
+        record_read(caller(request), "checkpoint.read", f"checkpoint:{checkpoint.size}")
+        signing.delivered(checkpoint, DeliveryChannel.API, caller(request).get_username())
+        return text(checkpoint.note)
+
+
 class CheckpointPages(Pages):
     ordering = "-size"
 

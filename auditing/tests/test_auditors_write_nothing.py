@@ -17,6 +17,7 @@ from django.urls import reverse
 from common import registry
 from common.identity import tokens
 from common.staff.site import site
+from deliveries.models import Recipient
 from ledger.checkpoints import signing
 from ledger.models import Checkpoint, Entry
 from objections.models import Ticket
@@ -49,10 +50,10 @@ ASKS = {
 }
 """A POST here only asks: a reference is typed, and must not end in an address."""
 OF_ONESELF = {
-    "admin:login", "admin:logout", "admin:password_change",
+    "admin:login", "admin:logout", "admin:password_change", "api:token-renewals",
     "objection", "objection-confirm", "objection-filed", "setting", "setting-link",
 }  # fmt: skip
-"""One's own login and password, and acts that need no login: they do not ask for the auditor's role."""
+"""One's own login, password and token, and acts that need no login: they do not ask for the auditor's role."""
 SHOWS = {"admin:index", "admin:app_list", "admin:jsi18n", "start",
          "admin:password_change_done"}  # fmt: skip
 """Answers every method like a GET, or leads elsewhere."""
@@ -88,6 +89,11 @@ def places(run: Run) -> Iterator[tuple[str, str]]:
         "admin:auditing_answer": reverse("admin:auditing_answer", args=[1]),
         "admin:auditing_member_dossier": reverse("admin:auditing_member_dossier", args=[1]),
         "admin:auditing_run_dossier": reverse("admin:auditing_run_dossier", args=[run.pk]),
+        "admin:deliveries_request": reverse("admin:deliveries_request", args=[run.pk]),
+        "admin:deliveries_ask_waiver": reverse("admin:deliveries_ask_waiver", args=[run.pk]),
+        "admin:deliveries_tell": reverse(
+            "admin:deliveries_tell", args=["member:1", Recipient.objects.get().pk]
+        ),
         "admin:auditing_state": reverse("admin:auditing_state") + "?what=notices&entry=2",
     }
     for name in matrix.ADDRESSES:

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from common.api.access import Access, NamedAccess
+from common.api.problems import MAX_ERRORS
 from common.models import ServiceToken
 from common.text import moments, strict_json
 
@@ -59,6 +60,10 @@ class NdjsonRenderer(renderers.BaseRenderer):
         return b"".join(encoder.render(line) + b"\n" for line in data)
 
 
+MAX_UNKNOWN = MAX_ERRORS // 2
+"""Unknown fields that one answer names: the faults of the known ones have their place beside them."""
+
+
 class Input(serializers.Serializer[Any]):
     """A body or a query. A field it does not know is an error that names it."""
 
@@ -78,7 +83,7 @@ class Input(serializers.Serializer[Any]):
         """The faults of the fields that it does not know. All faults of a body are told at once."""
         names = sorted(str(name) for name in data if name not in self.fields)
         fault = exceptions.ErrorDetail("There is no such field.", code="unknown_field")
-        return {name[:100]: [fault] for name in names[:20]}
+        return {name[:100]: [fault] for name in names[:MAX_UNKNOWN]}
 
 
 class Text(serializers.CharField):

@@ -124,6 +124,7 @@ PAGES = {
     "api:me": {"GET": SIGNED_IN},
     # A token renews itself; a person has none here (common.tests.test_me).
     "api:token-renewals": {},
+    "api:me-checkpoint": {"GET": "OECA"},
     "api:manifest-checkpoint": {"GET": "OECA"},
     "api:member-proof": {"POST": "OA"},
     "api:checkpoint": {"GET": "A"},

@@ -1,5 +1,6 @@
 """The shapes of the API: what may be sent, and what is answered."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import Finding, Manifest, Run
 from training_runs.runs import explaining, incidents
+
+_REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")
 
 # --- Sent ---------------------------------------------------------------------------------------
 
@@ -47,9 +50,21 @@ class RunQuery(PageQuery):
     state = Word(choices=RunState.choices, required=False)
     purpose = Word(choices=Purpose.choices, required=False)
     team = Text(required=False, max_length=60)
+    responsible = Text(
+        required=False,
+        max_length=150,
+        help_text="Runs of the teams that this person answers for, by user name.",
+    )
     tracker_run_id = Text(required=False, max_length=100)
     parent = Text(required=False, max_length=20, help_text="Children of this run.")  # type: ignore[assignment]  # likewise
     digest = Text(required=False, max_length=64, help_text="SHA-256 of the manifest.")
+
+    def validate_parent(self, reference: str) -> str:
+        if not _REFERENCE.fullmatch(reference):
+            raise serializers.ValidationError(
+                "A run's reference, for example TR-2026-000012.", code="not_a_reference"
+            )
+        return reference
 
     def validate_digest(self, digest: str) -> str:
         if len(digest) != 64 or set(digest) - set("0123456789abcdef"):

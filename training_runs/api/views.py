@@ -119,6 +119,7 @@ _FILTERS = {
     "state": "state",
     "purpose": "purpose",
     "team": "team__name",
+    "responsible": "team__responsible__username",
     "tracker_run_id": "tracker_run_id",
     "parent": "parent__reference",
     "digest": "manifest__digest",
@@ -135,7 +136,7 @@ class RunsView(Endpoint):
 
     @extend_schema(operation_id="list_runs", parameters=[RunQuery], responses=page_of(RunOutput))
     def get(self, request: Request) -> Response:
-        """Runs of everybody, the newest first."""
+        """Runs of everybody, the newest first; those that every given parameter fits."""
         asked = read(RunQuery, request.query_params)
         chosen = {_FILTERS[name]: asked[name] for name in _FILTERS if name in asked}
         pages = Pages()
@@ -358,14 +359,21 @@ class WithdrawnView(Endpoint):
     schema = EndpointSchema()
 
     @extend_schema(
-        operation_id="list_withdrawn", parameters=[WithdrawnQuery], responses=WithdrawnOutput
-    )
-    def get(self, request: Request, reference: str) -> Response:
+        operation_id="list_withdrawn",
+        parameters=[
+            WithdrawnQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 while the set is the same. Only without `cursor`."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Weak: `digest`. It changes with the set, not with the cut."),
+        ],
+        responses={200: WithdrawnOutput, 304: OpenApiResponse(description="The set has not changed.")},
+    )  # fmt: skip
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
         """The included members who would be out of a run frozen now. References, and no reasons: these are the members' own.
 
         The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
         answer has ended (410, `file_gone`), begin again. `files_unavailable` (503): the disk that keeps an answer of
-        several pages is full; ask again after `Retry-After` seconds.
+        several pages is full; ask again after `Retry-After` seconds. To follow the set, send its `ETag`: 304 says that it
+        is the same, and the digest can be acknowledged as one of now.
         """
         run = own_run(request, reference)
         asked = read(WithdrawnQuery, request.query_params)
@@ -375,6 +383,9 @@ class WithdrawnView(Endpoint):
             found = withdrawn.at_cursor(manifest, asked["cursor"])
         else:
             found = withdrawn.first(manifest, caller(request), asked["page_size"])
+        headers = {"ETag": f'W/"{found.digest}"'}
+        if "cursor" not in asked and serving.is_known(request, found.digest):
+            return serving.not_modified(found.digest, headers)
         page = found.page(asked["page_size"])
         here = reverse("api:run-withdrawn", args=[reference])
         following = (
@@ -393,5 +404,6 @@ class WithdrawnView(Endpoint):
                         for number, reference in page.members
                     ],
                 }
-            ).data
+            ).data,
+            headers=headers,
         )
