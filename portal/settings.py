@@ -408,9 +408,22 @@ REST_KNOX = {
     "TOKEN_LIMIT_PER_USER": None,
     "AUTO_REFRESH": False,
 }
+# The first number changes with what breaks clients, the second with what is added.
+API_VERSION = "1.0"
 SPECTACULAR_SETTINGS = {
     "TITLE": "Training data compliance portal",
-    "VERSION": "1",
+    "DESCRIPTION": (
+        "Whose data may be used for training, and proof of it. A service token (`Authorization: Bearer …`) does what its"
+        " scopes name; `GET /api/v1/me` says which they are, and `Token-Expires` in every answer when it ends. Errors are"
+        " problems (RFC 9457): program by `code`, the words may change. Ask again after `Retry-After` seconds; send a known"
+        " `ETag` as `If-None-Match`. docs/reference/api.md tells the rules that all calls share."
+    ),
+    "SERVERS": [{"url": "/", "description": "This portal"}],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "common.api.schema.with_headers",
+    ],
+    "VERSION": API_VERSION,
     "OAS_VERSION": "3.1.1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",

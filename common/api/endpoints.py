@@ -48,6 +48,15 @@ class NdjsonParser(parsers.BaseParser):
         return lines[:-1] if lines and not lines[-1].strip() else lines
 
 
+OCTETS = "application/octet-stream"
+
+
+class OctetLinesParser(NdjsonParser):
+    """The same lines from clients that were generated: they know no name for them."""
+
+    media_type = OCTETS
+
+
 class NdjsonRenderer(renderers.BaseRenderer):
     media_type = "application/x-ndjson"
     format = "ndjson"

@@ -17,9 +17,6 @@ from common.identity import tokens
 from common.models import ServiceToken
 from ledger.checkpoints import signing
 
-API_VERSION = "1.0"
-"""The first number changes with what breaks clients, the second with what is added."""
-
 
 class TokenOutput(serializers.Serializer[ServiceToken]):
     name = serializers.CharField()
@@ -65,7 +62,7 @@ class MeView(Endpoint):
             "roles": list(user.groups.order_by("name").values_list("name", flat=True)),
             "token": request.auth if isinstance(request.auth, ServiceToken) else None,
             "server_time": timezone.now(),
-            "api_version": API_VERSION,
+            "api_version": settings.API_VERSION,
             "ledger": settings.LEDGER_NAME,
             "verifier_keys": [verifier.text for verifier in signing.verifiers()],
         }

@@ -13,7 +13,10 @@ from rest_framework.request import Request
 
 from common import registry
 from common.api.access import SIGNED_IN
+from common.api.endpoints import OCTETS
 from common.api.problems import PROBLEM
+
+JSON = "application/json"
 
 
 class ProblemError(serializers.Serializer[Any]):
@@ -46,19 +49,83 @@ def page_of(output: type[serializers.Serializer[Any]]) -> serializers.Serializer
     )
 
 
+HEADERS: dict[str, Any] = {
+    "Token-Expires": {
+        "description": "When the token ends (RFC 3339, UTC, whole seconds). In every answer to a token.",
+        "schema": {"type": "string", "format": "date-time"},
+    },
+    "Retry-After": {
+        "description": "Seconds after which to ask again.",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Location": {
+        "description": "Where to look.",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Content-Range": {
+        "description": "Which bytes of how many these are: `bytes 100-199/1000`.",
+        "schema": {"type": "string"},
+    },
+}
+"""Headers that mean the same wherever they are; an operation describes its own beside them."""
+_BY_STATUS = {
+    "201": ["Location"],
+    "202": ["Location", "Retry-After"],
+    "206": ["Content-Range"],
+    "307": ["Location"],
+    "429": ["Retry-After"],
+    "503": ["Retry-After"],
+}
+_GENERATED = (JSON, PROBLEM, OCTETS, "text/")
+
+
+def _completed(status: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The description of an answer with the headers of its status, and with bytes where a generator knows no better.
+
+    Generators of clients know JSON, text and bytes; of another media type they would leave the answer out.
+    """
+    names = [*_BY_STATUS.get(status, []), *(["Token-Expires"] if status < "4" else [])]
+    shared = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+    content = body.get("content", {})
+    if content and not any(kind.startswith(_GENERATED) for kind in content):
+        content = {**content, OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+    said = {**body, **({"content": content} if content else {})}
+    headers = {**shared, **body.get("headers", {})}
+    return {**said, **({"headers": headers} if headers else {})}
+
+
+def with_headers(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Puts what answers refer to into the description (`POSTPROCESSING_HOOKS`)."""
+    result["components"]["headers"] = HEADERS
+    return result
+
+
 class EndpointSchema(AutoSchema):
-    """Adds the problems every endpoint may answer with, and who may use it."""
+    """Adds the problems every endpoint may answer with, the headers of answers, and who may use it."""
 
     def _get_response_bodies(self, direction: Any = "response") -> Any:
         bodies = super()._get_response_bodies(direction)
-        for code in ("400", "401", "403", "404", "405", "409", "413", "415", "422", "500", "503"):
+        for code in (
+            "400",
+            "401",
+            "403",
+            "404",
+            "405",
+            "409",
+            "413",
+            "415",
+            "422",
+            "429",
+            "500",
+            "503",
+        ):
             bodies.setdefault(
                 code,
                 self._get_response_for_code(
                     OpenApiResponse(Problem), code, [PROBLEM], direction=direction
                 ),
             )
-        return bodies
+        return {status: _completed(status, body) for status, body in bodies.items()}
 
     def get_description(self) -> str:  # type: ignore[override]  # spectacular's own signature
         access = getattr(self.view, "access", {}).get(self.method)

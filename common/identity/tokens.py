@@ -154,7 +154,7 @@ def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
 
 
 def _check_renewable(token: ServiceToken) -> None:
-    """What may have changed since the token was read; asked under the ledger's lock. Raises NotRenewable, InvalidInput."""
+    """Check, under the ledger's lock, what may have changed since the token was read. Raises NotRenewable, InvalidInput."""
     if not User.objects.filter(pk=token.user_id, is_active=True, is_superuser=False).exists():
         raise InvalidInput("The user is not active, or a superuser.", field="user")
     if not ServiceToken.objects.filter(pk=token.pk, expiry__gt=timezone.now()).exists():

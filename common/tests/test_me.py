@@ -5,13 +5,13 @@ import html
 
 import pytest
 import time_machine
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from common.api.me import API_VERSION
 from common.identity import tokens
 from common.models import ServiceToken
 from ledger.checkpoints import signing
@@ -65,7 +65,7 @@ def test_a_token_is_told_who_it_is_what_it_may_do_and_when_it_ends(engineer):
         "user": "emil",
         "roles": ["ML engineer"],
         "token": {"name": "trainer", "scopes": ["runs:read", "runs:write"]},
-        "api_version": API_VERSION,
+        "api_version": settings.API_VERSION,
         "ledger": key.name,
         "verifier_keys": [key.text],
     }

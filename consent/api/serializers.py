@@ -3,7 +3,11 @@
 import datetime as dt
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 
 from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
@@ -51,6 +55,22 @@ class AnyMoment(Moment):
         return bound.replace(tzinfo=dt.UTC)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A member switches off",
+            request_only=True,
+            value={
+                "account_ref": "4711",
+                "purpose": "generative-ai",
+                "choice": "deny",
+                "channel": "product",
+                "source_id": "7f0b7d1e-5a52-4a0c-8f0b-2f3f7a2f9d11",
+                "decided_at": "2026-03-02T09:30:00Z",
+            },
+        )
+    ]
+)
 class DecisionInput(Input):
     account_ref = Reference(
         help_text="The product's key of the account, at most 100 characters. Blanks at the ends, blanks in a row,"

@@ -13,9 +13,11 @@ from rest_framework.response import Response
 
 from common.api.access import Access
 from common.api.endpoints import (
+    OCTETS,
     Endpoint,
     NdjsonParser,
     NdjsonRenderer,
+    OctetLinesParser,
     PageQuery,
     Pages,
     caller,
@@ -103,13 +105,13 @@ class DecisionsView(Endpoint):
 
 class BulkDecisionsView(Endpoint):
     access = {"POST": Access("consent.record_decision", "decisions:write")}
-    parser_classes = [NdjsonParser]
+    parser_classes = [NdjsonParser, OctetLinesParser]
     renderer_classes = [NdjsonRenderer]
     schema = EndpointSchema()
 
     @extend_schema(
         operation_id="record_decisions",
-        request={"application/x-ndjson": OpenApiTypes.STR},
+        request={OCTETS: OpenApiTypes.BINARY},
         responses={
             (200, "application/x-ndjson"): OpenApiResponse(
                 OpenApiTypes.STR, "One line for each line, in the same order."
@@ -119,7 +121,7 @@ class BulkDecisionsView(Endpoint):
     def post(self, request: Request) -> Any:
         """Record up to 10,000 decisions, one JSON object a line; a bad line does not stop the others.
 
-        Each line is what one decision takes. The answer has a line for each:
+        Each line is what one decision takes. Send them as `application/x-ndjson`, or as bytes, which generated clients know. The answer has a line for each:
         `{"line", "status": "recorded"|"replayed", "source_id", "entry", "recorded_at", "in_force", "account_known"}` or
         `{"line", "status": "refused", "code", "detail", "errors"}`.
         """

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 
 from common.api.endpoints import Flag, Input, PageQuery, Text, Word
@@ -13,6 +17,15 @@ from deliveries.models import Delivery, Receipt, Recipient, RunnerKey, Waiver
 # --- Sent ---------------------------------------------------------------------------------------
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A list",
+            request_only=True,
+            value={"form": "list"},
+        )
+    ]
+)
 class DeliveryInput(Input):
     form = Word(
         choices=DeliveryForm.choices,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.validators import RegexValidator
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from common.api.endpoints import Flag, Input, Moment, Several, Text, Word
@@ -25,6 +26,23 @@ class Typed(Text):
         self.validators = []
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A member who is logged in",
+            request_only=True,
+            value={
+                "purposes": ["safety"],
+                "is_authenticated": True,
+                "account_ref": "4711",
+                "email": "member@example.org",
+                "country": "IE",
+                "statement": "I object because of my particular situation.",
+                "source_id": "case-2026-000431",
+            },
+        )
+    ]
+)
 class ObjectionInput(Input):
     purposes = Several(child=Word(choices=Purpose.choices), allow_empty=False, max_length=20)
     kind = Word(choices=Kind.choices, default=Kind.OBJECTION.value)

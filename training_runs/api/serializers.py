@@ -4,7 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import (
+    OpenApiExample,
+    extend_schema_field,
+    extend_schema_serializer,
+)
 from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
@@ -21,6 +25,20 @@ _REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")
 # --- Sent ---------------------------------------------------------------------------------------
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "A run on posts",
+            request_only=True,
+            value={
+                "tracker_run_id": "0192e4c5-3c4e-7a1b-9d2f-1c6f1a2b3c4d",
+                "purpose": "generative-ai",
+                "data_categories": ["posts"],
+                "title": "Writing assistant, second round",
+            },
+        )
+    ]
+)
 class RunInput(Input):
     tracker_run_id = Text(max_length=100, help_text="The experiment tracker's id of the run.")
     purpose = Word(choices=Purpose.choices)
@@ -84,6 +102,15 @@ class WaitQuery(Input):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Not needed",
+            request_only=True,
+            value={"reason": "The experiment was replaced by a larger one."},
+        )
+    ]
+)
 class CancellationInput(Input):
     reason = Text(max_length=1000)
 

@@ -38,7 +38,7 @@ class Found:
 
 
 def for_news(look: Callable[[], Any], is_news: Callable[[Any, str], bool], wait: int) -> Found:
-    """What `look` gives as soon as it is news, or after `wait` seconds; at once where too many wait already.
+    """The answer that `look` gives as soon as it is news, or after `wait` seconds; at once where too many wait already.
 
     `is_news` is asked about an answer and its ETag.
     """
