@@ -15,10 +15,10 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test coverage check trial schema states names pictures docs bench alter lock clean
+.PHONY: help demo run test integrations coverage check trial schema states names pictures docs bench alter lock clean
 
 help:  ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.stamp-run  ## Tell the whole story on 200,000 synthetic members, in about a minute
 	@$(BIN)/python -m demo
@@ -28,6 +28,9 @@ run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000)
 
 test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
 	@.ci/test
+
+integrations: $(VENV)/.stamp-dev  ## Run clients of others, unchanged, against a live portal (npm, an environment of their own)
+	@.ci/integrations
 
 coverage: $(VENV)/.stamp-dev  ## Hold what the tests run of consent and training_runs against the floor (APPS="objections")
 	@.ci/coverage $(APPS)

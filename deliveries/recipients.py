@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
+from pyroaring import BitMap
 
 from consent import countries
 from consent.models import Suppression
@@ -111,26 +112,50 @@ def open_duties() -> list[Duty]:
     told = set(RecipientTold.objects.values_list("subject", "recipient"))
     subjects = _subjects()
     found: dict[tuple[str, int], Duty] = {}
-    handovers = Handover.objects.select_related("recipient", "data_set__receipt__delivery")
-    for handover in handovers:
-        delivery: Delivery = handover.data_set.receipt.delivery
+    handovers = Handover.objects.select_related("recipient", "data_set__receipt__delivery__run")
+    given = [(one.recipient, one.data_set.receipt.delivery) for one in handovers]
+    directly = Delivery.objects.filter(recipient__isnull=False, delivered_at__isnull=False)
+    given += [
+        (one.recipient, one)
+        for one in directly.select_related("recipient", "run")
+        if one.recipient is not None
+    ]
+    for recipient, delivery in given:
         held = archives.load(delivery).delivered
-        for subject, (number, since) in subjects.items():
-            key = (subject, handover.recipient_id)
-            if number in held and key not in told:
-                found.setdefault(key, Duty(subject, handover.recipient, since))
+        for one in subjects:
+            key = (one.subject, recipient.pk)
+            if key not in told and one.is_in(delivery, held):
+                found.setdefault(key, Duty(one.subject, recipient, one.since))
     return sorted(found.values(), key=lambda duty: (duty.since, duty.subject, duty.recipient.name))
 
 
-def _subjects() -> dict[str, tuple[int, dt.datetime]]:
-    """Upheld objections and erasures: their subject, the member's number, and since when."""
-    found: dict[str, tuple[int, dt.datetime]] = {}
-    upheld = Objection.objects.filter(effect=Effect.UPHELD, member__isnull=False)
-    for one in upheld.select_related("ticket"):
-        assert one.member_id is not None
-        found[one.ticket.reference] = (one.member_id, one.ticket.received_at)
+@dataclass(frozen=True)
+class _Subject:
+    """An upheld objection or an erasure."""
+
+    subject: str
+    number: int | None
+    """The member's; None for a person without an account, whose data any delivery of the purpose may hold."""
+    purpose: str
+    """Empty for an erasure, which concerns every purpose."""
+    since: dt.datetime
+
+    def is_in(self, delivery: Delivery, held: BitMap) -> bool:
+        """Whether a delivery may have held the person's data for the purpose."""
+        if self.purpose and delivery.run.purpose != self.purpose:
+            return False
+        return self.number is None or self.number in held
+
+
+def _subjects() -> list[_Subject]:
+    upheld = Objection.objects.filter(effect=Effect.UPHELD).select_related("ticket")
+    found = [
+        _Subject(one.ticket.reference, one.member_id, one.purpose, one.ticket.received_at)
+        for one in upheld
+    ]
     for erased in Suppression.objects.select_related("entry"):
-        found[f"member:{erased.member_id}"] = (erased.member_id, erased.entry.recorded_at)
+        subject = f"member:{erased.member_id}"
+        found.append(_Subject(subject, erased.member_id, "", erased.entry.recorded_at))
     return found
 
 

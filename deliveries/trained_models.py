@@ -21,6 +21,7 @@ FACTS = {
     "purpose_statement": "How the data sets further the purpose (Civil Code § 3111(a)(2)).",
     "licences": "Whether the data sets are protected or public (§ 3111(a)(5)).",
     "purchased": "Whether data sets were bought or licensed (§ 3111(a)(6)).",
+    "aggregate": "Whether aggregate consumer information is used (§ 3111(a)(8)).",
     "synthetic": "Whether synthetic data generation was used (§ 3111(a)(12)).",
     "illegal_content": "Measures against illegal content (3.2).",
 }
@@ -37,11 +38,12 @@ def record(
     title: str,
     actor: User,
     team: Team | None = None,
-    version: str = "",
+    version: str | None = None,
     released_on: dt.date | None = None,
     facts: Mapping[str, str] | None = None,
 ) -> TrainedModel:
-    """Make a model, or change the one of that name. Raises PermissionDenied, InvalidInput."""
+    """Make a model, or change the one of that name: what is not given stays. Raises PermissionDenied, InvalidInput."""
+    given = {"title": title, "version": version, "released_on": released_on, "facts": facts}
     facts = dict(facts or {})
     if unknown := sorted(set(facts) - set(FACTS)):
         raise InvalidInput(f"{len(unknown)} facts are not among {', '.join(FACTS)}.", field="facts")
@@ -53,7 +55,7 @@ def record(
         if row is not None and not teams_of(actor).filter(team=row.team_id).exists():
             raise PermissionDenied
         row = row or TrainedModel(name=name, team=team)
-        said = {"title": title, "version": version, "released_on": released_on, "facts": facts}
+        said = {field: value for field, value in given.items() if value is not None}
         if row.pk and all(getattr(row, field) == value for field, value in said.items()):
             opened.abandon()
             return row

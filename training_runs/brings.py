@@ -88,6 +88,7 @@ BRINGS = Brings(
             "Called with the keys of runs; returns by key what an answer says of the use of their data.",
     },
     hooks={
+        "common.work_of_account": "training_runs.teams.answered_for_by",
         "objections.uses_of_member": "training_runs.runs.explaining.uses_of",
     },
 )  # fmt: skip

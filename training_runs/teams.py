@@ -96,3 +96,15 @@ def named(user: User, name: str = "") -> Team:
             field="team",
         )
     return found[0]
+
+
+def answered_for_by(person: User) -> str:
+    """The teams that a person answers for, in a sentence; empty for none. Another one has to, when the account closes."""
+    names = list(
+        Team.objects.filter(responsible=person, is_active=True).values_list("name", flat=True)
+    )
+    return (
+        f"Answers for {'the team' if len(names) == 1 else 'the teams'} {', '.join(names)}."
+        if names
+        else ""
+    )

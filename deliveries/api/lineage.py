@@ -75,9 +75,9 @@ class LeasedDataSetOutput(serializers.Serializer[DataSet]):
     receipt = serializers.CharField(source="receipt.reference")
     delivery = serializers.CharField(source="receipt.delivery.reference")
     leased_until = serializers.DateTimeField(source="receipt.delivery.leased_until")
-    is_valid = serializers.SerializerMethodField()
+    may_be_used = serializers.SerializerMethodField()
 
-    def get_is_valid(self, row: DataSet) -> bool:
+    def get_may_be_used(self, row: DataSet) -> bool:
         return is_usable(row.receipt.delivery)
 
 

@@ -92,7 +92,7 @@ class ModelsView(Endpoint):
         """Models, the newest first."""
         read(PageQuery, request.query_params)
         pages = Pages()
-        rows = pages.paginate_queryset(_models(), request, view=self) or []
+        rows: list[TrainedModel] = pages.paginate_queryset(_models(), request, view=self) or []
         return pages.get_paginated_response([ModelOutput(row).data for row in rows])
 
     @extend_schema(operation_id="record_model", request=ModelInput, responses=ModelOutput)

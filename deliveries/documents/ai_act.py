@@ -9,7 +9,6 @@ from consent.choices import DataCategory
 from deliveries.documents.figures import Figures, band
 
 _TEXT = ((10**9, "Less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
-_IMAGES = ((10**6, "Less than 1 million images"), (10**9, "1 million to 1 billion images"))
 _OPEN = "open"
 
 
@@ -21,10 +20,15 @@ def document(figures: Figures) -> dict[str, Any]:
         "model": figures.model.title,
         "version": figures.model.version or _OPEN,
         "1.3": {
-            "text": _band(figures.tokens.get("text", 0), _TEXT, "More than 10 trillion tokens"),
-            "image": _band(figures.tokens.get("image", 0), _IMAGES, "More than 1 billion images"),
+            "text": _band(figures.tokens.get("text", 0), _TEXT, "More than 10 trillion tokens")
+            if figures.receipts and figures.has_all_tokens
+            else _OPEN,
+            # A receipt counts tokens and rows, not pictures.
+            "image": _OPEN if figures.bytes.get("image") else "none named by a receipt",
             "modalities": sorted(name for name, count in figures.bytes.items() if count),
-            "latest_date_of_acquisition": figures.latest or _OPEN,
+            "latest_date_of_acquisition": f"content of {figures.latest} or older"
+            if figures.latest and figures.has_all_content
+            else _OPEN,
         },
         "2.4": {
             "interactions_with_the_model": facts.get("model_interactions", _OPEN),
@@ -57,6 +61,8 @@ def _comments(figures: Figures) -> str:
 
 
 def _measures(figures: Figures) -> list[str]:
+    if not figures.receipts:
+        return []
     out = figures.excluded
     found = [
         f"Members who had switched the use off: left out of every run ({band(out['opted_out'])} in all runs together).",
@@ -71,6 +77,6 @@ def _measures(figures: Figures) -> list[str]:
         found.append(f"Personal data in texts was reduced by redaction: {kinds}.")
     if figures.sampled:
         found.append(
-            f"A sample of {figures.sampled:,} rows after redaction had {band(figures.left)} left."
+            f"A sample of {band(figures.sampled)} rows after redaction had {band(figures.left)} left."
         )
     return found

@@ -16,7 +16,7 @@ def document(figures: Figures) -> dict[str, Any]:
         f"{figures.earliest} to {figures.latest} (content); prepared"
         f" {min(one.received_at for one in figures.receipts):%Y-%m-%d} to"
         f" {max(one.received_at for one in figures.receipts):%Y-%m-%d}"
-        if figures.receipts and figures.latest
+        if figures.receipts and figures.has_all_content
         else _OPEN
     )
     return {
@@ -30,19 +30,23 @@ def document(figures: Figures) -> dict[str, Any]:
         "4_types_of_data_points": ", ".join(names) or _OPEN,
         "5_protected_or_public": facts.get("licences", _OPEN),
         "6_purchased_or_licensed": facts.get("purchased", _OPEN),
-        "7_personal_information": "yes: content of members, reduced before use"
-        if figures.receipts
-        else _OPEN,
-        "8_aggregate_consumer_information": "no" if figures.receipts else _OPEN,
+        "7_personal_information": _personal(figures),
+        "8_aggregate_consumer_information": facts.get("aggregate", _OPEN),
         "9_cleaning_or_modification": _cleaning(figures),
         "10_time_period_of_collection": f"{figures.earliest} to {figures.latest}"
-        if figures.latest
+        if figures.latest and figures.has_all_content
         else _OPEN,
         "11_dates_first_used": used,
         "12_synthetic_data": facts.get("synthetic", _OPEN),
         "open": figures.open,
         "made_from": figures.sources,
     }
+
+
+def _personal(figures: Figures) -> str:
+    if not figures.receipts:
+        return _OPEN
+    return "yes: content of members" + (", reduced by redaction" if figures.hits else "")
 
 
 def _cleaning(figures: Figures) -> str:

@@ -1,6 +1,7 @@
 """A data card of a model in Markdown, with the YAML front matter of data set hubs."""
 
 import json
+import re
 
 from deliveries.documents.ai_act import document as ai_act
 from deliveries.documents.figures import Figures, band
@@ -16,9 +17,9 @@ def document(figures: Figures) -> str:
         f"modalities: {json.dumps(summary['1.3']['modalities'])}",
         "---",
         "",
-        f"# {model.title}",
+        f"# {_plain(model.title)}",
         "",
-        model.facts.get("description", "Not described yet."),
+        _plain(model.facts.get("description", "Not described yet.")),
         "",
         f"{band(figures.rows_kept)} of {band(figures.rows_in)} rows were kept. Content"
         f" {figures.earliest or 'of an unknown age'} to {figures.latest or 'an unknown day'}.",
@@ -31,7 +32,7 @@ def document(figures: Figures) -> str:
         "",
         "| file | rows | SHA-256 |",
         "|---|---|---|",
-        *[f"| {one.name} | {one.rows} | {one.sha256} |" for one in figures.data_sets],
+        *[f"| {one.name} | {band(one.rows)} | {one.sha256} |" for one in figures.data_sets],
         "",
         "## What is open",
         "",
@@ -43,6 +44,11 @@ def document(figures: Figures) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """Typed text as Markdown shows it: its signs stay signs."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!])", r"\\\1", text)
 
 
 def _size(rows: int) -> str:

@@ -33,6 +33,9 @@ class Figures:
     excluded: Counter[str] = field(default_factory=Counter)
     """Members whom the manifests left out, by reason."""
     subtracted: int = 0
+    has_all_tokens: bool = True
+    """Whether each receipt names tokens: a sum of some is not the sum."""
+    has_all_content: bool = True
     open: list[str] = field(default_factory=list)
     """The gaps of the receipts, in sentences."""
 
@@ -73,6 +76,7 @@ def of(model: TrainedModel) -> Figures:
         if run.state != RunState.COMPLETED:
             found.open.append(f"{run.reference} is {run.get_state_display()}: it is not counted.")
         elif not any(one.run_id == run.pk for one in receipts):
+            found.has_all_tokens = found.has_all_content = False
             found.open.append(f"{run.reference} was completed without a receipt.")
     for run in completed:
         _add_manifest(found, run)
@@ -101,11 +105,13 @@ def _add(found: Figures, receipt: Receipt) -> None:
     found.rows_kept += said["rows"]["kept"]
     found.dropped.update(said["rows"]["dropped"])
     if not said["tokens"]:
+        found.has_all_tokens = False
         found.open.append(f"{receipt.reference} names no tokens.")
     if content := said.get("content"):
         found.earliest = min(filter(None, [found.earliest, content["earliest"]]))
         found.latest = max(found.latest, content["latest"])
     else:
+        found.has_all_content = False
         found.open.append(f"{receipt.reference} does not say how old its content is.")
     if redaction := said.get("redaction"):
         found.hits.update(redaction["hits_by_kind"])

@@ -65,7 +65,7 @@ def test_the_ai_act_summary_has_bands_dates_and_measures_with_figures(api, model
     said = document(api, "ai-act").json()
 
     assert said["1.3"]["text"] == "1 billion to 10 trillion tokens"
-    assert said["1.3"]["latest_date_of_acquisition"] == "2026-09-30"
+    assert said["1.3"]["latest_date_of_acquisition"] == "content of 2026-09-30 or older"
     assert said["2.4"] == {
         "interactions_with_the_model": "no",
         "other_services": "yes",
@@ -209,6 +209,52 @@ def test_recipients_are_told_of_upheld_objections_and_erasures(
     assert [duty.what for duty in recipients.open_duties()] == ["erasure"]
     with pytest.raises(NotFound):
         recipients.tell(subject="member:999", recipient=affiliate, how="x", actor=officer)
+
+
+def test_a_recipient_of_a_delivery_is_told_too_and_only_of_its_purpose(
+    world, engineer, officer, affiliate
+):
+    factories.add_members(3)
+    factories.deliver(factories.freeze(engineer).run, engineer, recipient=affiliate)
+    factories.uphold(factories.objection("acc-0", purposes=["personalisation"]), officer)
+    assert recipients.open_duties() == []
+
+    factories.uphold(factories.objection("acc-1"), officer)
+
+    assert [duty.recipient for duty in recipients.open_duties()] == [affiliate]
+
+
+def test_recipients_are_told_of_a_person_without_an_account(model, affiliate, officer, post):
+    hand_over(post, DataSet.objects.get())
+    ticket = factories.uphold(
+        factories.objection(name="Paula Pepperkorn-Example", email="paula@example.org"), officer
+    )
+
+    assert [duty.subject for duty in recipients.open_duties()] == [ticket.reference]
+
+
+def test_what_one_receipt_lacks_is_open_for_the_whole_model(model, engineer, api):
+    done = factories.complete(factories.freeze(engineer).run, engineer)
+    trained_models.add_run(model=model, run=done, actor=engineer)
+
+    said = document(api, "ai-act").json()
+
+    assert said["1.3"]["latest_date_of_acquisition"] == "open"
+    assert document(api, "california").json()["10_time_period_of_collection"] == "open"
+
+
+def test_a_model_without_receipts_claims_no_measure(api, engineer):
+    trained_models.record(name="big-model", title="Big", actor=engineer)
+
+    assert document(api, "ai-act").json()["3.3"] == []
+
+
+def test_what_is_not_sent_of_a_model_stays(model, post, api):
+    post("models", {"name": "big-model", "title": "Bigger model"})
+
+    said = api.get("/api/v1/models/big-model").json()
+    assert (said["title"], said["version"]) == ("Bigger model", "1.0")
+    assert said["facts"]["model_interactions"] == "no"
 
 
 def test_a_recipient_has_known_facts(administrator):

@@ -9,7 +9,7 @@ from django.core.exceptions import PermissionDenied
 
 from common.text import strict_json
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
-from deliveries.receipts import accepting, completing, keys, statements, waivers
+from deliveries.receipts import accepting, completing, envelopes, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
 from ledger.errors import InvalidInput
 from ledger.models import Entry
@@ -261,6 +261,31 @@ def test_an_envelope_has_one_form(run, delivery, runner, post, change, field):
     assert field in faults(send(post, run, changed(envelope, **change)))
 
 
+@pytest.mark.parametrize("keyid", ["", "\x00", "0" * 5_000, "A" * 64, 1, None, ["a"]])
+def test_the_name_of_a_key_is_its_digest(run, delivery, runner, post, keyid):
+    envelope = factories.receipt_of(runner, delivery)
+    envelope["signatures"][0]["keyid"] = keyid
+
+    answer = send(post, run, envelope)
+
+    assert answer.status_code == 400
+    assert faults(answer).keys() <= {"signatures", "signatures.keyid"}
+
+
+@pytest.mark.parametrize("sig", ["", "AA==", "e31=", "\x00", None, {}])
+def test_a_signature_has_one_form(run, delivery, runner, post, sig):
+    envelope = factories.receipt_of(runner, delivery)
+    envelope["signatures"][0]["sig"] = sig
+
+    assert "signatures.sig" in faults(send(post, run, envelope))
+
+
+def test_a_statement_has_an_end(run, delivery, runner, post):
+    large = runner.seal(b" " * (envelopes.MAX_BYTES + 1))
+
+    assert "payload" in faults(send(post, run, large))
+
+
 def test_two_signatures_are_refused_also_when_one_is_right(run, delivery, runner, post):
     envelope = factories.receipt_of(runner, delivery)
     envelope["signatures"].append({"keyid": "0" * 64, "sig": envelope["signatures"][0]["sig"]})
@@ -268,7 +293,9 @@ def test_two_signatures_are_refused_also_when_one_is_right(run, delivery, runner
     assert "signatures" in faults(send(post, run, envelope))
 
 
-@pytest.mark.parametrize("payload", [b"[]", b'{"_type": 1}', b"{", b'{"a":1,"a":2}', b"\xff"])
+@pytest.mark.parametrize(
+    "payload", [b"[]", b'{"_type": 1}', b"{", b'{"a":1,"a":2}', b"\xff", b"[" * 50_000]
+)
 def test_a_signed_payload_that_is_no_statement_is_refused(run, delivery, runner, post, payload):
     answer = send(post, run, runner.seal(payload))
 
@@ -402,6 +429,16 @@ def test_a_signature_of_another_key_registers_nothing(engineer, post):
 def test_a_key_that_proves_nothing_is_refused(raw):
     with pytest.raises(InvalidInput):
         keys.check_strength(raw)
+
+
+def test_an_account_has_so_many_keys_and_ending_one_makes_room(engineer, api, post):
+    first, *_ = [factories.registered_runner(engineer) for _ in range(keys.MAX_KEYS)]
+    body = Runner().answer(keys.challenge_for(engineer))
+
+    refused = post("me/keys", body)
+    assert (refused.status_code, refused.json()["code"]) == (409, "too_many_keys")
+    api.delete(f"/api/v1/me/keys/{first.keyid}")
+    assert post("me/keys", body).status_code == 201
 
 
 def test_a_key_belongs_to_one_account(engineer, second_engineer, client_of, post):

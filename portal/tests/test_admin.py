@@ -93,6 +93,7 @@ def test_an_action_without_permissions_is_never_offered(auditor: User, rf: Any) 
                 "Outcomes waiting for your word",
                 "Texts and erasures waiting for your word",
                 "Letters",
+                "Redaction list: too weak",
                 "Latest incidents",
                 "Proposals waiting for your review",
                 "Accounts that no file has named",
