@@ -67,9 +67,13 @@ def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     approved it *knowing* every stricter rule of an earlier date: an exclusion recorded after the approval
     stands, also when another exclusion comes between them.
     """
+    return _holding(_rules_until(purpose, on, book))
+
+
+def _holding(rows: Iterable[RegionRule]) -> dict[str, RegionRule]:
     holding: dict[str, RegionRule] = {}
     known_since: dict[tuple[str, int], int] = {}
-    for row in _rules_until(purpose, on, book):
+    for row in rows:
         approved_at = row.review.entry_id if row.needs_approval else 0
         strictness = STRICTNESS[RuleKind(row.rule)]
         for country in row.countries:
@@ -90,9 +94,13 @@ def oldest_content(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     A later limit counts at once, whatever else its rule says. An earlier one, or none, counts only in a rule that a
     second person approved knowing every later limit before it.
     """
+    return _limits(_rules_until(purpose, on, book))
+
+
+def _limits(rows: Iterable[RegionRule]) -> dict[str, dt.date]:
     limits: dict[str, dt.date] = {}
     known: dict[str, list[tuple[dt.date, int]]] = {}
-    for row in _rules_until(purpose, on, book):
+    for row in rows:
         if row.rule == RuleKind.EXCLUDED:
             # It uses no content, so it says nothing of its age.
             continue
@@ -106,11 +114,11 @@ def oldest_content(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     return {country: limit for country, limit in limits.items() if limit > dt.date.min}
 
 
-def _rules_until(purpose: str, on: dt.date, book: Book | None) -> Iterable[RegionRule]:
+def _rules_until(purpose: str, on: dt.date, book: Book | None) -> list[RegionRule]:
     if book is not None:
         return [row for row in book.rules if row.purpose == purpose and row.effective_from <= on]
     rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
-    return rows.select_related("review").order_by("effective_from", "entry_id", "id")
+    return list(rows.select_related("review").order_by("effective_from", "entry_id", "id"))
 
 
 def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
@@ -130,7 +138,8 @@ def ruling(
 
     Without categories the question is whether any notice in force covers the purpose in the country.
     """
-    holding = rules_in_force(purpose, on, book)
+    rows = _rules_until(purpose, on, book)
+    holding = _holding(rows)
     notices = [row for row in notices_in_force(on, book) if purpose in row.purposes]
     rule_of = {country: row.rule for country, row in holding.items()}
     missing = {
@@ -141,7 +150,7 @@ def ruling(
     return Ruling(
         rule_of=rule_of,
         since={country: row.effective_from for country, row in holding.items()},
-        data_from=oldest_content(purpose, on, book),
+        data_from=_limits(rows),
         covered=frozenset(rule_of.keys() - missing.keys()),
         gaps={
             country: gap

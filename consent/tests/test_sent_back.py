@@ -72,6 +72,7 @@ def test_a_rejected_rule_is_its_authors_first_task_with_its_words(
         "countries": "BR, IN",
         "rule": "default-on",
         "effective_from": "2026-01-01",
+        "data_from": "None",
         "source": "a regulator's statement",
         "reason": "Asked for by counsel.",
     }

@@ -82,6 +82,7 @@ def test_the_tutorial_and_the_audit_work_when_they_are_pasted(served):
                 "http://127.0.0.1:8000": address,
                 "$PWD/var/demo": str(data_dir),
                 " var/": f" {data_dir}/",
+                "'var/": f"'{data_dir}/",
                 ".venv/bin/python": sys.executable,
             },
         )
@@ -99,7 +100,7 @@ def test_the_tutorial_and_the_audit_work_when_they_are_pasted(served):
             "The member would be out of a run started now" + because,
         ],
     ]
-    (frozen,) = [answer for answer in answers if "ledger_root" in answer]
+    (frozen,) = [answer for answer in answers if "frozen_at" in answer]
     assert f"{frozen['digest']}  {data_dir}/{reference}.manifest" in told.stdout
     assert len(re.findall(r'^ *"two-\d+",?$', told.stdout, re.MULTILINE)) == 1
     assert not re.findall(r'^ *"one-\d+",?$', told.stdout, re.MULTILINE)

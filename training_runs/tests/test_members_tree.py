@@ -30,7 +30,7 @@ from training_runs.runs import freezing
 def archive_of(population, excluded):
     out = BitMap.union(BitMap(), *excluded.values())
     included = BitMap(range(1, population + 1)) - out
-    return Archive({"run": "TR-2026-000001", "population": population}, included, excluded)
+    return Archive({"run": "TR-2026-000001", "population": population}, included, excluded, {})
 
 
 @given(st.integers(1, 700), st.data())
