@@ -79,10 +79,10 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
 
 
 def _check_state(run: Run) -> None:
-    """Raises ForbiddenMove unless the run is, or was last, in training."""
-    if run.state not in (RunState.TRAINING, RunState.FAILED):
+    """Data is prepared before training begins, or again between two tries. Raises ForbiddenMove once the run is over."""
+    if run.state not in (RunState.FROZEN, RunState.TRAINING, RunState.FAILED):
         raise ForbiddenMove(
-            f"{run.reference} is {run.get_state_display()}: a receipt belongs to a training."
+            f"{run.reference} is {run.get_state_display()}: it takes a receipt from its first delivery until its end."
         )
 
 

@@ -17,7 +17,7 @@ from training_runs.runs.verifying import usable_manifest
 
 
 class ReceiptMissing(RuleViolation):
-    """A run completes with a receipt of its last training, or by a waiver."""
+    """A run completes with a receipt of the delivery that its last training began on, or by a waiver."""
 
     code = "receipt_missing"
 
@@ -60,23 +60,29 @@ def _as_it_is(run: Run, receipt: str) -> Run:
 
 
 def _ground(run: Run, reference: str) -> dict[str, Receipt | Waiver]:
-    own = Receipt.objects.filter(run=run).order_by("-pk")
+    own = Receipt.objects.filter(run=run).select_related("delivery").order_by("-pk")
+    start = last_start(run)
+    assert start is not None
     if reference:
         named = own.filter(reference=reference).first()
         if named is None:
             raise InvalidInput(f"{run.reference} has no receipt {reference}.", field="receipt")
+        if named.delivery_id < start.delivery_id:
+            raise InvalidInput(
+                f"{reference} is of {named.delivery.reference}, and the training began on {start.delivery.reference}.",
+                field="receipt",
+            )
         return {"receipt": named}
-    start = last_start(run)
-    # A receipt of a training that failed says nothing of this one.
-    newest = own.filter(entry_id__gt=start.entry_id).first() if start else None
+    # A data set stays good for a second try. One of an earlier delivery has members who have left since.
+    newest = own.filter(delivery__gte=start.delivery_id).first()
     if newest is not None:
         return {"receipt": newest}
     waiver = Waiver.objects.filter(run=run, state=WaiverState.APPROVED).order_by("-pk").first()
     if waiver is not None:
         return {"waiver": waiver}
     raise ReceiptMissing(
-        f"{run.reference} has no receipt of its training: POST /api/v1/runs/{run.reference}/receipts. Where none can be"
-        f" made, ask for a waiver: POST /api/v1/runs/{run.reference}/waivers."
+        f"{run.reference} has no receipt of {start.delivery.reference}, which its training began on:"
+        f" POST /api/v1/runs/{run.reference}/receipts. Where none can be made, ask for a waiver: POST /api/v1/runs/{run.reference}/waivers."
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.core.exceptions import PermissionDenied
 
 from common.text import strict_json
+from deliveries.made import requesting
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
 from deliveries.receipts import accepting, completing, envelopes, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
@@ -86,14 +87,47 @@ def test_a_run_completes_on_its_receipt_and_its_deliveries_end(
     assert delivery.state == "cancelled"
 
 
-def test_a_receipt_of_a_training_that_failed_completes_no_other(
+def test_data_is_prepared_before_training_begins(run, runner, engineer, api, post):
+    delivery = factories.deliver(run, engineer)
+
+    sent = send(post, run, factories.receipt_of(runner, delivery))
+    ready = api.get("/api/v1/datasets?lease=valid").json()["results"]
+    post(f"runs/{run.reference}/training")
+    done = post(f"runs/{run.reference}/complete")
+
+    assert sent.status_code == 201
+    assert [one["receipt"] for one in ready] == [sent.json()["reference"]]
+    assert done.json()["use"]["completed_on"] == sent.json()["reference"]
+
+
+def test_a_second_try_on_the_same_delivery_completes_on_the_same_receipt(
     run, delivery, runner, engineer, post
 ):
-    factories.send_receipt(runner, delivery, engineer)
+    receipt = factories.send_receipt(runner, delivery, engineer)
     post(f"runs/{run.reference}/fail", {"reason": "out of memory"})
     post(f"runs/{run.reference}/training")
 
-    assert post(f"runs/{run.reference}/complete").json()["code"] == "receipt_missing"
+    done = post(f"runs/{run.reference}/complete")
+
+    assert done.json()["use"]["completed_on"] == receipt.reference
+
+
+def test_a_receipt_of_an_earlier_delivery_completes_no_training_on_a_later_one(
+    run, delivery, runner, engineer, post
+):
+    receipt = factories.send_receipt(runner, delivery, engineer)
+    post(f"runs/{run.reference}/fail", {"reason": "out of memory"})
+    renewed = factories.made(requesting.renew(delivery=delivery, actor=engineer)[0])
+    post(f"runs/{run.reference}/training")
+
+    missing = post(f"runs/{run.reference}/complete")
+    named = post(f"runs/{run.reference}/complete", {"receipt": receipt.reference})
+    factories.send_receipt(runner, renewed, engineer)
+    done = post(f"runs/{run.reference}/complete")
+
+    assert (missing.status_code, missing.json()["code"]) == (409, "receipt_missing")
+    assert (named.status_code, list(faults(named))) == (400, ["receipt"])
+    assert done.json()["state"] == "completed"
 
 
 WRONG_DIGESTS = {
