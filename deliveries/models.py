@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from deliveries.choices import ALIVE, DeliveryForm, DeliveryState, RecipientKind, WaiverState
-from deliveries.querysets import DeliveryQuerySet
+from deliveries.querysets import DataSetQuerySet, DeliveryQuerySet
 from ledger.models import Sealed, Tracked, tracked_history
 from training_runs.models import Manifest, Run, Team
 
@@ -231,16 +231,23 @@ class Receipt(Sealed):
 
 
 class DataSet(Sealed):
-    """A file that a receipt says was made of a delivery. One file is claimed by one receipt."""
+    """A file that a receipt says was made of a delivery.
+
+    A later delivery of the same run, or a child run, may claim it again: its lease is then that of the newest claim.
+    """
 
     receipt = models.ForeignKey(Receipt, models.PROTECT, related_name="data_sets")
     name = models.CharField(max_length=500)
-    sha256 = models.CharField(max_length=64, unique=True)
+    sha256 = models.CharField(max_length=64, db_index=True)
     size = models.PositiveBigIntegerField(help_text="Bytes.")
     rows = models.PositiveBigIntegerField()
+    objects = DataSetQuerySet.as_manager()
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["receipt", "sha256"], name="data_set_once_in_a_receipt")
+        ]
 
     def __str__(self) -> str:
         return self.name

@@ -1,6 +1,8 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from django.db.models import Exists, OuterRef, QuerySet
+
 from deliveries.choices import ALIVE, DeliveryState
 from ledger.models import TrackedQuerySet
 from training_runs.querysets import teams_of
@@ -25,3 +27,10 @@ class DeliveryQuerySet(TrackedQuerySet):
     def of_teams_of(self, user: "User") -> "DeliveryQuerySet":
         """Deliveries of the runs of a person's teams."""
         return self.filter(run__team__in=teams_of(user))
+
+
+class DataSetQuerySet(QuerySet["DataSet"]):
+    def newest(self) -> "DataSetQuerySet":
+        """Each file once, as its newest receipt claims it: that one says until when it may be used."""
+        later = self.model._default_manager.filter(sha256=OuterRef("sha256"), pk__gt=OuterRef("pk"))
+        return self.filter(~Exists(later))

@@ -398,11 +398,12 @@ def receipt_of(runner: Runner, delivery: Delivery, **changed: Any) -> dict[str, 
     }
     content = f"clean posts {next(_numbers)}".encode()
     moment = timezone.now().isoformat().replace("+00:00", "Z")
+    outputs = changed.pop("outputs", [receipt_file("clean/posts.parquet", content, 8)])
     body = statement(
         run,
         said,
         inputs=[receipt_file("raw/posts.parquet", b"raw posts", 10)],
-        outputs=[receipt_file("clean/posts.parquet", content, 8)],
+        outputs=outputs,
         dropped={"unknown_member": 1, "excluded": 1},
         started_at=moment,
         ended_at=moment,

@@ -108,7 +108,7 @@ class DataSetsView(Endpoint):
 
 
 def _leased(lease: str) -> QuerySet[DataSet]:
-    found = DataSet.objects.select_related("receipt__run", "receipt__delivery")
+    found = DataSet.objects.newest().select_related("receipt__run", "receipt__delivery")
     # A completed run's deliveries have ended: what was made of them is not used again without a run of its own.
     valid = {
         "receipt__delivery__state": DeliveryState.DELIVERED,

@@ -157,7 +157,8 @@ class HandoversView(Endpoint):
     schema = EndpointSchema()
 
     def _data_set(self, sha256: str) -> DataSet:
-        found = DataSet.objects.select_related("receipt__run").filter(sha256=sha256).first()
+        claims = DataSet.objects.newest().select_related("receipt__run")
+        found = claims.filter(sha256=sha256).first()
         if found is None:
             raise NotFound("No receipt claims a data set of that digest.")
         return found
@@ -169,7 +170,7 @@ class HandoversView(Endpoint):
         """The recipients of a data set."""
         read(PageQuery, request.query_params)
         pages = Pages()
-        found = Handover.objects.filter(data_set=self._data_set(sha256))
+        found = Handover.objects.filter(data_set__sha256=self._data_set(sha256).sha256)
         rows: list[Handover] = (
             pages.paginate_queryset(
                 found.select_related("data_set", "recipient"), request, view=self

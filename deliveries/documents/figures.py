@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from deliveries.models import DataSet, Delivery, Receipt, TrainedModel
+from deliveries.models import Completion, DataSet, Delivery, Receipt, TrainedModel
 from deliveries.receipts.statements import predicate_of
 from deliveries.trained_models import runs_of
 from training_runs.choices import RunState
@@ -58,11 +58,15 @@ def band(count: int) -> str:
 
 
 def of(model: TrainedModel) -> Figures:
-    """The figures of a model, from the receipts that its completed runs rest on and all others of these runs."""
+    """The figures of a model, from the receipts of the deliveries that its completed runs rest on.
+
+    Data that was prepared again after a renewal is counted once.
+    """
     runs = runs_of(model)
     completed = [run for run in runs if run.state == RunState.COMPLETED]
+    used = Completion.objects.filter(run__in=completed).values("receipt__delivery")
     receipts = list(
-        Receipt.objects.filter(run__in=completed).select_related("run", "delivery").order_by("pk")
+        Receipt.objects.filter(delivery__in=used).select_related("run", "delivery").order_by("pk")
     )
     found = Figures(
         model,

@@ -109,7 +109,7 @@ def _used_late(inputs: Iterable[DataSetName], moment: dt.datetime) -> list[DataS
     inputs = list(inputs)
     digests = [one.sha256 for one in inputs if one.sha256]
     names = [one.name for one in inputs if one.name and not one.sha256]
-    found = DataSet.objects.select_related("receipt__run", "receipt__delivery")
+    found = DataSet.objects.newest().select_related("receipt__run", "receipt__delivery")
     newest = {row.name: row for row in found.filter(name__in=names).order_by("pk")}
     rows = [*found.filter(sha256__in=digests), *newest.values()]
     return [

@@ -235,7 +235,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=500)),
-                ('sha256', models.CharField(max_length=64, unique=True)),
+                ('sha256', models.CharField(db_index=True, max_length=64)),
                 ('size', models.PositiveBigIntegerField(help_text='Bytes.')),
                 ('rows', models.PositiveBigIntegerField()),
                 ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
@@ -243,6 +243,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
+                'constraints': [models.UniqueConstraint(fields=('receipt', 'sha256'), name='data_set_once_in_a_receipt')],
             },
         ),
         migrations.CreateModel(

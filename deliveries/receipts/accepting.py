@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 
 from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
@@ -24,7 +25,7 @@ from training_runs.models import Finding, Run
 
 
 class OutputClaimed(RuleViolation):
-    """Another receipt has claimed the same file."""
+    """Another receipt has claimed the same file, of another run or of the same delivery."""
 
     code = "output_claimed"
 
@@ -198,6 +199,29 @@ def _find_mismatch(run: Run, actor: User, wrong: dict[str, Any]) -> None:
         ).save()
 
 
+def _check_claims(run: Run, delivery: Delivery, outputs: list[dict[str, Any]]) -> None:
+    """No file belongs to two runs. Raises OutputClaimed.
+
+    Preparing from a renewed delivery gives the same bytes where none of the authors has left, and a child run uses its
+    parent's data again: both claim the file anew. A file without rows holds no data of a member.
+    """
+    digests = [one["sha256"] for one in outputs if one["rows"]]
+    claims = DataSet.objects.filter(sha256__in=digests).exclude(receipt__run__in=_ancestors(run))
+    claims = claims.exclude(Q(receipt__run=run) & ~Q(receipt__delivery=delivery))
+    if first := claims.select_related("receipt").first():
+        raise OutputClaimed(
+            f"{first.receipt.reference} has claimed the file {first.sha256} already."
+        )
+
+
+def _ancestors(run: Run) -> list[int]:
+    found = []
+    while run.parent_id is not None:
+        found.append(run.parent_id)
+        run = Run.objects.only("parent_id").get(pk=run.parent_id)
+    return found
+
+
 def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> tuple[Receipt, bool]:
     """The kept receipt and True, or the one that another request kept meanwhile and False."""
     outputs = checked.facts["outputs"]
@@ -209,11 +233,7 @@ def _record(run: Run, checked: _Checked, sent: Any, actor: User) -> tuple[Receip
             return known, False
         # Asked under the lock: the run may have been completed a moment ago.
         _check_state(run)
-        claimed = DataSet.objects.filter(sha256__in=[one["sha256"] for one in outputs])
-        if first := claimed.select_related("receipt").first():
-            raise OutputClaimed(
-                f"{first.receipt.reference} has claimed the file {first.sha256} already."
-            )
+        _check_claims(run, checked.delivery, outputs)
         receipt = Receipt(
             reference=next_reference("RC", opened.recorded_at.year),
             run=run,

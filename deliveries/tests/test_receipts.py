@@ -19,6 +19,7 @@ from objections.redaction import lending
 from objections.redaction.facts import is_redaction_proven
 from tools import factories
 from tools.receipts import Runner
+from tools.receipts import file as receipt_file
 from training_runs import teams
 from training_runs.choices import FindingKind
 from training_runs.errors import ForbiddenMove
@@ -269,7 +270,17 @@ def test_subjects_are_the_outputs(run, delivery, runner, post):
     assert faults(send(post, run, runner.sign(body))) == {"subject": "invalid"}
 
 
-def test_a_file_is_claimed_by_one_receipt(run, delivery, runner, engineer, post):
+SAME_FILE = [receipt_file("clean/posts.parquet", b"the same posts", 8)]
+
+
+def claims_of_the_same_file(runner, deliveries, engineer):
+    return [
+        factories.send_receipt(runner, delivery, engineer, outputs=SAME_FILE)
+        for delivery in deliveries
+    ]
+
+
+def test_a_file_is_claimed_once_for_a_delivery(run, delivery, runner, engineer, post):
     first = factories.receipt_of(runner, delivery)
     send(post, run, first)
     body = opened(first)
@@ -278,6 +289,49 @@ def test_a_file_is_claimed_by_one_receipt(run, delivery, runner, engineer, post)
     answer = send(post, run, runner.sign(body))
 
     assert (answer.status_code, answer.json()["code"]) == (409, "output_claimed")
+
+
+def test_a_file_of_another_run_is_not_claimed(run, delivery, runner, engineer):
+    other = factories.training(factories.freeze(engineer).run, engineer)
+
+    with pytest.raises(accepting.OutputClaimed):
+        claims_of_the_same_file(runner, [delivery, other], engineer)
+    assert DataSet.objects.count() == 1
+
+
+def test_the_same_bytes_from_a_renewed_delivery_have_the_new_lease(
+    run, delivery, runner, engineer, api
+):
+    claims_of_the_same_file(runner, [delivery], engineer)
+    renewed = factories.made(requesting.renew(delivery=delivery, actor=engineer)[0])
+    (second,) = claims_of_the_same_file(runner, [renewed], engineer)
+
+    listed = [
+        [row["receipt"] for row in api.get(f"/api/v1/datasets?lease={lease}").json()["results"]]
+        for lease in ("valid", "ended")
+    ]
+
+    assert listed == [[second.reference], []]
+
+
+def test_a_child_run_claims_what_its_parent_used(run, delivery, runner, engineer):
+    factories.send_receipt(runner, delivery, engineer, outputs=SAME_FILE)
+    completing.complete(run=Run.objects.get(pk=run.pk), actor=engineer)
+    child = factories.freeze(engineer, parent=run).run
+
+    claims_of_the_same_file(runner, [factories.training(child, engineer)], engineer)
+
+    assert DataSet.objects.newest().get().receipt.run == child
+
+
+def test_an_empty_file_belongs_to_no_run(run, delivery, runner, engineer):
+    other = factories.training(factories.freeze(engineer).run, engineer)
+    empty = [receipt_file("clean/none.parquet", b"", 0)]
+    for one in (delivery, other):
+        mine = receipt_file("clean/posts.parquet", one.reference.encode(), 8)
+        factories.send_receipt(runner, one, engineer, outputs=[mine, *empty])
+
+    assert DataSet.objects.newest().count() == 3
 
 
 @pytest.mark.parametrize(
