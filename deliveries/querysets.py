@@ -1,10 +1,10 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 
 from deliveries.choices import ALIVE, DeliveryState
-from ledger.models import TrackedQuerySet
+from ledger.models import AppendOnlyQuerySet, TrackedQuerySet
 from training_runs.querysets import teams_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class DeliveryQuerySet(TrackedQuerySet):
         return self.filter(run__team__in=teams_of(user))
 
 
-class DataSetQuerySet(QuerySet["DataSet"]):
+class DataSetQuerySet(AppendOnlyQuerySet):
     def newest(self) -> "DataSetQuerySet":
         """Each file once, as its newest receipt claims it: that one says until when it may be used."""
         later = self.model._default_manager.filter(sha256=OuterRef("sha256"), pk__gt=OuterRef("pk"))
