@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists, OuterRef
 
 from deliveries.choices import ALIVE, DeliveryState
-from ledger.models import AppendOnlyQuerySet, TrackedQuerySet
+from ledger.append_only import AppendOnlyQuerySet
+from ledger.models import TrackedQuerySet
 from training_runs.querysets import teams_of
 
 if TYPE_CHECKING:
