@@ -67,5 +67,8 @@ BRINGS = Brings(
             " cost an import next to nothing.",
         "consent.member_erased":
             "Called with the member, in the entry that erases the account: erases personal data that the app keeps.",
+        "consent.references_spelt":
+            "Called with member numbers whose references a file of the product spells, in the entry that seals them. It"
+            " must cost an import next to nothing.",
     },
 )  # fmt: skip

@@ -298,6 +298,8 @@ def change_known(
                 }
             ),
         )
+        for respelt in registry.hooks("consent.references_spelt"):
+            respelt(list(spelt))
     _add_history(opened, rows, "~")
     _count(complete=sum(after.complete - before.facts.complete for before, after in changes))
 

@@ -8,6 +8,8 @@ from ledger.registry import EntryKind, ReadKind
 
 # A delivery of ten million members takes a minute, and the sweeper comes by every 20 seconds.
 MAX_UNDELIVERED = dt.timedelta(minutes=15)
+# A file of 2^20 accounts takes some seconds; the first map of a thousand million accounts an hour and more.
+MAX_UNMAPPED = dt.timedelta(hours=3)
 
 _ALL = [
     "deliveries.view_delivery", "deliveries.view_receipt", "deliveries.view_dataset",
@@ -16,6 +18,10 @@ _ALL = [
 
 BRINGS = Brings(
     entries=[
+        EntryKind("account_map.ended", "Account map deleted: it was not asked for any more", despite_clocks=True),
+        EntryKind("account_map.made", "File of the account map made"),
+        EntryKind("account_map.refused", "File of the account map refused: an account is not as it was sealed", despite_clocks=True),
+        EntryKind("account_map.requested", "Account map requested"),
         EntryKind("delivery.cancelled", "Delivery cancelled", despite_clocks=True),
         EntryKind("delivery.expired", "Lease of a delivery ended", despite_clocks=True),
         EntryKind("delivery.made", "Delivery made"),
@@ -39,6 +45,7 @@ BRINGS = Brings(
         EntryKind("waiver.decided", "Completion without a receipt decided"),
     ],
     reads=[
+        ReadKind("account_map.file", "File of the account map"),
         ReadKind("delivery.archive", "Archive of a delivery"),
         ReadKind("delivery.file", "File of a delivery"),
         ReadKind("export.delivery", "List of deliveries, as a file"),
@@ -46,6 +53,7 @@ BRINGS = Brings(
         ReadKind("receipt.read", "Receipt"),
     ],
     scopes={
+        "account-map:read": "Request and download the account map: every account with its member number.",
         "deliveries:write": "Request, renew and cancel deliveries, and download their lists of accounts.",
         "receipts:write": "Register keys of runners and send receipts.",
         "lineage:write": "Send OpenLineage events.",
@@ -57,7 +65,7 @@ BRINGS = Brings(
         ],
         ML_ENGINEER: [
             *_ALL, "deliveries.add_delivery", "deliveries.change_delivery",
-            "deliveries.download_delivery", "deliveries.add_receipt", "deliveries.add_runnerkey",
+            "deliveries.download_delivery", "deliveries.download_accountmap", "deliveries.add_receipt", "deliveries.add_runnerkey",
             "deliveries.add_waiver", "deliveries.add_lineageevent", "deliveries.add_handover",
             "deliveries.add_trainedmodel", "deliveries.change_trainedmodel",
         ],
@@ -71,19 +79,26 @@ BRINGS = Brings(
     },
     schedule={
         "deliveries": Every("deliveries.tasks.sweep_deliveries", "SWEEP_SECONDS"),
+        "account map": Every("deliveries.tasks.make_account_map", "SWEEP_SECONDS"),
         "lineage bodies": Daily("deliveries.tasks.delete_lineage_bodies", hour="3", minute="25"),
     },
     queues={
         "deliveries.tasks.make_delivery": "files",
         "deliveries.tasks.sweep_deliveries": "files",
+        "deliveries.tasks.make_account_map": "files",
         "deliveries.tasks.delete_lineage_bodies": "housekeeping",
     },
     waiting=[
         Waiting(
             "oldest_requested_delivery", "deliveries.made.making.oldest_requested", MAX_UNDELIVERED
         ),
+        Waiting(
+            "oldest_account_map_range", "deliveries.made.account_map.oldest_waiting", MAX_UNMAPPED
+        ),
     ],
     hooks={
+        "consent.member_created": "deliveries.made.account_map.note_created",
+        "consent.references_spelt": "deliveries.made.account_map.note_spelt",
         "consent.member_erased": "deliveries.made.ending.end_with_member",
         "objections.recipients": "deliveries.recipients.names_for",
         "objections.redaction_facts": "deliveries.receipts.completing.is_redaction_proven",

@@ -59,3 +59,20 @@ class DigestMismatch(RuleViolation):
     """Another digest than the delivered one; a finding is recorded."""
 
     code = "digest_mismatch"
+
+
+class NoAccountMap(RuleViolation):
+    """The account map was not requested, or not for a long time."""
+
+    code = "no_account_map"
+
+
+class AccountMapNotReady(RuleViolation):
+    """The file of a range is being made: for the first time, or again without an erased account."""
+
+    code = "account_map_not_ready"
+
+    @property
+    def retry_after(self) -> int:
+        """Seconds."""
+        return 30

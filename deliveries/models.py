@@ -139,6 +139,69 @@ class DeliveryAttempt(models.Model):
         return f"{self.delivery_id}: {self.error_code}"
 
 
+# --- The account map ----------------------------------------------------------------------------
+
+
+class AccountMapRequest(Sealed):
+    """A request for the account map, which is kept until then for everybody who may fetch it."""
+
+    kept_until = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("download_accountmap", "Can request and download the account map")]
+
+    def __str__(self) -> str:
+        return f"account map until {self.kept_until:%Y-%m-%d}"
+
+
+class AccountMapFile(Sealed):
+    """A file of the account map as it was made: the accounts of the 2^20 member numbers of a place."""
+
+    place = models.PositiveIntegerField(help_text="Its first number is place x 2^20.")
+    cut = models.PositiveBigIntegerField(help_text="The ledger size it counts.")
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField(help_text="Bytes.")
+    rows = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"accounts of place {self.place} at {self.cut}"
+
+
+class AccountMapRange(models.Model):
+    """A range of the account map as it stands: what changed it, and its file. Not part of the record."""
+
+    place = models.PositiveIntegerField(primary_key=True)
+    changed_entry = models.PositiveBigIntegerField(
+        help_text="The last entry that created, spelt or erased an account in it."
+    )
+    changed_at = models.DateTimeField()
+    cut = models.PositiveBigIntegerField(
+        default=0, help_text="The ledger size up to which the file has been compared."
+    )
+    tried_at = models.DateTimeField(
+        null=True, help_text="When its file was last made, or could not be."
+    )
+    file = models.ForeignKey(
+        AccountMapFile, models.PROTECT, null=True, related_name="+",
+        help_text="Empty until it is made, and from an erasure until it is made again.",
+    )  # fmt: skip
+
+    class Meta:
+        ordering = ["place"]
+
+    def __str__(self) -> str:
+        return f"place {self.place}"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the file has every change of its accounts."""
+        return self.file_id is not None and self.changed_entry <= self.cut
+
+
 # --- Training -----------------------------------------------------------------------------------
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from deliveries.lineage import accepting
-from deliveries.made import making, sweeping
+from deliveries.made import account_map, making, sweeping
 
 SWEEP_FOR = 60
 """Seconds after which a sweep begins nothing new: the next one goes on."""
@@ -17,6 +17,11 @@ def make_delivery(delivery_id: int) -> None:
 @shared_task
 def sweep_deliveries() -> None:
     sweeping.sweep(seconds=SWEEP_FOR)
+
+
+@shared_task
+def make_account_map() -> None:
+    account_map.make_due(seconds=SWEEP_FOR)
 
 
 @shared_task

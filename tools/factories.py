@@ -24,7 +24,7 @@ from deliveries.api.serializers import DeliveryOutput
 from deliveries.errors import DigestMismatch
 from deliveries.lineage import accepting as lineage
 from deliveries.lineage import events
-from deliveries.made import making, requesting
+from deliveries.made import account_map, making, requesting
 from deliveries.models import DataSet, Delivery, Receipt, RecipientTold
 from deliveries.receipts import accepting, completing, keys, waivers
 from deliveries.use import acknowledging, starting
@@ -468,6 +468,8 @@ def live(run: Run, engineer: Any, officer: Any, second_officer: Any, product: An
         actor=engineer,
     )
     use_of(run, engineer, officer)
+    account_map.request(actor=engineer)
+    account_map.make_due()
     completing.complete(run=run, actor=engineer)
     policy = proposing.propose_policy(
         kind="lease-days", value=60, effective_from=LONG_AGO, source="test", actor=officer

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from deliveries.api import lineage, models, receipts, views
+from deliveries.api import account_map, lineage, models, receipts, views
 
 RUN = "runs/<str:reference>"
 DELIVERY = "deliveries/<str:reference>"
@@ -35,6 +35,12 @@ urlpatterns = [
     ),
     path(f"{DELIVERY}/archive", views.DeliveryArchiveView.as_view(), name="delivery-archive"),
     path(f"{DELIVERY}/files/<str:name>", views.DeliveryFileView.as_view(), name="delivery-file"),
+    path("account-map", account_map.AccountMapView.as_view(), name="account-map"),
+    path(
+        "account-map/files/<str:name>",
+        account_map.AccountMapFileView.as_view(),
+        name="account-map-file",
+    ),
     path("lineage", lineage.LineageView.as_view(), name="lineage"),
     path("datasets/<str:sha256>/handovers", models.HandoversView.as_view(), name="handovers"),
     path("models", models.ModelsView.as_view(), name="models"),

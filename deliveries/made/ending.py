@@ -10,7 +10,7 @@ from django.db import transaction
 from consent.models import Member
 from deliveries.choices import NEXT_STATES, DeliveryState
 from deliveries.errors import DeliveryNotReady
-from deliveries.made import archives, stores
+from deliveries.made import account_map, archives, stores
 from deliveries.models import Delivery
 from ledger import clock, entries, open_entry
 from ledger.errors import InvalidInput
@@ -84,8 +84,11 @@ def end_of_run(run: Run, reason: str) -> None:
 def end_with_member(member: Member) -> None:
     """No file keeps an account that is erased: deliveries that hold it end in the entry that erases.
 
+    The file of the account map that has it goes, and is made again without it.
+
     One that is being written finds the erasure itself, when it is recorded (`making`).
     """
+    account_map.note_erased(member.pk)
     made = Delivery.objects.filter(state=DeliveryState.DELIVERED).select_for_update()
     end(
         [one for one in made if one.files and _may_hold(one, member.pk)],

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from pyroaring import BitMap
 
 from consent import members
-from consent.models import AccountReference
-from deliveries.errors import DeliveryDiffers
+from consent.models import AccountReference, Suppression
+from deliveries.errors import AccountErased, DeliveryDiffers
 
 Page = list[tuple[int, str]]
 PAGE = 50_000
@@ -28,6 +28,8 @@ SCHEMA = pa.schema(
         pa.field("use_from", pa.date32()),
     ]
 )
+ACCOUNTS = pa.schema([SCHEMA.field("member_number"), SCHEMA.field("account_ref")])
+"""The columns of an account map."""
 
 
 def parts(delivered: BitMap) -> Iterator[tuple[str, BitMap]]:
@@ -100,11 +102,28 @@ class Check:
         return missing
 
 
-def write(pages: Iterable[Page], to: Any, use_from: Mapping[dt.date, BitMap]) -> None:
-    """Parquet sorted by member number, a row group for each page, every page of data with its checksum."""
+def check_missing(missing: BitMap) -> None:
+    """Only an erasure since the cut explains a member without a reference. Raises DeliveryDiffers, AccountErased."""
+    if not missing:
+        return
+    numbers = list(missing[:1000]) if len(missing) > 1000 else list(missing)
+    erased = Suppression.objects.filter(member__in=numbers).count()
+    if erased != len(missing):
+        raise DeliveryDiffers(
+            f"{len(missing):,} members have no account reference, and {erased:,} of them were erased."
+        )
+    raise AccountErased("Accounts were erased while the list was written.")
+
+
+def write(pages: Iterable[Page], to: Any, use_from: Mapping[dt.date, BitMap] | None) -> None:
+    """Parquet sorted by member number, a row group for each page, every page of data with its checksum.
+
+    Without `use_from` the column of days is left out: an account map has none.
+    """
+    schema = SCHEMA if use_from is not None else ACCOUNTS
     with pq.ParquetWriter(
         to,
-        SCHEMA,
+        schema,
         compression="zstd",
         use_dictionary=False,
         column_encoding={"member_number": "DELTA_BINARY_PACKED", "account_ref": "DELTA_BYTE_ARRAY"},
@@ -116,9 +135,10 @@ def write(pages: Iterable[Page], to: Any, use_from: Mapping[dt.date, BitMap]) ->
             columns = [
                 pa.array(numbers, pa.uint32()),
                 pa.array(references, pa.string()),
-                _days(numbers, use_from),
             ]
-            writer.write_batch(pa.record_batch(columns, schema=SCHEMA))
+            if use_from is not None:
+                columns.append(_days(numbers, use_from))
+            writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
 def _days(numbers: tuple[int, ...], use_from: Mapping[dt.date, BitMap]) -> Any:

@@ -141,7 +141,7 @@ def _write(delivery: Delivery, split: Subtraction) -> list[dict[str, Any]]:
             check = lists.Check(members)
             with stores.Writing(delivery.reference, name, left) as to:
                 lists.write(check.passing(lists.account_refs(members)), to, split.cohorts)
-                _check_missing(check.missing())
+                lists.check_missing(check.missing())
                 digest = to.settle()
             left -= to.size
             files.append(
@@ -163,19 +163,6 @@ def _write(delivery: Delivery, split: Subtraction) -> list[dict[str, Any]]:
             "The files together do not have the members that were to be delivered."
         )
     return files
-
-
-def _check_missing(missing: BitMap) -> None:
-    """Only an erasure since the cut explains a member without a reference. Raises DeliveryDiffers, AccountErased."""
-    if not missing:
-        return
-    numbers = list(missing[:1000]) if len(missing) > 1000 else list(missing)
-    erased = Suppression.objects.filter(member__in=numbers).count()
-    if erased != len(missing):
-        raise DeliveryDiffers(
-            f"{len(missing):,} members have no account reference, and {erased:,} of them were erased."
-        )
-    raise AccountErased("Accounts were erased while the list was written.")
 
 
 def _record(

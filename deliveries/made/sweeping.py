@@ -6,7 +6,7 @@ import structlog
 from django.db.models import F
 
 from common.processes import leases
-from deliveries.made import stores
+from deliveries.made import account_map, stores
 from deliveries.made.ending import expire_due
 from deliveries.made.making import make
 from deliveries.models import Delivery
@@ -31,7 +31,7 @@ def sweep(*, seconds: float = math.inf) -> dict[str, int]:
                 logger.error("delivery failed in a sweep", error=type(error).__name__)
                 done["failed"] += 1
         alive = Delivery.objects.alive().values_list("reference", flat=True)
-        stores.remove_strays(set(alive))
+        stores.remove_strays({*alive, account_map.HOME})
     return done
 
 

@@ -75,6 +75,47 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='AccountMapFile',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('place', models.PositiveIntegerField(help_text='Its first number is place x 2^20.')),
+                ('cut', models.PositiveBigIntegerField(help_text='The ledger size it counts.')),
+                ('sha256', models.CharField(max_length=64)),
+                ('size', models.PositiveBigIntegerField(help_text='Bytes.')),
+                ('rows', models.PositiveIntegerField()),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+            ],
+            options={
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='AccountMapRange',
+            fields=[
+                ('place', models.PositiveIntegerField(primary_key=True, serialize=False)),
+                ('changed_entry', models.PositiveBigIntegerField(help_text='The last entry that created, spelt or erased an account in it.')),
+                ('changed_at', models.DateTimeField()),
+                ('cut', models.PositiveBigIntegerField(default=0, help_text='The ledger size up to which the file has been compared.')),
+                ('tried_at', models.DateTimeField(help_text='When its file was last made, or could not be.', null=True)),
+                ('file', models.ForeignKey(help_text='Empty until it is made, and from an erasure until it is made again.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='deliveries.accountmapfile')),
+            ],
+            options={
+                'ordering': ['place'],
+            },
+        ),
+        migrations.CreateModel(
+            name='AccountMapRequest',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kept_until', models.DateTimeField()),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+            ],
+            options={
+                'ordering': ['-id'],
+                'permissions': [('download_accountmap', 'Can request and download the account map')],
+            },
+        ),
+        migrations.CreateModel(
             name='DeliveryAttempt',
             fields=[
                 ('delivery', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='attempt', serialize=False, to='deliveries.delivery')),
@@ -243,7 +284,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-id'],
-                'constraints': [models.UniqueConstraint(fields=('receipt', 'sha256'), name='data_set_once_in_a_receipt')],
             },
         ),
         migrations.CreateModel(
@@ -424,6 +464,10 @@ class Migration(migrations.Migration):
                 ('receipt', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='deliveries.receipt')),
                 ('waiver', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='completions', to='deliveries.waiver')),
             ],
+        ),
+        migrations.AddConstraint(
+            model_name='dataset',
+            constraint=models.UniqueConstraint(fields=('receipt', 'sha256'), name='data_set_once_in_a_receipt'),
         ),
         migrations.AddConstraint(
             model_name='recipient',

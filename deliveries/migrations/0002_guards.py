@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
         Guard(
             "HistoricalRecipient", "HistoricalDelivery", "TrainingStart", "Acknowledgement",
             "HistoricalRunnerKey", "Receipt", "DataSet", "HistoricalWaiver", "Completion",
-            "LineageEvent", "Handover", "RecipientTold", "HistoricalTrainedModel", "ModelRun",
+            "AccountMapRequest", "AccountMapFile", "LineageEvent", "Handover", "RecipientTold", "HistoricalTrainedModel", "ModelRun",
         ),
         Guard(
             "Recipient", "Delivery", "RunnerKey", "Waiver", "TrainedModel", guard="undeletable"

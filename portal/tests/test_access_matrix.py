@@ -29,6 +29,7 @@ from consent.models import Notice, RegionRule
 from consent.rulebook import proposing
 from deliveries.errors import DigestMismatch
 from deliveries.lineage import accepting, events
+from deliveries.made import account_map
 from deliveries.models import DataSet, Delivery, Receipt, Recipient, RunnerKey, TrainedModel
 from deliveries.receipts import waivers
 from ledger import entries
@@ -110,6 +111,8 @@ PAGES = {
     "api:delivery-archive": {"GET": "EA"},
     "api:delivery-redaction-list": {"POST": "E"},
     "api:delivery-file": {"GET": "E"},
+    "api:account-map": {"GET": "EC", "POST": "EC"},
+    "api:account-map-file": {"GET": "EC"},
     "api:receipt": {"GET": "OECA"},
     "api:lineage": {"POST": "EC"},
     "api:data-sets": {"GET": "OECA"},
@@ -390,6 +393,8 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     waivers.ask(run=completed, reasons="There is no receipt of this run.", actor=engineer)
     factories.use_of(completed, engineer, officer)
     factories.deliver(manifest.run, engineer)
+    account_map.request(actor=engineer)
+    account_map.make_due()
     accepting.keep(
         events.read(
             b'{"eventTime": "2026-11-01T10:00:00Z", "job": {"namespace": "a", "name": "b"}}'
@@ -451,6 +456,8 @@ def address(name: str, run: Run) -> str:
     if name == "api:delivery-file":
         one = Delivery.objects.get(run=run)
         return reverse(name, args=[one.reference, one.files[0]["name"]])
+    if name == "api:account-map-file":
+        return reverse(name, args=["accounts-00000.parquet"])
     if name.startswith("api:delivery"):
         return reverse(name, args=[Delivery.objects.get(run=run).reference])
     if name == "api:handovers":
