@@ -48,6 +48,7 @@ BRINGS = Brings(
         ReadKind("account_map.file", "File of the account map"),
         ReadKind("delivery.archive", "Archive of a delivery"),
         ReadKind("delivery.file", "File of a delivery"),
+        ReadKind("delivery.report", "Report of a delivery for people"),
         ReadKind("export.delivery", "List of deliveries, as a file"),
         ReadKind("export.receipt", "List of receipts, as a file"),
         ReadKind("receipt.read", "Receipt"),
@@ -88,6 +89,7 @@ BRINGS = Brings(
         "deliveries.tasks.make_account_map": "files",
         "deliveries.tasks.delete_lineage_bodies": "housekeeping",
     },
+    files=["deliveries.staff.report.DeliveryReport"],
     waiting=[
         Waiting(
             "oldest_requested_delivery", "deliveries.made.making.oldest_requested", MAX_UNDELIVERED

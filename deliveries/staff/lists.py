@@ -33,7 +33,7 @@ from deliveries.models import (
     Waiver,
 )
 from deliveries.receipts.statements import predicate_of
-from deliveries.staff import acts
+from deliveries.staff import acts, report
 from deliveries.staff.story import TONES
 from deliveries.trained_models import FACTS
 from ledger import clock
@@ -104,6 +104,7 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     pages = [
         ("<int:number>/renew/", acts.renew_delivery, "deliveries_delivery_renew"),
         ("<int:number>/cancel/", acts.cancel_delivery, "deliveries_delivery_cancel"),
+        ("<int:number>/report/", report.ask, "deliveries_delivery_report"),
     ]
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
@@ -125,6 +126,7 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
             "archive_url": reverse("api:delivery-archive", args=[row.reference])
             if row.digest and may_archive
             else "",
+            "may_report": bool(row.digest) and report.may_read(staff(request)),
             "receipts": list(row.receipts.all()),
             "acknowledgements": list(row.acknowledgements.all()),
             "may_renew": is_own

@@ -286,7 +286,12 @@ ADMIN_MODELS = {
     "deliveries.delivery": Model(
         "OECA",
         has_history=True,
-        pages={"renew": both("E"), "cancel": both("E"), "export": {"GET": "OECA"}},
+        pages={
+            "renew": both("E"),
+            "cancel": both("E"),
+            "report": {"GET": "OA"},
+            "export": {"GET": "OECA"},
+        },
     ),
     "deliveries.receipt": Model("OECA", pages={"export": {"GET": "OECA"}}),
     "deliveries.dataset": Model("OECA"),
