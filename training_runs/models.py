@@ -195,6 +195,13 @@ class WithdrawnAnswer(models.Model):
     cut = models.PositiveBigIntegerField(help_text="The ledger size that the answer counts.")
     withdrawn = models.PositiveIntegerField()
     answered_at = models.DateTimeField()
+    question = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the rules of its day that it applied."
+    )
+    members = models.BinaryField(
+        null=True,
+        help_text="The set as Roaring, of the newest answer: the next one begins with it.",
+    )
 
     class Meta:
         constraints = [

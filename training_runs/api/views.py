@@ -373,7 +373,7 @@ class WithdrawnView(Endpoint):
         The pages that `next` leads to belong to one answer: to the ledger as it was at the first page (`cut`). When that
         answer has ended (410, `file_gone`), begin again. `files_unavailable` (503): the disk that keeps an answer of
         several pages is full; ask again after `Retry-After` seconds. To follow the set, send its `ETag`: 304 says that it
-        is the same, and the digest can be acknowledged as one of now.
+        is the same, and the digest can be acknowledged as one of now. An answer costs what was recorded since the last one.
         """
         run = own_run(request, reference)
         asked = read(WithdrawnQuery, request.query_params)

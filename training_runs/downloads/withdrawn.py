@@ -1,6 +1,6 @@
 """Members of a manifest who would be out now, in pages of one answer.
 
-The first page computes the answer at a cut of the ledger and keeps its set as a file; later pages read that set, named by
+The first page finds the answer at a cut of the ledger (`runs.following`) and keeps its set as a file; later pages read that set, named by
 its digest. So pages fit together although members decide anew between them.
 """
 
@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -21,15 +20,16 @@ from common.models import MadeFile
 from consent.models import AccountReference
 from ledger import clock
 from ledger.errors import InvalidInput
-from training_runs.manifests import container
-from training_runs.models import Manifest, Run, WithdrawnAnswer
-from training_runs.runs import withdrawing
+from training_runs.models import Manifest, WithdrawnAnswer
+from training_runs.runs import following
 
 _CURSOR = re.compile(r"([0-9a-f]{32})-([0-9]{1,16})-([0-9]{1,10})")
 _MAX_NUMBER = 2**32 - 1
 """The largest member number that a set can hold."""
 _KEPT = timedelta(hours=6)
 """How long the pages of one answer can be read."""
+_REMEMBERED = timedelta(days=1)
+"""How long an answer can be acknowledged, and gone on from."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +99,10 @@ class WithdrawnSet(made_files.Maker):
 
 def first(manifest: Manifest, user: User, page_size: int) -> WithdrawnPages:
     """The answer as of now, kept for its later pages if there are any. Raises FilesUnavailable."""
-    since = withdrawing.withdrawn_since(manifest)
-    members = since.withdrawn
-    data = container.portable(members)
-    digest = sha256(data).hexdigest()
-    _remember(manifest.run, since.cut, len(members), digest)
+    since = following.follow(manifest)
+    members = since.members
+    digest = following.remember(manifest.run, since)
+    WithdrawnAnswer.objects.filter(answered_at__lt=clock.now() - _REMEMBERED).delete()
     if len(members) <= page_size:
         return WithdrawnPages(since.cut, members, digest, "")
     # By its content: asking again between decisions keeps nothing more.
@@ -112,22 +111,8 @@ def first(manifest: Manifest, user: User, page_size: int) -> WithdrawnPages:
         "manifest": manifest.digest,
         "set": digest,
     }
-    row = made_files.keep(WithdrawnSet.kind, parameters, data, owner=user, lasting=_KEPT)
+    row = made_files.keep(WithdrawnSet.kind, parameters, since.data, owner=user, lasting=_KEPT)
     return WithdrawnPages(since.cut, members, digest, row.key)
-
-
-_REMEMBERED = timedelta(days=1)
-"""How long an answer can be acknowledged."""
-
-
-def _remember(run: Run, cut: int, withdrawn: int, digest: str) -> None:
-    now = clock.now()
-    WithdrawnAnswer.objects.update_or_create(
-        run=run,
-        digest=digest,
-        defaults={"cut": cut, "withdrawn": withdrawn, "answered_at": now},
-    )
-    WithdrawnAnswer.objects.filter(run=run, answered_at__lt=now - _REMEMBERED).delete()
 
 
 def at_cursor(manifest: Manifest, cursor: str) -> WithdrawnPages:

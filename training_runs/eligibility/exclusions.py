@@ -8,6 +8,7 @@ against the canaries, and a second computation from history (`deriving`) must ag
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from django.db.models import CharField, Exists, Max, OuterRef, QuerySet, Value
@@ -18,6 +19,7 @@ from consent.choices import RuleKind
 from consent.members import missing_references
 from consent.models import Census, Consent, Member
 from consent.rulebook import rules
+from ledger import canonical
 from objections.models import Objection
 from training_runs.errors import FreezeRefused
 from training_runs.manifests.country_sets import Kept
@@ -251,6 +253,36 @@ def reasons_now(question: Question, number: int) -> list[str]:
     if not Member.objects.filter(pk=number).exists():
         found.add("country_unknown")
     return [code for code in BY_CODE if code in found]
+
+
+_CHUNK = 5_000
+"""Members asked about in one query."""
+
+
+def out_among(question: Question, members: BitMap) -> BitMap:
+    """Those of the members who are out, by the same table: at the price of these members and no others."""
+    numbers = list(members)
+    out = BitMap()
+    for start in range(0, len(numbers), _CHUNK):
+        chunk = numbers[start : start + _CHUNK]
+        for exclusion in EXCLUSIONS:
+            for rows in exclusion.members(question):
+                field = _number_field(rows)
+                out.update(_numbers(rows.filter(**{f"{field}__in": chunk})))
+    return out
+
+
+def fingerprint(question: Question) -> str:
+    """SHA-256 of everything that a question says beside its members: of an equal one only members' own facts differ."""
+    said = [
+        question.purpose,
+        question.as_of.isoformat(),
+        sorted(question.excluded),
+        [[day.isoformat(), sorted(codes)] for day, codes in sorted(question.opt_in.items())],
+        sorted(question.uncovered),
+        [exclusion.code for exclusion in EXCLUSIONS],
+    ]
+    return sha256(canonical.dumps(said)).hexdigest()
 
 
 def reasons_of(member: Member, questions: Sequence[Question]) -> list[list[str]]:

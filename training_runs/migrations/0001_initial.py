@@ -239,6 +239,8 @@ class Migration(migrations.Migration):
                 ('cut', models.PositiveBigIntegerField(help_text='The ledger size that the answer counts.')),
                 ('withdrawn', models.PositiveIntegerField()),
                 ('answered_at', models.DateTimeField()),
+                ('question', models.CharField(blank=True, help_text='SHA-256 of the rules of its day that it applied.', max_length=64)),
+                ('members', models.BinaryField(help_text='The set as Roaring, of the newest answer: the next one begins with it.', null=True)),
                 ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='withdrawn_answers', to='training_runs.run')),
             ],
         ),
