@@ -64,6 +64,8 @@ OPERATIONS = [
     "list_data_sets",
     "list_handovers",
     "hand_over",
+    "find_deliveries",
+    "find_receipts",
     "list_account_map",
     "request_account_map",
     "download_account_map_file",

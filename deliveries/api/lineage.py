@@ -4,18 +4,22 @@ from typing import Any, cast
 
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from django.http.response import HttpResponseBase
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import parsers, serializers
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from common.api.access import Access
-from common.api.endpoints import Endpoint, PageQuery, Pages, Text, Word, caller, read
+from common.api.endpoints import Endpoint, Pages, caller, read
 from common.api.schema import EndpointSchema, page_of
+from common.files import serving
+from deliveries.api.serializers import DataSetQuery
 from deliveries.choices import DeliveryState
 from deliveries.lineage import accepting, events
 from deliveries.models import DataSet, Delivery
 from ledger import clock
+from training_runs.api import waiting
+from training_runs.api.serializers import OF_RUNS_FIELDS, asked_of
 
 
 class AnyBytesParser(parsers.BaseParser):
@@ -61,11 +65,6 @@ class LineageView(Endpoint):
         return HttpResponse(status=201)
 
 
-class DataSetQuery(PageQuery):
-    lease = Word(choices=[("valid", "valid"), ("ended", "ended")], required=False)
-    prefix = Text(required=False, max_length=500, help_text="Names that begin with it.")
-
-
 class LeasedDataSetOutput(serializers.Serializer[DataSet]):
     name = serializers.CharField()
     sha256 = serializers.CharField()
@@ -93,18 +92,39 @@ class DataSetsView(Endpoint):
 
     @extend_schema(
         operation_id="list_data_sets",
-        parameters=[DataSetQuery],
-        responses=page_of(LeasedDataSetOutput),
-    )
-    def get(self, request: Request) -> Response:
+        parameters=[
+            DataSetQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 while the page is the same."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Changes with the page, also when a lease ends."),
+        ],
+        responses={
+            200: page_of(LeasedDataSetOutput),
+            304: OpenApiResponse(description="The page has not changed."),
+        },
+    )  # fmt: skip
+    def get(self, request: Request) -> HttpResponseBase:
         """Data sets that receipts claim, with the lease of their delivery: for the policies of a bucket."""
         asked = read(DataSetQuery, request.query_params)
-        found = _leased(asked.get("lease", ""))
-        if "prefix" in asked:
-            found = found.filter(name__startswith=asked["prefix"])
+        found = _leased(asked.get("lease", "")).filter(
+            **asked_of(asked, _FIELDS), **asked_of(asked, OF_RUNS_FIELDS, "receipt__run__")
+        )
         pages = Pages()
         rows = pages.paginate_queryset(found, request, view=self) or []
-        return pages.get_paginated_response([LeasedDataSetOutput(row).data for row in rows])
+        page = pages.get_paginated_response([LeasedDataSetOutput(row).data for row in rows])
+        etag = waiting.etag_of(page.data)
+        if serving.is_known(request, etag):
+            return serving.not_modified(etag)
+        page["ETag"] = f'"{etag}"'
+        return page
+
+
+_FIELDS = {
+    "prefix": "name__startswith",
+    "run": "receipt__run__reference",
+    "delivery": "receipt__delivery__reference",
+    "receipt": "receipt__reference",
+    "digest": "sha256",
+}
 
 
 def _leased(lease: str) -> QuerySet[DataSet]:

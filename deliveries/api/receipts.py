@@ -11,6 +11,7 @@ from common.api.access import Access
 from common.api.endpoints import Endpoint, PageQuery, Pages, caller, read
 from common.api.schema import EndpointSchema, page_of
 from deliveries.api.serializers import (
+    AllReceiptsQuery,
     ChallengeOutput,
     CompletionInput,
     EnvelopeInput,
@@ -22,11 +23,11 @@ from deliveries.api.serializers import (
     WaiverInput,
     WaiverOutput,
 )
-from deliveries.models import Receipt, RunnerKey
+from deliveries.models import DataSet, Receipt, RunnerKey
 from deliveries.receipts import accepting, completing, keys, waivers
 from ledger.errors import NotFound
 from ledger.reads.recording import record_read
-from training_runs.api.serializers import RunOutput
+from training_runs.api.serializers import OF_RUNS_FIELDS, RunOutput, asked_of
 from training_runs.api.views import answer, own_run, run_by
 
 # --- Keys ---------------------------------------------------------------------------------------
@@ -89,6 +90,9 @@ def receipts() -> QuerySet[Receipt]:
     return found.prefetch_related("data_sets")
 
 
+RECEIPT_PAGE = page_of(ReceiptOutput)
+
+
 class RunReceiptsView(Endpoint):
     access = {
         "GET": Access("deliveries.view_receipt", "runs:read"),
@@ -96,9 +100,7 @@ class RunReceiptsView(Endpoint):
     }
     schema = EndpointSchema()
 
-    @extend_schema(
-        operation_id="list_receipts", parameters=[PageQuery], responses=page_of(ReceiptOutput)
-    )
+    @extend_schema(operation_id="list_receipts", parameters=[PageQuery], responses=RECEIPT_PAGE)
     def get(self, request: Request, reference: str) -> Response:
         """Receipts of a run, the newest first."""
         read(PageQuery, request.query_params)
@@ -121,6 +123,32 @@ class RunReceiptsView(Endpoint):
         run = own_run(request, reference)
         receipt, is_new = accepting.accept(run=run, sent=request.data, actor=caller(request))
         return Response(_shown(receipt), status=201 if is_new else 200)
+
+
+class ReceiptsView(Endpoint):
+    access = {"GET": Access("deliveries.view_receipt", "runs:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="find_receipts",
+        parameters=[AllReceiptsQuery],
+        responses=RECEIPT_PAGE,
+    )
+    def get(self, request: Request) -> Response:
+        """Receipts of every run, the newest first; those that every given parameter fits."""
+        asked = read(AllReceiptsQuery, request.query_params)
+        found = receipts().filter(
+            **asked_of(asked, _RECEIPT_FIELDS), **asked_of(asked, OF_RUNS_FIELDS, "run__")
+        )
+        if "output" in asked:
+            claiming = DataSet.objects.filter(sha256=asked["output"])
+            found = found.filter(pk__in=claiming.values("receipt"))
+        pages = Pages()
+        rows = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response([ReceiptOutput(row).data for row in rows])
+
+
+_RECEIPT_FIELDS = {"run": "run__reference", "delivery": "delivery__reference", "digest": "digest"}
 
 
 def _shown(receipt: Receipt) -> Any:

@@ -13,6 +13,7 @@ from common.api.endpoints import Flag, Input, PageQuery, Text, Word
 from common.text import strict_json
 from deliveries.choices import DeliveryForm, DeliveryState, WaiverState
 from deliveries.models import Delivery, Receipt, Recipient, RunnerKey, Waiver
+from training_runs.api.serializers import OfRunsQuery, a_digest, known, known_run
 
 # --- Sent ---------------------------------------------------------------------------------------
 
@@ -48,6 +49,63 @@ class DeliveryInput(Input):
 
 class DeliveryQuery(PageQuery):
     state = Word(choices=DeliveryState.choices, required=False)
+
+
+class AllDeliveriesQuery(OfRunsQuery):
+    state = Word(choices=DeliveryState.choices, required=False)
+    form = Word(choices=DeliveryForm.choices, required=False)
+    run = Text(required=False, max_length=20)
+    recipient = Text(required=False, max_length=60)
+    digest = Text(required=False, max_length=64, help_text="SHA-256 of the archive.")
+
+    def validate_run(self, reference: str) -> str:
+        return known_run(reference)
+
+    def validate_recipient(self, name: str) -> str:
+        return known(name, Recipient.objects.filter(name=name), "recipient")
+
+    def validate_digest(self, digest: str) -> str:
+        return a_digest(digest)
+
+
+class AllReceiptsQuery(OfRunsQuery):
+    run = Text(required=False, max_length=20)
+    delivery = Text(required=False, max_length=20)
+    digest = Text(required=False, max_length=64, help_text="SHA-256 of the statement.")
+    output = Text(required=False, max_length=64, help_text="SHA-256 of a file that it claims.")
+
+    def validate_run(self, reference: str) -> str:
+        return known_run(reference)
+
+    def validate_delivery(self, reference: str) -> str:
+        return known(reference, Delivery.objects.filter(reference=reference), "delivery")
+
+    def validate_digest(self, digest: str) -> str:
+        return a_digest(digest)
+
+    def validate_output(self, digest: str) -> str:
+        return a_digest(digest)
+
+
+class DataSetQuery(OfRunsQuery):
+    lease = Word(choices=[("valid", "valid"), ("ended", "ended")], required=False)
+    prefix = Text(required=False, max_length=500, help_text="Names that begin with it.")
+    run = Text(required=False, max_length=20)
+    delivery = Text(required=False, max_length=20)
+    receipt = Text(required=False, max_length=20)
+    digest = Text(required=False, max_length=64, help_text="SHA-256 of the file.")
+
+    def validate_run(self, reference: str) -> str:
+        return known_run(reference)
+
+    def validate_delivery(self, reference: str) -> str:
+        return known(reference, Delivery.objects.filter(reference=reference), "delivery")
+
+    def validate_receipt(self, reference: str) -> str:
+        return known(reference, Receipt.objects.filter(reference=reference), "receipt")
+
+    def validate_digest(self, digest: str) -> str:
+        return a_digest(digest)
 
 
 class ReasonInput(Input):

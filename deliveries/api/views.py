@@ -26,6 +26,7 @@ from deliveries import gate
 from deliveries.api.serializers import (
     AcknowledgementInput,
     AcknowledgementOutput,
+    AllDeliveriesQuery,
     DeliveryInput,
     DeliveryOutput,
     DeliveryQuery,
@@ -49,7 +50,8 @@ from ledger.errors import NotFound
 from ledger.reads.recording import record_read
 from objections.redaction import lending
 from training_runs import teams
-from training_runs.api.serializers import RunOutput
+from training_runs.api import waiting
+from training_runs.api.serializers import OF_RUNS_FIELDS, RunOutput, WaitQuery, asked_of
 from training_runs.api.views import FILE_HEADERS, NOT_SENT, answer, own_run, run_by
 from training_runs.manifests import archives
 from training_runs.runs.verifying import usable_manifest
@@ -105,6 +107,9 @@ QUEUED = {
 }
 
 
+DELIVERY_PAGE = page_of(DeliveryOutput)
+
+
 class RunDeliveriesView(Endpoint):
     access = {
         "GET": Access("deliveries.view_delivery", "runs:read"),
@@ -115,7 +120,7 @@ class RunDeliveriesView(Endpoint):
     @extend_schema(
         operation_id="list_deliveries",
         parameters=[DeliveryQuery],
-        responses=page_of(DeliveryOutput),
+        responses=DELIVERY_PAGE,
     )
     def get(self, request: Request, reference: str) -> Response:
         """Deliveries of a run, the newest first."""
@@ -139,14 +144,67 @@ class RunDeliveriesView(Endpoint):
         return _queued(*requesting.request(run=run, actor=caller(request), **sent))
 
 
+class DeliveriesView(Endpoint):
+    access = {"GET": Access("deliveries.view_delivery", "runs:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="find_deliveries",
+        parameters=[AllDeliveriesQuery],
+        responses=DELIVERY_PAGE,
+    )
+    def get(self, request: Request) -> Response:
+        """Deliveries of every run, the newest first; those that every given parameter fits."""
+        asked = read(AllDeliveriesQuery, request.query_params)
+        found = deliveries().filter(
+            **asked_of(asked, _DELIVERY_FIELDS), **asked_of(asked, OF_RUNS_FIELDS, "run__")
+        )
+        pages = Pages()
+        rows = pages.paginate_queryset(found, request, view=self) or []
+        return pages.get_paginated_response([DeliveryOutput(row).data for row in rows])
+
+
+_DELIVERY_FIELDS = {
+    "state": "state",
+    "form": "form",
+    "run": "run__reference",
+    "recipient": "recipient__name",
+    "digest": "digest",
+}
+
+
 class DeliveryView(Endpoint):
     access = {"GET": Access("deliveries.view_delivery", "runs:read")}
     schema = EndpointSchema()
 
-    @extend_schema(operation_id="read_delivery", responses=DeliveryOutput)
-    def get(self, request: Request, reference: str) -> Response:
-        """A delivery: its state, its lease, and its files with their digests."""
-        return delivery_answer(delivery_by(reference))
+    @extend_schema(
+        operation_id="read_delivery",
+        parameters=[
+            WaitQuery,
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="An `ETag`: 304 while nothing has changed."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, response=[200, 304], description="Changes with the answer."),
+            OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, response=[200, 304], description="Seconds: while the delivery is being made, or when too many requests wait."),
+        ],
+        responses={200: DeliveryOutput, 304: OpenApiResponse(description="Nothing has changed.")},
+    )  # fmt: skip
+    def get(self, request: Request, reference: str) -> HttpResponseBase:
+        """A delivery: its state, its lease, and its files with their digests.
+
+        With `wait` the answer comes when something has changed, or, without `If-None-Match`, when it is made; at the
+        latest after so many seconds. A web process lets only some requests wait; another one is answered at once, with
+        `Retry-After`.
+        """
+        asked = read(WaitQuery, request.query_params)
+
+        def look() -> Any:
+            return DeliveryOutput(delivery_by(reference)).data
+
+        found = waiting.for_news(look, request, asked["wait"], _is_being_made)
+        return waiting.response(request, found)
+
+
+def _is_being_made(delivery: Any) -> bool:
+    return bool(delivery["state"] == DeliveryState.REQUESTED)
 
 
 class DeliveryRenewalsView(Endpoint):
@@ -431,7 +489,11 @@ class GateView(Endpoint):
         responses={200: GateOutput, 304: OpenApiResponse(description="You have the answer already.")},
     )  # fmt: skip
     def get(self, request: Request, reference: str) -> HttpResponseBase:
-        """May this run be trained on now? 200 with the delivery, or 409 with the reason as `code`. Nothing is computed."""
+        """May this run be trained on now? 200 with the delivery, or 409 with the reason as `code`. Nothing is computed.
+
+        A 409 always comes whole: `If-None-Match` counts only where the answer would be a success (RFC 9110, 13.2.1). Its
+        `ETag` says whether it is the same one.
+        """
         asked = read(GateQuery, request.query_params)
         found = gate.ask(reference, **asked)
         headers = {"ETag": f'"{found.etag}"', "Cache-Control": "no-store"}

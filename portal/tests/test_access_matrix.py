@@ -105,6 +105,8 @@ PAGES = {
     "api:run-acknowledgements": {"POST": "E"},
     "api:run-receipts": {"GET": "OECA", "POST": "E"},
     "api:run-waivers": {"POST": "E"},
+    "api:deliveries": {"GET": "OECA"},
+    "api:receipts": {"GET": "OECA"},
     "api:delivery": {"GET": "OECA"},
     "api:delivery-renewals": {"POST": "E"},
     "api:delivery-cancel": {"POST": "E"},

@@ -1,9 +1,10 @@
 """The shapes of the API: what may be sent, and what is answered."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import (
     OpenApiExample,
     extend_schema_field,
@@ -17,7 +18,7 @@ from training_runs.api import waiting
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.manifests.manifest_file import COHORT
-from training_runs.models import Finding, Manifest, Run
+from training_runs.models import Finding, Manifest, Run, Team
 from training_runs.runs import explaining, incidents
 
 _REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")
@@ -64,32 +65,88 @@ class RunInput(Input):
         return run
 
 
-class RunQuery(PageQuery):
-    state = Word(choices=RunState.choices, required=False)
-    purpose = Word(choices=Purpose.choices, required=False)
+class OfRunsQuery(PageQuery):
+    """The filters of runs, and of what belongs to runs. A name that the portal does not know is an error, not an empty page."""
+
     team = Text(required=False, max_length=60)
     responsible = Text(
         required=False,
         max_length=150,
-        help_text="Runs of the teams that this person answers for, by user name.",
+        help_text="Of the teams that this person answers for, by user name.",
     )
     tracker_run_id = Text(required=False, max_length=100)
-    parent = Text(required=False, max_length=20, help_text="Children of this run.")  # type: ignore[assignment]  # likewise
-    digest = Text(required=False, max_length=64, help_text="SHA-256 of the manifest.")
+    parent = Text(required=False, max_length=20, help_text="Of the children of this run.")  # type: ignore[assignment]  # likewise
+
+    def validate_team(self, name: str) -> str:
+        return known(name, Team.objects.filter(name=name), "team")
+
+    def validate_responsible(self, username: str) -> str:
+        teams = Team.objects.filter(responsible__username=username)
+        return known(username, teams, "person who answers for a team", "responsible")
 
     def validate_parent(self, reference: str) -> str:
-        if not _REFERENCE.fullmatch(reference):
-            raise serializers.ValidationError(
-                "A run's reference, for example TR-2026-000012.", code="not_a_reference"
-            )
-        return reference
+        return known_run(reference)
+
+
+OF_RUNS_FIELDS = {
+    "team": "team__name",
+    "responsible": "team__responsible__username",
+    "tracker_run_id": "tracker_run_id",
+    "parent": "parent__reference",
+}
+"""Fields of a run by parameter."""
+
+
+class RunQuery(OfRunsQuery):
+    state = Word(choices=RunState.choices, required=False)
+    purpose = Word(choices=Purpose.choices, required=False)
+    digest = Text(required=False, max_length=64, help_text="SHA-256 of the manifest.")
 
     def validate_digest(self, digest: str) -> str:
-        if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
-            raise serializers.ValidationError(
-                "A SHA-256 in 64 lower-case hexadecimal digits.", code="not_a_digest"
-            )
-        return digest
+        return a_digest(digest)
+
+
+RUN_FIELDS = {
+    **OF_RUNS_FIELDS,
+    "state": "state",
+    "purpose": "purpose",
+    "digest": "manifest__digest",
+}
+"""Fields by parameter of the list of runs."""
+
+
+def asked_of(
+    asked: Mapping[str, Any], fields: Mapping[str, str], below: str = ""
+) -> dict[str, Any]:
+    """The filters that were given, as lookups; `below` leads to the row that has the fields."""
+    return {below + fields[name]: asked[name] for name in fields if name in asked}
+
+
+def known(value: str, rows: QuerySet[Any], what: str, word: str = "") -> str:
+    """The value, if there is such a row. Raises ValidationError: an empty page would look like an answer."""
+    if not rows.exists():
+        raise serializers.ValidationError(
+            f"There is no such {what}.", code=f"unknown_{word or what}"
+        )
+    return value
+
+
+def known_run(reference: str) -> str:
+    """Raises ValidationError."""
+    if not _REFERENCE.fullmatch(reference):
+        raise serializers.ValidationError(
+            "A run's reference, for example TR-2026-000012.", code="not_a_reference"
+        )
+    return known(reference, Run.objects.filter(reference=reference), "run")
+
+
+def a_digest(digest: str) -> str:
+    """Raises ValidationError for what is no SHA-256. One that nothing has is an answer: an empty page."""
+    if len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        raise serializers.ValidationError(
+            "A SHA-256 in 64 lower-case hexadecimal digits.", code="not_a_digest"
+        )
+    return digest
 
 
 class WaitQuery(Input):
@@ -98,7 +155,7 @@ class WaitQuery(Input):
         default=0,
         min_value=0,
         max_value=waiting.MAX_SECONDS,
-        help_text="Seconds to wait for a change: of what `If-None-Match` names, else of a run that waits.",
+        help_text="Seconds to wait for a change: of what `If-None-Match` names, else of what is being made.",
     )
 
 

@@ -33,6 +33,7 @@ from ledger.reads.recording import record_read
 from training_runs import teams
 from training_runs.api import waiting
 from training_runs.api.serializers import (
+    RUN_FIELDS,
     CancellationInput,
     EntryOutput,
     ExplanationOutput,
@@ -45,6 +46,7 @@ from training_runs.api.serializers import (
     WaitQuery,
     WithdrawnOutput,
     WithdrawnQuery,
+    asked_of,
 )
 from training_runs.downloads import withdrawn
 from training_runs.manifests import archives
@@ -115,18 +117,6 @@ def answer(request: Request, run: Run, status: int = 200) -> Response:
     )
 
 
-_FILTERS = {
-    "state": "state",
-    "purpose": "purpose",
-    "team": "team__name",
-    "responsible": "team__responsible__username",
-    "tracker_run_id": "tracker_run_id",
-    "parent": "parent__reference",
-    "digest": "manifest__digest",
-}
-"""Fields by parameter of the list of runs."""
-
-
 class RunsView(Endpoint):
     access = {
         "GET": Access("training_runs.view_run", "runs:read"),
@@ -138,9 +128,8 @@ class RunsView(Endpoint):
     def get(self, request: Request) -> Response:
         """Runs of everybody, the newest first; those that every given parameter fits."""
         asked = read(RunQuery, request.query_params)
-        chosen = {_FILTERS[name]: asked[name] for name in _FILTERS if name in asked}
         pages = Pages()
-        found = incidents.counted(runs().filter(**chosen), request.user)
+        found = incidents.counted(runs().filter(**asked_of(asked, RUN_FIELDS)), request.user)
         rows = pages.paginate_queryset(found, request, view=self) or []
         return pages.get_paginated_response(shown(request, rows))
 
@@ -179,17 +168,20 @@ class RunView(Endpoint):
         """
         asked = read(WaitQuery, request.query_params)
 
-        def is_news(answer: Any, etag: str) -> bool:
-            if "If-None-Match" in request.headers:
-                return not serving.is_known(request, etag)
-            return not waiting.is_waiting(answer)
+        def look() -> Any:
+            return shown(request, [run_by(reference)])[0]
 
-        found = waiting.for_news(
-            lambda: shown(request, [run_by(reference)])[0], is_news, asked["wait"]
+        return waiting.response(
+            request, waiting.for_news(look, request, asked["wait"], _is_being_made)
         )
-        if serving.is_known(request, found.etag):
-            return serving.not_modified(found.etag, found.headers)
-        return Response(found.answer, headers=found.headers)
+
+
+def _is_being_made(run: Any) -> bool:
+    """Whether a run waits for its manifest, or the manifest for its verification."""
+    manifest = run["manifest"]
+    return run["state"] == "requested" or (
+        manifest is not None and manifest["verification"] == "pending"
+    )
 
 
 class RunEntriesView(Endpoint):

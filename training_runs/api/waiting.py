@@ -1,4 +1,4 @@
-"""Waiting for a run to change, without holding the database: a request looks again each second."""
+"""Waiting for a run or a delivery to change, without holding the database: a request looks again each second."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -10,7 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connections
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework.renderers import JSONRenderer
+from rest_framework.response import Response
+
+from common.files import serving
 
 MAX_SECONDS = 60
 """Longest wait of one request; a proxy in front has to be more patient (`deploy/nginx.conf`: 75 seconds)."""
@@ -22,40 +27,55 @@ _places = threading.BoundedSemaphore(settings.MAX_WAITING_REQUESTS)
 
 @dataclass(frozen=True)
 class Found:
-    """A run as an answer shows it, after the wait."""
+    """A run or a delivery as an answer shows it, after the wait."""
 
     answer: Any
     etag: str
-    is_crowded: bool
-    """Whether the caller wanted to wait and found no place."""
+    is_early: bool
+    """Whether it is being made, or the caller wanted to wait and found no place."""
 
     @property
     def headers(self) -> dict[str, str]:
         """`ETag`, and `Retry-After` in seconds where asking again at once would only cost."""
-        is_early = self.is_crowded or is_waiting(self.answer)
-        retry = {"Retry-After": str(RETRY_AFTER)} if is_early else {}
+        retry = {"Retry-After": str(RETRY_AFTER)} if self.is_early else {}
         return {"ETag": f'"{self.etag}"', **retry}
 
 
-def for_news(look: Callable[[], Any], is_news: Callable[[Any, str], bool], wait: int) -> Found:
+def for_news(
+    look: Callable[[], Any], request: HttpRequest, wait: int, is_waiting: Callable[[Any], bool]
+) -> Found:
     """The answer that `look` gives as soon as it is news, or after `wait` seconds; at once where too many wait already.
 
-    `is_news` is asked about an answer and its ETag.
+    News is an answer that the caller does not know (If-None-Match). To a caller who names none it is one of a thing that
+    is not being made any more, which `is_waiting` says.
     """
-    answer = look()
-    etag = etag_of(answer)
-    if wait <= 0 or is_news(answer, etag):
-        return Found(answer, etag, is_crowded=False)
+    names_one = "If-None-Match" in request.headers
+
+    def found() -> tuple[Found, bool]:
+        answer = look()
+        etag, waits = etag_of(answer), is_waiting(answer)
+        is_news = not serving.is_known(request, etag) if names_one else not waits
+        return Found(answer, etag, waits), is_news
+
+    now, is_news = found()
+    if wait <= 0 or is_news:
+        return now
     with place() as is_free:
+        if not is_free:
+            return Found(now.answer, now.etag, is_early=True)
         until = monotonic() + wait
-        while is_free and (left := until - monotonic()) > 0:
+        while not is_news and (left := until - monotonic()) > 0:
             _let_go_of_the_database()
             sleep(min(1.0, left))
-            answer = look()
-            etag = etag_of(answer)
-            if is_news(answer, etag):
-                break
-    return Found(answer, etag, is_crowded=not is_free)
+            now, is_news = found()
+    return now
+
+
+def response(request: HttpRequest, found: Found) -> HttpResponseBase:
+    """The answer, or 304 where the caller has it."""
+    if serving.is_known(request, found.etag):
+        return serving.not_modified(found.etag, found.headers)
+    return Response(found.answer, headers=found.headers)
 
 
 @contextmanager
@@ -79,11 +99,3 @@ def _let_go_of_the_database() -> None:
 def etag_of(answer: Any) -> str:
     """Changes with anything that the answer says, and with nothing else."""
     return sha256(JSONRenderer().render(answer)).hexdigest()
-
-
-def is_waiting(answer: Any) -> bool:
-    """Whether the run waits for its manifest, or the manifest for its verification."""
-    manifest = answer["manifest"]
-    return answer["state"] == "requested" or (
-        manifest is not None and manifest["verification"] == "pending"
-    )

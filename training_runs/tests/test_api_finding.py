@@ -60,9 +60,6 @@ def test_a_run_is_found_by_what_a_pipeline_knows(api, frozen, engineer, second_e
     [
         "tracker_run_id=unknown",
         f"digest={'0' * 64}",
-        "responsible=unknown",
-        "team=unknown",
-        "parent=TR-1999-000001",
     ],
 )
 def test_what_no_run_has_gives_an_empty_page(api, frozen, query):
@@ -88,6 +85,26 @@ def test_a_malformed_value_is_refused_with_its_field(api, query):
 
     assert answer.status_code == 400
     assert [error["field"] for error in answer.json()["errors"]] == [query.split("=")[0]]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("responsible=unknown", "unknown_responsible"),
+        ("responsible=ada", "unknown_responsible"),
+        ("team=unknown", "unknown_team"),
+        ("parent=TR-1999-000001", "unknown_run"),
+    ],
+)
+def test_a_name_that_the_portal_does_not_know_is_an_error_and_no_empty_page(
+    api, frozen, auditor, query, code
+):
+    answer = api.get(f"/api/v1/runs?{query}")
+
+    (error,) = answer.json()["errors"]
+    assert answer.status_code == 400
+    assert (error["field"], error["code"]) == (query.split("=")[0], code)
+    assert error["detail"].startswith("There is no such")
 
 
 # --- Every fault at once ------------------------------------------------------------------------
