@@ -72,7 +72,7 @@ pictures: $(VENV)/.stamp-dev  ## Take the README's pictures with Chromium, of a 
 docs: $(VENV)/.stamp-dev  ## Build the documents as pages: var/site/index.html
 	$(BIN)/mkdocs build
 
-bench: $(VENV)/.stamp-dev  ## Measure freeze, import, queue and ledger against bare work, on PostgreSQL
+bench: $(VENV)/.stamp-dev  ## Measure freeze, delivery, gate, import, queue and ledger against bare work, on PostgreSQL
 	@$(BIN)/python -m tools.bench
 
 alter: $(VENV)/.stamp-dev  ## Alter an export in 10,000 ways, forge 1,000 proofs, and show what is noticed

@@ -1,4 +1,4 @@
-"""`make bench`: how long a freeze, an import, the queue and the ledger take, as ratios within one run on PostgreSQL.
+"""`make bench`: how long a freeze, a delivery, an import, the queue and the ledger take, as ratios within one run on PostgreSQL.
 
 The members are imported once, between bare COPYs of the same file; the freeze is measured over them, as
 medians of several rounds in turn, so that a slow moment of the machine hits all of them.
@@ -31,7 +31,7 @@ def main() -> None:
     logging.disable(logging.INFO)
     call_command("migrate", verbosity=0)
 
-    from tools import bench_audit, bench_freeze, bench_import, bench_queue
+    from tools import bench_audit, bench_deliver, bench_freeze, bench_import, bench_queue
 
     with connection.cursor() as cursor:
         cursor.execute("SHOW server_version")
@@ -44,6 +44,8 @@ def main() -> None:
     bench_audit.report(ENTRIES)
     print()
     bench_freeze.report(ROUNDS)
+    print()
+    bench_deliver.report(ROUNDS)
     print()
     bench_queue.report(TICKETS, ROUNDS)
 

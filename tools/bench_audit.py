@@ -143,6 +143,7 @@ def _decision(pk: int, sequence: int, at: dt.datetime) -> dict[str, Any]:
         "counts_at": at,
         "notice_version": "2024-09-18",
         "privacy_signal": None,
+        "account_known": True,
         "evidence_only": True,  # they decide nothing: no choices have to be written beside them
         "body_digest": "0" * 64,
     }

@@ -141,9 +141,9 @@ def _fill(count: int, officers: list[User]) -> None:
             )
         cursor.execute(
             "INSERT INTO objections_requester (ticket_id, name, email, postal_address,"
-            " account_named, statement, language, sender_hash, filed_at)"
+            " account_named, statement, language, sender_hash, filed_at, files_refused)"
             " SELECT id, '', lower(reference) || '@example.org', '', '', repeat('I object. ', 20),"
-            " 'en', '', recorded_at FROM objections_ticket WHERE reference LIKE %s",
+            " 'en', '', recorded_at, 0 FROM objections_ticket WHERE reference LIKE %s",
             [f"OBJ-{now.year - 1}-%"],
         )
         for model in (Ticket, Objection, Requester):
