@@ -42,7 +42,7 @@ READS_VALUES = "objections.view_redaction_values"
 
 
 class StateFilter(OptionFilter):
-    """The filter by state. The list opens with entries that hold; a search covers all."""
+    """The filter by state. Without a choice the list has entries of every state."""
 
     title = "state"
     parameter_name = "state"

@@ -23,6 +23,7 @@ from playwright.sync_api import Page, expect
 from common.staff.list_forms import FormFilter
 from common.staff.site import PortalModelAdmin, site
 from consent import countries
+from deliveries.made import requesting
 from ledger.models import Entry
 from objections import acts
 from objections.models import Proposal, Ticket
@@ -152,8 +153,13 @@ OWN: dict[str, Callable[[Any, str, User], bool]] = {
         or (words == "not out yet" and row.state in ("failed", "waiting"))
     ),
     "objections.proposal standing": lambda row, words, me: standing_of(row) == words,
-    "training_runs.run team": lambda row, words, me: row.team.memberships.filter(user=me).exists(),
+    "training_runs.run team": lambda row, words, me: is_of_my_team(row, me),
     "ledger.accessrecord kind": lambda row, words, me: row.kind == words,
+    "objections.redactionentry state": lambda row, words, me: words == redaction_of(row),
+    "deliveries.delivery team": lambda row, words, me: is_of_my_team(row.run, me),
+    "deliveries.delivery lease": lambda row, words, me: (
+        words == ("may be used now" if is_leased(row) else "over") and row.state != "requested"
+    ),
 }
 """By the title of a filter of our own: whether a row is as the option's words say."""
 
@@ -173,13 +179,26 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
     "common.servicetoken": lambda row: [row.name, row.user.username],
     "auth.user": lambda row: [row.username],
     "auth.group": lambda row: [row.name],
+    "objections.redactionentry": lambda row: [row.ticket.reference, str(row)],
+    "training_runs.team": lambda row: [row.name, row.responsible.username],
+    "deliveries.delivery": lambda row: [row.reference, row.run.reference, row.digest],
+    "deliveries.receipt": lambda row: [row.reference, row.run.reference, sets_of(row)[0].sha256],
+    "deliveries.dataset": lambda row: [row.sha256, row.receipt.reference, row.receipt.run.reference],
+    "deliveries.waiver": lambda row: [row.run.reference],
+    "deliveries.runnerkey": lambda row: [row.fingerprint, row.user.username],
+    "deliveries.recipient": lambda row: [row.title, row.name],
+    "deliveries.trainedmodel": lambda row: [row.title, row.name, runs_of(row)[0].run.reference],
+    "deliveries.recipienttold": lambda row: [row.subject, row.recipient.name],
+    "deliveries.lineageevent": lambda row: [row.lineage_run_id, row.digest],
 }
 """By list: the terms that find a row."""
 
 IN_FILE = {"ticket": "reference", "run": "reference", "member": "pk", "decision": "entry_id",
-           "verification": "entry_id", "entry": "sequence", "accessrecord": "pk"}  # fmt: skip
+           "verification": "entry_id", "entry": "sequence", "accessrecord": "pk",
+           "delivery": "reference", "receipt": "reference"}  # fmt: skip
 COLUMNS = {"ticket": "reference", "run": "run", "member": "member", "decision": "entry",
-           "verification": "entry", "entry": "sequence", "accessrecord": "id"}  # fmt: skip
+           "verification": "entry", "entry": "sequence", "accessrecord": "id",
+           "delivery": "delivery", "receipt": "receipt"}  # fmt: skip
 
 
 # Read once with the rows, so that asking each of them is cheap.
@@ -195,6 +214,15 @@ TOGETHER = {
     "training_runs.verification": ["manifest__run"],
     "training_runs.finding": ["run"],
     "auth.user": ["groups"],
+    "objections.redactionentry": ["ticket"],
+    "training_runs.team": ["responsible"],
+    "deliveries.delivery": ["run__team"],
+    "deliveries.receipt": ["run", "data_sets"],
+    "deliveries.dataset": ["receipt__run"],
+    "deliveries.waiver": ["run"],
+    "deliveries.runnerkey": ["user"],
+    "deliveries.trainedmodel": ["model_runs__run"],
+    "deliveries.recipienttold": ["recipient"],
 }
 
 
@@ -209,6 +237,28 @@ def named(member: Any) -> str:
     if reference is None:
         return "erased"
     return "named by a file" if reference.is_confirmed else "no file has named it"
+
+
+def redaction_of(row: Any) -> str:
+    if row.state != "holding":
+        return "ended"
+    return "too weak" if row.is_weak else "holding, lent"
+
+
+def is_of_my_team(run: Any, me: User) -> bool:
+    return bool(run.team.memberships.filter(user=me).exists())
+
+
+def is_leased(row: Any) -> bool:
+    return row.state == "delivered" and row.leased_until > timezone.now()
+
+
+def sets_of(receipt: Any) -> list[Any]:
+    return list(receipt.data_sets.all())
+
+
+def runs_of(model: Any) -> list[Any]:
+    return list(model.model_runs.all())
 
 
 def standing_of(row: Any) -> str:
@@ -227,9 +277,11 @@ def is_like(row: Any, name: str, words: str) -> bool:
         return words in [str(one) for one in value.all()] or (words == "Empty" and not value.all())
     if isinstance(field, models.BooleanField):
         return {"Yes": True, "No": False}[words] is value
+    if words in ("No date", "Has date"):
+        return (value is None) == (words == "No date")
     if isinstance(field, models.DateField):
         return value is not None and is_when(value, words)
-    return dict(field.flatchoices)[value] == words
+    return (dict(field.flatchoices).get(value) if field.choices else value) == words
 
 
 def is_when(value: Any, words: str) -> bool:
@@ -329,6 +381,10 @@ class Walk:
     def fullest(self, whole: Rows, inside: Rows, offered: Any) -> Iterator[tuple[str, Any]]:
         """Of each filter the option with most rows that leaves some out, else with most."""
         for title, options in offered.items():
+            # A filter by the values that rows have offers none where there is no row.
+            if len(options) == 1:
+                assert not whole, (self.label, title)
+                continue
             counts = [len(self.chosen(whole, inside, title, words)) for words, _ in options]
             best = max(range(1, len(options)), key=lambda i: (counts[i] < len(inside), counts[i]))
             yield title, options[best]
@@ -448,8 +504,11 @@ def lists_of(me: User) -> list[PortalModelAdmin]:
 
 
 @pytest.fixture
-def more(desk: Any, officer: User, second_officer: User, engineer: User, client_of: Any) -> Any:
-    """What the pages' own world lacks: lists of several pages, a colleague who left, an outcome that came back."""
+def more(
+    desk: Any, world: Any, officer: User, second_officer: User, engineer: User, product: User,
+    client_of: Any,
+) -> Any:  # fmt: skip
+    """What the pages' own world lacks: lists of several pages, a colleague who left, an outcome that came back, use."""
     for number, code in enumerate(["FR", "FR", "SE", "GB", "US"]):
         row = factories.objection(f"acc-{10 + number}", country=code, purposes=["safety"])
         acts.assign.do(ticket=row, officer=officer, version=row.version or 0, actor=officer)
@@ -472,6 +531,10 @@ def more(desk: Any, officer: User, second_officer: User, engineer: User, client_
         factories.uphold(factories.objection(f"acc-{number}", country="FR"), officer)
     factories.decide("new-account", "deny", actor=officer)
     factories.register(officer, purpose="safety")
+    factories.live(world.manifest.run, engineer, officer, second_officer, product)
+    other = factories.freeze(engineer).run
+    factories.deliver(other, engineer, form="set")
+    requesting.request(run=other, actor=engineer)
     # A list of reads has several of them.
     for name in ("consent_member", "consent_decision", "objections_ticket"):
         client_of(officer).get(reverse(f"admin:{name}_changelist"))

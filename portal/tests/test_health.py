@@ -23,6 +23,7 @@ ALL_WELL = {
     "broker": "ok",
     "free_space": "ok",
     "clocks": "ok",
+    "oldest_account_map_range": "ok",
     "oldest_requested_delivery": "ok",
     "oldest_requested_run": "ok",
     "oldest_unsent_letter": "ok",
