@@ -183,7 +183,11 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
     "training_runs.team": lambda row: [row.name, row.responsible.username],
     "deliveries.delivery": lambda row: [row.reference, row.run.reference, row.digest],
     "deliveries.receipt": lambda row: [row.reference, row.run.reference, sets_of(row)[0].sha256],
-    "deliveries.dataset": lambda row: [row.sha256, row.receipt.reference, row.receipt.run.reference],
+    "deliveries.dataset": lambda row: [
+        row.sha256,
+        row.receipt.reference,
+        row.receipt.run.reference,
+    ],
     "deliveries.waiver": lambda row: [row.run.reference],
     "deliveries.runnerkey": lambda row: [row.fingerprint, row.user.username],
     "deliveries.recipient": lambda row: [row.title, row.name],
