@@ -63,11 +63,16 @@ class Permission:
     """The day (UTC) whose rules apply."""
     form: Literal["list", "set"]
     members: BitMap = field(repr=False)
-    """The numbers of the delivered members."""
+    """The numbers of the members who may be used: the delivered without `withdrawn`."""
     cohorts: tuple[tuple[dt.date, BitMap], ...] = field(repr=False)
     """By day: members of whom content older than the day may not be used. Most members are in none."""
     population: int
     """Every member number at the manifest's cut: the included and the excluded."""
+    withdrawn: BitMap = field(default_factory=BitMap, repr=False)
+    """Delivered members who have withdrawn since the delivery was cut. A list still has rows of them: join on the
+    number too, or take these out."""
+    withdrawn_digest: str = ""
+    """The digest that acknowledges them (`POST /runs/{reference}/withdrawn/acknowledgements`)."""
 
     def __post_init__(self) -> None:
         if self.leased_until.tzinfo is None:
@@ -77,9 +82,12 @@ class Permission:
             raise ValueError("A member is in two cohorts.")
         if not placed <= self.members:
             raise ValueError("A cohort has a member who is not delivered.")
-        if self.members and not 1 <= self.members.min() <= self.members.max() <= self.population:
+        if not self.members.isdisjoint(self.withdrawn):
+            raise ValueError("A member who has withdrawn may not be used.")
+        delivered = self.members | self.withdrawn
+        if delivered and not 1 <= delivered.min() <= delivered.max() <= self.population:
             raise ValueError("Members are numbered from 1 to the population.")
-        if self.files and sum(one.rows for one in self.files) != len(self.members):
+        if self.files and sum(one.rows for one in self.files) != len(delivered):
             raise ValueError("The lists do not have as many rows as members were delivered.")
 
     @property
