@@ -6,6 +6,7 @@ RUN = "runs/<str:reference>"
 
 urlpatterns = [
     path("me/checkpoint", views.NewestCheckpointView.as_view(), name="me-checkpoint"),
+    path("me/consistency", views.ContinuedView.as_view(), name="me-consistency"),
     path("audit/checkpoint", views.CheckpointView.as_view(), name="checkpoint"),
     path("audit/checkpoints", views.CheckpointsView.as_view(), name="checkpoints"),
     path("audit/consistency", views.ConsistencyView.as_view(), name="consistency"),

@@ -47,6 +47,15 @@ def text(note: str) -> HttpResponse:
     )
 
 
+def consistency_proof(request: Request) -> HttpResponse:
+    """The proof between the sizes that the query names; the caller holds the newer checkpoint from then on."""
+    asked = read(ConsistencyQuery, request.query_params)
+    new = signing.of_size(asked["new"]) if "new" in asked else signing.latest()
+    record_read(caller(request), "checkpoint.read", f"checkpoint:{new.size}")
+    signing.delivered(new, DeliveryChannel.API, caller(request).get_username())
+    return text(signing.prove_consistency(asked["old"], new))
+
+
 MAX_ENTRIES, MAX_READS = 256, 5_000
 """Up to so many a request tries to give at once; of more a worker makes a file."""
 FILE: dict[Any, Any] = {
@@ -98,6 +107,18 @@ class NewestCheckpointView(Endpoint):
         return text(checkpoint.note)
 
 
+class ContinuedView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="prove_own_consistency", parameters=[ConsistencyQuery], responses=TEXT
+    )
+    def get(self, request: Request) -> Any:
+        """Proof that a checkpoint continues the one that you kept from last time, with the newer one in it."""
+        return consistency_proof(request)
+
+
 class CheckpointPages(Pages):
     ordering = "-size"
 
@@ -127,12 +148,7 @@ class ConsistencyView(Endpoint):
     @extend_schema(operation_id="prove_consistency", parameters=[ConsistencyQuery], responses=TEXT)
     def get(self, request: Request) -> Any:
         """Proof that a checkpoint continues an older one, with the newer one in it."""
-        asked = read(ConsistencyQuery, request.query_params)
-        old = asked["old"]
-        new = signing.of_size(asked["new"]) if "new" in asked else signing.latest()
-        record_read(caller(request), "checkpoint.read", f"checkpoint:{new.size}")
-        signing.delivered(new, DeliveryChannel.API, caller(request).get_username())
-        return text(signing.prove_consistency(old, new))
+        return consistency_proof(request)
 
 
 class KeysView(Endpoint):

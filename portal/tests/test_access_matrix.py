@@ -130,6 +130,7 @@ PAGES = {
     # A token renews itself; a person has none here (common.tests.test_me).
     "api:token-renewals": {},
     "api:me-checkpoint": {"GET": "OECA"},
+    "api:me-consistency": {"GET": "OECA"},
     "api:manifest-checkpoint": {"GET": "OECA"},
     "api:member-proof": {"POST": "OA"},
     "api:checkpoint": {"GET": "A"},

@@ -250,6 +250,24 @@ def test_the_newest_checkpoint_is_given_to_those_who_read_manifests(frozen, engi
     assert CheckpointDelivery.objects.filter(holder="emil", checkpoint=checkpoint).count() == 1
 
 
+def test_those_who_read_manifests_get_proof_that_a_checkpoint_continues_theirs(frozen, engineer):
+    old = signing.sign_now()
+    registering.cancel(run=factories.register(engineer), actor=engineer, reason="test")
+    new = signing.sign_now()
+    bearer = token_for(engineer, "manifests:read")
+
+    answer = Client().get(f"/api/v1/me/consistency?old={old.size}&new={new.size}", headers=bearer)
+
+    assert answer.status_code == 200
+    assert answer.content.decode() == signing.prove_consistency(old.size, new)
+
+
+def test_the_proof_that_a_checkpoint_continues_another_needs_the_scope_of_manifests(engineer):
+    answer = Client().get("/api/v1/me/consistency?old=1", headers=token_for(engineer, "runs:read"))
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "scope_missing")
+
+
 def test_before_the_first_checkpoint_there_is_none_to_give(api):
     answer = api.get("/api/v1/me/checkpoint")
 
