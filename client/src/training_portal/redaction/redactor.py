@@ -1,0 +1,201 @@
+"""Redaction of columns of text: triggers over the column, patterns over candidates, validators, known values."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from training_portal.errors import Misuse
+from training_portal.redaction.hits import Hits
+from training_portal.redaction.kinds import KINDS, RULES, Rule
+from training_portal.redaction.known import KnownValue, RedactionList
+from training_portal.redaction.lexicon import Lexicon
+from training_portal.redaction.profile import Profile
+from training_portal.redaction.replacing import STAND_IN, Replacing
+
+ENGINE: Final = "patterns"
+"""The engine, as a receipt names it."""
+VERSION: Final = "1.0"
+"""The version of the rules: another one may find other items in the same text."""
+ROWS: Final = 65_536
+"""Rows that are worked on at a time."""
+
+_RANKS: Final = {kind: rank for rank, kind in enumerate(KINDS)}
+
+Column: TypeAlias = pa.Array | pa.ChunkedArray
+_Spans = list[tuple[int, int, str]]
+
+
+class Redactor:
+    """Reduces the personal data in columns of text. The same text gives the same result, in whatever column it stands.
+
+    It finds what has a shape, and what is on a list. Names and addresses in free text are not found without a list: the
+    result is reduced, and still personal data.
+    """
+
+    def __init__(
+        self,
+        profile: Profile | None = None,
+        known_values: Iterable[KnownValue] = (),
+        redaction_list: RedactionList | Iterable[KnownValue] = (),
+        key: bytes | None = None,
+    ) -> None:
+        """
+        :param known_values: what is known of a member whose data this is.
+        :param redaction_list: the list that the portal lent for the delivery.
+        :param key: at least 16 random bytes, made for one run, where the same value is to have the same replacement.
+        Raises Misuse.
+        """
+        self.profile = profile or Profile.load()
+        self.list_version = (
+            redaction_list.version if isinstance(redaction_list, RedactionList) else None
+        )
+        lent = (
+            redaction_list.values if isinstance(redaction_list, RedactionList) else redaction_list
+        )
+        self._lexicon = Lexicon([*known_values, *lent])
+        self._rules = tuple(rule for rule in RULES if rule.kind in self.profile.kinds)
+        self._trigger = "|".join(f"(?:{rule.trigger})" for rule in self._rules)
+        self._replacing = Replacing(key)
+
+    def redact(self, column: Column) -> tuple[Any, Hits]:
+        """The column with its items replaced, of the same type and length, and what was found in counts.
+
+        Strings, large strings, and dictionaries of them, which come back as plain strings. Nulls stay. Raises Misuse for
+        another type.
+        """
+        if isinstance(column, pa.ChunkedArray):
+            parts = [self.redact(chunk) for chunk in column.chunks]
+            kind = _type_of(column.type)
+            return pa.chunked_array([part for part, _ in parts], kind), sum(
+                (hits for _, hits in parts), Hits()
+            )
+        kind = _type_of(column.type)
+        if column.type != kind:
+            column = column.cast(kind)
+        slices = [self._redact_some(column.slice(at, ROWS)) for at in range(0, len(column), ROWS)]
+        if len(slices) == 1:
+            return slices[0]
+        whole = pa.concat_arrays([part for part, _ in slices]) if slices else column
+        return whole, sum((hits for _, hits in slices), Hits())
+
+    def for_receipt(self, hits: Hits) -> dict[str, Any]:
+        """The part `redaction` of a receipt (docs/reference/receipt-format.md)."""
+        said = {
+            "engine": ENGINE,
+            "version": VERSION,
+            "profile": self.profile.digest,
+            **hits.for_receipt(),
+        }
+        if self.list_version is None:
+            # Without a list that the portal lent, no entry has a number.
+            del said["hits_by_entry"]
+        else:
+            said["list_version"] = self.list_version
+        return said
+
+    # --- One pass after the other, until nothing is found ---
+
+    def _redact_some(self, column: pa.Array) -> tuple[pa.Array, Hits]:
+        texts = column.fill_null("")
+        places = np.arange(len(texts))
+        changed: dict[int, str] = {}
+        kinds: Counter[str] = Counter()
+        entries: Counter[int] = Counter()
+        # A replacement may bring a cue and an item together, or bare the edge of an item. Each pass leaves less text that
+        # is no replacement, so it ends; and what comes out of it is not changed by another run.
+        while len(texts):
+            now = self._pass(texts, kinds, entries)
+            changed.update({int(places[row]): text for row, text in now.items()})
+            places = places[list(now)] if now else places[:0]
+            texts = pa.array(now.values(), texts.type)
+        if not changed:
+            return column, Hits()
+        rows = sorted(changed)
+        mask = np.zeros(len(column), bool)
+        mask[rows] = True
+        redacted = pc.replace_with_mask(
+            column, pa.array(mask), pa.array([changed[row] for row in rows], column.type)
+        )
+        return redacted, Hits(dict(sorted(kinds.items())), dict(sorted(entries.items())), len(rows))
+
+    def _pass(self, texts: pa.Array, kinds: Counter[str], entries: Counter[int]) -> dict[int, str]:
+        """The texts that change, by row; the counters take up what was found."""
+        known = self._lexicon.find(texts)
+        rules = self._candidates(texts)
+        changed = {}
+        for row in sorted(known.keys() | rules.keys()):
+            text = texts[row].as_py()
+            protected = [match.span() for match in STAND_IN.finditer(text)] if "[" in text else []
+            spans = [
+                (*span, rule.kind)
+                for rule in rules.get(row, ())
+                for span in rule.find(text)
+                if _is_free(span, protected)
+            ]
+            for one in known.get(row, ()):
+                if _is_free((one.start, one.end), protected):
+                    spans.append((one.start, one.end, one.kind))
+                    if one.number is not None:
+                        entries[one.number] += 1
+            if spans:
+                changed[row] = self._replaced(text, _merged(spans), kinds)
+        return changed
+
+    def _candidates(self, texts: pa.Array) -> dict[int, list[Rule]]:
+        """The rules whose trigger finds something, by row."""
+        if not self._rules:
+            return {}
+        rows = np.flatnonzero(_asked(texts, self._trigger))
+        some = texts.take(pa.array(rows)) if len(rows) < len(texts) else texts
+        found: dict[int, list[Rule]] = {}
+        for rule in self._rules if len(rows) else ():
+            for row in rows[_asked(some, rule.trigger)].tolist():
+                found.setdefault(row, []).append(rule)
+        return found
+
+    def _replaced(self, text: str, spans: _Spans, kinds: Counter[str]) -> str:
+        parts, at = [], 0
+        for start, end, kind in spans:
+            kinds[kind] += 1
+            parts += [text[at:start], self._replacing.stand_in(kind, text[start:end])]
+            at = end
+        return "".join([*parts, text[at:]])
+
+
+def _type_of(kind: pa.DataType) -> pa.DataType:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(plain) or pa.types.is_large_string(plain)):
+        raise Misuse(
+            f"A column of the type {kind} is no text that can be redacted.",
+            "Give a column of strings, or leave the column out.",
+        )
+    return plain
+
+
+def _asked(texts: pa.Array, trigger: str) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = pc.match_substring_regex(texts, trigger).to_numpy(
+        zero_copy_only=False
+    )
+    return found
+
+
+def _is_free(span: tuple[int, int], protected: Sequence[tuple[int, int]]) -> bool:
+    """Whether a span touches no replacement."""
+    return not any(span[0] < end and start < span[1] for start, end in protected)
+
+
+def _merged(spans: _Spans) -> _Spans:
+    """Spans that overlap as one, of the kind that comes first in `KINDS`: nothing of either stays."""
+    merged: _Spans = []
+    for start, end, kind in sorted(spans):
+        if merged and start < merged[-1][1]:
+            first, last, before = merged[-1]
+            merged[-1] = (first, max(last, end), min(before, kind, key=_RANKS.__getitem__))
+        else:
+            merged.append((start, end, kind))
+    return merged
