@@ -65,6 +65,8 @@ def demo_environment() -> None:
     """Point at the demo's data. Whatever the environment says of other data is put aside."""
     for name in ("DATABASE_URL", "REDIS_URL"):
         os.environ.pop(name, None)
+    if url := os.environ.get("DEMO_DATABASE_URL"):
+        os.environ["DATABASE_URL"] = url
     os.environ["PORTAL_ENV"] = "development"
     os.environ["PORTAL_DATA_DIR"] = str(DATA_DIR)
     os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"

@@ -1,0 +1,374 @@
+"""A training run from its registration to its end, in three lines:
+
+    portal = Portal.from_environment()
+    with portal.training_run(purpose="generative-ai", data_categories=["posts"], tracker_run_id="…") as run:
+        permission = run.permission()
+
+Entering registers and starts the run, waits for its manifest and its delivery, verifies both and says that training
+begins. Inside it is kept alive. Leaving completes it on its receipt, or marks it failed where an error leaves the block.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal
+
+from pyroaring import BitMap
+
+from training_portal import keys, receipts, waiting
+from training_portal.alive import Heart
+from training_portal.cache import Cache
+from training_portal.errors import LeaseOver, Misuse, NotVerified, Refused, Withdrawn
+from training_portal.http import Session
+from training_portal.permission import Permission
+from training_portal.progress import Progress, Silent
+from training_portal.settings import Settings, load
+from training_portal.source import PortalSource
+from training_portal.trust import Memory, Trust, VerifierKey
+
+Form = Literal["list", "set"]
+PATIENCE = 3600.0
+"""Seconds for which a worker of the portal is waited for: a manifest over a billion members takes minutes."""
+_ENDED = frozenset({"completed", "cancelled"})
+
+
+class Portal:
+    """The portal, asked with one token and verified with pinned keys. Close it, or use it as a context manager."""
+
+    def __init__(
+        self, settings: Settings, *, progress: Progress | None = None, patience: float = PATIENCE
+    ) -> None:
+        self.settings = settings
+        self.progress: Progress = progress or Silent()
+        self.patience = patience
+        self.session = Session(settings, warn=self.progress.warn)
+        self.cache = Cache(settings.cache, self.session.now)
+
+    @classmethod
+    def from_environment(cls, *, progress: Progress | None = None) -> "Portal":
+        """By `training_portal.settings`. Raises Misuse with what is missing."""
+        return cls(load(), progress=progress)
+
+    def __enter__(self) -> "Portal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.session.close()
+
+    def me(self) -> dict[str, Any]:
+        """Who the token belongs to, its scopes and its end."""
+        return dict(self.session.get("me").json)
+
+    @property
+    def trust(self) -> Trust:
+        """The pinned keys. Raises Misuse where there is none: an unpinned key proves nothing."""
+        if not self.settings.keys:
+            raise Misuse(
+                "There is no key to verify with.",
+                "Set PORTAL_KEY to the verifier key that came with the token, from people, not from the portal.",
+                code="no_key",
+            )
+        pinned = tuple(VerifierKey.parse(text) for text in self.settings.keys)
+        return Trust(pinned, Memory(self.settings.state))
+
+    def run(self, reference: str) -> "TrainingRun":
+        """A run that is registered. Raises Misuse where there is no such run."""
+        return TrainingRun(self, self.session.get(f"runs/{reference}").json)
+
+    def register(
+        self,
+        *,
+        purpose: str,
+        data_categories: Sequence[str],
+        tracker_run_id: str = "",
+        title: str = "",
+        parent: str | None = None,
+    ) -> "TrainingRun":
+        """Register a run; the same `tracker_run_id` again gives the same run. Without one it is a new run each time."""
+        body = {
+            "tracker_run_id": tracker_run_id or f"training-portal-{uuid.uuid4()}",
+            "purpose": purpose,
+            "data_categories": sorted(set(data_categories)),
+            "title": title,
+            **({"parent": parent} if parent else {}),
+            **({"team": self.settings.team} if self.settings.team else {}),
+        }
+        facts = self.session.post("runs", body).json
+        return TrainingRun(self, facts, asked=(purpose, tuple(body["data_categories"])))
+
+    def training_run(
+        self,
+        *,
+        purpose: str,
+        data_categories: Sequence[str],
+        tracker_run_id: str = "",
+        title: str = "",
+        parent: str | None = None,
+        form: Form = "list",
+    ) -> "TrainingRun":
+        """A run to be used in a `with` block; see the head of this module."""
+        run = self.register(
+            purpose=purpose,
+            data_categories=data_categories,
+            tracker_run_id=tracker_run_id,
+            title=title,
+            parent=parent,
+        )
+        run.form = form
+        return run
+
+
+class TrainingRun:
+    """A run. Each method can be repeated: what is done already is not done again."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        facts: Mapping[str, Any],
+        *,
+        asked: tuple[str, tuple[str, ...]] | None = None,
+    ) -> None:
+        self.portal = portal
+        self.facts: dict[str, Any] = dict(facts)
+        """The run as the portal last showed it."""
+        self.form: Form = "list"
+        self._asked = asked
+        self._permission: Permission | None = None
+        self._heart: Heart | None = None
+
+    def __repr__(self) -> str:
+        return f"<TrainingRun {self.reference}, {self.state}>"
+
+    @property
+    def reference(self) -> str:
+        return str(self.facts["reference"])
+
+    @property
+    def state(self) -> str:
+        return str(self.facts["state"])
+
+    @property
+    def path(self) -> str:
+        return f"runs/{self.reference}"
+
+    def refresh(self) -> dict[str, Any]:
+        self.facts = dict(self.portal.session.get(self.path).json)
+        return self.facts
+
+    # --- To the permission ----------------------------------------------------------------------
+
+    def freeze(self) -> dict[str, Any]:
+        """Start the run where it was not, and wait until its manifest verified.
+
+        Raises Refused with every gap, NotVerified where the second computation differs, TryAgain without a worker.
+        """
+        if self.state == "registered":
+            try:
+                self._post("start", is_repeatable=False)
+            except Refused as error:
+                # Another process may have been faster.
+                if error.code != "forbidden_move":
+                    raise
+        self.facts = dict(
+            waiting.until(
+                self._is_frozen,
+                session=self.portal.session,
+                path=self.path,
+                progress=self.portal.progress,
+                what=f"The manifest of {self.reference} is being frozen and verified",
+                patience=self.portal.patience,
+            )
+        )
+        return self.facts
+
+    def _is_frozen(self, facts: Mapping[str, Any]) -> bool:
+        if facts["state"] in _ENDED:
+            raise Refused(
+                f"{self.reference} is {facts['state']}.",
+                f"Using its data again is a run of its own, with parent={self.reference}.",
+                code=f"run_{facts['state']}",
+            )
+        verification = (facts["manifest"] or {}).get("verification")
+        if verification == "differs":
+            raise NotVerified(
+                f"The manifest of {self.reference} does not verify.",
+                "It stays closed for good: tell the operator, and register another run.",
+                code="manifest_blocked",
+            )
+        return verification == "agrees"
+
+    def deliver(self, *, renew: bool = False) -> dict[str, Any]:
+        """Request a delivery and wait until it is made; the one whose lease lasts, or with `renew` the next one."""
+        session = self.portal.session
+        facts = session.post(f"{self.path}/deliveries", {"form": self.form}).json
+        if renew and facts["state"] == "delivered":
+            facts = session.post(f"deliveries/{facts['reference']}/renewals").json
+        return dict(
+            waiting.until(
+                self._is_delivered,
+                session=session,
+                path=f"deliveries/{facts['reference']}",
+                progress=self.portal.progress,
+                what=f"The delivery {facts['reference']} is being made",
+                patience=self.portal.patience,
+            )
+        )
+
+    @staticmethod
+    def _is_delivered(facts: Mapping[str, Any]) -> bool:
+        if facts["state"] in ("requested", "delivered"):
+            return bool(facts["state"] == "delivered")
+        raise LeaseOver(
+            f"{facts['reference']} is {facts['state']}. {facts['end_reason']}".strip(),
+            f"Request another one: training-portal fetch {facts['run']}.",
+        )
+
+    def verify(self, delivery: str, *, with_lists: bool = True) -> Permission:
+        """Verify a delivery in the fixed order (`training_portal.trust`). Raises NotVerified, LeaseOver, TryAgain."""
+        portal = self.portal
+        portal.progress.step(f"{delivery} is being brought and verified")
+        source = PortalSource(
+            portal.session, portal.cache, portal.progress, patience=portal.patience
+        )
+        try:
+            permission = portal.trust.verify(
+                source, run=self.reference, delivery=delivery, with_lists=with_lists
+            )
+            if self._asked not in (None, (permission.purpose, permission.data_categories)):
+                raise NotVerified(
+                    f"{delivery} is for {permission.purpose} with {', '.join(permission.data_categories)},"
+                    " and something else was asked for."
+                )
+        except NotVerified:
+            # A file that was damaged on this machine is brought anew the next time.
+            portal.cache.drop(delivery)
+            raise
+        return permission
+
+    def permission(self) -> Permission:
+        """What may be used, verified; made at the first call, with all that it takes. Later calls check the lease."""
+        if self._permission is None:
+            self.freeze()
+            self._permission = self.verify(self.deliver()["reference"])
+        if self._heart is not None:
+            self._heart.is_reading = True
+        self.check()
+        return self._permission
+
+    def renew(self) -> Permission:
+        """The permission of the next delivery: without those who left meanwhile, with a new lease."""
+        self._permission = self.verify(self.deliver(renew=True)["reference"])
+        return self._permission
+
+    def redaction_list(self) -> dict[str, Any]:
+        """Borrow the list of people without an account for the delivery (`list_version`, `until`, `entries`, `lines`).
+
+        It names people who objected: keep it in memory, never write it down. Needs the scope `suppression:read`.
+        """
+        delivery = self.permission().delivery
+        return dict(self.portal.session.post(f"deliveries/{delivery}/redaction-list").json)
+
+    # --- The receipt ----------------------------------------------------------------------------
+
+    def send_receipt(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """Sign a statement with the key of this machine and send it; the same one again gives the same receipt."""
+        return self.send_envelope(self.sign(statement))
+
+    def sign(self, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """The statement in an envelope of this machine's key, which is made and registered where that was not done."""
+        key = keys.load_or_make(self.portal.settings.state)
+        keys.register(self.portal.session, key)
+        return receipts.envelope(statement, key)
+
+    def send_envelope(self, envelope: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a receipt that is signed already."""
+        return dict(self._post("receipts", dict(envelope)))
+
+    # --- Training -------------------------------------------------------------------------------
+
+    def begin(self, *, is_reading: bool = False) -> None:
+        """Say that training begins on the delivery, and keep saying that it lives."""
+        delivery = self._permission.delivery if self._permission else ""
+        self._post("training", {"delivery": delivery} if delivery else {})
+        self.facts["state"] = "training"
+        self._heart = Heart(self, is_reading=is_reading)
+        self._heart.start()
+
+    def check(self) -> None:
+        """Raise LeaseOver or Withdrawn where the data may not be used as it is any more; call it at each checkpoint."""
+        now = self.portal.session.now()
+        if self._permission is not None and self._permission.is_over(now):
+            raise LeaseOver(
+                f"The lease of {self._permission.delivery} ended at {self._permission.leased_until_text}.",
+                "Stop, renew the delivery and prepare again.",
+            )
+        if self._heart is not None and self._heart.stopped_by is not None:
+            raise self._heart.stopped_by
+
+    def withdrawn(self) -> tuple[BitMap, str]:
+        """The members of the permission who have withdrawn since it was made, and the digest that acknowledges them."""
+        source = PortalSource(self.portal.session, self.portal.cache, self.portal.progress)
+        answer = source.withdrawn(self.reference)
+        members = self._permission.members if self._permission else answer.numbers
+        return answer.numbers & members, answer.digest
+
+    def acknowledge(self, digest: str) -> None:
+        """Say that the training knows who has withdrawn, by the digest of `withdrawn()`."""
+        self._post("withdrawn/acknowledgements", {"digest": digest})
+        if self._heart is not None and isinstance(self._heart.stopped_by, Withdrawn):
+            self._heart.stopped_by = None
+
+    def gate(self, delivery: str = "") -> dict[str, Any]:
+        """Whether the run may be trained on now. Raises Refused, LeaseOver or TryAgain with the reason."""
+        asked = {"delivery": delivery} if delivery else {}
+        return dict(self.portal.session.get(f"{self.path}/gate", params=asked).json)
+
+    def complete(self, receipt: str = "") -> dict[str, Any]:
+        """Complete the run on a receipt, by default its newest one. This cannot be undone."""
+        self._still()
+        self.facts = dict(
+            self._post("complete", {"receipt": receipt} if receipt else {}, is_repeatable=False)
+        )
+        return self.facts
+
+    def fail(self, reason: str) -> dict[str, Any]:
+        """Say that training failed. Give a kind of error, never its text: that may hold what members wrote."""
+        self._still()
+        self.facts = dict(self._post("fail", {"reason": reason}))
+        return self.facts
+
+    def _still(self) -> None:
+        if self._heart is not None:
+            self._heart.stop()
+            self._heart = None
+
+    def _post(self, path: str, body: Any = None, *, is_repeatable: bool = True) -> Any:
+        return self.portal.session.post(
+            f"{self.path}/{path}", body, is_repeatable=is_repeatable
+        ).json
+
+    # --- A block --------------------------------------------------------------------------------
+
+    def __enter__(self) -> "TrainingRun":
+        self.permission()
+        self.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            self.fail(f"The training ended with {kind.__name__}.")
+            return
+        try:
+            self.check()
+        except (LeaseOver, Withdrawn) as stop:
+            self.fail(f"The training ended with {stop.code}.")
+            raise
+        self.complete()

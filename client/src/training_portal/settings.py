@@ -1,0 +1,160 @@
+"""Where the portal is, with which token it is asked, and which key its word is checked with.
+
+The environment comes first, then a TOML file (`PORTAL_CONFIG`, else `~/.config/training-portal/config.toml`):
+
+| environment | file | what |
+|---|---|---|
+| PORTAL_URL | url | address of the portal, such as https://portal.example |
+| PORTAL_TOKEN | token | the token; in a file only if the file is private |
+| PORTAL_TOKEN_FILE | token_file | a private file that holds the token and nothing else |
+| PORTAL_KEY | key | the verifier key as people handed it over; two, with a space between, while one replaces the other |
+| PORTAL_CA | ca | certificates to trust in place of the usual ones |
+| PORTAL_TEAM | team | the team that runs are registered for; not needed by who is in one team |
+| PORTAL_CACHE | cache | directory of downloads; they end with their lease |
+| PORTAL_STATE | state | directory of the signing key and of the last checkpoint that was seen |
+
+A token is never an argument: arguments stand in the list of processes and in shell histories.
+"""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from training_portal.errors import Misuse
+
+_NAMES = ("url", "token", "token_file", "key", "ca", "team", "cache", "state")
+_MAX_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    url: str
+    """Without a slash at the end."""
+    token: str = field(repr=False)
+    keys: tuple[str, ...]
+    """Verifier keys. Empty: nothing can be verified, and so nothing is permitted."""
+    ca: Path | None
+    team: str
+    cache: Path
+    state: Path
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises Misuse with what is missing or wrong, and never with the token."""
+    env = os.environ if environment is None else environment
+    home = Path(env.get("HOME") or Path.home())
+    said = {**_from_file(env, home), **_from_environment(env)}
+    url = _url(said.get("url", ""))
+    ca = Path(said["ca"]).expanduser() if said.get("ca") else None
+    if ca is not None and not ca.is_file():
+        raise Misuse(
+            f"PORTAL_CA names {ca}, which is no file.", "It is a file of certificates (PEM)."
+        )
+    return Settings(
+        url=url,
+        token=_token(said),
+        keys=tuple(said.get("key", "").split()),
+        ca=ca,
+        team=said.get("team", ""),
+        cache=_directory(
+            said.get("cache"), env.get("XDG_CACHE_HOME"), home / ".cache", "training-portal"
+        ),
+        state=_directory(
+            said.get("state"), env.get("XDG_STATE_HOME"), home / ".local/state", "training-portal"
+        ),
+    )
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name in _NAMES if (value := env.get(f"PORTAL_{name.upper()}", ""))}
+
+
+def _from_file(env: Mapping[str, str], home: Path) -> dict[str, str]:
+    named = env.get("PORTAL_CONFIG")
+    config = Path(env.get("XDG_CONFIG_HOME") or home / ".config")
+    path = Path(named).expanduser() if named else config / "training-portal" / "config.toml"
+    if not named and not path.exists():
+        return {}
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_CONFIG_BYTES)
+        found = tomllib.loads(data.decode("utf-8"))
+    except OSError as error:
+        raise Misuse(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        # Its own message would repeat the line, which may hold the token.
+        raise Misuse(f"{path} is no TOML.", 'A line is: url = "https://portal.example"') from None
+    if unknown := sorted(set(found) - set(_NAMES)):
+        raise Misuse(f"{path} has the unknown name {unknown[0]!r}.", f"Known: {', '.join(_NAMES)}.")
+    said: dict[str, str] = {}
+    for name, value in found.items():
+        if name == "key" and isinstance(value, list):
+            value = " ".join(map(str, value))  # noqa: PLW2901  one form from here on
+        if not isinstance(value, str):
+            raise Misuse(f"{name} in {path} is no text.", "Put it in quotation marks.")
+        said[name] = value
+    if "token" in said:
+        _check_private(path, "it holds a token")
+    return said
+
+
+def _token(said: Mapping[str, str]) -> str:
+    if said.get("token"):
+        token = said["token"].strip()
+    elif said.get("token_file"):
+        path = Path(said["token_file"]).expanduser()
+        _check_private(path, "it holds the token")
+        token = path.read_text().strip()
+    else:
+        raise Misuse(
+            "There is no token.",
+            "Set PORTAL_TOKEN, or PORTAL_TOKEN_FILE to a private file that holds it. An administrator issues tokens.",
+            code="no_token",
+        )
+    if not token.isascii() or not token.isprintable() or " " in token or not token:
+        raise Misuse("The token has characters that no token has.", "Copy it again, as one word.")
+    return token
+
+
+def _check_private(path: Path, why: str) -> None:
+    try:
+        mode = path.stat()
+    except OSError as error:
+        raise Misuse(f"{path} cannot be read: {error.strerror}.") from None
+    if stat.S_IMODE(mode.st_mode) & 0o077:
+        raise Misuse(
+            f"{path} can be read by others, and {why}.", f"chmod 600 {path}", code="not_private"
+        )
+
+
+def _url(text: str) -> str:
+    if not text:
+        raise Misuse(
+            "There is no address.", "Set PORTAL_URL, for example to https://portal.example."
+        )
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
+        raise Misuse(
+            "PORTAL_URL is no address of a portal.", "It looks like https://portal.example."
+        )
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise Misuse("PORTAL_URL is not https.", "Only a portal on this machine is asked in clear.")
+    return text.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _directory(said: str | None, base: str | None, default: Path, name: str) -> Path:
+    return Path(said).expanduser() if said else Path(base or default) / name
