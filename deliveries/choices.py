@@ -8,7 +8,7 @@ class DeliveryState(models.TextChoices):
     DELIVERED = "delivered", "delivered"
     EXPIRED = "expired", "lease ended"
     REPLACED = "replaced", "replaced"
-    CANCELLED = "cancelled", "cancelled"
+    CANCELLED = "cancelled", "ended early"
     REFUSED = "refused", "refused"
 
 

@@ -9,7 +9,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from tools.chromium import CHROMIUM, FLAGS
 
@@ -39,6 +39,8 @@ RUN_AXE = """async only => {
     return violations.map(one => `${one.id}: ${one.nodes.slice(0, 4).map(node => node.target).join(", ")}`);
 }"""
 
+TELEPHONE: ViewportSize = {"width": 375, "height": 800}
+
 
 @dataclass
 class Visitor:
@@ -61,7 +63,8 @@ class Visitor:
 
     def faults_here(self) -> list[str]:
         """Faults of the page that is open: what the browser logs as an error
-        (an answer that is none, a breach of the policy), axe's violations in light and in dark."""
+        (an answer that is none, a breach of the policy), axe's violations in light and in dark,
+        and a page that is wider than a telephone."""
         # First of all: what axe does to the page is not the page's.
         breaches = [*self.page.evaluate("window.breaches"), *self.errors]
         self.errors.clear()
@@ -71,7 +74,16 @@ class Visitor:
         self.page.emulate_media(color_scheme="dark")
         dark = self.page.evaluate(RUN_AXE, ["color-contrast"])
         self.page.emulate_media(color_scheme="light")
-        return [*breaches, *light, *(f"in the dark: {one}" for one in dark)]
+        return [*breaches, *light, *(f"in the dark: {one}" for one in dark), *self._sideways()]
+
+    def _sideways(self) -> list[str]:
+        # WCAG 2.2, 1.4.10 (reflow): without scrolling in two directions. Wide tables scroll in a region of their own.
+        desk = self.page.viewport_size
+        assert desk is not None
+        self.page.set_viewport_size(TELEPHONE)
+        width = self.page.evaluate("document.documentElement.scrollWidth")
+        self.page.set_viewport_size(desk)
+        return [f"{width} px wide on a telephone"] if width > TELEPHONE["width"] else []
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -76,6 +77,22 @@ class LeaseFilter(OptionFilter):
         return rows.exclude(pk__in=valid.values("pk")).exclude(state=DeliveryState.REQUESTED)
 
 
+class EventFilter(OptionFilter):
+    """What OpenLineage calls the type of an event; emitters may leave it out or say another word."""
+
+    title = "event type"
+    parameter_name = "event"
+    KINDS = ("START", "RUNNING", "COMPLETE", "ABORT", "FAIL")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*((one, one) for one in self.KINDS), ("other", "another, or none said")]
+
+    def rows_with(self, rows: QuerySet[Any], option: str) -> QuerySet[Any]:
+        if option == "other":
+            return rows.exclude(event_type__in=self.KINDS)
+        return rows.filter(event_type=option)
+
+
 def _run_link(row: Any) -> SafeString:
     return format_html('<a href="{}">{}</a>', url_of(row.run), row.run.reference)
 
@@ -89,7 +106,7 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
         "delivered_at": "delivered_at", "leased_until": "leased_until", "ended_at": "ended_at",
     }  # fmt: skip
     list_display = [
-        "reference", "run_reference", "state_word", "form", "rows", "subtracted", "leased_until",
+        "reference", "run_reference", "state_word", "form", "delivered", "left_out", "leased_until",
     ]  # fmt: skip
     list_filter = ["state", LeaseFilter, TeamFilter, "form", "requested_at"]
     search_fields = ["=reference", "=run__reference", "=digest"]
@@ -97,8 +114,8 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     list_select_related = ["run"]
     fields = [
         "run_link", "state_word", "form", "to_whom", "requested_at", "delivered_at", "leased_until",
-        "ended_at", "end_reason", "rows", "subtracted", "subtraction_digest", "cut", "ledger_root", "as_of",
-        "digest",
+        "ended_at", "end_reason", "delivered", "left_out", "subtraction_digest", "cut", "ledger_root",
+        "as_of", "digest",
     ]  # fmt: skip
     change_form_template = "admin/deliveries/delivery/change_form.html"
     pages = [
@@ -148,6 +165,14 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     def run_link(self, row: Delivery) -> SafeString:
         return _run_link(row)
 
+    @admin.display(description="members", ordering="rows")
+    def delivered(self, row: Delivery) -> str:
+        return f"{row.rows:,}"
+
+    @admin.display(description="subtracted", ordering="subtracted")
+    def left_out(self, row: Delivery) -> str:
+        return f"{row.subtracted:,}"
+
     @admin.display(description="to")
     def to_whom(self, row: Delivery) -> str:
         return row.recipient.title if row.recipient else f"the run's team, {row.run.team}"
@@ -164,12 +189,12 @@ class ReceiptAdmin(ExportedList, SealedModelAdmin):
         "digest": "digest", "rows_in": "rows_in", "rows_kept": "rows_kept",
         "received_at": "received_at", "entry": "entry_id",
     }  # fmt: skip
-    list_display = ["reference", "run", "delivery", "rows_in", "rows_kept", "received_at"]
+    list_display = ["reference", "run", "delivery", "read", "kept", "received_at"]
     list_filter = ["received_at"]
     search_fields = ["=reference", "=run__reference", "=data_sets__sha256"]
     search_help_text = "The reference of a receipt or a run, or the digest of a file."
     list_select_related = ["run", "delivery"]
-    fields = ["run_link", "delivery", "key", "digest", "rows_in", "rows_kept", "received_at"]
+    fields = ["run_link", "delivery", "key", "digest", "read", "kept", "received_at"]
     change_form_template = "admin/deliveries/receipt/change_form.html"
 
     def record_look(self, request: HttpRequest, row: Any) -> None:
@@ -178,6 +203,14 @@ class ReceiptAdmin(ExportedList, SealedModelAdmin):
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {"predicate": predicate_of(row), "data_sets": list(row.data_sets.all())}
 
+    @admin.display(description="rows in", ordering="rows_in")
+    def read(self, row: Receipt) -> str:
+        return f"{row.rows_in:,}"
+
+    @admin.display(description="rows kept", ordering="rows_kept")
+    def kept(self, row: Receipt) -> str:
+        return f"{row.rows_kept:,}"
+
     @admin.display(description="run")
     def run_link(self, row: Receipt) -> SafeString:
         return _run_link(row)
@@ -185,11 +218,19 @@ class ReceiptAdmin(ExportedList, SealedModelAdmin):
 
 @admin.register(DataSet, site=site)
 class DataSetAdmin(SealedModelAdmin):
-    list_display = ["name", "receipt", "run", "rows", "size", "sha256"]
+    list_display = ["name", "receipt", "run", "rows_held", "file_size", "sha256"]
     search_fields = ["=sha256", "=receipt__reference", "=receipt__run__reference", "name"]
     search_help_text = "A digest, a name, or the reference of a receipt or a run."
     list_select_related = ["receipt__run"]
-    fields = ["name", "receipt", "run", "rows", "size", "sha256"]
+    fields = ["name", "receipt", "run", "rows_held", "file_size", "sha256"]
+
+    @admin.display(description="rows", ordering="rows")
+    def rows_held(self, row: DataSet) -> str:
+        return f"{row.rows:,}"
+
+    @admin.display(description="size", ordering="size")
+    def file_size(self, row: DataSet) -> str:
+        return filesizeformat(row.size)
 
     @admin.display(description="run")
     def run(self, row: DataSet) -> str:
@@ -304,7 +345,7 @@ class RecipientToldAdmin(SealedModelAdmin):
 @admin.register(LineageEvent, site=site)
 class LineageEventAdmin(SealedModelAdmin):
     list_display = ["lineage_run_id", "event_type", "event_time", "run", "received_at"]
-    list_filter = ["event_type", "received_at"]
+    list_filter = [EventFilter, "received_at"]
     search_fields = ["=lineage_run_id", "=run__reference", "=digest"]
     list_select_related = ["run"]
     fields = ["lineage_run_id", "event_type", "event_time", "run", "received_at", "digest"]

@@ -5,7 +5,7 @@ and the journeys that must work end to end.
 import datetime as dt
 import re
 import smtplib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,7 @@ from consent.choices import Purpose
 from consent.models import Decision, Member, RegionRule
 from consent.public import member_links
 from consent.rulebook import proposing
+from deliveries.models import Delivery, Recipient, TrainedModel, Waiver
 from ledger.models import Entry
 from objections import acts, tasks
 from objections.choices import LetterKind
@@ -153,40 +154,56 @@ def desk(world: World, officer: User, second_officer: User, settings: Any) -> De
     )
 
 
-LISTS = {
-    "officer": ["consent_member", "consent_decision", "consent_consent", "consent_regionrule",
-                "consent_notice", "objections_ticket", "objections_objection",
-                "objections_letter", "objections_proposal", "objections_incident",
-                "objections_redactionentry", "objections_redactionloan",
-                "objections_lettertemplate", "training_runs_run", "training_runs_manifest", "training_runs_verification", "training_runs_finding"],
-    "engineer": ["consent_regionrule", "consent_notice", "training_runs_run", "training_runs_manifest",
-                 "training_runs_verification", "training_runs_finding"],
-    "auditor": ["ledger_entry", "ledger_accessrecord", "consent_member", "consent_decision",
-                "consent_consent", "consent_regionrule", "consent_notice", "objections_ticket",
-                "objections_objection", "objections_letter", "objections_proposal",
-                "objections_incident", "objections_redactionentry", "objections_redactionloan",
-                "objections_lettertemplate", "training_runs_run",
-                "training_runs_manifest", "training_runs_verification", "training_runs_finding",
-                "training_runs_canary",
-                "auth_user", "auth_group"],
-    "administrator": ["auth_user", "auth_group", "common_servicetoken"],
-    "stranger": [],
-}  # fmt: skip
+ROLES = ["officer", "engineer", "auditor", "administrator", "stranger"]
 
 
-def pages_of(role: str, world: World, desk: Desk) -> list[str]:
+def lists_of(me: User) -> dict[str, PortalModelAdmin]:
+    """The lists that a person may look at, by the names of their addresses."""
+    return {
+        f"{model._meta.app_label}_{model._meta.model_name}": admin
+        for model, admin in site._registry.items()
+        if isinstance(admin, PortalModelAdmin)
+        and me.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+    }
+
+
+@dataclass
+class Use:
+    """A run in training and one that asks for a waiver, with deliveries, a receipt, a recipient and a model."""
+
+    delivery: Delivery
+    frozen: Run
+    waiver: Waiver
+    told: tuple[str, int]
+
+
+@pytest.fixture
+def use(
+    world: World, desk: Desk, officer: User, second_officer: User, engineer: User, product: User
+) -> Use:
+    factories.live(world.manifest.run, engineer, officer, second_officer, product)
+    frozen = factories.freeze(engineer).run
+    delivery = factories.deliver(frozen, engineer)
+    return Use(
+        delivery=delivery,
+        frozen=frozen,
+        waiver=Waiver.objects.get(),
+        told=(desk.answered.reference, Recipient.objects.get().pk),
+    )
+
+
+def pages_of(me: User, role: str, world: World, desk: Desk, use: Use) -> list[str]:
     """The address of every page the role has: each list, the first row of it, its history, each act."""
-    admins = {f"{m._meta.app_label}_{m._meta.model_name}": a for m, a in site._registry.items()}
     addresses = [reverse("admin:index"), reverse("admin:password_change")]
-    for label in LISTS[role]:
+    for label, admin in lists_of(me).items():
         addresses.append(reverse(f"admin:{label}_changelist"))
-        row = admins[label].model._default_manager.first()
+        row = admin.model._default_manager.first()
         if row is not None:
             addresses.append(reverse(f"admin:{label}_change", args=[row.pk]))
-            if isinstance(admins[label], HistoryModelAdmin):
+            if isinstance(admin, HistoryModelAdmin):
                 addresses.append(reverse(f"admin:{label}_history", args=[row.pk]))
     run = world.manifest.run.pk
-    acts: dict[str, list[tuple[str, list[Any]]]] = {
+    acts: dict[str, list[tuple[str, Sequence[Any]]]] = {
         "officer": [
             ("consent_member_look_up", []),
             ("consent_member_deny", [world.number]),
@@ -207,6 +224,9 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("objections_letter_change", [desk.failed.pk]),
             *texts_of(desk),
             ("objections_lettertemplate_edit", [desk.template.kind]),
+            ("deliveries_waiver_decide", [use.waiver.pk]),
+            ("deliveries_to_tell", []),
+            ("deliveries_tell", use.told),
         ],
         "engineer": [
             ("training_runs_run_add", []),
@@ -218,6 +238,13 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
             ("training_runs_run_cancel", [world.registered.pk]),
             ("training_runs_run_rename", [world.registered.pk]),
             ("consent_regionrule_today", []),
+            ("deliveries_request", [use.frozen.pk]),
+            ("deliveries_ask_waiver", [use.frozen.pk]),
+            ("deliveries_delivery_renew", [use.delivery.pk]),
+            ("deliveries_delivery_cancel", [use.delivery.pk]),
+            ("deliveries_trainedmodel_add", []),
+            ("deliveries_trainedmodel_edit", [TrainedModel.objects.get().pk]),
+            ("deliveries_trainedmodel_add_run", [TrainedModel.objects.get().pk]),
         ],
         "auditor": [
             ("training_runs_run_change", [run]),
@@ -236,6 +263,8 @@ def pages_of(role: str, world: World, desk: Desk) -> list[str]:
         "administrator": [
             ("auth_user_add", []),
             ("common_servicetoken_add", []),
+            ("deliveries_recipient_add", []),
+            ("deliveries_recipient_edit", [use.told[1]]),
         ],
         "stranger": [],
     }
@@ -267,20 +296,21 @@ def texts_of(desk: Desk) -> list[tuple[str, list[Any]]]:
     ]
 
 
-@pytest.mark.parametrize("role", list(LISTS))
+@pytest.mark.parametrize("role", ROLES)
 def test_every_page_is_accessible_in_light_and_dark_and_keeps_the_content_security_policy(
     role: str,
     world: World,
     desk: Desk,
+    use: Use,
     visit: Any,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # More rows of the same find nothing more, and a list that goes on has its page numbers looked at too.
     monkeypatch.setattr(PortalModelAdmin, "list_per_page", 5)
-    visitor = visit(request.getfixturevalue(role))
+    me = request.getfixturevalue(role)
 
-    assert faults_of(visitor, pages_of(role, world, desk)) == {}
+    assert faults_of(visit(me), pages_of(me, role, world, desk, use)) == {}
 
 
 def faults_of(visitor: Visitor, paths: Iterable[str]) -> dict[str, list[str]]:
@@ -427,6 +457,7 @@ def test_what_is_wrong_with_a_page_is_found(visit: Any) -> None:
             const pale = new CSSStyleSheet();
             pale.replaceSync("@media (prefers-color-scheme: dark) { .submit-row input { color: gray } }");
             document.adoptedStyleSheets.push(pale);
+            document.documentElement.style.minWidth = "400px";
         }"""
     )
 
@@ -436,6 +467,7 @@ def test_what_is_wrong_with_a_page_is_found(visit: Any) -> None:
         "img-src https://elsewhere.example/ ",
         "label: #id_username",
         'in the dark: color-contrast: input[type="submit"]',
+        "400 px wide on a telephone",
     ]
 
 
