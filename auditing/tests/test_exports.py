@@ -20,7 +20,7 @@ from ledger import entries
 from ledger.models import AccessRecord, Entry
 from tools import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 LISTS = sorted(
     f"{model._meta.app_label}_{model._meta.model_name}"

@@ -9,7 +9,7 @@ from django.urls import reverse
 from ledger.models import Entry
 from tools import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 IDENTITIES = [
     "customer-zoe",

@@ -18,7 +18,7 @@ from consent.models import Member
 from consent.tests.test_importing import HEADER, command
 from ledger.models import Entry
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 LINE = "a1,US,2008-01-01,open"
 CSV = f"{HEADER}\n{LINE}\na2,DE,,closed\n".encode()

@@ -14,7 +14,7 @@ from ledger import entries
 from tools import factories
 from training_runs.models import Run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 @dataclass

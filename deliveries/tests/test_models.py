@@ -12,7 +12,7 @@ from deliveries.models import DataSet, Handover, RecipientTold
 from ledger.errors import InvalidInput, NotFound
 from tools import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 TODAY = dt.datetime.now(dt.UTC).date()
 

@@ -25,7 +25,7 @@ from training_runs.choices import FindingKind
 from training_runs.errors import ForbiddenMove
 from training_runs.models import Finding, Run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 @pytest.fixture

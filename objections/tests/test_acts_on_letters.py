@@ -18,7 +18,7 @@ from objections.letters import outbox
 from objections.models import Letter
 from tools import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 SAID: dict[str, dict[str, Any]] = {
     "again": {},

@@ -21,7 +21,7 @@ from objections import acts
 from objections.models import Attachment, Note, Ticket
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 KEY_IN = "/admin/objections/ticket/add/"
 SECRET = "Wilhelmina-Unforgettable"

@@ -32,7 +32,7 @@ from objections.ticket.case import case_of
 from objections.ticket.states import move
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.one_engine]
 
 EARLIER = dt.datetime(2026, 3, 1, tzinfo=dt.UTC)
 AI, PERSONAL, SAFETY = Purpose.GENERATIVE_AI, Purpose.PERSONALISATION, Purpose.SAFETY

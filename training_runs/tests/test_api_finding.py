@@ -13,7 +13,7 @@ from outsider import verify
 from tools import factories
 from training_runs.runs import registering
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 RUN = {"tracker_run_id": "mlflow-1", "purpose": "generative-ai", "data_categories": ["posts"]}
 

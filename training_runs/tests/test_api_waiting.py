@@ -13,7 +13,7 @@ from tools import factories
 from training_runs.api import waiting
 from training_runs.runs import freezing, registering, verifying
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
 
 @pytest.fixture
