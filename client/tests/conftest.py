@@ -5,8 +5,8 @@ from typing import Any
 
 import httpx
 import pytest
-from portal import live_portal
 
+from portal import live_portal
 from training_portal.progress import Silent
 from training_portal.runs import Portal
 from training_portal.settings import Settings

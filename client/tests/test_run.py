@@ -2,10 +2,8 @@ import datetime as dt
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import new_run
 
-from training_portal import receipts
-from training_portal.errors import LeaseOver, Refused, Withdrawn
+from conftest import new_run
 
 pytestmark = pytest.mark.live
 
