@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Any
+from itertools import islice, pairwise
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,9 +13,10 @@ from consent import members
 from consent.models import AccountReference, Suppression
 from deliveries.errors import AccountErased, DeliveryDiffers
 
-Page = list[tuple[int, str]]
 PAGE = 50_000
-"""Members read at a time, and rows of a Parquet row group."""
+"""Members asked for at a time, and rows of a Parquet row group."""
+_FETCHED = 2_000
+"""Rows that are Python's at a time: what lives on is looked through by its garbage collector again and again."""
 PARTITION_ABOVE = 10_000_000
 """Rows above which a list is several files."""
 PARTITION_BITS = 20
@@ -32,6 +33,13 @@ ACCOUNTS = pa.schema([SCHEMA.field("member_number"), SCHEMA.field("account_ref")
 """The columns of an account map."""
 
 
+class Page(NamedTuple):
+    """Rows in order of the number, as columns."""
+
+    numbers: list[int]
+    account_refs: list[str]
+
+
 def parts(delivered: BitMap) -> Iterator[tuple[str, BitMap]]:
     """The name of each file of a list, and the members in it."""
     if len(delivered) <= PARTITION_ABOVE:
@@ -45,7 +53,7 @@ def parts(delivered: BitMap) -> Iterator[tuple[str, BitMap]]:
 
 
 def account_refs(numbers: BitMap) -> Iterator[Page]:
-    """Pages of (member number, account_ref) in order of the number; erased members have none left.
+    """The references of members, page by page; erased members have none left.
 
     Every seal is opened: a reference that was changed after its entry is never given out. Raises DeliveryDiffers.
     """
@@ -59,13 +67,15 @@ def account_refs(numbers: BitMap) -> Iterator[Page]:
         found = rows.order_by("member_id").values_list(
             "member_id", "account_ref", "account_key", "salt", "member__reference_seal"
         )
-        yield [_unsealed(*row) for row in found.iterator(PAGE) if row[0] in wanted]
-
-
-def _unsealed(number: int, account_ref: str, *sealed: str) -> tuple[int, str]:
-    if fault := members.fault_of_reference(number, account_ref, *sealed):
-        raise DeliveryDiffers(fault)
-    return number, account_ref
+        page = Page([], [])
+        for number, account_ref, *sealed in found.iterator(_FETCHED):
+            if number not in wanted:
+                continue
+            if fault := members.fault_of_reference(number, account_ref, *sealed):
+                raise DeliveryDiffers(fault)
+            page.numbers.append(number)
+            page.account_refs.append(account_ref)
+        yield page
 
 
 class Check:
@@ -80,12 +90,12 @@ class Check:
     def passing(self, pages: Iterable[Page]) -> Iterator[Page]:
         """The pages, each checked. Raises DeliveryDiffers."""
         for page in pages:
-            for number, _ in page:
-                if number <= self._last:
+            for before, number in pairwise([self._last, *page.numbers]):
+                if number <= before:
                     raise DeliveryDiffers(f"Member {number} comes twice or out of order.")
-                self._last = number
-            self._written.update([number for number, _ in page])
-            self.rows += len(page)
+            self._last = page.numbers[-1] if page.numbers else self._last
+            self._written.update(page.numbers)
+            self.rows += len(page.numbers)
             yield page
 
     def missing(self) -> BitMap:
@@ -131,17 +141,16 @@ def write(pages: Iterable[Page], to: Any, use_from: Mapping[dt.date, BitMap] | N
         sorting_columns=[pq.SortingColumn(0)],
     ) as writer:
         for page in pages:
-            numbers, references = zip(*page, strict=True) if page else ((), ())
             columns = [
-                pa.array(numbers, pa.uint32()),
-                pa.array(references, pa.string()),
+                pa.array(page.numbers, pa.uint32()),
+                pa.array(page.account_refs, pa.string()),
             ]
             if use_from is not None:
-                columns.append(_days(numbers, use_from))
+                columns.append(_days(page.numbers, use_from))
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
-def _days(numbers: tuple[int, ...], use_from: Mapping[dt.date, BitMap]) -> Any:
+def _days(numbers: list[int], use_from: Mapping[dt.date, BitMap]) -> Any:
     """The column of the oldest content that may be used; most members have none."""
     here = BitMap(numbers)
     days: dict[int, dt.date] = {}

@@ -271,11 +271,11 @@ def test_a_list_that_differs_is_no_delivery_and_a_finding(engineer, monkeypatch,
     def differing(numbers):
         for page in whole(numbers):
             if fault == "lost":
-                yield page[:-1]
+                yield lists.Page(*(column[:-1] for column in page))
             elif fault == "twice":
-                yield [*page, page[-1]]
+                yield lists.Page(*([*column, column[-1]] for column in page))
             else:
-                yield [*page, (999, "stranger")]
+                yield lists.Page([*page.numbers, 999], [*page.account_refs, "stranger"])
 
     monkeypatch.setattr(lists, "account_refs", differing)
     delivery, _ = requesting.request(run=run, actor=engineer)
