@@ -1,12 +1,13 @@
 import os
 import uuid
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from live import live_portal
 
-from portal import live_portal
 from training_portal.progress import Silent
 from training_portal.runs import Portal
 from training_portal.settings import Settings
@@ -106,24 +107,24 @@ def new_run(portal: Portal, **more):
     )
 
 
+def switch_off_at(facts: Any, *accounts: str) -> None:
+    """Members switch the use of their data off, as the product tells it."""
+    for account in accounts:
+        answer = httpx.post(
+            f"{facts['url']}/api/v1/decisions",
+            headers={"Authorization": f"Bearer {facts['product_token']}"},
+            json={
+                "account_ref": account,
+                "purpose": "generative-ai",
+                "choice": "deny",
+                "channel": "product",
+                "source_id": str(uuid.uuid4()),
+                "decided_at": "2026-11-01T10:00:00Z",
+            },
+        )
+        assert answer.status_code == 201, answer.text
+
+
 @pytest.fixture
 def switch_off(facts):
-    """Members switch the use of their posts off, as the product tells it: `switch_off(account, …)`."""
-
-    def tell(*accounts: str) -> None:
-        for account in accounts:
-            answer = httpx.post(
-                f"{facts['url']}/api/v1/decisions",
-                headers={"Authorization": f"Bearer {facts['product_token']}"},
-                json={
-                    "account_ref": account,
-                    "purpose": "generative-ai",
-                    "choice": "deny",
-                    "channel": "product",
-                    "source_id": str(uuid.uuid4()),
-                    "decided_at": "2026-11-01T10:00:00Z",
-                },
-            )
-            assert answer.status_code == 201, answer.text
-
-    return tell
+    return partial(switch_off_at, facts)

@@ -1,0 +1,157 @@
+"""What a portal that lies, with the right key, cannot make a client believe; and what it gives to who is honest."""
+
+import datetime as dt
+
+import pyarrow as pa
+import pytest
+from lying_portal import DELIVERY, RUN, SCHEMA, LyingPortal
+from pyroaring import BitMap
+
+from training_portal.errors import LeaseOver, NotVerified
+from training_portal.trust import Memory, Trust, VerifierKey
+
+
+@pytest.fixture
+def lying(tmp_path):
+    return LyingPortal(tmp_path)
+
+
+def verify(lying: LyingPortal, **more):
+    trust = Trust((VerifierKey.parse(lying.verifier_key),), Memory(lying.home / "memory"))
+    return trust.verify(lying, run=RUN, delivery=DELIVERY, **more)
+
+
+def test_an_honest_answer_is_permitted(lying):
+    permission = verify(lying)
+
+    assert permission.members == BitMap(range(1, 901)) - BitMap([5, 6, 7])
+    assert permission.cohorts == ((dt.date(2025, 11, 3), BitMap([10, 11])),)
+    assert permission.withdrawn == BitMap()
+    assert (permission.population, permission.left_out_per_mille) == (1_000, 103)
+    assert permission.leased_until_text == "2099-12-26T10:00:00.000000Z"
+
+
+def test_who_has_withdrawn_since_is_not_permitted(lying):
+    lying.withdrawn_numbers = BitMap([5, 6, 7, 10, 20])
+
+    permission = verify(lying)
+
+    assert permission.withdrawn == BitMap([10, 20])
+    assert permission.members.isdisjoint(BitMap([5, 6, 7, 10, 20]))
+    assert permission.cohorts == ((dt.date(2025, 11, 3), BitMap([11])),)
+
+
+def test_a_set_needs_no_list(lying):
+    lying.forms = {"form": "set"}
+
+    permission = verify(lying)
+
+    assert (permission.form, permission.files, "list" in lying.asked) == ("set", (), False)
+
+
+def test_a_lease_that_has_ended_is_over_before_anything_is_brought(lying):
+    lying.leased_until = "2026-11-01T00:00:00.000000Z"
+
+    with pytest.raises(LeaseOver):
+        verify(lying)
+
+    assert lying.asked == ["proof"]
+
+
+# --- Lies that are signed and sealed ------------------------------------------------------------
+
+
+def subtraction_dropped(lying):
+    lying.delivered = lying.included
+
+
+def subtraction_dropped_everywhere(lying):
+    lying.delivered, lying.subtracted = lying.included, BitMap([950])
+
+
+def somebody_added(lying):
+    lying.delivered = lying.included - lying.subtracted | BitMap([950])
+
+
+def earlier_day_than_the_manifest(lying):
+    lying.delivered_cohorts = {"2025-11-02": BitMap([10, 11])}
+
+
+def no_day_at_all(lying):
+    lying.delivered_cohorts = {}
+
+
+def another_run_in_the_archive(lying):
+    lying.header = {"run": "TR-2026-000002"}
+
+
+def another_purpose_in_the_archive(lying):
+    lying.header = {"purpose": "safety"}
+
+
+def another_cut_in_the_archive(lying):
+    lying.header = {"cut": 0}
+
+
+def another_subtraction_in_the_row(lying):
+    lying.row = {"subtracted": 2}
+
+
+def another_count_in_the_row(lying):
+    lying.row = {"rows": 5}
+
+
+def a_tree_that_says_more_are_in(lying):
+    lying.tree_of = {"opted_out": BitMap(range(902, 1_001))}
+
+
+def a_member_in_and_out(lying):
+    lying.excluded = {"opted_out": BitMap(range(901, 1_001)), "erased": BitMap([1_001])}
+
+
+def rows(lying):
+    days = {10: dt.date(2025, 11, 3), 11: dt.date(2025, 11, 3)}
+    return [(n, f"acc-{n}", days.get(n)) for n in lying.included - lying.subtracted]
+
+
+def a_row_group_missing(lying):
+    lying.rows = rows(lying)[250:]
+
+
+def a_member_who_left_in_the_list(lying):
+    lying.rows = [(5, "acc-5", None), *rows(lying)[1:]]
+
+
+def a_member_twice_in_the_list(lying):
+    lying.rows = [rows(lying)[1], *rows(lying)[1:]]
+
+
+def days_dropped_from_the_list(lying):
+    lying.rows = [(number, account, None) for number, account, _ in rows(lying)]
+
+
+def a_day_more_in_the_list(lying):
+    lying.rows = [(*rows(lying)[0][:2], dt.date(2020, 1, 1)), *rows(lying)[1:]]
+
+
+def numbers_of_another_type(lying):
+    lying.list_schema = SCHEMA.set(0, pa.field("member_number", pa.int64(), nullable=False))
+
+
+LIES = [
+    subtraction_dropped, subtraction_dropped_everywhere, somebody_added, earlier_day_than_the_manifest, no_day_at_all,
+    another_run_in_the_archive, another_purpose_in_the_archive, another_cut_in_the_archive,
+    another_subtraction_in_the_row, another_count_in_the_row, a_tree_that_says_more_are_in, a_member_in_and_out,
+    a_row_group_missing, a_member_who_left_in_the_list, a_member_twice_in_the_list, days_dropped_from_the_list,
+    a_day_more_in_the_list, numbers_of_another_type,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("lie", LIES, ids=lambda one: one.__name__)
+def test_a_lie_that_is_signed_is_refused(lying, lie):
+    lie(lying)
+
+    with pytest.raises(NotVerified) as refused:
+        verify(lying)
+
+    assert refused.value.exit_code == 4
