@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.slow,
     pytest.mark.skipif(
         "DATABASE_URL" in os.environ, reason="this process is on SQLite: started there already"

@@ -9,6 +9,8 @@ import redis
 
 from common.processes import embedded
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def path(tmp_path):

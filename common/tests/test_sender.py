@@ -12,6 +12,8 @@ from common.errors import SenderUnknown
 from common.identity.sender import known_sender_of, pseudonym, sender_of
 from portal.checks import senders_are_told_apart
 
+pytestmark = pytest.mark.processes
+
 
 def request_of(settings, hops, forwarded, address="192.0.2.1"):
     settings.PROXY_HOPS = hops

@@ -17,6 +17,7 @@ from django.conf import settings
 from common.processes import supervisor
 
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.slow,
     pytest.mark.skipif(
         "DATABASE_URL" in os.environ, reason="these processes are on SQLite: run there already"

@@ -9,6 +9,8 @@ import pytest
 from demo.tests.conftest import MEMBERS, run
 from objections.choices import TicketState
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def data_dir(tmp_path):

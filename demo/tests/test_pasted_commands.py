@@ -18,6 +18,8 @@ from common.processes import children
 from demo import stage
 from demo.tests.conftest import PATIENCE
 
+pytestmark = pytest.mark.processes
+
 TUTORIAL, AUDITOR = "tutorial/first-manifest.md", "how-to/auditor.md"
 
 

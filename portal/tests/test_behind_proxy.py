@@ -21,8 +21,8 @@ from tools.workers import database_url
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
 
 pytestmark = [
+    pytest.mark.processes,
     pytest.mark.slow,
-    pytest.mark.one_engine,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(
         NGINX is None,

@@ -10,6 +10,8 @@ import pytest
 
 from common.processes import children, embedded
 
+pytestmark = pytest.mark.processes
+
 HOME = Path(__file__).parents[2]
 
 
