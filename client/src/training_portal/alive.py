@@ -19,8 +19,9 @@ class Heart:
     def __init__(
         self, run: "TrainingRun", *, is_reading: bool = False, seconds: float = SECONDS
     ) -> None:
-        self.is_reading = is_reading
         self.stopped_by: PortalError | None = None
+        self._is_reading = is_reading
+        self._has_told = False
         self._run = run
         self._seconds = seconds
         self._ends = threading.Event()
@@ -29,25 +30,31 @@ class Heart:
     def start(self) -> None:
         self._thread.start()
 
+    def reads(self) -> None:
+        """From now on the beats say that data is read; the first of them at the latest when the training ends."""
+        self._is_reading = True
+
     def stop(self) -> None:
         """End the thread; waits for a beat that is under way."""
         self._ends.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(timeout=self._seconds)
+        self._thread.join(timeout=self._seconds)
+        if self._is_reading and not self._has_told:
+            self.beat(look=False)
 
     def _live(self) -> None:
         beats = 0
         while True:
-            self._beat(look=beats % LOOKS_EACH == 0)
+            self.beat(look=beats % LOOKS_EACH == 0)
             beats += 1
             if self._ends.wait(self._seconds):
                 return
 
-    def _beat(self, *, look: bool) -> None:
-        run = self._run
+    def beat(self, *, look: bool) -> None:
+        """Say that the training lives, and with `look` ask who has withdrawn."""
+        run, is_reading = self._run, self._is_reading
         try:
-            path = f"{run.path}/heartbeat"
-            run.portal.session.post(path, {"is_reading": self.is_reading})
+            run.portal.session.post(f"{run.path}/heartbeat", {"is_reading": is_reading})
+            self._has_told |= is_reading
             if look and self.stopped_by is None:
                 members, _ = run.withdrawn()
                 if members:

@@ -248,7 +248,8 @@ class Session:
                 done = have if resumes else 0
                 whole = done + int(response.headers.get("Content-Length", "0"))
                 with to.open("ab" if resumes else "wb") as file:
-                    for block in response.iter_bytes(_BLOCK):
+                    # As it comes: what was received before a break is kept.
+                    for block in response.iter_raw():
                         file.write(block)
                         done += len(block)
                         if size is not None and done > size:

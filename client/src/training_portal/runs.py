@@ -254,7 +254,7 @@ class TrainingRun:
             self.freeze()
             self._permission = self.verify(self.deliver()["reference"])
         if self._heart is not None:
-            self._heart.is_reading = True
+            self._heart.reads()
         self.check()
         return self._permission
 
@@ -294,6 +294,9 @@ class TrainingRun:
         delivery = self._permission.delivery if self._permission else ""
         self._post("training", {"delivery": delivery} if delivery else {})
         self.facts["state"] = "training"
+        if self._permission is not None and self._permission.withdrawn:
+            # They were left out of the data, and the run says that it knows.
+            self.acknowledge(self._permission.withdrawn_digest)
         self._heart = Heart(self, is_reading=is_reading)
         self._heart.start()
 
@@ -329,9 +332,7 @@ class TrainingRun:
     def complete(self, receipt: str = "") -> dict[str, Any]:
         """Complete the run on a receipt, by default its newest one. This cannot be undone."""
         self._still()
-        self.facts = dict(
-            self._post("complete", {"receipt": receipt} if receipt else {}, is_repeatable=False)
-        )
+        self.facts = dict(self._post("complete", {"receipt": receipt} if receipt else {}))
         return self.facts
 
     def fail(self, reason: str) -> dict[str, Any]:
