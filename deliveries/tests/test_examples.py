@@ -12,7 +12,7 @@ from tools import factories
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
-EXAMPLES = Path(settings.BASE_DIR) / "docs" / "examples"
+EXAMPLES = Path(settings.BASE_DIR) / "examples" / "gate"
 
 
 @pytest.fixture
