@@ -7,6 +7,7 @@ import re
 import smtplib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -26,6 +27,8 @@ from consent.models import Decision, Member, RegionRule
 from consent.public import member_links
 from consent.rulebook import proposing
 from deliveries.models import Delivery, Recipient, TrainedModel, Waiver
+from deliveries.receipts import completing
+from deliveries.use import starting
 from ledger.models import Entry
 from objections import acts, tasks
 from objections.choices import LetterKind
@@ -575,6 +578,44 @@ def test_an_engineer_registers_previews_and_starts_a_run(
         page.get_by_text(f"was out of {run.reference} because the member's setting")
     ).to_be_visible()
     assert "acc-1" not in page.url
+
+
+def test_a_delivery_is_requested_trained_on_and_completed_on_a_waiver_that_an_officer_approves(
+    world: World, engineer: User, officer: User, visit: Any
+) -> None:
+    run = world.manifest.run
+    engineers, officers = visit(engineer), visit(officer)
+
+    page = engineers.open("admin:training_runs_run_change", run.pk)
+    expect(page.get_by_text("Nothing was delivered")).to_be_visible()
+    page.get_by_role("link", name="Request a delivery").click()
+    page.get_by_role("button", name="Request the delivery").click()
+    expect(page.get_by_text("is being made.").first).to_be_visible()
+    delivery = factories.made(Delivery.objects.get())
+    page.reload()
+    expect(page.get_by_text("delivered", exact=True)).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="members.parquet").click()
+    assert sha256(download.value.path().read_bytes()).hexdigest() == delivery.files[0]["sha256"]
+    starting.begin(run=Run.objects.get(pk=run.pk), actor=engineer)
+    page.get_by_role("link", name=run.reference).first.click()
+    expect(page.get_by_text(f"training began on {delivery.reference}")).to_be_visible()
+    page.get_by_role("link", name="Ask to complete without a receipt").click()
+    page.get_by_label("Reasons").fill("The tool that prepares this data cannot sign yet.")
+    page.get_by_role("button", name="Ask for a waiver").click()
+    expect(page.get_by_text("waiting for a privacy officer")).to_be_visible()
+
+    page = officers.open("admin:index")
+    page.get_by_role("link", name=re.compile(run.reference)).first.click()
+    page.get_by_role("link", name="Decide").click()
+    page.get_by_label("Approve").check()
+    page.get_by_label("Your reasons").fill("It is checked by hand this once.")
+    page.get_by_role("button", name="Record the decision").click()
+    expect(page.get_by_text("The decision is recorded.")).to_be_visible()
+
+    completing.complete(run=Run.objects.get(pk=run.pk), actor=engineer)
+    page = engineers.open("admin:training_runs_run_change", run.pk)
+    expect(page.get_by_text("completed on a waiver")).to_be_visible()
 
 
 def test_an_auditor_finds_out_without_script_whether_and_why_a_member_was_used(
