@@ -15,7 +15,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test integrations coverage check trial schema states names pictures docs bench alter lock clean
+.PHONY: help demo run test integrations client coverage check trial schema states names pictures docs bench alter lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE
 
 integrations: $(VENV)/.stamp-dev  ## Run clients of others, unchanged, against a live portal (npm, an environment of their own)
 	@.ci/integrations
+
+client: $(VENV)/.stamp-dev  ## Test the client package against a live portal on both databases (an environment of its own)
+	@.ci/client
 
 coverage: $(VENV)/.stamp-dev  ## Hold what the tests run of consent and training_runs against the floor (APPS="objections")
 	@.ci/coverage $(APPS)
@@ -87,6 +90,7 @@ LOCK = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --no-
 lock: $(VENV)/.stamp-dev  ## Write requirements*.lock from requirements*.txt (UPGRADE=--upgrade: the newest that fits)
 	$(LOCK) --output-file requirements.lock requirements.txt
 	$(LOCK) --constraints requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+	$(LOCK) --output-file client/requirements-test.lock client/requirements-test.txt
 
 clean:  ## Remove what make and the tests made: .venv, var and the caches
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
