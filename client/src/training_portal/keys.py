@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -64,6 +64,19 @@ def forget(state: Path) -> None:
 def registered(session: Session) -> list[dict[str, Any]]:
     """Your keys at the portal, also those that have ended."""
     return list(session.get("me/keys").json["results"])
+
+
+def trusted(state: Path, session: Session) -> list[Ed25519PublicKey]:
+    """Whose word on a data set is taken: the key of this machine, and the keys of your account that have not ended.
+
+    A data set is often prepared on another machine than it is trained on. Raises what the session raises.
+    """
+    own = load(state)
+    found = [own.public_key()] if own is not None else []
+    for one in registered(session):
+        if one["ended_at"] is None:
+            found.append(Ed25519PublicKey.from_public_bytes(base64.b64decode(one["public_key"])))
+    return found
 
 
 def register(session: Session, key: Ed25519PrivateKey, name: str = "training-portal") -> str:

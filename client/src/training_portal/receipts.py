@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -30,6 +31,8 @@ DROPPED = (
     "other",
 )
 """The reasons for which rows are dropped; the portal takes no others."""
+FILE = "receipt.json"
+"""The receipt in the directory of its data set."""
 MAX_ENVELOPE_BYTES = 256 * 1024
 
 
@@ -154,6 +157,13 @@ def opened(sent: Mapping[str, Any], public: Ed25519PublicKey | None = None) -> d
     except (ValueError, KeyError, TypeError) as error:
         raise NotVerified(f"The receipt cannot be read: {error}.") from None
     return dict(said)
+
+
+def digest_in(directory: Path) -> str:
+    """The SHA-256 of the statement beside a data set, by which the portal finds its receipt. Raises NotVerified, OSError."""
+    sent = json.loads((directory / FILE).read_bytes())
+    opened(sent)
+    return sha256(base64.b64decode(sent["payload"])).hexdigest()
 
 
 def keyid(public: Ed25519PublicKey) -> str:

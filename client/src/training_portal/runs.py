@@ -8,6 +8,7 @@ Entering registers and starts the run, waits for its manifest and its delivery, 
 begins. Inside it is kept alive. Leaving completes it on its receipt, or marks it failed where an error leaves the block.
 """
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
 from types import TracebackType
@@ -16,7 +17,7 @@ from typing import Any, Literal
 from pyroaring import BitMap
 
 from training_portal import keys, receipts, waiting
-from training_portal.alive import Heart
+from training_portal.alive import SECONDS, Heart
 from training_portal.cache import Cache
 from training_portal.errors import LeaseOver, Misuse, NotVerified, Refused, Withdrawn
 from training_portal.http import Session
@@ -137,6 +138,8 @@ class TrainingRun:
         self.form: Form = "list"
         self._asked = asked
         self._permission: Permission | None = None
+        self._members: BitMap | None = None
+        self._leased_until: dt.datetime | None = None
         self._heart: Heart | None = None
 
     def __repr__(self) -> str:
@@ -252,7 +255,8 @@ class TrainingRun:
         """What may be used, verified; made at the first call, with all that it takes. Later calls check the lease."""
         if self._permission is None:
             self.freeze()
-            self._permission = self.verify(self.deliver()["reference"])
+            self._take(self.verify(self.deliver()["reference"]))
+        assert self._permission is not None
         if self._heart is not None:
             self._heart.reads()
         self.check()
@@ -260,8 +264,13 @@ class TrainingRun:
 
     def renew(self) -> Permission:
         """The permission of the next delivery: without those who left meanwhile, with a new lease."""
-        self._permission = self.verify(self.deliver(renew=True)["reference"])
-        return self._permission
+        permission = self.verify(self.deliver(renew=True)["reference"])
+        self._take(permission)
+        return permission
+
+    def _take(self, permission: Permission) -> None:
+        self._permission = permission
+        self.watch(permission.members, permission.leased_until)
 
     def redaction_list(self) -> dict[str, Any]:
         """Borrow the list of people without an account for the delivery (`list_version`, `until`, `entries`, `lines`).
@@ -289,34 +298,56 @@ class TrainingRun:
 
     # --- Training -------------------------------------------------------------------------------
 
-    def begin(self, *, is_reading: bool = False) -> None:
-        """Say that training begins on the delivery, and keep saying that it lives."""
-        delivery = self._permission.delivery if self._permission else ""
+    def watch(self, members: BitMap, leased_until: dt.datetime) -> None:
+        """Follow a data set that was prepared before: whose rows it has, and until when it may be used."""
+        self._members, self._leased_until = members, leased_until
+
+    def begin(
+        self,
+        *,
+        delivery: str = "",
+        is_reading: bool = False,
+        beat_seconds: float = SECONDS,
+        acknowledge: str = "",
+    ) -> None:
+        """Say that training begins on a delivery, by default the permitted one, and keep saying that it lives.
+
+        `acknowledge` is the digest of who has withdrawn and is not in the data any more.
+        """
+        permission = self._permission
+        if permission is not None:
+            delivery = delivery or permission.delivery
+            if permission.withdrawn:
+                # They were left out of the data, and the run says that it knows.
+                acknowledge = acknowledge or permission.withdrawn_digest
         self._post("training", {"delivery": delivery} if delivery else {})
         self.facts["state"] = "training"
-        if self._permission is not None and self._permission.withdrawn:
-            # They were left out of the data, and the run says that it knows.
-            self.acknowledge(self._permission.withdrawn_digest)
-        self._heart = Heart(self, is_reading=is_reading)
+        self._heart = Heart(self, is_reading=is_reading, seconds=beat_seconds)
+        if acknowledge:
+            self.acknowledge(acknowledge)
         self._heart.start()
 
     def check(self) -> None:
         """Raise LeaseOver or Withdrawn where the data may not be used as it is any more; call it at each checkpoint."""
-        now = self.portal.session.now()
-        if self._permission is not None and self._permission.is_over(now):
+        until = self._leased_until
+        if until is not None and self.portal.session.now() >= until:
             raise LeaseOver(
-                f"The lease of {self._permission.delivery} ended at {self._permission.leased_until_text}.",
+                f"The lease of the data of {self.reference} ended at {until:%Y-%m-%dT%H:%M:%SZ}.",
                 "Stop, renew the delivery and prepare again.",
             )
         if self._heart is not None and self._heart.stopped_by is not None:
             raise self._heart.stopped_by
 
     def withdrawn(self) -> tuple[BitMap, str]:
-        """The members of the permission who have withdrawn since it was made, and the digest that acknowledges them."""
+        """The members in use who have withdrawn by now, and the digest that acknowledges everybody who has.
+
+        In use are those of the permission or of the data set that is watched, else everybody in the manifest.
+        """
         source = PortalSource(self.portal.session, self.portal.cache, self.portal.progress)
         answer = source.withdrawn(self.reference)
-        members = self._permission.members if self._permission else answer.numbers
-        return answer.numbers & members, answer.digest
+        if self._members is None:
+            return answer.numbers, answer.digest
+        return answer.numbers & self._members, answer.digest
 
     def acknowledge(self, digest: str) -> None:
         """Say that the training knows who has withdrawn, by the digest of `withdrawn()`."""
