@@ -4,6 +4,7 @@ Every engineer sees deliveries; people of the run's team act on them. Lists of a
 archives (numbers only) to auditors too.
 """
 
+from io import BufferedReader
 from typing import Any
 
 from django.db.models import QuerySet
@@ -53,6 +54,7 @@ from training_runs import teams
 from training_runs.api import waiting
 from training_runs.api.serializers import OF_RUNS_FIELDS, RunOutput, WaitQuery, asked_of
 from training_runs.api.views import FILE_HEADERS, NOT_SENT, answer, own_run, run_by
+from training_runs.errors import ManifestDamaged
 from training_runs.manifests import archives
 from training_runs.runs.verifying import usable_manifest
 
@@ -242,6 +244,17 @@ def check_usable(delivery: Delivery) -> None:
         )
 
 
+def _opened(delivery: Delivery, digest: str) -> BufferedReader:
+    """Raises LeaseOver, ManifestDamaged, OSError."""
+    try:
+        return stores.while_it_lasts(stores.opened(delivery.reference, digest))
+    except ManifestDamaged:
+        # It may have ended, and its file gone, since it was looked at: that is no damage.
+        delivery.refresh_from_db()
+        check_usable(delivery)
+        raise
+
+
 def _counted(delivery: Delivery) -> dict[str, str]:
     assert delivery.leased_until is not None
     return {
@@ -288,7 +301,7 @@ class DeliveryFileView(Endpoint):
         if file is None:
             names = ", ".join(one["name"] for one in delivery.files[:5]) or "none: it is a set"
             raise NotFound(f"The files of {reference} are {names}.")
-        opened = stores.opened(reference, file["sha256"])
+        opened = _opened(delivery, file["sha256"])
         try:
             said = f"{name}, {file['rows']} rows, sha-256={file['sha256']}"
             record_read(caller(request), "delivery.file", reference, purpose=said[:200])

@@ -70,6 +70,21 @@ def opened(reference: str, digest: str) -> BufferedReader:
     return file
 
 
+class _WhileItLasts(BufferedReader):
+    def read(self, size: int | None = -1, /) -> bytes:
+        if not os.fstat(self.fileno()).st_nlink:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return super().read(size)
+
+
+def while_it_lasts(file: BufferedReader) -> BufferedReader:
+    """The open file, read only until it is deleted: a delivery that ends while it is sent is not sent to its end.
+
+    The receiver sees that the transfer was cut. Reading raises OSError then.
+    """
+    return _WhileItLasts(file.detach())
+
+
 def room(run: Run) -> int:
     """Bytes that another delivery of the run may have. Raises DeliveryQuota when there are none."""
     alive: DeliveryQuerySet | QuerySet[Any] = Delivery.objects.alive().filter(run=run)
