@@ -9,14 +9,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntFlag
-from functools import cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 BLANK: Final = 0x20
-_GONE: Final = 0
+BETWEEN_ROWS: Final = 0
+"""A code point that folds to itself: many texts are folded as one, with this between them."""
 _EXPANDED: Final = {
     "ß": "ss", "ẞ": "ss", "æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "þ": "th", "Þ": "th", "ĳ": "ij", "Ĳ": "ij",
     "ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬅ": "st", "ﬆ": "st", "Ǆ": "dz", "ǆ": "dz",
@@ -29,79 +30,28 @@ _LIKE: Final = {
 _SCRIPTS_WITHOUT_BLANKS: Final = ((0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x323AF))  # fmt: skip
 
 
-def _folded_character(character: str) -> str:
+_FLAG: Final = 1 << 24
+"""Marks code points in the table that fold to no letter, or to two."""
+
+
+@lru_cache(maxsize=65_536)
+def folded_character(character: str) -> str:
     """What a character counts as: one or two letters, a blank, or nothing."""
     if character in _EXPANDED:
         return _EXPANDED[character]
+    if (
+        "\u3400" <= character <= "\u9fff"
+        or "\uac00" <= character <= "\ud7a3"
+        or character >= "\U00020000"
+    ):
+        # Han and Hangul are many, and fold to themselves. What lies beyond is rare.
+        return character
     category = unicodedata.category(character)
     if category[0] == "M" or category == "Cf":
         return ""
-    parts = unicodedata.normalize("NFKD", character).lower()
-    kept = "".join(
-        _LIKE.get(part, part)
-        for part in unicodedata.normalize("NFKD", parts)
-        if unicodedata.category(part)[0] in "LN"
-    )
-    return kept[:2] or " "
-
-
-@cache
-def tables() -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], npt.NDArray[np.uint8]]:
-    """For each code point of the two first planes: what it folds to, the letter after it, how many letters it has."""
-    size = 0x20000
-    first = np.full(size, BLANK, np.uint32)
-    second = np.zeros(size, np.uint32)
-    count = np.ones(size, np.uint8)
-    for point in range(size):
-        # Hangul and Han are many, and fold to themselves.
-        if 0x3400 <= point <= 0x9FFF:
-            first[point] = point
-            continue
-        if 0xAC00 <= point <= 0xD7A3:
-            first[point] = point
-            continue
-        folded = _folded_character(chr(point))
-        count[point] = len(folded)
-        if folded:
-            first[point] = ord(folded[0])
-        if len(folded) == 2:
-            second[point] = ord(folded[1])
-    return first, second, count
-
-
-@dataclass(frozen=True)
-class Folded:
-    """A text folded, and where each of its characters came from."""
-
-    points: npt.NDArray[np.uint32]
-    origins: npt.NDArray[np.int32]
-    """For each folded character, the index of the character in the text that it came from."""
-
-    def encoded(self) -> bytes:
-        """UTF-8; one byte a character where all are ASCII."""
-        if not len(self.points) or self.points.max() < 0x80:
-            return self.points.astype(np.uint8).tobytes()
-        return self.points.astype("<u4").tobytes().decode("utf-32-le").encode()
-
-
-def fold_points(points: npt.NDArray[np.uint32]) -> Folded:
-    """Fold the code points of a text: at most one blank between two words."""
-    first, second, count = tables()
-    # Beyond the two first planes stand rare ideographs, and private signs: they stay as they are.
-    within = np.minimum(points, 0x1FFFF)
-    counts = count[within]
-    letters = np.where(points < 0x20000, first[within], points)
-    origins = np.arange(len(points), dtype=np.int32)
-    if (counts != 1).any():
-        again = np.repeat(origins, counts)
-        is_second = np.zeros(len(again), bool)
-        is_second[1:] = again[1:] == again[:-1]
-        letters = np.where(is_second, second[within[again]], letters[again])
-        origins = again
-    blank = letters == BLANK
-    kept = np.ones(len(letters), bool)
-    kept[1:] = ~(blank[1:] & blank[:-1])
-    return Folded(letters[kept], origins[kept])
+    parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", character).lower())
+    letters = (_LIKE.get(part, part) for part in parts if unicodedata.category(part)[0] in "LN")
+    return "".join(letters)[:2] or " "
 
 
 def fold(text: str) -> str:
@@ -110,8 +60,95 @@ def fold(text: str) -> str:
     >>> fold("José  GARCÍA-López")
     'jose garcia lopez'
     """
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
-    return fold_points(points).encoded().decode().strip()
+    return " ".join("".join(map(folded_character, text)).split())
+
+
+@cache
+def _table() -> npt.NDArray[np.uint32]:
+    """For each code point of the two first planes: what it folds to, or a flag where that is not one letter."""
+    table = np.arange(0x20000, dtype=np.uint32)
+    for point in range(len(table)):
+        folded = folded_character(chr(point))
+        table[point] = ord(folded) if len(folded) == 1 else _FLAG
+    table[BETWEEN_ROWS] = BETWEEN_ROWS
+    return table
+
+
+class Folded:
+    """A long text folded. Where its characters came from is worked out once somebody asks."""
+
+    def __init__(self, text: str) -> None:
+        """:param text: begins and ends with a blank."""
+        points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+        # What lies beyond the table stays as it is.
+        letters = _table()[points] if points.max() < 0x20000 else _folded_beyond(points)
+        flagged = np.flatnonzero(letters >= _FLAG)
+        self._length = len(points)
+        self._gone: npt.NDArray[np.int64] = flagged[:0]
+        self._twice: npt.NDArray[np.int64] = flagged[:0]
+        if len(flagged):
+            folded = [folded_character(chr(points[place])) for place in flagged.tolist()]
+            is_gone = np.array([not one for one in folded])
+            self._gone, self._twice = flagged[is_gone], flagged[~is_gone]
+            letters[self._twice] = [ord(one[0]) for one in folded if one]
+            letters = self._spread(letters, [ord(one[1]) for one in folded if one])
+        self._letters = letters
+        self._is_ascii = bool(letters.max() < 0x80)
+        if self._is_ascii:
+            self.bytes = b" %b " % b" ".join(letters.astype(np.uint8).tobytes().split())
+        else:
+            whole = letters.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+            self.bytes = f" {' '.join(whole.split())} ".encode("utf-8", "surrogatepass")
+
+    def _spread(self, values: npt.NDArray[Any], second: Any) -> npt.NDArray[Any]:
+        """One value for each folded letter, from one for each character."""
+        values = np.insert(values, self._twice + 1, second)
+        return np.delete(values, self._gone + np.searchsorted(self._twice, self._gone))
+
+    def origins(self) -> npt.NDArray[np.int32]:
+        """For each byte of the folded text, the index of the character that it came from."""
+        origins = np.arange(self._length, dtype=np.int32)
+        if len(self._gone) or len(self._twice):
+            origins = self._spread(origins, self._twice)
+        blank = self._letters == BLANK
+        kept = np.ones(len(blank), bool)
+        kept[1:] = ~(blank[1:] & blank[:-1])
+        origins = origins[kept]
+        if not self._is_ascii:
+            is_first = (np.frombuffer(self.bytes, np.uint8) & 0xC0) != 0x80
+            origins = origins[np.cumsum(is_first) - 1]
+        return origins
+
+
+def _folded_beyond(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint32]:
+    letters: npt.NDArray[np.uint32] = np.where(
+        points < 0x20000, _table()[np.minimum(points, 0x1FFFF)], points
+    )
+    return letters
+
+
+_ASCII: Final = bytes(
+    [
+        *(one if one == BETWEEN_ROWS else ord(folded_character(chr(one))) for one in range(128)),
+        *bytes(128),
+    ]
+)
+
+
+class FoldedAscii:
+    """The same for a text of ASCII, several times as fast."""
+
+    def __init__(self, text: str) -> None:
+        """:param text: begins and ends with a blank."""
+        self._letters = text.encode("ascii").translate(_ASCII)
+        self.bytes = b" %b " % b" ".join(self._letters.split())
+
+    def origins(self) -> npt.NDArray[np.intp]:
+        """For each byte of the folded text, the index of the character that it came from."""
+        blank = np.frombuffer(self._letters, np.uint8) == BLANK
+        kept = np.ones(len(blank), bool)
+        kept[1:] = ~(blank[1:] & blank[:-1])
+        return np.flatnonzero(kept)
 
 
 class Asks(IntFlag):

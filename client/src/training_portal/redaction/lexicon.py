@@ -5,6 +5,7 @@ a beginning is found.
 """
 
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -17,9 +18,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from training_portal.redaction.forms import (
+    BETWEEN_ROWS,
     BLANK,
     Asks,
-    fold_points,
+    Folded,
+    FoldedAscii,
     forms_of,
     is_without_blanks,
 )
@@ -28,8 +31,10 @@ from training_portal.redaction.known import KnownValue
 
 NEAR: Final = 200
 """Characters between a value and a second one of its entry."""
-BEGINNING: Final = 18
+BEGINNING: Final = 14
 """Bytes of a form that the automaton knows."""
+# Asked of each sighting, where a flag of `enum` costs more than all the rest.
+_EXACT, _SECOND, _MARK = int(Asks.EXACT), int(Asks.SECOND), int(Asks.MARK)
 PIECE: Final = 1 << 20
 """Characters that are folded at a time: the arrays of a piece take some 30 bytes a character."""
 
@@ -58,38 +63,56 @@ class Lexicon:
     """Known values, ready to be found in columns. It keeps no text of a value but in its forms."""
 
     def __init__(self, values: Iterable[KnownValue]) -> None:
-        kinds, numbers, weak = bytearray(), [], bytearray()
-        lines: list[tuple[bytes, int, int, bytes]] = []
+        kinds, weak, asks = bytearray(), bytearray(), bytearray()
+        numbers, owners = array("q"), array("I")
+        keys: dict[int, bytes] = {}
+        forms: list[bytes] = []
         for index, value in enumerate(values):
             kinds.append(KINDS.index(value.kind))
             numbers.append(-1 if value.number is None else value.number)
             weak.append(value.needs_second)
             for form in forms_of(value.kind, value.value):
-                key = _exact_key(value.value, value.kind) if form.asks & Asks.EXACT else b""
-                lines.append((_bounded(form.words), index, int(form.asks), key))
-        lines.sort()
-        self._kinds = bytes(kinds)
-        self._numbers = np.array(numbers, np.int64)
-        self._is_weak = bytes(weak)
-        self._values = np.fromiter((line[1] for line in lines), np.uint32, len(lines))
-        self._asks = bytes(line[2] for line in lines)
-        self._keys = {place: line[3] for place, line in enumerate(lines) if line[3]}
-        self._forms = b"".join(line[0] for line in lines)
-        self._ends = np.cumsum([0, *(len(line[0]) for line in lines)], dtype=np.uint32)
-        beginnings = _beginnings(line[0] for line in lines)
-        del lines
-        self._firsts = np.array([place for _, place in beginnings], np.uint32)
-        self._automaton = (
-            ahocorasick_rs.BytesAhoCorasick(
-                [one for one, _ in beginnings],
-                implementation=ahocorasick_rs.Implementation.ContiguousNFA,
-            )
-            if beginnings
-            else None
+                if form.asks & Asks.EXACT:
+                    keys[len(forms)] = _exact_key(value.value, value.kind)
+                forms.append(_bounded(form.words))
+                owners.append(index)
+                asks.append(form.asks)
+        # Plain arrays in the order of the forms: 300,000 entries have more than a million of them.
+        in_order = np.argsort(np.array([*forms, None], object)[:-1], kind="stable")
+        self._kinds, self._numbers, self._is_weak = bytes(kinds), numbers, bytes(weak)
+        self._values = (
+            np.frombuffer(owners, np.uint32)[in_order] if forms else np.array([], np.uint32)
         )
+        self._asks = np.frombuffer(asks, np.uint8)[in_order].tobytes()
+        self._keys = {
+            place: keys[before] for place, before in enumerate(in_order.tolist()) if before in keys
+        }
+        self._forms = b"".join(forms[before] for before in in_order)
+        lengths = np.fromiter(map(len, forms), np.uint32, len(forms))
+        self._ends = np.concatenate([[0], np.cumsum(lengths[in_order])]).astype(np.uint32)
+        del forms, lengths, in_order
+        self._firsts, self._automaton = self._built()
+
+    def _built(self) -> tuple[npt.NDArray[np.uint32], Any]:
+        """The place of the first form of each beginning, and the automaton that knows the beginnings."""
+        firsts = array("I")
+        beginnings: list[bytes] = []
+        for place in range(len(self._values)):
+            one = _beginning(self._form(place))
+            if not beginnings or beginnings[-1] != one:
+                beginnings.append(one)
+                firsts.append(place)
+        automaton = ahocorasick_rs.BytesAhoCorasick(
+            beginnings, implementation=ahocorasick_rs.Implementation.ContiguousNFA
+        )
+        firsts.append(len(self._values))
+        return np.frombuffer(firsts, np.uint32), automaton
+
+    def _form(self, place: int) -> bytes:
+        return self._forms[self._ends[place] : self._ends[place + 1]]
 
     def __bool__(self) -> bool:
-        return self._automaton is not None
+        return bool(len(self._values))
 
     @property
     def forms(self) -> int:
@@ -98,7 +121,7 @@ class Lexicon:
 
     def find(self, column: pa.Array) -> dict[int, list[Found]]:
         """The known values in a column of strings without nulls, by row."""
-        if self._automaton is None:
+        if not self:
             return {}
         found: dict[int, list[Found]] = {}
         is_ascii = pc.string_is_ascii(column)
@@ -107,50 +130,41 @@ class Lexicon:
             texts = column if len(rows) == len(column) else column.take(pa.array(rows))
             lengths = pc.utf8_length(texts).to_numpy()
             for first, last in _pieces(lengths):
-                piece = texts.slice(first, last - first)
-                for row, sightings in self._sightings(piece, lengths[first:last], plain).items():
-                    if certain := self._certain(sightings):
-                        found[int(rows[first + row])] = certain
+                for row, certain in self._found(texts.slice(first, last - first), plain).items():
+                    found[int(rows[first + row])] = certain
         return found
 
     # --- In folded text ---
 
-    def _sightings(
-        self, texts: pa.Array, lengths: npt.NDArray[np.int32], is_ascii: bool
-    ) -> dict[int, list[_Sighting]]:
-        joined: str | bytes
-        # Blanks between the rows bound the words at their edges.
-        joined = f" {_joined(texts)} "
-        haystack, origins_of = _folded(joined, is_ascii)
-        matches = (
-            self._automaton.find_matches_as_indexes(haystack, overlapping=True)
-            if self._automaton
-            else []
-        )
+    def _found(self, texts: pa.Array, is_ascii: bool) -> dict[int, list[Found]]:
+        """The known values in a piece. Where they stand is worked out for the rows alone that have a beginning of one."""
+        folded = _folded(texts, is_ascii)
+        matches = self._automaton.find_matches_as_indexes(folded.bytes, overlapping=True)
         if not matches:
             return {}
-        origins = origins_of()
-        starts = np.zeros(len(lengths), np.int64)
-        np.cumsum(lengths[:-1] + 1, out=starts[1:])
-        starts += 1
+        ends_of_rows = np.flatnonzero(np.frombuffer(folded.bytes, np.uint8) == BETWEEN_ROWS)
+        rows = np.unique(np.searchsorted(ends_of_rows, [match[1] for match in matches]))
+        sightings = self._sightings(texts.take(pa.array(rows)), is_ascii)
+        found = {int(rows[row]): self._certain(some) for row, some in sightings.items()}
+        return {row: some for row, some in found.items() if some}
+
+    def _sightings(self, texts: pa.Array, is_ascii: bool) -> dict[int, list[_Sighting]]:
+        folded = _folded(texts, is_ascii)
+        origins = folded.origins()
+        # A blank before the first row, and three signs between two.
+        lengths = pc.utf8_length(texts).to_numpy()
+        starts = 1 + np.concatenate([[0], np.cumsum(lengths[:-1] + 3)])
+        matches = self._automaton.find_matches_as_indexes(folded.bytes, overlapping=True)
+        rows = np.searchsorted(starts, origins[[match[1] + 1 for match in matches]], "right") - 1
         found: dict[int, list[_Sighting]] = {}
-        for beginning, at, _ in matches:
-            for place in range(
-                int(self._firsts[beginning]),
-                int(self._firsts[beginning + 1])
-                if beginning + 1 < len(self._firsts)
-                else len(self._values),
-            ):
-                form = self._forms[self._ends[place] : self._ends[place + 1]]
-                if not haystack.startswith(form, at):
+        for (beginning, at, _), row in zip(matches, rows.tolist(), strict=True):
+            for place in range(int(self._firsts[beginning]), int(self._firsts[beginning + 1])):
+                form = self._form(place)
+                if not folded.bytes.startswith(form, at):
                     continue
-                start = int(origins[at + (form[0] == BLANK)])
-                end = int(origins[at + len(form) - 1 - (form[-1] == BLANK)]) + 1
-                row = int(np.searchsorted(starts, start, "right")) - 1
-                text = texts[row].as_py()
-                start, end = start - int(starts[row]), end - int(starts[row])
-                if start < 0 or end > len(text):
-                    continue
+                text, first = texts[row].as_py(), int(starts[row])
+                start = int(origins[at + (form[0] == BLANK)]) - first
+                end = int(origins[at + len(form) - 1 - (form[-1] == BLANK)]) - first + 1
                 while end < len(text) and _belongs_to_the_letter_before(text[end]):
                     end += 1
                 if sighting := self._judged(text, start, end, place):
@@ -163,15 +177,15 @@ class Lexicon:
         """The sighting of a form, or None where the text between says that it is something else."""
         value, asks = int(self._values[place]), self._asks[place]
         kind = KINDS[self._kinds[value]]
-        if asks & Asks.EXACT:
+        if asks & _EXACT:
             if _exact_key(text[start:end], kind) != self._keys[place] or _is_joined(
                 text, start, end, kind
             ):
                 return None
         elif kind == "name" and _crosses_a_sentence(text[start:end]):
             return None
-        is_strong = not self._is_weak[value] and not asks & Asks.SECOND
-        if asks & Asks.MARK and not (start and text[start - 1] in "#@/.＠＃"):
+        is_strong = not self._is_weak[value] and not asks & _SECOND
+        if asks & _MARK and not (start and text[start - 1] in "#@/.＠＃"):
             is_strong = False
         return _Sighting(start, end, value, is_strong)
 
@@ -180,7 +194,7 @@ class Lexicon:
         found = {}
         for one in sightings:
             if one.is_strong or any(self._supports(other, one) for other in sightings):
-                number = int(self._numbers[one.value])
+                number = self._numbers[one.value]
                 kind = KINDS[self._kinds[one.value]]
                 # A value in two forms at one place is found once.
                 found[one.start, one.end, kind, number] = Found(
@@ -204,17 +218,12 @@ def _bounded(words: str) -> bytes:
     return f"{before}{words}{after}".encode()
 
 
-def _beginnings(forms: Iterable[bytes]) -> list[tuple[bytes, int]]:
-    """Each different beginning of sorted forms, with the place of the first form that has it."""
-    found: list[tuple[bytes, int]] = []
-    for place, form in enumerate(forms):
-        cut = min(BEGINNING, len(form))
-        # A beginning ends with a character, so that the automaton never stops inside of one.
-        while cut < len(form) and form[cut] & 0xC0 == 0x80:
-            cut += 1
-        if not found or found[-1][0] != form[:cut]:
-            found.append((form[:cut], place))
-    return found
+def _beginning(form: bytes) -> bytes:
+    """What the automaton knows of a form. It ends with a whole character."""
+    cut = min(BEGINNING, len(form))
+    while cut < len(form) and form[cut] & 0xC0 == 0x80:
+        cut += 1
+    return form[:cut]
 
 
 def _pieces(lengths: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
@@ -230,41 +239,12 @@ def _pieces(lengths: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
         first = last
 
 
-def _joined(texts: pa.Array) -> str:
-    whole = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts.cast(pa.string()))
-    return str(pc.binary_join(whole, " ")[0].as_py())
-
-
-_ASCII = bytes(
-    ord(chr(one).lower()) if chr(one).isalnum() and one < 0x80 else BLANK for one in range(256)
-)
-
-
-def _folded(joined: str, is_ascii: bool) -> tuple[bytes, Any]:
-    """The folded text, and a function that gives the origins of its bytes: they are asked for where there is a hit."""
-    if is_ascii:
-        small = joined.encode().translate(_ASCII)
-        haystack = b" " + b" ".join(small.split()) + b" "
-
-        def origins() -> npt.NDArray[np.intp]:
-            blank = np.frombuffer(small, np.uint8) == BLANK
-            kept = np.ones(len(small), bool)
-            kept[1:] = ~(blank[1:] & blank[:-1])
-            return np.flatnonzero(kept)
-
-        return haystack, origins
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    folded = fold_points(points)
-    encoded = folded.encoded()
-
-    def origins_of_bytes() -> npt.NDArray[np.int32]:
-        if len(encoded) == len(folded.points):
-            return folded.origins
-        is_first = (np.frombuffer(encoded, np.uint8) & 0xC0) != 0x80
-        origins: npt.NDArray[np.int32] = folded.origins[np.cumsum(is_first) - 1]
-        return origins
-
-    return encoded, origins_of_bytes
+def _folded(texts: pa.Array, is_ascii: bool) -> Folded | FoldedAscii:
+    """The texts of a piece as one, folded. No form reaches over the sign between two of them."""
+    clean = pc.replace_substring(texts.cast(pa.string()), "\0", " ")
+    whole = pa.ListArray.from_arrays(pa.array([0, len(clean)], pa.int32()), clean)
+    joined = " " + pc.binary_join(whole, " \0 ")[0].as_py() + " "
+    return FoldedAscii(joined) if is_ascii else Folded(joined)
 
 
 def _belongs_to_the_letter_before(character: str) -> bool:
