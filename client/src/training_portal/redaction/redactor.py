@@ -1,7 +1,7 @@
 """Redaction of columns of text: triggers over the column, patterns over candidates, validators, known values."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -57,7 +57,7 @@ class Redactor:
         lent = (
             redaction_list.values if isinstance(redaction_list, RedactionList) else redaction_list
         )
-        self._lexicon = Lexicon([*known_values, *lent])
+        self.lexicon = Lexicon([*known_values, *lent])
         self._rules = tuple(rule for rule in RULES if rule.kind in self.profile.kinds)
         self._trigger = "|".join(f"(?:{rule.trigger})" for rule in self._rules)
         self._replacing = Replacing(key)
@@ -82,6 +82,17 @@ class Redactor:
             return slices[0]
         whole = pa.concat_arrays([part for part, _ in slices]) if slices else column
         return whole, sum((hits for _, hits in slices), Hits())
+
+    def find(self, column: Column) -> list[_Spans]:
+        """For each text, where its items stand: first character, the one after the last, kind. For people who check rules.
+
+        `redact` may replace more: it looks again at what it leaves.
+        """
+        texts = pa.array(column.to_pylist(), pa.string()).fill_null("")
+        found: list[_Spans] = [[] for _ in range(len(texts))]
+        for row, _, spans in self._found(texts, Counter()):
+            found[row] = spans
+        return found
 
     def for_receipt(self, hits: Hits) -> dict[str, Any]:
         """The part `redaction` of a receipt (docs/reference/receipt-format.md)."""
@@ -125,9 +136,15 @@ class Redactor:
 
     def _pass(self, texts: pa.Array, kinds: Counter[str], entries: Counter[int]) -> dict[int, str]:
         """The texts that change, by row; the counters take up what was found."""
-        known = self._lexicon.find(texts)
+        return {
+            row: self._replaced(text, spans, kinds)
+            for row, text, spans in self._found(texts, entries)
+        }
+
+    def _found(self, texts: pa.Array, entries: Counter[int]) -> Iterator[tuple[int, str, _Spans]]:
+        """Row, text and spans of each text with something in it."""
+        known = self.lexicon.find(texts)
         rules = self._candidates(texts)
-        changed = {}
         for row in sorted(known.keys() | rules.keys()):
             text = texts[row].as_py()
             protected = [match.span() for match in STAND_IN.finditer(text)] if "[" in text else []
@@ -143,8 +160,7 @@ class Redactor:
                     if one.number is not None:
                         entries[one.number] += 1
             if spans:
-                changed[row] = self._replaced(text, _merged(spans), kinds)
-        return changed
+                yield row, text, _merged(spans)
 
     def _candidates(self, texts: pa.Array) -> dict[int, list[Rule]]:
         """The rules whose trigger finds something, by row."""

@@ -1,6 +1,6 @@
 """Bank accounts and payment cards: check digits decide, and for cards the ranges of the brands.
 
-A Visa number of 13 digits looks like the number of an article (EAN-13), of which one in ten passes the check: it is no item.
+A card number of 13 digits looks like the number of an article (EAN-13), of which one in ten passes the check: it is no item.
 """
 
 import re
@@ -12,6 +12,7 @@ from training_portal.redaction.kinds.rule import Rule, Span
 
 _GAP = rf"[ \-{BLANK}{HYPHEN}]"
 _MIN_IBAN = 15  # Norway
+_MAESTRO = frozenset({12, *range(14, 20)})
 _BRANDS: tuple[tuple[int, int, int, frozenset[int]], ...] = (
     # digits of the prefix, first and last prefix, lengths (ISO/IEC 7812; the brands' published ranges)
     (1, 4, 4, frozenset({16, 19})),  # Visa
@@ -29,16 +30,16 @@ _BRANDS: tuple[tuple[int, int, int, frozenset[int]], ...] = (
     (2, 38, 39, frozenset({14, 16})),
     (4, 2131, 2131, frozenset({15})),  # JCB, before 1989
     (4, 1800, 1800, frozenset({15})),
-    (4, 3528, 3589, frozenset({16, 19})),  # JCB
-    (4, 5018, 5018, frozenset(range(12, 20))),  # Maestro
-    (4, 5020, 5020, frozenset(range(12, 20))),
-    (4, 5038, 5038, frozenset(range(12, 20))),
-    (2, 56, 58, frozenset(range(12, 20))),
-    (4, 6304, 6304, frozenset(range(12, 20))),
-    (4, 6390, 6390, frozenset(range(12, 20))),
-    (4, 6759, 6759, frozenset(range(12, 20))),
-    (4, 6761, 6763, frozenset(range(12, 20))),
-    (4, 604, 604, frozenset(range(12, 20))),
+    (2, 35, 35, frozenset({16, 19})),  # JCB
+    (4, 5018, 5018, _MAESTRO),  # Maestro
+    (4, 5020, 5020, _MAESTRO),
+    (4, 5038, 5038, _MAESTRO),
+    (2, 56, 58, _MAESTRO),
+    (4, 6304, 6304, _MAESTRO),
+    (4, 6390, 6390, _MAESTRO),
+    (4, 6759, 6759, _MAESTRO),
+    (4, 6761, 6763, _MAESTRO),
+    (4, 604, 604, _MAESTRO),
 )
 
 

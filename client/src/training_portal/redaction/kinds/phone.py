@@ -30,8 +30,9 @@ _CANDIDATE = re.compile(
     rf"[(]{{0,2}}\+?[(]?[0-9](?:{_SEPARATOR}{{0,3}}[0-9]){{5,16}}{_EXTENSION}?(?![\w@%€$£])"
 )
 _WITH_EXTENSION = re.compile(rf"{_EXTENSION}$")
+_GAP = rf"[ .\-{BLANK}{HYPHEN}]"
 _NORTH_AMERICA = re.compile(
-    rf"\(?(?:\+?1[ .\-]?)?\(?[2-9][0-9]{{2}}\)?[ .\-{BLANK}{HYPHEN}]{{0,2}}[0-9]{{3}}[ .\-{BLANK}{HYPHEN}][0-9]{{4}}"
+    rf"\(?(?:\+?1{_GAP}?)?(?:\([2-9][0-9]{{2}}\){_GAP}{{0,2}}|[2-9][0-9]{{2}}{_GAP})[0-9]{{3}}{_GAP}[0-9]{{4}}"
 )
 _SMALL_DATE = re.compile(
     r"\(?(?:[0-3]?[0-9][.\-/ ]{1,2}[01]?[0-9][.\-/ ]{1,2}(?:19|20)?[0-9]{2}|(?:19|20)[0-9]{2}[.\-/][01]?[0-9][.\-/][0-3]?[0-9])(?![0-9])"
@@ -42,13 +43,17 @@ _NOT_A_PLUS = re.compile(r"[^0-9+]")
 
 @lru_cache(maxsize=65_536)
 def is_international(text: str) -> bool:
-    """Whether a text of digits and signs, with `+` or `00` before, can be a number of the country it names."""
+    """Whether a text of digits and signs, with `+` or `00` before, can be a number of the country it names.
+
+    Two zeros and digits in a row may be the number of an article: they have to be a number that is given out.
+    """
     digits = "+" + text.lstrip("(+").removeprefix("00")
     try:
         number = phonenumbers.parse(digits)
     except phonenumbers.NumberParseException:
         return False
-    return phonenumbers.is_possible_number(number)
+    asked = phonenumbers.is_valid_number if text.isdigit() else phonenumbers.is_possible_number
+    return bool(asked(number))
 
 
 @lru_cache(maxsize=65_536)
@@ -70,21 +75,19 @@ def _is_phone(text: str, *, has_cue: bool) -> bool:
     digits = "".join(groups)
     if _SMALL_DATE.match(number) and not (has_cue and len(digits) > 8):
         return False
-    if number.lstrip("(")[0] == "+":
-        return is_international(number)
-    if digits.startswith("00"):
-        return len(digits) >= 10 and is_international(number)
     if has_cue:
         return 6 <= len(digits) <= 15
+    if number.lstrip("(")[0] == "+" or (digits.startswith("00") and len(digits) >= 10):
+        return is_international(number)
     return bool(_NORTH_AMERICA.fullmatch(number)) or _has_trunk_zero(groups, digits)
 
 
 def _has_trunk_zero(groups: list[str], digits: str) -> bool:
     """Whether groups of digits look like an area behind a zero and a number: two digits at least in each."""
-    if digits[0] != "0" or not 9 <= len(digits) <= 13:
+    if digits[0] != "0" or digits[1] == "0" or not 9 <= len(digits) <= 13:
         return False
     if len(groups) == 1:
-        return len(digits) >= 10 and is_national(digits)
+        return 10 <= len(digits) <= 12 and is_national(digits)
     return 2 <= len(groups[0]) <= 6 and min(map(len, groups)) >= 2
 
 

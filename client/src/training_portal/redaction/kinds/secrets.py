@@ -29,7 +29,7 @@ _WORDS = (
     "clé (?:api|d.api|secrète)", "api-schlüssel", "schlüssel", "token", "jeton",
 )  # fmt: skip
 _ASSIGNED = re.compile(
-    rf"(?<![^\W_])(?:{'|'.join(_WORDS)})[\"']?(?:\s(?:is|was|ist|lautet|war|est|était|for [\w\-]{{1,30}} is|für [\w\-]{{1,30}} ist|du [\w\-]{{1,30}} est))?\s{{0,2}}"
+    rf"(?<![^\W_])(?:{'|'.join(_WORDS)})[\"']?(?:(?:\s[\w\-]{{1,20}}){{0,3}}?\s(?:is|was|ist|lautet|war|est|était))?\s{{0,2}}"
     r"(?:[:=]|:=|=>|(?<=is)|(?<=was)|(?<=ist)|(?<=lautet)|(?<=war)|(?<=est)|(?<=était)|(?<=[Bb]earer))\s{0,2}[\"'`«“„]?(?P<value>[^\s\"'`<>«»“”„\[\]]{4,200})",
     re.IGNORECASE,
 )
