@@ -58,8 +58,18 @@ class Redactor:
             redaction_list.values if isinstance(redaction_list, RedactionList) else redaction_list
         )
         self.lexicon = Lexicon([*known_values, *lent])
-        self._rules = tuple(rule for rule in RULES if rule.kind in self.profile.kinds)
-        self._trigger = "|".join(f"(?:{rule.trigger})" for rule in self._rules)
+        # In the order of the kinds: what one has taken need not be asked of the next.
+        self._rules = tuple(
+            rule for kind in KINDS for rule in RULES if rule.kind == kind in self.profile.kinds
+        )
+        self._glance = _either({rule.glance or rule.trigger: None for rule in self._rules})
+        self._by_kind = [
+            (_either({rule.trigger: None for rule in rules}), rules)
+            for rules in (
+                tuple(rule for rule in self._rules if rule.kind == kind)
+                for kind in self.profile.kinds
+            )
+        ]
         self._replacing = Replacing(key)
 
     def redact(self, column: Column) -> tuple[Any, Hits]:
@@ -148,12 +158,13 @@ class Redactor:
         for row in sorted(known.keys() | rules.keys()):
             text = texts[row].as_py()
             protected = [match.span() for match in STAND_IN.finditer(text)] if "[" in text else []
-            spans = [
-                (*span, rule.kind)
-                for rule in rules.get(row, ())
-                for span in rule.find(text)
-                if _is_free(span, protected)
-            ]
+            spans: _Spans = []
+            taken = protected
+            for rule in rules.get(row, ()):
+                new = [span for span in rule.find(text, taken) if _is_free(span, protected)]
+                if new:
+                    spans += [(*span, rule.kind) for span in new]
+                    taken = taken + new
             for one in known.get(row, ()):
                 if _is_free((one.start, one.end), protected):
                     spans.append((one.start, one.end, one.kind))
@@ -166,12 +177,19 @@ class Redactor:
         """The rules whose trigger finds something, by row."""
         if not self._rules:
             return {}
-        rows = np.flatnonzero(_asked(texts, self._trigger))
-        some = texts.take(pa.array(rows)) if len(rows) < len(texts) else texts
+        rows = np.flatnonzero(_asked(texts, self._glance))
+        some = texts.take(pa.array(rows))
         found: dict[int, list[Rule]] = {}
-        for rule in self._rules if len(rows) else ():
-            for row in rows[_asked(some, rule.trigger)].tolist():
-                found.setdefault(row, []).append(rule)
+        for trigger, rules in self._by_kind if len(rows) else ():
+            places = np.flatnonzero(_asked(some, trigger))
+            if len(rules) == 1:
+                for row in rows[places].tolist():
+                    found.setdefault(row, []).append(rules[0])
+            elif len(places):
+                of_kind = some.take(pa.array(places))
+                for rule in rules:
+                    for row in rows[places[_asked(of_kind, rule.trigger)]].tolist():
+                        found.setdefault(row, []).append(rule)
         return found
 
     def _replaced(self, text: str, spans: _Spans, kinds: Counter[str]) -> str:
@@ -191,6 +209,10 @@ def _type_of(kind: pa.DataType) -> pa.DataType:
             "Give a column of strings, or leave the column out.",
         )
     return plain
+
+
+def _either(expressions: Iterable[str]) -> str:
+    return "|".join(f"(?:{one})" for one in expressions)
 
 
 def _asked(texts: pa.Array, trigger: str) -> npt.NDArray[np.bool_]:

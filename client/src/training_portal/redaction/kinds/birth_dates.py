@@ -73,7 +73,8 @@ RULES = (
     Rule(
         kind="birth_date",
         name="birth_date",
-        trigger=CUES.trigger,
+        glance=CUES.trigger,
+        trigger=CUES.trigger_beside("[0-9]"),
         pattern=_DATE,
         validator=_birth_date,
     ),

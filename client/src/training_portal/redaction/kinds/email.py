@@ -27,7 +27,8 @@ RULES = (
     Rule(
         kind="email",
         name="email.spelled_out",
-        trigger=r"[(\[{<]\s{0,2}(?:[Aa][Tt]|@)\s{0,2}[)\]}>]|\s(?:AT|at)\s",
+        glance=r"\b(?:DOT|dot)\b|[(\[{<](?s:.){0,2}(?:[Aa][Tt]|@)",
+        trigger=r"[(\[{<](?s:.){0,2}(?:[Aa][Tt]|@)|(?s:\b(?:AT|at)\b.*(?:DOT|dot)\b)",
         pattern=re.compile(
             r"(?<![\w.+\-])[\w][\w.+\-]{0,63}\s?"
             r"(?:[(\[{<]\s{0,2}(?:[Aa][Tt]|@)\s{0,2}[)\]}>]\s?(?:[^\W_][\w\-]{0,62}(?:\s?[(\[{<]\s?(?:[Dd][Oo][Tt]|[Pp]unkt|[Pp]oint)\s?[)\]}>]\s?|\s(?:dot|punkt|point)\s|\.)){1,4}"

@@ -2,7 +2,7 @@
 
 import re
 
-from training_portal.redaction.kinds.cues import Cues
+from training_portal.redaction.kinds.cues import Cues, for_re2
 from training_portal.redaction.kinds.rule import Rule, Span, group, whole
 
 # --- Addresses with a handle -------------------------------------------------------------------------
@@ -77,6 +77,9 @@ NAMED = Cues(
 )  # fmt: skip
 
 
+_IS = "is|ist|lautet|est|heißt"
+
+
 def _after_cue(match: re.Match[str]) -> Span | None:
     """A handle has a digit, a dot or an underscore, or follows a colon: `my insta is great` has none."""
     name = match["name"].rstrip(".-")
@@ -90,6 +93,7 @@ RULES = (
     Rule(
         kind="url",
         name="url.of_a_site",
+        glance="/",
         trigger=rf"(?i:{_SITE})/",
         pattern=re.compile(
             rf"(?<![\w@.\-])(?:https?://)?(?:[a-z0-9\-]{{1,20}}\.)?(?:{_SITE})/(?:{_PERSON_PATHS}/)?({_TAIL}{{1,300}})",
@@ -100,6 +104,7 @@ RULES = (
     Rule(
         kind="url",
         name="url.of_a_person",
+        glance="/",
         trigger=r"/(?i:@|~|%40|in/|users?/|u/|profile?s?/|people/|members?/|mitglied/|membre/|authors?/)|[?&](?i:user|u|handle|profile|member)",
         pattern=re.compile(
             r"(?<![\w@.\-])(?:https?://|www\.)[^\s<>\"'\[\]{}|\\^`/?#]{1,200}"
@@ -122,6 +127,7 @@ RULES = (
     Rule(
         kind="handle",
         name="handle.reddit",
+        glance="/",
         trigger="[uU]/[A-Za-z0-9_]",
         pattern=re.compile(r"(?<![\w/.:\-])/?[uU]/([A-Za-z0-9_\-]{3,20})(?![\w/])"),
         validator=whole,
@@ -136,9 +142,10 @@ RULES = (
     Rule(
         kind="handle",
         name="handle.cue",
-        trigger=NAMED.trigger,
+        glance=NAMED.opening,
+        trigger=rf"{NAMED.opening}(?s:.)?(?:[:=\-]|(?i:{for_re2(_IS)}))",
         pattern=re.compile(
-            rf"{NAMED.pattern.pattern}\s?(?P<sign>[:=]|is|ist|lautet|est|heißt|-)\s{{0,2}}@?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]{{2,38}})(?![\w@/])",
+            rf"{NAMED.pattern.pattern}\s?(?P<sign>[:=\-]|{_IS})\s{{0,2}}@?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]{{2,38}})(?![\w@/])",
             re.IGNORECASE,
         ),
         validator=_after_cue,

@@ -14,7 +14,7 @@ from stdnum.gb import nhs
 from stdnum.us import ssn
 
 from training_portal.redaction.kinds.cues import BLANK, HYPHEN, Cues
-from training_portal.redaction.kinds.rule import Rule, Span, Validator
+from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Span, Validator
 
 _GAP = rf"[ .\-/{BLANK}{HYPHEN}]"
 
@@ -117,6 +117,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.us",
+        glance=FIVE_DIGITS,
         trigger=r"[0-9]{3}[ \-]?[0-9]{2}[ \-]?[0-9]{4}",
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{2}\1[0-9]{4}(?![\w\-])"),
         validator=_ssn,
@@ -124,6 +125,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.ca",
+        glance=FIVE_DIGITS,
         trigger=r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}",
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{3}(?![\w\-])"),
         validator=_by_check(sin, with_cue=True),
@@ -132,6 +134,7 @@ RULES = (
         # HMRC NIM39110: no D F I Q U V first, no O second, and prefixes that are not given out.
         kind="national_id",
         name="national_id.gb",
+        glance=FIVE_DIGITS,
         trigger=r"[A-Za-z]{2} ?[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{2}",
         pattern=re.compile(
             r"(?<!\w)(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z] ?[0-9]{2}([ \-]?)[0-9]{2}\1[0-9]{2} ?[A-D](?!\w)"
@@ -142,6 +145,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.nhs",
+        glance=FIVE_DIGITS,
         trigger=r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}",
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{4}(?![\w\-])"),
         validator=_by_check(nhs, with_cue=True),
@@ -149,6 +153,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.de_tax",
+        glance=FIVE_DIGITS,
         trigger=rf"[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}",
         pattern=re.compile(
             rf"(?<![\w+\-])[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w])"
@@ -158,6 +163,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.de_pension",
+        glance=FIVE_DIGITS,
         trigger=rf"[0-9]{{2}}{_GAP}?{_SIX}{_GAP}?[A-Za-z]{_GAP}?[0-9]",
         pattern=re.compile(
             rf"(?<![\w])[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9](?![\w])"
@@ -167,6 +173,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.at",
+        glance=FIVE_DIGITS,
         trigger=rf"[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}",
         pattern=re.compile(
             rf"(?<![\w\-])[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}(?![\w\-])"
@@ -176,6 +183,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.ch",
+        glance=FIVE_DIGITS,
         trigger=rf"756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}",
         pattern=re.compile(
             rf"(?<![\w\-])756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}(?![\w\-])"
@@ -185,6 +193,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.fr",
+        glance=FIVE_DIGITS,
         trigger=rf"[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}",
         pattern=re.compile(
             rf"(?<![\w\-])[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}"
@@ -195,6 +204,7 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.fr_tax",
+        glance=FIVE_DIGITS,
         trigger=rf"[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}",
         pattern=re.compile(
             rf"(?<![\w\-])[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w\-])"
@@ -204,7 +214,8 @@ RULES = (
     Rule(
         kind="national_id",
         name="national_id.paper",
-        trigger=_PAPERS.trigger,
+        glance=_PAPERS.trigger,
+        trigger=_PAPERS.trigger_beside("[0-9]"),
         pattern=re.compile(r"(?<![\w\-.])[A-Za-z0-9]{2,4}[ ]?[A-Z0-9]{5,10}(?![\w\-])"),
         validator=_paper,
     ),

@@ -41,6 +41,7 @@ RULES = (
     Rule(
         kind="mac",
         name="mac",
+        glance=rf"{_HEX}{{2}}[:\-]{_HEX}{{2}}[:\-]|{_HEX}{{4}}\.{_HEX}{{4}}\.",
         trigger=rf"{_HEX}{{2}}[:\-]{_HEX}{{2}}[:\-]{_HEX}{{2}}[:\-]{_HEX}{{2}}|{_HEX}{{4}}\.{_HEX}{{4}}\.{_HEX}{{4}}",
         pattern=re.compile(
             rf"(?<![\w:\-])(?:{_HEX}{{2}}:){{5}}(?:{_HEX}{{2}}:{_HEX}{{2}}:)?{_HEX}{{2}}(?![\w:])"
@@ -59,6 +60,7 @@ RULES = (
     Rule(
         kind="ip",
         name="ip.v6",
+        glance=rf":{_HEX}{{0,4}}:",
         trigger=rf"{_HEX}{{0,4}}:{_HEX}{{0,4}}:{_HEX}",
         pattern=re.compile(
             rf"(?<![\w:.])(?:{_HEX}{{1,4}}:|::)(?:{_HEX}{{0,4}}:){{0,6}}(?:{_HEX}{{1,4}}|(?:[0-9]{{1,3}}\.){{3}}[0-9]{{1,3}}|:)(?![\w:])"

@@ -9,7 +9,7 @@ from functools import lru_cache
 import phonenumbers
 
 from training_portal.redaction.kinds.cues import BLANK, HYPHEN, Cues
-from training_portal.redaction.kinds.rule import Rule, Span
+from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Span
 
 TRUNK_REGIONS = ("DE", "FR", "GB", "CH", "AT", "BE", "NL", "AU", "IN")
 """Where a national number begins with a zero."""
@@ -119,6 +119,7 @@ RULES = (
     Rule(
         kind="phone",
         name="phone.any",
+        glance=FIVE_DIGITS,
         trigger=rf"[0-9](?:[ .\-/(){BLANK}{HYPHEN}]{{0,3}}[0-9]){{5}}",
         pattern=_CANDIDATE,
         validator=_phone,

@@ -1,9 +1,12 @@
 """What a rule is: a trigger over a column, a pattern over a row, and a validator that decides."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+FIVE_DIGITS: Final = r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){4}"
+"""The glance of numbers: five digits, with at most three other signs between two."""
 
 Span = tuple[int, int]
 """First character of an item in a text, and the first one after it."""
@@ -29,23 +32,33 @@ class Rule:
     pattern: re.Pattern[str]
     """What a candidate looks like. It is bounded in length, so its price grows with the text and no faster."""
     validator: Validator
+    glance: str = ""
+    """A trigger that is cheaper and finds more, where the rule has one: all glances are asked in one pass of every text.
 
-    def find(self, text: str) -> Iterator[Span]:
+    As one expression, they must not be too large for the automaton of RE2: beyond some states, it is 200 times slower.
+    """
+
+    def find(self, text: str, taken: Sequence[Span] = ()) -> Iterator[Span]:
         """The spans of the items in a text, in their order.
 
-        After a match that is no item, the search goes on one character further: an item may begin inside of it.
+        After a match that is no item, the search goes on one character further: an item may begin inside of it. A match
+        inside of a span that is taken is not asked about: it would add nothing.
         """
         start = 0
         while match := self.pattern.search(text, start):
+            first, last = match.span()
+            if any(begin <= first and last <= end for begin, end in taken):
+                start = last
+                continue
             span = self.validator(match)
             if span is None:
-                start = match.start() + 1
+                start = first + 1
             else:
                 yield span
-                start = max(span[1], match.start() + 1)
+                start = max(span[1], first + 1)
 
 
-def whole(match: re.Match[str]) -> Span:
+def whole(match: re.Match[str]) -> Span | None:
     """The validator of patterns that decide alone."""
     return match.span()
 

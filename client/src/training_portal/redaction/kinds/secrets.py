@@ -2,6 +2,7 @@
 
 import re
 
+from training_portal.redaction.kinds.cues import for_re2
 from training_portal.redaction.kinds.rule import Rule, Span, whole
 
 _SHAPES = (
@@ -73,13 +74,14 @@ RULES = (
     Rule(
         kind="secret",
         name="secret.assigned",
-        trigger=f"(?i:{'|'.join(re.sub('i', '[iıİ]', word) for word in _WORDS)})",
+        trigger=rf"(?:^|[^\p{{L}}\p{{N}}])(?i:{for_re2('|'.join(_WORDS))})",
         pattern=_ASSIGNED,
         validator=_assigned,
     ),
     Rule(
         kind="secret",
         name="secret.in_address",
+        glance="/",
         trigger="://[^/@]{1,200}:[^/@]{1,200}@",
         pattern=re.compile(
             r"[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\[\]]{1,100}:(?P<value>[^\s/@\[\]]{3,100})@(?=[\w\-]{1,63}[.:/\w])",
