@@ -62,9 +62,9 @@ class Redactor:
         self._rules = tuple(
             rule for kind in KINDS for rule in RULES if rule.kind == kind in self.profile.kinds
         )
-        self._glance = _either({rule.glance or rule.trigger: None for rule in self._rules})
+        self._glance = either({rule.glance or rule.trigger: None for rule in self._rules})
         self._by_kind = [
-            (_either({rule.trigger: None for rule in rules}), rules)
+            (either({rule.trigger: None for rule in rules}), rules)
             for rules in (
                 tuple(rule for rule in self._rules if rule.kind == kind)
                 for kind in self.profile.kinds
@@ -211,7 +211,7 @@ def _type_of(kind: pa.DataType) -> pa.DataType:
     return plain
 
 
-def _either(expressions: Iterable[str]) -> str:
+def either(expressions: Iterable[str]) -> str:
     return "|".join(f"(?:{one})" for one in expressions)
 
 

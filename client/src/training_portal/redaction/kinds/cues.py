@@ -39,13 +39,13 @@ class Cues:
 
     @property
     def opening(self) -> str:
-        """The same for RE2, without the end of the word."""
-        return rf"(?:^|[^\p{{L}}\p{{N}}])(?i:{for_re2(self.words)})"
+        """The same for RE2, without the end of the word. Letters beyond ASCII bound no word: it finds more, and is small."""
+        return rf"(?:^|[^A-Za-z0-9])(?i:{for_re2(self.words)})"
 
     @property
     def trigger(self) -> str:
         """The same for RE2: a cue as a word of its own."""
-        return rf"{self.opening}(?:$|[^\p{{L}}])"
+        return rf"{self.opening}(?:$|[^A-Za-z])"
 
     def trigger_beside(self, item: str) -> str:
         """For RE2: a cue, and an item somewhere before or after it."""

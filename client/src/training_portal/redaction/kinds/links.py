@@ -104,7 +104,7 @@ RULES = (
     Rule(
         kind="url",
         name="url.of_a_person",
-        glance="/",
+        glance=r"/|(?i:www\.)",
         trigger=r"/(?i:@|~|%40|in/|users?/|u/|profile?s?/|people/|members?/|mitglied/|membre/|authors?/)|[?&](?i:user|u|handle|profile|member)",
         pattern=re.compile(
             r"(?<![\w@.\-])(?:https?://|www\.)[^\s<>\"'\[\]{}|\\^`/?#]{1,200}"
@@ -128,7 +128,7 @@ RULES = (
         kind="handle",
         name="handle.reddit",
         glance="/",
-        trigger="[uU]/[A-Za-z0-9_]",
+        trigger=r"[uU]/[A-Za-z0-9_\-]",
         pattern=re.compile(r"(?<![\w/.:\-])/?[uU]/([A-Za-z0-9_\-]{3,20})(?![\w/])"),
         validator=whole,
     ),

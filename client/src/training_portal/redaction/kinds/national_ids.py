@@ -111,6 +111,11 @@ def _paper(match: re.Match[str]) -> Span | None:
     return match.span() if enough and _PAPERS.stand_near(match.string, match.span()) else None
 
 
+def _alone(trigger: str) -> str:
+    """A trigger that is no part of a longer number or word, as the patterns ask too."""
+    return f"(?:^|[^0-9A-Za-z]){trigger}(?:$|[^0-9A-Za-z])"
+
+
 _SIX = rf"[0-9](?:{_GAP}{{0,2}}[0-9]){{5}}"
 
 RULES = (
@@ -118,7 +123,7 @@ RULES = (
         kind="national_id",
         name="national_id.us",
         glance=FIVE_DIGITS,
-        trigger=r"[0-9]{3}[ \-]?[0-9]{2}[ \-]?[0-9]{4}",
+        trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{2}[ \-]?[0-9]{4}"),
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{2}\1[0-9]{4}(?![\w\-])"),
         validator=_ssn,
     ),
@@ -126,7 +131,7 @@ RULES = (
         kind="national_id",
         name="national_id.ca",
         glance=FIVE_DIGITS,
-        trigger=r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}",
+        trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"),
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{3}(?![\w\-])"),
         validator=_by_check(sin, with_cue=True),
     ),
@@ -135,7 +140,7 @@ RULES = (
         kind="national_id",
         name="national_id.gb",
         glance=FIVE_DIGITS,
-        trigger=r"[A-Za-z]{2} ?[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{2}",
+        trigger=_alone(r"[A-Za-z]{2} ?[0-9]{2}[ \-]?[0-9]{2}[ \-]?[0-9]{2} ?[A-Da-d]"),
         pattern=re.compile(
             r"(?<!\w)(?!BG|GB|KN|NK|NT|TN|ZZ)[ABCEGHJ-PRSTW-Z][ABCEGHJ-NPRSTW-Z] ?[0-9]{2}([ \-]?)[0-9]{2}\1[0-9]{2} ?[A-D](?!\w)"
             r"|(?<!\w)(?!bg|gb|kn|nk|nt|tn|zz)[abceghj-prstw-z][abceghj-nprstw-z] ?[0-9]{2}([ \-]?)[0-9]{2}\2[0-9]{2} ?[a-d](?!\w)"
@@ -146,7 +151,7 @@ RULES = (
         kind="national_id",
         name="national_id.nhs",
         glance=FIVE_DIGITS,
-        trigger=r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}",
+        trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}"),
         pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{4}(?![\w\-])"),
         validator=_by_check(nhs, with_cue=True),
     ),
@@ -154,7 +159,7 @@ RULES = (
         kind="national_id",
         name="national_id.de_tax",
         glance=FIVE_DIGITS,
-        trigger=rf"[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}",
+        trigger=_alone(rf"[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}"),
         pattern=re.compile(
             rf"(?<![\w+\-])[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w])"
         ),
@@ -164,7 +169,7 @@ RULES = (
         kind="national_id",
         name="national_id.de_pension",
         glance=FIVE_DIGITS,
-        trigger=rf"[0-9]{{2}}{_GAP}?{_SIX}{_GAP}?[A-Za-z]{_GAP}?[0-9]",
+        trigger=_alone(rf"[0-9]{{2}}{_GAP}?{_SIX}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]"),
         pattern=re.compile(
             rf"(?<![\w])[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9](?![\w])"
         ),
@@ -174,7 +179,7 @@ RULES = (
         kind="national_id",
         name="national_id.at",
         glance=FIVE_DIGITS,
-        trigger=rf"[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}",
+        trigger=_alone(rf"[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}"),
         pattern=re.compile(
             rf"(?<![\w\-])[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}(?![\w\-])"
         ),
@@ -184,7 +189,7 @@ RULES = (
         kind="national_id",
         name="national_id.ch",
         glance=FIVE_DIGITS,
-        trigger=rf"756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}",
+        trigger=_alone(rf"756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}"),
         pattern=re.compile(
             rf"(?<![\w\-])756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}(?![\w\-])"
         ),
@@ -194,7 +199,10 @@ RULES = (
         kind="national_id",
         name="national_id.fr",
         glance=FIVE_DIGITS,
-        trigger=rf"[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}",
+        trigger=_alone(
+            rf"[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}"
+            rf"(?:{_GAP}{{0,3}}[0-9]{{2}})?"
+        ),
         pattern=re.compile(
             rf"(?<![\w\-])[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}"
             rf"(?:{_GAP}{{0,3}}[0-9]{{2}})?(?![\w])"
@@ -205,7 +213,9 @@ RULES = (
         kind="national_id",
         name="national_id.fr_tax",
         glance=FIVE_DIGITS,
-        trigger=rf"[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}",
+        trigger=_alone(
+            rf"[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}"
+        ),
         pattern=re.compile(
             rf"(?<![\w\-])[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w\-])"
         ),

@@ -74,7 +74,7 @@ RULES = (
     Rule(
         kind="secret",
         name="secret.assigned",
-        trigger=rf"(?:^|[^\p{{L}}\p{{N}}])(?i:{for_re2('|'.join(_WORDS))})",
+        trigger=rf"(?:^|[^A-Za-z0-9])(?i:{for_re2('|'.join(_WORDS))})",
         pattern=_ASSIGNED,
         validator=_assigned,
     ),
