@@ -1,4 +1,4 @@
-"""Whatever ends the process that makes a delivery: the whole right list can be downloaded, or none. With real processes."""
+"""Whatever ends the process that makes or ends a delivery: the whole right list can be downloaded, or none. With real processes."""
 
 import io
 import itertools
@@ -19,6 +19,8 @@ from django.db import connection, connections
 from django.urls import reverse
 
 from common.models import Lease
+from consent import accounts
+from consent.models import AccountReference
 from deliveries.choices import DeliveryState
 from deliveries.made import archives, lists, making, requesting, sweeping
 from deliveries.models import Delivery, DeliveryAttempt
@@ -45,9 +47,11 @@ def left(officer, second_officer, engineer, product, monkeypatch):
     return run, [(n, f"acc-{i}") for i, n in enumerate(numbers) if i not in (3, 20)]
 
 
-def in_a_process(delivery: Delivery, heard: Heard, before_statement: Callable[[], None]) -> int:
-    """Make the delivery in a process of its own, which hears of each of its steps. Returns how it ended: 0 made, 1 with
-    an OSError, below 0 by a signal.
+def in_a_process(
+    act: Callable[[], object], heard: Heard, before_statement: Callable[[], None]
+) -> int:
+    """Act in a process of its own, which hears of each of its steps. Returns how it ended: 0 done, 1 with an OSError, below
+    0 by a signal.
     """
     connections.close_all()
     if child := os.fork():
@@ -61,7 +65,7 @@ def in_a_process(delivery: Delivery, heard: Heard, before_statement: Callable[[]
 
         sys.addaudithook(heard)
         connection.execute_wrappers.append(each)
-        making.make(delivery.pk)
+        act()
         code = 0
     except OSError:
         code = 1
@@ -81,8 +85,8 @@ def is_written(event: str, args: tuple[Any, ...], home: Path) -> bool:
     )
 
 
-def killed_at(step: int, delivery: Delivery) -> bool:
-    """Make the delivery in a process that is killed at its step of that number; False when it ended before."""
+def is_killed_at(step: int, act: Callable[[], object]) -> bool:
+    """Act in a process that is killed at its step of that number; False when it ended before."""
     steps = itertools.count(1)
     homes = (Path(settings.DELIVERY_DIR), Path(settings.MANIFEST_DIR))
 
@@ -94,7 +98,7 @@ def killed_at(step: int, delivery: Delivery) -> bool:
         if event in CHANGES or any(is_written(event, args, home) for home in homes):
             took()
 
-    code = in_a_process(delivery, heard, took)
+    code = in_a_process(act, heard, took)
     assert code in (0, -signal.SIGKILL)
     return code != 0
 
@@ -127,7 +131,7 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
 
     for step in itertools.count(1):
         new, _ = requesting.renew(delivery=old, actor=engineer)
-        was_killed = killed_at(step, new)
+        was_killed = is_killed_at(step, lambda new=new: making.make(new.pk))
 
         new.refresh_from_db()
         if new.state == DeliveryState.REQUESTED:
@@ -152,6 +156,32 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
     assert unmade > 30 and made > 2
 
 
+def test_an_erasure_killed_at_any_step_happened_or_not_and_no_list_keeps_the_account(
+    left, engineer, officer, api
+):
+    run, rows = left
+    delivery = factories.deliver(run, engineer)
+    kept_files = 0
+
+    for step in itertools.count(1):
+        was_killed = is_killed_at(
+            step,
+            lambda: accounts.erase_member(account_ref="acc-1", actor=officer, reason="test"),
+        )
+        is_erased = not AccountReference.objects.filter(account_ref="acc-1").exists()
+        assert downloaded(api, delivery) == (None if is_erased else rows)
+        if is_erased:
+            kept_files += bool(files_of_accounts())
+            break
+        assert was_killed
+
+    sweeping.sweep()
+    assert files_of_accounts() == set()
+    assert step > 10 and kept_files == 1
+    again = factories.deliver(run, engineer)
+    assert downloaded(api, again) == [row for row in rows if row[1] != "acc-1"]
+
+
 @pytest.mark.parametrize("store", ["DELIVERY_DIR", "MANIFEST_DIR"])
 def test_a_disk_that_fills_up_while_it_is_written_leaves_no_short_file(left, engineer, api, store):
     """A limit on the size of files stands in for a full disk, from a file's first byte until it is given up."""
@@ -167,7 +197,7 @@ def test_a_disk_that_fills_up_while_it_is_written_leaves_no_short_file(left, eng
         elif event in CHANGES:
             resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
-    code = in_a_process(new, heard, lambda: None)
+    code = in_a_process(lambda: making.make(new.pk), heard, lambda: None)
 
     new.refresh_from_db()
     attempt = DeliveryAttempt.objects.get(delivery=new)
