@@ -61,6 +61,12 @@ class DigestMismatch(RuleViolation):
     code = "digest_mismatch"
 
 
+class FactsMissing(RuleViolation):
+    """A document asks for facts of a model that nobody has recorded."""
+
+    code = "facts_missing"
+
+
 class NoAccountMap(RuleViolation):
     """The account map was not requested, or not for a long time."""
 

@@ -433,7 +433,8 @@ class RecipientTold(Sealed):
     subject = models.CharField(max_length=100, help_text="A ticket, or `member:12` for an erasure.")
     recipient = models.ForeignKey(Recipient, models.PROTECT, related_name="told")
     how = models.CharField(max_length=300, help_text="No names, no addresses.")
-    told_at = models.DateTimeField()
+    told_on = models.DateField(help_text="The day on which the recipient was told.")
+    told_at = models.DateTimeField("recorded at")
 
     class Meta:
         ordering = ["-id"]

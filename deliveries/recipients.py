@@ -89,6 +89,11 @@ def names_for(purpose: str) -> list[str]:
 
 # --- Whom to tell -------------------------------------------------------------------------------
 
+_MEMBER = "member:"
+"""How the subject of an erasure begins; others are references of tickets."""
+MAX_UNTOLD = dt.timedelta(days=30)
+"""GDPR Art. 19 names no day. By then the person has an answer (Art. 12(3)), which must be true for recipients too."""
+
 
 @dataclass(frozen=True)
 class Duty:
@@ -100,17 +105,24 @@ class Duty:
     since: dt.datetime
 
     @property
+    def is_overdue(self) -> bool:
+        return clock.now() - self.since > MAX_UNTOLD
+
+    @property
     def what(self) -> str:
-        return "erasure" if self.subject.startswith("member:") else "objection"
+        return "erasure" if self.subject.startswith(_MEMBER) else "objection"
 
 
-def open_duties() -> list[Duty]:
+def open_duties(subject: str = "") -> list[Duty]:
     """Each recipient who received data of a person whose objection was upheld, or who was erased, and was not told.
 
-    Raises ManifestDamaged or OSError when an archive cannot be read: then there is no answer.
+    With a `subject` only those about it. Raises ManifestDamaged or OSError when an archive cannot be read: then there is
+    no answer.
     """
+    subjects = _subjects(subject)
+    if not subjects:
+        return []
     told = set(RecipientTold.objects.values_list("subject", "recipient"))
-    subjects = _subjects()
     found: dict[tuple[str, int], Duty] = {}
     handovers = Handover.objects.select_related("recipient", "data_set__receipt__delivery__run")
     given = [(one.recipient, one.data_set.receipt.delivery) for one in handovers]
@@ -147,32 +159,51 @@ class _Subject:
         return self.number is None or self.number in held
 
 
-def _subjects() -> list[_Subject]:
+def _subjects(subject: str = "") -> list[_Subject]:
+    """All of them, or those of one ticket or member."""
     upheld = Objection.objects.filter(effect=Effect.UPHELD).select_related("ticket")
+    erasures = Suppression.objects.select_related("entry")
+    if subject.startswith(_MEMBER):
+        number = subject.removeprefix(_MEMBER)
+        is_number = number.isascii() and number.isdecimal() and len(number) < 19
+        upheld = upheld.none()
+        erasures = erasures.filter(member_id=int(number)) if is_number else erasures.none()
+    elif subject:
+        upheld, erasures = upheld.filter(ticket__reference=subject), erasures.none()
     found = [
         _Subject(one.ticket.reference, one.member_id, one.purpose, one.ticket.received_at)
         for one in upheld
     ]
-    for erased in Suppression.objects.select_related("entry"):
-        subject = f"member:{erased.member_id}"
-        found.append(_Subject(subject, erased.member_id, "", erased.entry.recorded_at))
+    for erased in erasures:
+        name = f"{_MEMBER}{erased.member_id}"
+        found.append(_Subject(name, erased.member_id, "", erased.entry.recorded_at))
     return found
 
 
-def tell(*, subject: str, recipient: Recipient, how: str, actor: User) -> RecipientTold:
-    """Record that a recipient was told; again changes nothing. Raises NotFound, InvalidInput."""
+def tell(
+    *, subject: str, recipient: Recipient, told_on: dt.date, how: str, actor: User
+) -> RecipientTold:
+    """Record that a recipient was told, on a day; again changes nothing. Raises NotFound, InvalidInput."""
     if not 1 <= len(how.strip()) <= 300:
         raise InvalidInput("Say in 1 to 300 characters how, without names.", field="how")
     known = RecipientTold.objects.filter(subject=subject, recipient=recipient).first()
     if known is not None:
         return known
-    if not any(
-        (duty.subject, duty.recipient.pk) == (subject, recipient.pk) for duty in open_duties()
-    ):
+    duty = next((one for one in open_duties(subject) if one.recipient == recipient), None)
+    if duty is None:
         raise NotFound("This recipient received no data of that person.")
+    if not duty.since.date() <= told_on <= clock.today():
+        raise InvalidInput(
+            f"A day from {duty.since:%Y-%m-%d} on, and not a day that has not come.",
+            field="told_on",
+        )
     with entries.entry("recipient.told", actor=actor, subject=subject, reason=how) as opened:
         row = RecipientTold(
-            subject=subject, recipient=recipient, how=how, told_at=opened.recorded_at
+            subject=subject,
+            recipient=recipient,
+            how=how,
+            told_on=told_on,
+            told_at=opened.recorded_at,
         )
         row.save()
     return row

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.validators import URLValidator
 
 from deliveries.models import ModelRun, TrainedModel
 from ledger import entries
@@ -24,8 +25,12 @@ FACTS = {
     "aggregate": "Whether aggregate consumer information is used (§ 3111(a)(8)).",
     "synthetic": "Whether synthetic data generation was used (§ 3111(a)(12)).",
     "illegal_content": "Measures against illegal content (3.2).",
+    "licence_url": "The address of the terms under which the data is used (Croissant, license).",
+    "page_url": "The address of a page about the data sets (Croissant, url).",
 }
 """The facts that only people know, by name of the field."""
+ADDRESSES = ("licence_url", "page_url")
+_is_address = URLValidator(["https"], message="An address that begins with https://.")
 
 
 class RunOfAnotherModel(RuleViolation):
@@ -49,6 +54,12 @@ def record(
         raise InvalidInput(f"{len(unknown)} facts are not among {', '.join(FACTS)}.", field="facts")
     if any(not isinstance(value, str) or len(value) > 2000 for value in facts.values()):
         raise InvalidInput("Texts of at most 2,000 characters.", field="facts")
+    for fact in ADDRESSES:
+        if facts.get(fact):
+            try:
+                _is_address(facts[fact])
+            except ValidationError as error:
+                raise InvalidInput(" ".join(error.messages), field=fact) from None
     team = team or teams.named(actor)
     with entries.entry("model.changed", actor=actor, subject=f"model:{name}"[:100]) as opened:
         row = TrainedModel.objects.select_for_update().filter(name=name).first()

@@ -445,7 +445,11 @@ def use_of(run: Run, person: Any, officer: Any) -> None:
     )
     with entries.entry("recipient.told", actor=officer, subject="test"):
         RecipientTold(
-            subject="test", recipient=affiliate, how="test", told_at=timezone.now()
+            subject="test",
+            recipient=affiliate,
+            how="test",
+            told_on=timezone.now().date(),
+            told_at=timezone.now(),
         ).save()
 
 

@@ -10,6 +10,15 @@ from deliveries.documents.figures import Figures, band
 
 _TEXT = ((10**9, "Less than 1 billion tokens"), (10**13, "1 billion to 10 trillion tokens"))
 _OPEN = "open"
+HEADINGS = {
+    "1.3": "1.3 Overall size and types of the training data",
+    "2.4": "2.4 User data",
+    "3.2": "3.2 Removal of illegal content",
+    "3.3": "3.3 Measures about personal data",
+    "open": "Open: what the receipts do not say",
+    "made_from": "Made from these receipts",
+}
+"""The parts as people read them."""
 
 
 def document(figures: Figures) -> dict[str, Any]:

@@ -6,6 +6,23 @@ from consent.choices import DataCategory
 from deliveries.documents.figures import Figures, band
 
 _OPEN = "open"
+HEADINGS = {
+    "1_sources_or_owners": "(1) Sources or owners of the data sets",
+    "2_how_the_data_sets_further_the_purpose": "(2) How the data sets further the purpose of the system",
+    "3_number_of_data_points": "(3) Number of data points",
+    "4_types_of_data_points": "(4) Types of data points",
+    "5_protected_or_public": "(5) Protected by copyright, trademark or patent, or in the public domain",
+    "6_purchased_or_licensed": "(6) Purchased or licensed",
+    "7_personal_information": "(7) Personal information",
+    "8_aggregate_consumer_information": "(8) Aggregate consumer information",
+    "9_cleaning_or_modification": "(9) Cleaning, processing or other modification",
+    "10_time_period_of_collection": "(10) Time period of the collection",
+    "11_dates_first_used": "(11) Dates of the first use",
+    "12_synthetic_data": "(12) Synthetic data generation",
+    "open": "Open: what the receipts do not say",
+    "made_from": "Made from these receipts",
+}
+"""The fields of § 3111(a) as people read them."""
 
 
 def document(figures: Figures) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from typing import Any
 
 from deliveries.documents.ai_act import document as ai_act
 from deliveries.documents.figures import Figures
+from deliveries.errors import FactsMissing
+from deliveries.trained_models import ADDRESSES
 
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -51,8 +53,15 @@ CONTEXT: dict[str, Any] = {
 
 
 def document(figures: Figures) -> dict[str, Any]:
-    """JSON-LD that names each file with its SHA-256; the fields about people come from the receipts."""
+    """JSON-LD that names each file with its SHA-256; the fields about people come from the receipts.
+
+    Raises FactsMissing without the addresses of the licence and of a page, which Croissant asks for.
+    """
     model = figures.model
+    if missing := [name for name in ADDRESSES if not model.facts.get(name)]:
+        raise FactsMissing(
+            f"Croissant asks for {' and '.join(missing)}. Record them among the facts of {model.name}."
+        )
     published = max((one.received_at for one in figures.receipts), default=None)
     said: dict[str, Any] = {
         "@context": CONTEXT,
@@ -63,8 +72,8 @@ def document(figures: Figures) -> dict[str, Any]:
             "http://mlcommons.org/croissant/1.1",
             "http://mlcommons.org/croissant/RAI/1.0",
         ],
-        "license": "https://schema.org/license",
-        "url": f"https://training-portal.example/models/{model.name}",
+        "license": model.facts["licence_url"],
+        "url": model.facts["page_url"],
         "citeAs": f"{model.title}, {model.version or 'no version'}",
         "creator": {"@type": "sc:Organization", "name": model.team.name},
         "version": model.version or "0.0.0",

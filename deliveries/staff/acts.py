@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from common import drafts
 from common.processes import hints
 from common.staff.forms import ConfirmForm
+from common.staff.parameters import one_of, takes
 from common.staff.site import page, refusal_shown_in, staff
 from deliveries import recipients, trained_models
 from deliveries.made import ending, requesting
@@ -224,13 +225,20 @@ def _recipient_page(request: HttpRequest, recipient: Recipient | None) -> HttpRe
 
 
 @require_GET
+@takes("which")
 @permission_required("deliveries.view_recipienttold", raise_exception=True)
 def recipients_to_tell(request: HttpRequest) -> HttpResponse:
+    which = one_of(request, "which", ["overdue"])
+    duties = recipients.open_duties()
+    overdue = [duty for duty in duties if duty.is_overdue]
     return page(
         request,
         "admin/deliveries/to_tell.html",
         title="Recipients to tell",
-        duties=recipients.open_duties(),
+        duties=overdue if which else duties,
+        counts={"all": len(duties), "overdue": len(overdue)},
+        which=which,
+        days=recipients.MAX_UNTOLD.days,
         handovers=Handover.objects.count(),
         may_tell=request.user.has_perm("deliveries.tell_recipient"),
     )

@@ -58,6 +58,9 @@ class DecisionForm(forms.Form):
 
 
 class TellForm(forms.Form):
+    told_on = forms.DateField(
+        widget=DateInput(), label="Told on", help_text="The day on which the recipient was told."
+    )
     how = forms.CharField(
         max_length=300,
         widget=forms.Textarea(attrs={"rows": 3}),

@@ -34,7 +34,7 @@ from deliveries.models import (
     Waiver,
 )
 from deliveries.receipts.statements import predicate_of
-from deliveries.staff import acts, report
+from deliveries.staff import acts, documents, report
 from deliveries.staff.story import TONES
 from deliveries.trained_models import FACTS
 from ledger import clock
@@ -304,6 +304,7 @@ class TrainedModelAdmin(HistoryModelAdmin):
     pages = [
         ("<int:number>/edit/", acts.change_model, "deliveries_trainedmodel_edit"),
         ("<int:number>/add-run/", acts.add_run_to_model, "deliveries_trainedmodel_add_run"),
+        ("<int:number>/documents/<str:kind>/", documents.show, "deliveries_trainedmodel_document"),
     ]
     add_page = staticmethod(acts.add_model)
 
@@ -312,19 +313,21 @@ class TrainedModelAdmin(HistoryModelAdmin):
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         found = figures.of(row)
-        kinds = {
-            "ai-act": "AI Act, Art. 53(1)(d): summary",
-            "california": "California, Civil Code § 3111",
-            "croissant": "Croissant",
-            "data-card": "Data card",
-        }
         return {
             "figures": found,
             "families": trained_models.families(found.runs),
-            "documents": [
-                (words, reverse("api:model-document", args=[row.name, kind]))
-                for kind, words in kinds.items()
+            "pages": [
+                (title, reverse("admin:deliveries_trainedmodel_document", args=[row.pk, kind]))
+                for kind, (title, *_) in documents.PAGES.items()
             ],
+            "files": [
+                (words, reverse("api:model-document", args=[row.name, kind]))
+                for kind, words in (
+                    ("croissant", "Croissant 1.1 (JSON-LD)"),
+                    ("data-card", "Data card (Markdown)"),
+                )
+            ],
+            "missing": [name for name in trained_models.ADDRESSES if not row.facts.get(name)],
             "facts": [
                 (words, row.facts[name]) for name, words in FACTS.items() if name in row.facts
             ],
@@ -335,11 +338,11 @@ class TrainedModelAdmin(HistoryModelAdmin):
 
 @admin.register(RecipientTold, site=site)
 class RecipientToldAdmin(SealedModelAdmin):
-    list_display = ["subject", "recipient", "how", "told_at"]
-    list_filter = ["told_at"]
+    list_display = ["subject", "recipient", "how", "told_on", "told_at"]
+    list_filter = ["told_on"]
     search_fields = ["=subject", "recipient__name"]
     list_select_related = ["recipient"]
-    fields = ["subject", "recipient", "how", "told_at"]
+    fields = ["subject", "recipient", "how", "told_on", "told_at"]
 
 
 @admin.register(LineageEvent, site=site)

@@ -84,7 +84,7 @@ def to_tell_panel(request: HttpRequest) -> start_page.Panel:
                 f"{duty.recipient.title}: {duty.subject}",
                 reverse("admin:deliveries_tell", args=[duty.subject, duty.recipient.pk]),
                 f"since {duty.since:%Y-%m-%d}",
-                "warning",
+                "danger" if duty.is_overdue else "warning",
             )
             for duty in duties[:10]
         ],

@@ -4,10 +4,14 @@ import datetime as dt
 import json
 
 import pytest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import escape
 
 from consent import accounts
 from deliveries import recipients, trained_models
-from deliveries.documents import figures
+from deliveries.documents import ai_act, figures
+from deliveries.documents import california as documents_of_california
 from deliveries.models import DataSet, Handover, RecipientTold
 from ledger.errors import InvalidInput, NotFound
 from tools import factories
@@ -89,13 +93,63 @@ def test_california_gets_its_twelve_fields(api, model):
     assert said["12_synthetic_data"] == "open"
 
 
-def test_croissant_names_every_file_with_its_digest(api, model):
+@pytest.fixture
+def published(model, engineer):
+    """The model with the addresses that only people know."""
+    trained_models.record(
+        name="big-model", title="Big model", actor=engineer, facts={**model.facts, **ADDRESSES}
+    )
+
+
+ADDRESSES = {
+    "licence_url": "https://example.org/terms",
+    "page_url": "https://example.org/data",
+}
+
+
+def test_croissant_asks_for_the_addresses_that_only_people_know(api, model):
+    answer = document(api, "croissant")
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "facts_missing")
+    assert "licence_url and page_url" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("address", ["nowhere", "http://example.org/", "javascript:alert(1)"])
+def test_an_address_among_the_facts_is_one(model, engineer, address):
+    with pytest.raises(InvalidInput, match="https") as refused:
+        trained_models.record(
+            name="big-model", title="Big", actor=engineer, facts={"page_url": address}
+        )
+
+    assert refused.value.field == "page_url"
+
+
+def test_croissant_names_every_file_with_its_digest(api, published):
     said = document(api, "croissant").json()
 
     assert {one["sha256"] for one in said["distribution"]} == set(
         DataSet.objects.values_list("sha256", flat=True)
     )
     assert "http://mlcommons.org/croissant/1.1" in said["conformsTo"]
+    assert (said["license"], said["url"]) == tuple(ADDRESSES.values())
+
+
+def test_people_read_the_summaries_as_pages(client_of, engineer, model):
+    client = client_of(engineer)
+
+    def shown(kind):
+        address = reverse("admin:deliveries_trainedmodel_document", args=[model.pk, kind])
+        return client.get(address)
+
+    summary, california = shown("ai-act").content.decode(), shown("california").content.decode()
+
+    for heading in (*ai_act.HEADINGS.values(), "1 billion to 10 trillion tokens"):
+        assert heading in summary
+    assert "content of 2026-09-30 or older" in summary and "RC-2026-000001" in summary
+    for heading in documents_of_california.HEADINGS.values():
+        assert escape(heading) in california
+    assert california.count('<span class="badge warning">open</span>') == 1 + 5
+    assert shown("bogus").status_code == 404
 
 
 def test_a_data_card_is_markdown_with_front_matter(api, model):
@@ -158,6 +212,12 @@ def test_facts_of_a_model_are_known_ones(engineer, facts):
 # --- Recipients ---------------------------------------------------------------------------------
 
 
+def tell(subject, recipient, officer, told_on=TODAY):
+    return recipients.tell(
+        subject=subject, recipient=recipient, told_on=told_on, how="By letter.", actor=officer
+    )
+
+
 def hand_over(post, data_set, **body):
     return post(
         f"datasets/{data_set.sha256}/handovers",
@@ -199,16 +259,60 @@ def test_recipients_are_told_of_upheld_objections_and_erasures(
 
     assert {duty.what for duty in duties} == {"objection", "erasure"} and len(duties) == 2
     assert ticket.reference in {duty.subject for duty in duties}
-    recipients.tell(
-        subject=ticket.reference, recipient=affiliate, how="By their portal.", actor=officer
-    )
-    recipients.tell(
-        subject=ticket.reference, recipient=affiliate, how="By their portal.", actor=officer
-    )
+    for _ in range(2):
+        tell(ticket.reference, affiliate, officer)
     assert RecipientTold.objects.count() == 1
     assert [duty.what for duty in recipients.open_duties()] == ["erasure"]
     with pytest.raises(NotFound):
-        recipients.tell(subject="member:999", recipient=affiliate, how="x", actor=officer)
+        tell("member:999", affiliate, officer)
+    for odd in ("member:", "member:x", "member:" + "9" * 40, "OBJ-0", "\0"):
+        with pytest.raises(NotFound):
+            tell(odd, affiliate, officer)
+
+
+def test_the_day_on_which_a_recipient_was_told_is_one_on_which_it_could_be(
+    model, affiliate, officer, post
+):
+    hand_over(post, DataSet.objects.get())
+    ticket = factories.uphold(factories.objection("acc-1"), officer)
+
+    for day in (TODAY - dt.timedelta(days=1), TODAY + dt.timedelta(days=1)):
+        with pytest.raises(InvalidInput) as refused:
+            tell(ticket.reference, affiliate, officer, told_on=day)
+        assert refused.value.field == "told_on"
+
+    assert tell(ticket.reference, affiliate, officer).told_on == TODAY
+
+
+def test_whom_to_tell_is_listed_with_what_is_overdue_and_on_the_ticket(
+    model, affiliate, officer, client_of, post
+):
+    hand_over(post, DataSet.objects.get())
+    late = factories.uphold(
+        factories.objection("acc-1", received_at=timezone.now() - dt.timedelta(days=31)), officer
+    )
+    young = factories.uphold(factories.objection("acc-2"), officer)
+    client = client_of(officer)
+
+    def listed(query=""):
+        page = client.get(reverse("admin:deliveries_to_tell") + query).content.decode()
+        return {one.reference for one in (late, young) if one.reference in page}, page
+
+    def shown(ticket):
+        address = reverse("admin:objections_ticket_change", args=[ticket.pk])
+        return client.get(address).content.decode()
+
+    assert listed()[0] == {late.reference, young.reference}
+    found, page = listed("?which=overdue")
+    assert found == {late.reference} and 'All <span class="count">2</span>' in page
+    assert client.get(reverse("admin:deliveries_to_tell") + "?which=odd").status_code == 400
+    assert "has to be told: overdue" in shown(late)
+    client.post(
+        reverse("admin:deliveries_tell", args=[late.reference, affiliate.pk]),
+        {"told_on": str(TODAY), "how": "By letter."},
+    )
+    assert f"on {TODAY}: By letter." in shown(late)
+    assert listed()[0] == {young.reference}
 
 
 def test_a_recipient_of_a_delivery_is_told_too_and_only_of_its_purpose(

@@ -301,7 +301,10 @@ ADMIN_MODELS = {
     "deliveries.waiver": Model("OECA", has_history=True, pages={"decide": both("O")}),
     "deliveries.runnerkey": Model("A", has_history=True),
     "deliveries.trainedmodel": Model(
-        "OECA", add="EC", has_history=True, pages=dict.fromkeys(["edit", "add_run"], both("E"))
+        "OECA",
+        add="EC",
+        has_history=True,
+        pages={"edit": both("E"), "add_run": both("E"), "document": {"GET": "OECA"}},
     ),
     "deliveries.recipienttold": Model("OA"),
     "deliveries.lineageevent": Model("A"),
@@ -592,6 +595,8 @@ def page_of(label: str, name: str, page: str, row: Any) -> str:
         return reverse(name, args=[row.attachments.first().pk])
     if page in ("kind", "edit", "review") and "lettertemplate" in name:
         return reverse(name, args=[row.kind])
+    if page == "document":
+        return reverse(name, args=[row.pk, "ai-act"])
     if page == "version":
         return reverse(name, args=[row.kind, row.number])
     if page == "simple_history":

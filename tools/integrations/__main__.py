@@ -102,7 +102,11 @@ def _lived(client: Any) -> dict[str, Any]:
     )
     receipt = client.post(f"runs/{run}/receipts", envelope, expect=201).json["reference"]
     client.post(f"runs/{run}/complete")
-    client.post("models", {"name": "sample-model", "title": "Sample model", "version": "1.0.0"})
+    facts = {"licence_url": "https://example.org/terms", "page_url": "https://example.org/data"}
+    client.post(
+        "models",
+        {"name": "sample-model", "title": "Sample model", "version": "1.0.0", "facts": facts},
+    )
     client.post("models/sample-model/runs", {"run": run})
     return {
         "run": run,
