@@ -91,6 +91,7 @@ OPERATIONS = [
     "list_deliveries",
     "request_delivery",
     "list_run_entries",
+    "prove_own_consistency",
     "prove_run_entry",
     "fail_run",
     "ask_gate",
