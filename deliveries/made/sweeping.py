@@ -1,4 +1,4 @@
-"""Sweeping deliveries: what no message announced, leases that ran out, files that no delivery knows."""
+"""Sweeping deliveries: what no message announced, leases that ran out, files that no delivery knows or nobody finished."""
 
 import math
 
@@ -10,6 +10,7 @@ from deliveries.made import account_map, stores
 from deliveries.made.ending import expire_due
 from deliveries.made.making import make
 from deliveries.models import Delivery
+from training_runs.manifests import archives
 from training_runs.runs.sweeping import within
 
 logger = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ def sweep(*, seconds: float = math.inf) -> dict[str, int]:
                 done["failed"] += 1
         alive = Delivery.objects.alive().values_list("reference", flat=True)
         stores.remove_strays({*alive, account_map.HOME})
+        archives.remove_parts()
     return done
 
 

@@ -78,7 +78,7 @@ class LeaseFilter(OptionFilter):
 
 
 class EventFilter(OptionFilter):
-    """What OpenLineage calls the type of an event; emitters may leave it out or say another word."""
+    """The type of an event in the words of OpenLineage; emitters may leave it out or say another word."""
 
     title = "event type"
     parameter_name = "event"

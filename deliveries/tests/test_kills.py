@@ -154,6 +154,14 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
         old = new
 
     assert unmade > 30 and made > 2
+    parts = set(Path(settings.MANIFEST_DIR).rglob("*.part"))
+    being_written = Path(settings.MANIFEST_DIR) / "new.part"
+    being_written.touch()
+    for part in parts:
+        os.utime(part, (0, 0))  # as hours later
+    sweeping.sweep()
+    assert parts
+    assert list(Path(settings.MANIFEST_DIR).rglob("*.part")) == [being_written]
 
 
 def test_an_erasure_killed_at_any_step_happened_or_not_and_no_list_keeps_the_account(

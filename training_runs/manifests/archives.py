@@ -1,5 +1,7 @@
 """The store of archives: files named by their SHA-256, written whole or not at all."""
 
+import time
+from contextlib import suppress
 from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
@@ -8,6 +10,9 @@ from django.conf import settings
 
 from ledger.files import digest_of, write_whole
 from training_runs.errors import ManifestDamaged
+
+_PART_SECONDS = 3600
+"""No archive takes so long to write."""
 
 
 def path_of(digest: str) -> Path:
@@ -19,6 +24,18 @@ def store(data: bytes) -> str:
     digest = sha256(data).hexdigest()
     write_whole(path_of(digest), data)
     return digest
+
+
+def remove_parts() -> int:
+    """Delete what a process that was killed began to write more than an hour ago; returns how many. Raises OSError."""
+    limit = time.time() - _PART_SECONDS
+    count = 0
+    for path in Path(settings.MANIFEST_DIR).rglob("*.part"):
+        with suppress(FileNotFoundError):  # it was finished a moment ago
+            if path.stat().st_mtime < limit:
+                path.unlink()
+                count += 1
+    return count
 
 
 def load(digest: str) -> bytes:
