@@ -12,7 +12,7 @@ export PORTAL_ENV ?= development
 # Secrets that only serve to look at the settings of production.
 THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))') SUPPRESSION_KEY=unused \
 	REDACTION_KEYS=dGhyb3dhd2F5LWtleS1mb3ItY2hlY2tzLW9ubHktMDA= \
-	PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
+	RAW_DATA_PREFIXES=s3://raw/ PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test integrations client coverage check trial schema states names pictures docs bench alter lock clean

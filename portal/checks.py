@@ -97,6 +97,27 @@ def redaction_keys_are_own(app_configs: Any, **kwargs: Any) -> list[checks.Check
 
 
 @checks.register(deploy=True)
+def raw_data_is_known(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Without the prefixes of raw data, a job that reads it without a run is not noticed."""
+    prefixes = settings.RAW_DATA_PREFIXES
+    hint = (
+        "RAW_DATA_PREFIXES=s3://lake/raw/,hive://warehouse/posts: beginnings of namespace and name."
+    )
+    if not prefixes:
+        problem = (
+            "RAW_DATA_PREFIXES is empty: no job that reads raw data without a run opens a finding."
+        )
+        return [checks.Warning(problem, hint=hint, id="portal.W002")]
+    odd = [one for one in prefixes if "/" not in one or any(sign.isspace() for sign in one)]
+    if odd:
+        problem = (
+            f"{len(odd)} of RAW_DATA_PREFIXES have no namespace and name, as in s3://lake/raw/."
+        )
+        return [checks.Error(problem, hint=hint, id="portal.E010")]
+    return []
+
+
+@checks.register(deploy=True)
 def broker_is_closed(app_configs: Any, **kwargs: Any) -> list[checks.CheckMessage]:
     """A broker over TCP asks for a password, and over a network speaks TLS with a certificate that is verified."""
     found: list[checks.CheckMessage] = []

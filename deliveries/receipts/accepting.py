@@ -3,12 +3,14 @@
 import datetime as dt
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from consent import members
 from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
 from deliveries.receipts import envelopes, statements
@@ -63,6 +65,7 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
     key = _key(envelope, run)
     envelopes.check_signature(envelope, key.public_key)
     facts = statements.read(envelopes.statement_in(envelope))
+    _check_names(facts)
     delivery = _delivery(run, facts)
     checked = _Checked(delivery, key, facts, digest, _loan(delivery, facts))
     _check_state(run)
@@ -77,6 +80,23 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
     if is_new and facts["ended_at"] > checked.delivery.leased_until:
         starting.find_late_use(run, checked.delivery, actor, "receipt")
     return receipt, is_new
+
+
+_LIKE_AN_ACCOUNT = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9]).{4,}")
+"""With letters and digits. A number alone could be a member's too, and is a date or a counter in most names."""
+
+
+def _check_names(facts: dict[str, Any]) -> None:
+    """A folder or file named after an account would tell for good whose data it has. Raises InvalidInput."""
+    names = [one["name"] for one in (*facts["inputs"], *facts["outputs"])]
+    parts = {part for name in names for part in re.split(r"[/=]", name)}
+    parts |= {part.split(".")[0] for part in parts}
+    if members.referred(filter(_LIKE_AN_ACCOUNT.fullmatch, parts)):
+        raise InvalidInput(
+            "A file or a folder has the name of an account. Name it by what it holds or by a number.",
+            field="outputs",
+            code="names_an_account",
+        )
 
 
 def _check_state(run: Run) -> None:

@@ -233,6 +233,11 @@ class Predicate(Input):
             faults["outputs"] = ["A file is there twice."]
         if facts["ended_at"] < facts["started_at"]:
             faults["ended_at"] = ["It ended before it started."]
+        redaction = facts.get("redaction") or {}
+        by_entry = redaction.get("hits_by_entry") or {}
+        # A value may be of two entries, so their hits together can be more than what was replaced.
+        if by_entry and max(by_entry.values()) > sum(redaction["hits_by_kind"].values()):
+            faults["redaction"] = ["No entry has more hits than all kinds together."]
         content = facts.get("content")
         if content and content["latest"] < content["earliest"]:
             faults["content"] = ["The latest content is before the earliest."]

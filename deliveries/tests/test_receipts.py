@@ -1,11 +1,15 @@
 """Receipts: the runner's signed word, compared with what was delivered. A run completes on one, or on a waiver."""
 
 import base64
+import copy
 import datetime as dt
 import json
 
+import hypothesis
 import pytest
 from django.core.exceptions import PermissionDenied
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.text import strict_json
 from deliveries.made import requesting
@@ -242,6 +246,8 @@ def test_another_runs_delivery_is_refused(run, delivery, runner, engineer, post)
         ({"content": {"earliest": "2026-01-02", "latest": "2026-01-01"}}, "content"),
         ({"redaction": {"engine": "own", "version": "1", "hits_by_kind": {"email": 1},
                         "hits_by_entry": {"Paula": 2}}}, "redaction.hits_by_entry"),
+        ({"redaction": {"engine": "own", "version": "1", "hits_by_kind": {"email": 1},
+                        "hits_by_entry": {"1": 2}}}, "redaction"),
         ({"purpose": "safety"}, "purpose"),
         ({"data_categories": ["profile"]}, "data_categories"),
     ],
@@ -255,6 +261,78 @@ def test_what_does_not_add_up_or_could_name_a_person_is_refused(
     assert field in faults(answer)
     assert "paula" not in answer.content.decode().lower()
     assert not Receipt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["clean/acc-1.parquet", "clean/author=acc-1/part-0.parquet", "acc-1"],
+)
+def test_no_file_is_named_after_an_account(run, delivery, runner, post, name):
+    file = receipt_file(name, b"clean", 8)
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, outputs=[file]))
+
+    assert (answer.status_code, faults(answer)) == (400, {"outputs": "names_an_account"})
+    assert "acc-1" not in answer.content.decode().lower()
+
+
+def test_a_file_is_named_by_a_number_or_a_date(run, delivery, runner, post):
+    factories.add_member("20261126")
+    file = receipt_file("clean/date=20261126/part-00001.parquet", b"clean", 8)
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, outputs=[file]))
+
+    assert answer.status_code == 201
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+def places_in(value, path=()):
+    """The path of every value inside a JSON value."""
+    inside = value if isinstance(value, dict) else dict(enumerate(value))
+    for name, one in inside.items():
+        yield (*path, name)
+        if isinstance(one, dict | list):
+            yield from places_in(one, (*path, name))
+
+
+def test_a_statement_that_was_changed_anywhere_is_kept_whole_or_refused(
+    run, delivery, runner, api, post
+):
+    sent = opened(factories.receipt_of(runner, delivery))
+    places = list(places_in(sent))
+
+    @given(place=st.sampled_from(places), value=JSON_VALUES)
+    @hypothesis.settings(max_examples=80, database=None)
+    def try_one(place, value):
+        body = copy.deepcopy(sent)
+        holder = body
+        for name in place[:-1]:
+            holder = holder[name]
+        holder[place[-1]] = value
+        before = (Receipt.objects.count(), DataSet.objects.count(), Entry.objects.count())
+
+        answer = send(post, run, runner.sign(body))
+
+        after = (Receipt.objects.count(), DataSet.objects.count(), Entry.objects.count())
+        if answer.status_code in (200, 201):
+            assert statements_of(Receipt.objects.latest("pk")) == body
+        elif answer.status_code == 409:
+            # A digest that is not the delivered one: a finding.
+            assert after[:2] == before[:2]
+        else:
+            assert (answer.status_code, after) == (400, before)
+
+    try_one()
+
+
+def statements_of(receipt):
+    return opened(strict_json.read(receipt.envelope))
 
 
 def test_faults_are_named_all_at_once(run, delivery, runner, post):
@@ -418,7 +496,7 @@ def test_use_after_the_lease_is_kept_and_a_finding(run, delivery, runner, engine
 
 def redacted(**said):
     """The part of a receipt about redaction."""
-    return {"engine": "own", "version": "1", "hits_by_kind": {"handle": 2}, **said}
+    return {"engine": "own", "version": "1", "hits_by_kind": {"handle": 3}, **said}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from portal.checks import (
     data_directory_is_private,
     database_is_closed,
     letters_leave,
+    raw_data_is_known,
 )
 
 NOWHERE = "django.core.mail.backends.filebased.EmailBackend"
@@ -94,3 +95,18 @@ def test_a_data_directory_is_for_its_owner_only(mode, codes, tmp_path, settings)
     settings.DATA_DIR.chmod(mode)
 
     assert [error.id for error in data_directory_is_private(None)] == codes
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "codes"),
+    [
+        ([], ["portal.W002"]),
+        (["s3://lake/raw/", "hive://warehouse/posts"], []),
+        (["posts"], ["portal.E010"]),
+        (["s3://lake/raw/", "s3://lake/my posts"], ["portal.E010"]),
+    ],
+)
+def test_a_production_says_where_raw_data_is_stored(prefixes, codes, settings):
+    settings.RAW_DATA_PREFIXES = prefixes
+
+    assert [one.id for one in raw_data_is_known(None)] == codes
