@@ -74,6 +74,14 @@ def _table() -> npt.NDArray[np.uint32]:
     return table
 
 
+def _kept(letters: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which folded letters stay: of a run of blanks, the first."""
+    blank = letters == BLANK
+    kept = np.ones(len(blank), bool)
+    np.logical_not(blank[1:] & blank[:-1], out=kept[1:])
+    return kept
+
+
 class Folded:
     """A long text folded. Where its characters came from is worked out once somebody asks."""
 
@@ -92,13 +100,14 @@ class Folded:
             self._gone, self._twice = flagged[is_gone], flagged[~is_gone]
             letters[self._twice] = [ord(one[0]) for one in folded if one]
             letters = self._spread(letters, [ord(one[1]) for one in folded if one])
-        self._letters = letters
         self._is_ascii = bool(letters.max() < 0x80)
         if self._is_ascii:
-            self.bytes = b" %b " % b" ".join(letters.astype(np.uint8).tobytes().split())
-        else:
-            whole = letters.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
-            self.bytes = f" {' '.join(whole.split())} ".encode("utf-8", "surrogatepass")
+            letters = letters.astype(np.uint8)
+        self._kept = _kept(letters)
+        written = letters[self._kept].tobytes()
+        if not self._is_ascii:
+            written = written.decode("utf-32-le", "surrogatepass").encode("utf-8", "surrogatepass")
+        self.bytes = written
 
     def _spread(self, values: npt.NDArray[Any], second: Any) -> npt.NDArray[Any]:
         """One value for each folded letter, from one for each character."""
@@ -110,10 +119,7 @@ class Folded:
         origins = np.arange(self._length, dtype=np.int32)
         if len(self._gone) or len(self._twice):
             origins = self._spread(origins, self._twice)
-        blank = self._letters == BLANK
-        kept = np.ones(len(blank), bool)
-        kept[1:] = ~(blank[1:] & blank[:-1])
-        origins = origins[kept]
+        origins = origins[self._kept]
         if not self._is_ascii:
             is_first = (np.frombuffer(self.bytes, np.uint8) & 0xC0) != 0x80
             origins = origins[np.cumsum(is_first) - 1]
@@ -140,15 +146,13 @@ class FoldedAscii:
 
     def __init__(self, text: str) -> None:
         """:param text: begins and ends with a blank."""
-        self._letters = text.encode("ascii").translate(_ASCII)
-        self.bytes = b" %b " % b" ".join(self._letters.split())
+        letters = np.frombuffer(text.encode("ascii").translate(_ASCII), np.uint8)
+        self._kept = _kept(letters)
+        self.bytes = letters[self._kept].tobytes()
 
     def origins(self) -> npt.NDArray[np.intp]:
         """For each byte of the folded text, the index of the character that it came from."""
-        blank = np.frombuffer(self._letters, np.uint8) == BLANK
-        kept = np.ones(len(blank), bool)
-        kept[1:] = ~(blank[1:] & blank[:-1])
-        return np.flatnonzero(kept)
+        return np.flatnonzero(self._kept)
 
 
 class Asks(IntFlag):

@@ -37,7 +37,7 @@ def posts(count: int, dirty: float, seed: int) -> list[str]:
     rng = random.Random(seed)  # noqa: S311 - texts, no secret
     makers = {language: Values(SECOND[language][0], seed) for language in LANGUAGES}
     words = {
-        language: list({maker.fake.word() for _ in range(4_000)})
+        language: sorted({maker.fake.word() for _ in range(4_000)})
         for language, maker in makers.items()
     }
     some = [
