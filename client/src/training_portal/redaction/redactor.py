@@ -155,8 +155,8 @@ class Redactor:
         """Row, text and spans of each text with something in it."""
         known = self.lexicon.find(texts)
         rules = self._candidates(texts)
-        for row in sorted(known.keys() | rules.keys()):
-            text = texts[row].as_py()
+        rows = sorted(known.keys() | rules.keys())
+        for row, text in zip(rows, texts.take(pa.array(rows, pa.int64())).to_pylist(), strict=True):
             protected = [match.span() for match in STAND_IN.finditer(text)] if "[" in text else []
             spans: _Spans = []
             taken = protected

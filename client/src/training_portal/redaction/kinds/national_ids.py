@@ -124,7 +124,7 @@ RULES = (
         name="national_id.us",
         glance=FIVE_DIGITS,
         trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{2}[ \-]?[0-9]{4}"),
-        pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{2}\1[0-9]{4}(?![\w\-])"),
+        pattern=re.compile(r"[0-9](?<![\w\-][0-9])[0-9]{2}([ \-]?)[0-9]{2}\1[0-9]{4}(?![\w\-])"),
         validator=_ssn,
     ),
     Rule(
@@ -132,7 +132,7 @@ RULES = (
         name="national_id.ca",
         glance=FIVE_DIGITS,
         trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{3}"),
-        pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{3}(?![\w\-])"),
+        pattern=re.compile(r"[0-9](?<![\w\-][0-9])[0-9]{2}([ \-]?)[0-9]{3}\1[0-9]{3}(?![\w\-])"),
         validator=_by_check(sin, with_cue=True),
     ),
     Rule(
@@ -152,7 +152,7 @@ RULES = (
         name="national_id.nhs",
         glance=FIVE_DIGITS,
         trigger=_alone(r"[0-9]{3}[ \-]?[0-9]{3}[ \-]?[0-9]{4}"),
-        pattern=re.compile(r"(?<![\w\-])[0-9]{3}([ \-]?)[0-9]{3}\1[0-9]{4}(?![\w\-])"),
+        pattern=re.compile(r"[0-9](?<![\w\-][0-9])[0-9]{2}([ \-]?)[0-9]{3}\1[0-9]{4}(?![\w\-])"),
         validator=_by_check(nhs, with_cue=True),
     ),
     Rule(
@@ -161,7 +161,7 @@ RULES = (
         glance=FIVE_DIGITS,
         trigger=_alone(rf"[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}"),
         pattern=re.compile(
-            rf"(?<![\w+\-])[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w])"
+            rf"[0-9](?<![\w+\-][0-9])[0-9]{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w])"
         ),
         validator=_tax_id,
     ),
@@ -171,7 +171,7 @@ RULES = (
         glance=FIVE_DIGITS,
         trigger=_alone(rf"[0-9]{{2}}{_GAP}?{_SIX}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]"),
         pattern=re.compile(
-            rf"(?<![\w])[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9](?![\w])"
+            rf"[0-9](?<!\w[0-9])[0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[A-Za-z]{_GAP}?[0-9]{{2}}{_GAP}?[0-9](?![\w])"
         ),
         validator=_rvnr,
     ),
@@ -181,7 +181,7 @@ RULES = (
         glance=FIVE_DIGITS,
         trigger=_alone(rf"[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}"),
         pattern=re.compile(
-            rf"(?<![\w\-])[0-9]{{4}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}(?![\w\-])"
+            rf"[0-9](?<![\w\-][0-9])[0-9]{{3}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{2}}(?![\w\-])"
         ),
         validator=_by_check(vnr, with_cue=True),
     ),
@@ -191,7 +191,7 @@ RULES = (
         glance=FIVE_DIGITS,
         trigger=_alone(rf"756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}"),
         pattern=re.compile(
-            rf"(?<![\w\-])756{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}(?![\w\-])"
+            rf"756(?<![\w\-]756){_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{4}}{_GAP}?[0-9]{{2}}(?![\w\-])"
         ),
         validator=_by_check(avs, with_cue=False),
     ),
@@ -204,7 +204,7 @@ RULES = (
             rf"(?:{_GAP}{{0,3}}[0-9]{{2}})?"
         ),
         pattern=re.compile(
-            rf"(?<![\w\-])[1-478]{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}"
+            rf"[1-478](?<![\w\-][0-9]){_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}[0-9]{{2}}{_GAP}{{0,2}}(?:[0-9]{{2}}|2[ABab]){_GAP}{{0,2}}[0-9]{{3}}{_GAP}{{0,2}}[0-9]{{3}}"
             rf"(?:{_GAP}{{0,3}}[0-9]{{2}})?(?![\w])"
         ),
         validator=_nir,
@@ -217,7 +217,7 @@ RULES = (
             rf"[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}"
         ),
         pattern=re.compile(
-            rf"(?<![\w\-])[0-3][0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w\-])"
+            rf"[0-3](?<![\w\-][0-9])[0-9]{_GAP}?[0-9]{{2}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}{_GAP}?[0-9]{{3}}(?![\w\-])"
         ),
         validator=_by_check(nif, with_cue=True),
     ),

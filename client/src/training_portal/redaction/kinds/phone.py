@@ -26,8 +26,9 @@ CUES = Cues(
 _SEPARATOR = rf"[ .\-/(){BLANK}{HYPHEN}]"
 _EXTENSION = r"(?:[ ,;]{0,2}(?:x|ext\.?|extension|Durchwahl|DW|poste)[ .:]?[0-9]{1,6})"
 _CANDIDATE = re.compile(
-    r"(?<![A-Za-z0-9_+#$€£])(?<![0-9][.,/:\-])"
-    rf"[(]{{0,2}}\+?[(]?[0-9](?:{_SEPARATOR}{{0,3}}[0-9]){{5,16}}{_EXTENSION}?(?![\w@%€$£])"
+    # Its first sign comes first: the search jumps to one of these, and only then looks back.
+    r"[(+0-9](?<![A-Za-z0-9_+#$€£][(+0-9])(?<![0-9][.,/:\-][(+0-9])"
+    rf"(?:(?<=[0-9])|[(]?\+?[(]?[0-9])(?:{_SEPARATOR}{{0,3}}[0-9]){{5,16}}{_EXTENSION}?(?![\w@%€$£])"
 )
 _WITH_EXTENSION = re.compile(rf"{_EXTENSION}$")
 _GAP = rf"[ .\-{BLANK}{HYPHEN}]"

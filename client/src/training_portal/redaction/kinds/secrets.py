@@ -82,7 +82,7 @@ RULES = (
         kind="secret",
         name="secret.in_address",
         glance="/",
-        trigger="://[^/@]{1,200}:[^/@]{1,200}@",
+        trigger="://[^/@]+:[^/@]+@",
         pattern=re.compile(
             r"[a-z][a-z0-9+.\-]{1,20}://[^\s/:@\[\]]{1,100}:(?P<value>[^\s/@\[\]]{3,100})@(?=[\w\-]{1,63}[.:/\w])",
             re.ASCII,
