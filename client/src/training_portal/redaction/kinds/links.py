@@ -142,7 +142,6 @@ RULES = (
     Rule(
         kind="handle",
         name="handle.cue",
-        glance=NAMED.opening,
         trigger=rf"{NAMED.opening}(?s:.)?(?:[:=\-]|(?i:{for_re2(_IS)}))",
         pattern=re.compile(
             rf"{NAMED.pattern.pattern}\s?(?P<sign>[:=\-]|{_IS})\s{{0,2}}@?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.\-]{{2,38}})(?![\w@/])",

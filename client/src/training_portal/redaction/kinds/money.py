@@ -39,7 +39,7 @@ _NO_GAPS = {ord(sign): None for sign in f" -{BLANK}{HYPHEN}"}
 def _iban(match: re.Match[str]) -> Span | None:
     """As many signs as the country's numbers have, if their check digits hold: the pattern takes the next word too."""
     text, start = match[0], match.start()
-    wanted = _LENGTHS.get(text[:2].upper(), 0) if text[:2].isupper() or text[:2].islower() else 0
+    wanted = _LENGTHS.get(text[:2].upper())
     compact = text.translate(_NO_GAPS)[:wanted].upper()
     if not wanted or len(compact) < wanted or not mod_97_10.is_valid(compact[4:] + compact[:4]):
         return None
@@ -76,7 +76,7 @@ RULES = (
         kind="iban",
         name="iban",
         glance=FIVE_DIGITS,
-        trigger=rf"(?:{'|'.join(_LENGTHS)}|{'|'.join(_LENGTHS).lower()}){_GAP}?[0-9]{{2}}(?:{_GAP}?[A-Za-z0-9]){{11}}",
+        trigger=rf"[A-Za-z]{{2}}{_GAP}?[0-9]{{2}}(?:{_GAP}?[A-Za-z0-9]){{11}}",
         pattern=re.compile(
             rf"[A-Za-z]{{2}}(?<![A-Za-z0-9][A-Za-z]{{2}}){_GAP}?[0-9]{{2}}(?={_BODY}{{0,40}}?[0-9](?:{_GAP}?[0-9]){{4}})(?:{_GAP}?[A-Za-z0-9]){{11,30}}(?![A-Za-z0-9])"
         ),
