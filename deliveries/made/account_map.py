@@ -10,7 +10,6 @@ import math
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
@@ -161,7 +160,7 @@ def _note(opened: open_entry.OpenEntry, places: Iterable[int]) -> None:
 
 
 def _remove_once_committed(sha256: str) -> None:
-    transaction.on_commit(partial(_remove, sha256), robust=True)
+    transaction.on_commit(lambda: _remove(sha256), robust=True)
 
 
 def _remove(sha256: str) -> None:
@@ -291,7 +290,7 @@ def _end_unused() -> bool:
                 opened.abandon()
                 return False
             AccountMapRange.objects.all().delete()
-            transaction.on_commit(partial(stores.remove, HOME), robust=True)
+            transaction.on_commit(lambda: stores.remove(HOME), robust=True)
     elif stores.home(HOME).exists():
         stores.remove(HOME)
     return True

@@ -1,7 +1,9 @@
 """Whatever ends the process that makes or ends a delivery: the whole right list can be downloaded, or none. With real processes."""
 
+import errno
 import io
 import itertools
+import mmap
 import os
 import resource
 import signal
@@ -15,7 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from django.conf import settings
-from django.db import connection, connections
+from django.db import DatabaseError, OperationalError, connection, connections
 from django.urls import reverse
 
 from common.models import Lease
@@ -50,8 +52,8 @@ def left(officer, second_officer, engineer, product, monkeypatch):
 def in_a_process(
     act: Callable[[], object], heard: Heard, before_statement: Callable[[], None]
 ) -> int:
-    """Act in a process of its own, which hears of each of its steps. Returns how it ended: 0 done, 1 with an OSError, below
-    0 by a signal.
+    """Act in a process of its own, which hears of each of its steps. Returns how it ended: 0 done, 1 with an error of the disk or
+    the database, below 0 by a signal.
     """
     connections.close_all()
     if child := os.fork():
@@ -67,7 +69,7 @@ def in_a_process(
         connection.execute_wrappers.append(each)
         act()
         code = 0
-    except OSError:
+    except (OSError, DatabaseError):
         code = 1
     except BaseException:
         traceback.print_exc()
@@ -85,22 +87,30 @@ def is_written(event: str, args: tuple[Any, ...], home: Path) -> bool:
     )
 
 
-def is_killed_at(step: int, act: Callable[[], object]) -> bool:
-    """Act in a process that is killed at its step of that number; False when it ended before."""
+def is_stopped_at(step: int, act: Callable[[], object], how: str = "killed") -> bool:
+    """Act in a process that is killed, or gets an error, at its step of that number; False when it ended before."""
     steps = itertools.count(1)
     homes = (Path(settings.DELIVERY_DIR), Path(settings.MANIFEST_DIR))
+    shared = mmap.mmap(-1, 1)
 
-    def took() -> None:
-        if next(steps) == step:
+    def took(error: Exception) -> None:
+        if next(steps) != step:
+            return
+        shared[0] = 1
+        if how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        raise error
 
     def heard(event: str, args: tuple[Any, ...]) -> None:
         if event in CHANGES or any(is_written(event, args, home) for home in homes):
-            took()
+            took(OSError(errno.EIO, os.strerror(errno.EIO)))
 
-    code = in_a_process(act, heard, took)
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
+    def before_statement() -> None:
+        took(OperationalError("the connection is lost"))
+
+    code = in_a_process(act, heard, before_statement)
+    assert code in ((0, -signal.SIGKILL) if how == "killed" else (0, 1))
+    return shared[0] == 1
 
 
 def files_of_accounts() -> set[str]:
@@ -122,8 +132,9 @@ def downloaded(api: Any, delivery: Delivery) -> list[tuple[int, str]] | None:
     return list(zip(*columns, strict=True))
 
 
-def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_makes_it(
-    left, engineer, api
+@pytest.mark.parametrize("how", ["killed", "an error"])
+def test_a_process_stopped_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_makes_it(
+    left, engineer, api, how
 ):
     run, rows = left
     old = factories.deliver(run, engineer)
@@ -131,7 +142,7 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
 
     for step in itertools.count(1):
         new, _ = requesting.renew(delivery=old, actor=engineer)
-        was_killed = is_killed_at(step, lambda new=new: making.make(new.pk))
+        was_stopped = is_stopped_at(step, lambda new=new: making.make(new.pk), how)
 
         new.refresh_from_db()
         if new.state == DeliveryState.REQUESTED:
@@ -149,7 +160,7 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
         assert list(archives.load(new).delivered) == [number for number, _ in rows]
         assert files_of_accounts() == {new.reference}
         assert not DeliveryAttempt.objects.exists()
-        if not was_killed:
+        if not was_stopped:
             break
         old = new
 
@@ -160,7 +171,7 @@ def test_a_process_killed_at_any_step_leaves_the_whole_list_or_none_and_a_sweep_
     for part in parts:
         os.utime(part, (0, 0))  # as hours later
     sweeping.sweep()
-    assert parts
+    assert bool(parts) == (how == "killed")
     assert list(Path(settings.MANIFEST_DIR).rglob("*.part")) == [being_written]
 
 
@@ -172,7 +183,7 @@ def test_an_erasure_killed_at_any_step_happened_or_not_and_no_list_keeps_the_acc
     kept_files = 0
 
     for step in itertools.count(1):
-        was_killed = is_killed_at(
+        was_killed = is_stopped_at(
             step,
             lambda: accounts.erase_member(account_ref="acc-1", actor=officer, reason="test"),
         )

@@ -1,7 +1,6 @@
 """Erasure of personal data. Dates, codes and outcomes stay: they name no person, and the proof needs them."""
 
 import datetime as dt
-from functools import partial
 
 import structlog
 from django.conf import settings
@@ -221,7 +220,7 @@ def _let_files_of_go(ticket: Ticket, files: QuerySet[Attachment]) -> bool:
             quarantine.keep(row.attachments.all())
             return False
         files.delete()
-        transaction.on_commit(partial(_remove, keys), robust=True)
+        transaction.on_commit(lambda: _remove(keys), robust=True)
     return True
 
 
