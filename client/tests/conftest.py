@@ -61,12 +61,13 @@ def settings(facts, tmp_path) -> Settings:
         team="",
         cache=tmp_path / "cache",
         state=tmp_path / "state",
+        patience=60,
     )
 
 
 @pytest.fixture
 def portal(settings, heard):
-    with Portal(settings, progress=heard, patience=60) as found:
+    with Portal(settings, progress=heard) as found:
         yield found
 
 
@@ -76,7 +77,7 @@ def portal_with(settings, heard):
     made = []
 
     def make(**changes) -> Portal:
-        made.append(Portal(replace(settings, **changes), progress=heard, patience=60))
+        made.append(Portal(replace(settings, **changes), progress=heard))
         return made[-1]
 
     yield make

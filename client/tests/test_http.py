@@ -3,7 +3,6 @@ from faulty import faulty_network
 
 from conftest import new_run
 from training_portal.errors import Misuse, Refused, TryAgain
-from training_portal.runs import Portal
 
 pytestmark = pytest.mark.live
 
@@ -65,15 +64,39 @@ def test_a_start_that_was_perhaps_heard_is_not_sent_twice(behind_it, faults):
     assert len([path for method, path, _ in faults.seen if path.endswith("/start")]) == 1
 
 
-def test_without_an_answer_one_is_told_to_try_again(settings, network):
-    with Portal(settings) as portal:
-        portal.session._patience = 1
-        portal.session._client.base_url = "http://127.0.0.1:1/api/v1/"
+def test_without_an_answer_one_is_told_to_try_again(portal_with):
+    portal = portal_with(url="http://127.0.0.1:9", patience=1)
 
-        with pytest.raises(TryAgain) as failure:
-            portal.me()
+    with pytest.raises(TryAgain) as failure:
+        portal.me()
 
     assert (failure.value.exit_code, failure.value.code) == (6, "no_answer")
+
+
+def test_a_worker_that_does_not_come_is_not_waited_for_forever(portal_with):
+    run = new_run(portal_with(patience=0))
+
+    with pytest.raises(TryAgain) as failure:
+        run.freeze()
+
+    assert (failure.value.exit_code, failure.value.code) == (6, "no_worker")
+    assert "tell the operator" in str(failure.value)
+
+
+def test_an_answer_that_has_not_changed_is_no_redirect(portal):
+    run = new_run(portal)
+    etag = portal.session.get(run.path).headers["ETag"]
+
+    again = portal.session.get(run.path, etag=etag)
+
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_a_redirect_is_not_followed(portal_with, facts):
+    portal = portal_with()
+
+    with pytest.raises(Misuse, match="leads elsewhere"):
+        portal.session.get("../../admin/")
 
 
 # --- Tokens -------------------------------------------------------------------------------------

@@ -44,10 +44,10 @@ def two(facts, tmp_path_factory):
     """Two runs of one purpose, each with a delivery; a member left between them, so that they differ."""
     home = tmp_path_factory.mktemp("two")
     settings = Settings(
-        facts["url"], facts["token"], (facts["key"],), None, "", home / "cache", home / "state"
+        facts["url"], facts["token"], (facts["key"],), None, "", home / "cache", home / "state", 60
     )
     found = []
-    with Portal(settings, patience=60) as portal:
+    with Portal(settings) as portal:
         for _ in range(2):
             run = new_run(portal)
             run.freeze()

@@ -23,6 +23,7 @@ WARN_DAYS = 14
 _BLOCK = 1 << 20
 _TIMEOUT = httpx.Timeout(30, connect=10)
 _LONGEST_PAUSE = 8.0
+_LONGEST_FAULT = 120.0
 _PASSING = frozenset({429, 502, 503, 504})
 _SOON = frozenset({"delivery_not_ready", "manifest_not_ready", "account_map_not_ready", "no_proof"})
 """Refusals of now that a worker ends; who waits for it asks again itself."""
@@ -70,18 +71,17 @@ class Answer:
 class Session:
     """Requests with one token. Threads may share it. Close it, or use it as a context manager.
 
-    `patience` are the seconds for which a passing fault (the network, 429, 503) is tried again; `warn` takes a sentence
-    for people.
+    A fault that passes (the network, 429, 503) is tried again for two minutes, or as long as the settings' patience lasts.
+    `warn` takes a sentence for people.
     """
 
     def __init__(
         self,
         settings: Settings,
         *,
-        patience: float = 120,
         warn: Callable[[str], None] = lambda sentence: None,
     ) -> None:
-        self._patience = patience
+        self._patience = min(settings.patience, _LONGEST_FAULT)
         self._warn = warn
         self._warned = False
         self._behind = dt.timedelta()
@@ -186,7 +186,7 @@ class Session:
     def _once(self, method: str, path: str, **what: Any) -> Answer:
         response = self._client.request(method, path, **what)
         self._look_at(response)
-        if response.status_code >= 400 or response.is_redirect:
+        if response.status_code >= 400 or response.has_redirect_location:
             refuse(response.status_code, response.content, response.headers)
         return Answer(response.status_code, response.content, response.headers)
 
@@ -242,7 +242,7 @@ class Session:
                 if response.status_code == 416:
                     to.unlink(missing_ok=True)
                     raise TryAgain("The file has fewer bytes than there are here already.")
-                if response.status_code >= 400 or response.is_redirect:
+                if response.status_code >= 400 or response.has_redirect_location:
                     refuse(response.status_code, response.read(), response.headers)
                 resumes = response.status_code == 206
                 done = have if resumes else 0

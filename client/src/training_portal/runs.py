@@ -28,20 +28,15 @@ from training_portal.source import PortalSource
 from training_portal.trust import Memory, Trust, VerifierKey
 
 Form = Literal["list", "set"]
-PATIENCE = 3600.0
-"""Seconds for which a worker of the portal is waited for: a manifest over a billion members takes minutes."""
 _ENDED = frozenset({"completed", "cancelled"})
 
 
 class Portal:
     """The portal, asked with one token and verified with pinned keys. Close it, or use it as a context manager."""
 
-    def __init__(
-        self, settings: Settings, *, progress: Progress | None = None, patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, settings: Settings, *, progress: Progress | None = None) -> None:
         self.settings = settings
         self.progress: Progress = progress or Silent()
-        self.patience = patience
         self.session = Session(settings, warn=self.progress.warn)
         self.cache = Cache(settings.cache, self.session.now)
 
@@ -182,7 +177,7 @@ class TrainingRun:
                 path=self.path,
                 progress=self.portal.progress,
                 what=f"The manifest of {self.reference} is being frozen and verified",
-                patience=self.portal.patience,
+                patience=self.portal.settings.patience,
             )
         )
         return self.facts
@@ -216,7 +211,7 @@ class TrainingRun:
                 path=f"deliveries/{facts['reference']}",
                 progress=self.portal.progress,
                 what=f"The delivery {facts['reference']} is being made",
-                patience=self.portal.patience,
+                patience=self.portal.settings.patience,
             )
         )
 
@@ -234,7 +229,7 @@ class TrainingRun:
         portal = self.portal
         portal.progress.step(f"{delivery} is being brought and verified")
         source = PortalSource(
-            portal.session, portal.cache, portal.progress, patience=portal.patience
+            portal.session, portal.cache, portal.progress, patience=portal.settings.patience
         )
         try:
             permission = portal.trust.verify(
@@ -254,6 +249,8 @@ class TrainingRun:
     def permission(self) -> Permission:
         """What may be used, verified; made at the first call, with all that it takes. Later calls check the lease."""
         if self._permission is None:
+            # First, because a missing key would be noticed an hour later.
+            _ = self.portal.trust
             self.freeze()
             self._take(self.verify(self.deliver()["reference"]))
         assert self._permission is not None

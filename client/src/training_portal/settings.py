@@ -12,6 +12,7 @@ The environment comes first, then a TOML file (`PORTAL_CONFIG`, else `~/.config/
 | PORTAL_TEAM | team | the team that runs are registered for; not needed by who is in one team |
 | PORTAL_CACHE | cache | directory of downloads; they end with their lease |
 | PORTAL_STATE | state | directory of the signing key and of the last checkpoint that was seen |
+| PORTAL_PATIENCE | patience | seconds for which a worker of the portal is waited for, 3600 unless told; a network that fails gets 120 at most |
 
 A token is never an argument: arguments stand in the list of processes and in shell histories.
 """
@@ -27,7 +28,9 @@ from urllib.parse import urlsplit
 
 from training_portal.errors import Misuse
 
-_NAMES = ("url", "token", "token_file", "key", "ca", "team", "cache", "state")
+_NAMES = ("url", "token", "token_file", "key", "ca", "team", "cache", "state", "patience")
+PATIENCE = 3600.0
+"""Seconds: a manifest over a billion members takes minutes, and others may wait before it."""
 _MAX_CONFIG_BYTES = 1 << 20
 
 
@@ -42,32 +45,50 @@ class Settings:
     team: str
     cache: Path
     state: Path
+    patience: float = PATIENCE
+    """Seconds for which a worker of the portal is waited for."""
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process. Raises Misuse with what is missing or wrong, and never with the token."""
-    env = os.environ if environment is None else environment
-    home = Path(env.get("HOME") or Path.home())
-    said = {**_from_file(env, home), **_from_environment(env)}
-    url = _url(said.get("url", ""))
+    said = _said(environment)
     ca = Path(said["ca"]).expanduser() if said.get("ca") else None
     if ca is not None and not ca.is_file():
         raise Misuse(
             f"PORTAL_CA names {ca}, which is no file.", "It is a file of certificates (PEM)."
         )
+    cache, state = directories(environment)
     return Settings(
-        url=url,
+        url=_url(said.get("url", "")),
         token=_token(said),
         keys=tuple(said.get("key", "").split()),
         ca=ca,
         team=said.get("team", ""),
-        cache=_directory(
-            said.get("cache"), env.get("XDG_CACHE_HOME"), home / ".cache", "training-portal"
-        ),
-        state=_directory(
-            said.get("state"), env.get("XDG_STATE_HOME"), home / ".local/state", "training-portal"
-        ),
+        cache=cache,
+        state=state,
+        patience=_seconds(said.get("patience", "")),
     )
+
+
+def directories(environment: Mapping[str, str] | None = None) -> tuple[Path, Path]:
+    """The directories of the cache and of the state; for these no portal has to be known."""
+    env = os.environ if environment is None else environment
+    said, home = _said(env), _home(env)
+    cache = Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "training-portal"
+    state = Path(env.get("XDG_STATE_HOME") or home / ".local" / "state") / "training-portal"
+    return (
+        Path(said["cache"]).expanduser() if said.get("cache") else cache,
+        Path(said["state"]).expanduser() if said.get("state") else state,
+    )
+
+
+def _said(environment: Mapping[str, str] | None) -> dict[str, str]:
+    env = os.environ if environment is None else environment
+    return {**_from_file(env, _home(env)), **_from_environment(env)}
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    return Path(env.get("HOME") or Path.home())
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, str]:
@@ -95,6 +116,8 @@ def _from_file(env: Mapping[str, str], home: Path) -> dict[str, str]:
     for name, value in found.items():
         if name == "key" and isinstance(value, list):
             value = " ".join(map(str, value))  # noqa: PLW2901  one form from here on
+        if name == "patience" and type(value) is int:
+            value = str(value)  # noqa: PLW2901  likewise
         if not isinstance(value, str):
             raise Misuse(f"{name} in {path} is no text.", "Put it in quotation marks.")
         said[name] = value
@@ -132,6 +155,14 @@ def _check_private(path: Path, why: str) -> None:
         )
 
 
+def _seconds(text: str) -> float:
+    if not text:
+        return PATIENCE
+    if not (text.isascii() and text.isdecimal() and len(text) < 7):
+        raise Misuse("PORTAL_PATIENCE is no number of seconds.", "For example: 600.")
+    return float(text)
+
+
 def _url(text: str) -> str:
     if not text:
         raise Misuse(
@@ -154,7 +185,3 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _directory(said: str | None, base: str | None, default: Path, name: str) -> Path:
-    return Path(said).expanduser() if said else Path(base or default) / name

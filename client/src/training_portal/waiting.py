@@ -30,7 +30,8 @@ def until(
     facts: Any = None
     while True:
         began = time.monotonic()
-        wait = int(min(_WAIT, max(end - began, 0)))
+        # The first look is at once, so that something is said before the wait.
+        wait = int(min(_WAIT, max(end - began, 0))) if told else 0
         answer = session.get(path, etag=etag, wait=wait)
         if answer.status != 304:
             facts, etag = answer.json, answer.headers.get("ETag", "")
@@ -48,7 +49,7 @@ def until(
                 "A worker of the portal may be missing: tell the operator, and run this again; it goes on where it was.",
                 code=trouble or "no_worker",
             )
-        if time.monotonic() - began < 1:
+        if wait and time.monotonic() - began < 1:
             # It was answered at once: there was no place to wait in.
             time.sleep(_pause(answer.headers.get("Retry-After", "")))
 

@@ -8,8 +8,6 @@ _COMMANDS = {
     "run": ("run", "Register a run, prepare its data set and send the receipt: all in one."),
     "fetch": ("fetch", "Bring and verify what a run may use; renew it."),
     "verify": ("data", "Check that a directory is a data set, as its receipt says."),
-    "subtract": ("data", "Take members who have withdrawn out of a data set."),
-    "audit": ("data", "Repeat the preparation on sampled rows and compare."),
     "exec": ("exec", "Run a training on a verified data set, and report how it ends."),
     "status": ("status", "Say who you are, or how a run stands."),
     "keys": ("keys", "The key that signs your receipts."),

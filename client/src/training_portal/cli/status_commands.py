@@ -35,7 +35,7 @@ def _gate(portal: Any, run: str) -> dict[str, Any]:
 
 def _lines_of_me(me: dict[str, Any], pinned: list[str]) -> list[str]:
     token = me["token"] or {}
-    said = {text.rpartition("+")[0] for text in me["verifier_keys"]}
+    said = {"+".join(text.split("+")[:2]) for text in me["verifier_keys"]}
     lines = [
         f"You are {me['user']} ({', '.join(me['roles']) or 'no role'}); API {me['api_version']}.",
         f"The token {token.get('name', '')!r} may {', '.join(token.get('scopes', []))}, until {token.get('expires_at')}.",
