@@ -40,8 +40,12 @@ def end(deliveries: Iterable[Delivery], state: DeliveryState, reason: str) -> No
 def files_gone(deliveries: Iterable[Delivery]) -> None:
     """Delete the files of deliveries once the transaction is committed; a sweep deletes what is left."""
     for delivery in deliveries:
-        # No `partial`: Django logs a failure by the name of the function, and a partial has none.
-        transaction.on_commit(lambda name=delivery.reference: stores.remove(name), robust=True)
+        _remove_once_committed(delivery.reference)
+
+
+def _remove_once_committed(reference: str) -> None:
+    # No `partial`: Django logs a failure by the name of the function, and a partial has none.
+    transaction.on_commit(lambda: stores.remove(reference), robust=True)
 
 
 def cancel(*, delivery: Delivery, actor: User, reason: str) -> Delivery:
