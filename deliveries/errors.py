@@ -62,7 +62,7 @@ class DigestMismatch(RuleViolation):
 
 
 class FactsMissing(RuleViolation):
-    """A document asks for facts of a model that nobody has recorded."""
+    """A document asks for facts of a model that are not recorded."""
 
     code = "facts_missing"
 

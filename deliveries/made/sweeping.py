@@ -1,4 +1,4 @@
-"""Sweeping deliveries: what no message announced, leases that ran out, files that no delivery knows or nobody finished."""
+"""Sweeping deliveries: what no message announced, leases that ran out, files that no delivery knows and unfinished ones."""
 
 import math
 
