@@ -38,6 +38,7 @@ BRINGS = Brings(
         ReadKind("manifest.read", "Manifest"),
         ReadKind("manifest.withdrawn", "Accounts withdrawn since the manifest"),
         ReadKind("run.entry_proved", "Proof of an entry about a run"),
+        ReadKind("run.entry_read", "Entry about a run"),
         ReadKind("run.explained", "Why a member is in or out of a run"),
     ],
     scopes={

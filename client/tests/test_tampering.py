@@ -83,7 +83,7 @@ class Tampered:
 
 def entry_of(one: Delivered, keys) -> SealedDelivery:
     (sequence,) = one.source.deliveries_made(one.run)
-    return read(read_proof(one.source.entry_proof(one.run, sequence), keys, "it"), one.run)
+    return read(read_proof(one.source.entry_proof(one.run, sequence), keys, "it"), one.run, bytes)
 
 
 @pytest.fixture

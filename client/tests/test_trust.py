@@ -49,6 +49,28 @@ def test_a_set_needs_no_list(lying):
     assert (permission.form, permission.files, "list" in lying.asked) == ("set", (), False)
 
 
+def test_a_long_entry_is_read_in_full_under_its_short_form(lying):
+    lying.row = {"end_reason": "x" * 70_000}
+
+    permission = verify(lying)
+
+    assert (len(permission.members), "entry" in lying.asked) == (897, True)
+
+
+def test_a_long_entry_with_other_rows_than_the_sealed_ones_is_refused(lying):
+    lying.row = {"end_reason": "x" * 70_000}
+    lying.line = lying._entry().replace(b"2099-12-26", b"2199-12-26")
+
+    with pytest.raises(NotVerified, match="not those that were sealed"):
+        verify(lying)
+
+
+def test_a_short_entry_needs_nothing_more(lying):
+    verify(lying)
+
+    assert "entry" not in lying.asked
+
+
 def test_a_lease_that_has_ended_is_over_before_anything_is_brought(lying):
     lying.leased_until = "2026-11-01T00:00:00.000000Z"
 

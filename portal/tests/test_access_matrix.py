@@ -96,6 +96,7 @@ PAGES = {
     "api:run-members-csv": {"GET": "E"},
     "api:run-members-parquet": {"GET": "E"},
     "api:run-entries": {"GET": "EA"},
+    "api:run-entry": {"GET": "EA"},
     "api:run-entry-proof": {"GET": "EA"},
     "api:run-deliveries": {"GET": "OECA", "POST": "E"},
     "api:run-training": {"POST": "E"},
@@ -481,7 +482,7 @@ def address(name: str, run: Run) -> str:
         return reverse(name, args=[Receipt.objects.get().reference])
     if name == "api:key":
         return reverse(name, args=[RunnerKey.objects.get().fingerprint])
-    if name == "api:run-entry-proof":
+    if name in ("api:run-entry", "api:run-entry-proof"):
         entry = Entry.objects.filter(subject=run.reference).earliest("sequence")
         return reverse(name, args=[run.reference, entry.pk])
     of_a_run = name.startswith("api:run-") or name in (

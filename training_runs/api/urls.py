@@ -9,6 +9,7 @@ urlpatterns = [
     path("runs", views.RunsView.as_view(), name="runs"),
     path(RUN, views.RunView.as_view(), name="run-detail"),
     path(f"{RUN}/entries", views.RunEntriesView.as_view(), name="run-entries"),
+    path(f"{RUN}/entries/<int:sequence>", views.RunEntryView.as_view(), name="run-entry"),
     path(
         f"{RUN}/entries/<int:sequence>/proof",
         views.RunEntryProofView.as_view(),

@@ -27,9 +27,10 @@ from common.processes import hints
 from consent.api.serializers import AccountInput
 from consent.api.views import asked_member
 from ledger.checkpoints import signing
-from ledger.errors import NotFound
+from ledger.errors import LedgerRewritten, NotFound
 from ledger.models import Entry
 from ledger.reads.recording import record_read
+from ledger.verification.leaves import recomputed
 from training_runs import teams
 from training_runs.api import waiting
 from training_runs.api.serializers import (
@@ -220,6 +221,31 @@ class RunEntryProofView(Endpoint):
         proof = signing.prove_entry(sequence, signing.latest())
         record_read(caller(request), "run.entry_proved", f"entry:{sequence}")
         return HttpResponse(proof, content_type="text/plain; charset=utf-8")
+
+
+class RunEntryView(Endpoint):
+    access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="read_run_entry", responses={(200, "application/json"): OpenApiTypes.OBJECT}
+    )
+    def get(self, request: Request, reference: str, sequence: int) -> HttpResponse:
+        """An entry about the run with all its rows, in the canonical bytes of an export.
+
+        The proof of a long entry, such as that of a delivery of hundreds of files, has its short form only: digests of
+        these rows.
+        """
+        run = own_run(request, reference, unless="ledger.view_entry")
+        if not Entry.objects.filter(pk=sequence, subject=run.reference).exists():
+            raise NotFound(f"No such entry is about {reference}.")
+        (found,) = recomputed(sequence - 1, sequence)
+        if not found.is_as_sealed:
+            raise LedgerRewritten(f"Entry {sequence} is not what was sealed.")
+        record_read(caller(request), "run.entry_read", f"entry:{sequence}")
+        return HttpResponse(
+            found.line, content_type="application/json", headers={"Cache-Control": "no-store"}
+        )
 
 
 class PreviewView(Endpoint):

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.test import Client
 
+from auditing.exports.exporting import ledger_lines
 from common.api.problems import MAX_ERRORS
 from common.identity import tokens
 from ledger.checkpoints import signing
@@ -187,17 +188,29 @@ def test_a_token_proves_every_entry_of_its_own_run_to_an_outsider(frozen, engine
     assert set(read) == {f"entry:{row['sequence']}" for row in told}
 
 
+def test_an_entry_of_its_own_run_is_read_as_an_export_has_it(api, frozen):
+    entry = Entry.objects.filter(subject=frozen.run.reference).latest("sequence")
+    (line,) = ledger_lines(entry.sequence - 1, entry.sequence)
+
+    answer = api.get(f"/api/v1/runs/{frozen.run.reference}/entries/{entry.sequence}")
+
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+    assert answer.content + b"\n" == line
+    assert AccessRecord.objects.filter(kind="run.entry_read").count() == 1
+
+
 def test_an_entry_that_is_not_about_the_run_is_not_proved_there(api, frozen, engineer):
     other = factories.register(engineer)
     signing.sign_now()
     sequence = Entry.objects.filter(subject=other.reference).latest("sequence").sequence
 
     answers = [
-        api.get(f"/api/v1/runs/{frozen.run.reference}/entries/{number}/proof")
+        api.get(f"/api/v1/runs/{frozen.run.reference}/entries/{number}{more}")
         for number in (sequence, 1, 0, 999_999)
+        for more in ("", "/proof")
     ]
 
-    assert [answer.status_code for answer in answers] == [404] * 4
+    assert [answer.status_code for answer in answers] == [404] * 8
 
 
 def test_an_entry_newer_than_the_newest_checkpoint_waits_for_the_next(api, frozen, engineer):
@@ -214,7 +227,7 @@ def test_an_entry_newer_than_the_newest_checkpoint_waits_for_the_next(api, froze
     assert signed.status_code == 200
 
 
-@pytest.mark.parametrize("what", ["entries", "entries/1/proof"])
+@pytest.mark.parametrize("what", ["entries", "entries/1", "entries/1/proof"])
 def test_the_entries_of_another_teams_run_are_for_auditors(
     client_of, frozen, second_engineer, auditor, what
 ):

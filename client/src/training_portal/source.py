@@ -40,6 +40,9 @@ class PortalSource:
             lambda: self._session.get(f"runs/{run}/entries/{sequence}/proof").text
         )
 
+    def entry(self, run: str, sequence: int) -> bytes:
+        return self._session.get(f"runs/{run}/entries/{sequence}").body
+
     def consistency(self, old: int, new: int) -> str:
         return self._session.get("me/consistency", params={"old": old, "new": new}).text
 

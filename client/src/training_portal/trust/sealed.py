@@ -2,14 +2,15 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal
 
 from training_portal.errors import NotVerified
 from training_portal.permission import Subtraction
 from training_portal.trust.archives import DeliveryArchive
-from training_portal.trust.canonical import canonical
+from training_portal.trust.canonical import canonical, encoded
 from training_portal.trust.notes import Checkpoint, Proved
 
 KIND = "delivery.made"
@@ -78,11 +79,16 @@ class SealedDelivery:
                 )
 
 
-def read(proved: Proved, run: str) -> SealedDelivery:
-    """The delivery that a proved leaf is about. Raises NotVerified for any other leaf."""
+def read(proved: Proved, run: str, line: Callable[[], bytes]) -> SealedDelivery:
+    """The delivery that a proved leaf is about. Raises NotVerified for any other leaf.
+
+    `line` gives the entry with all its rows; it is asked only for a long one, whose leaf has digests of its rows.
+    """
     what = f"entry {proved.index + 1}"
     try:
         entry = canonical(proved.data)
+        if _is_short(entry):
+            entry = _whole(entry, line())
         if not isinstance(entry, dict) or entry.keys() != _ENTRY_FIELDS:
             raise ValueError("it does not have the fields of an entry")
         if (entry["format"], entry["kind"]) != (1, KIND):
@@ -99,12 +105,28 @@ def read(proved: Proved, run: str) -> SealedDelivery:
         raise NotVerified(f"The proof of {what} does not prove a delivery: {error}.") from None
 
 
+def _is_short(entry: Any) -> bool:
+    return isinstance(entry, dict) and any("digest" in one for one in entry["rows"].values())
+
+
+def _whole(short: Mapping[str, Any], line: bytes) -> dict[str, Any]:
+    """The entry of the line, if the leaf is its short form."""
+    entry = canonical(line)
+    tables = {
+        name: {
+            "columns": table["columns"],
+            "count": len(table["values"]),
+            "digest": sha256(encoded(table["values"])).hexdigest(),
+        }
+        for name, table in entry["rows"].items()
+    }
+    if {**entry, "rows": tables} != short:
+        raise ValueError("its rows are not those that were sealed")
+    return dict(entry)
+
+
 def _rows(tables: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     table = tables[_TABLE]
-    if "values" not in table:
-        raise ValueError(
-            "it is sealed in its short form, and this client reads deliveries of some hundred files"
-        )
     columns = table["columns"]
     return [dict(zip(columns, values, strict=True)) for values in table["values"]]
 

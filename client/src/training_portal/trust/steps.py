@@ -9,6 +9,7 @@ Each step uses only what the one before has verified, and the first row of data 
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
@@ -43,6 +44,9 @@ class Source(Protocol):
 
     def entry_proof(self, run: str, sequence: int) -> str:
         """A tlog-proof of an entry. Raises TryAgain while no checkpoint covers it."""
+
+    def entry(self, run: str, sequence: int) -> bytes:
+        """The canonical bytes of an entry with all its rows."""
 
     def consistency(self, old: int, new: int) -> str:
         """The proof that the checkpoint of size `new` continues the first `old` entries."""
@@ -97,7 +101,7 @@ class Trust:
             if proved.checkpoint.origin not in {key.name for key in self.keys}:
                 raise NotVerified(f"{what} is about members of a manifest, not about an entry.")
             self.memory.follow(proved.checkpoint, self.keys, source.consistency)
-            found = sealed.read(proved, run)
+            found = sealed.read(proved, run, partial(source.entry, run, sequence))
             if found.reference == delivery:
                 return found
         raise NotVerified(f"No entry of the ledger about {run} made {delivery}.")
