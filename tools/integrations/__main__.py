@@ -142,7 +142,7 @@ def _passes(check: Path, facts: Path) -> bool:
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": empty,
-                "EXAMPLES": str(ROOT / "docs" / "examples"),
+                "EXAMPLES": str(ROOT / "examples" / "gate"),
                 "CONFIG": str(HOME / "python-client.yaml"),
                 "NODE": str(HOME / "node_modules" / ".bin"),
             },
