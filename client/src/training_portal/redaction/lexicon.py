@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Final
 
 import ahocorasick_rs
 import numpy as np
@@ -31,8 +31,10 @@ from training_portal.redaction.known import KnownValue
 
 NEAR: Final = 200
 """Characters between a value and a second one of its entry."""
-BEGINNING: Final = 14
+BEGINNING: Final = 12
 """Bytes of a form that the automaton knows."""
+_WIDTH = BEGINNING + 3  # the last character may take three bytes more
+_KEY = 8
 # Asked of each sighting, where a flag of `enum` costs more than all the rest.
 _EXACT, _SECOND, _MARK = int(Asks.EXACT), int(Asks.SECOND), int(Asks.MARK)
 PIECE: Final = 1 << 20
@@ -64,52 +66,46 @@ class Lexicon:
 
     def __init__(self, values: Iterable[KnownValue]) -> None:
         kinds, weak, asks = bytearray(), bytearray(), bytearray()
-        numbers, owners = array("q"), array("I")
-        keys: dict[int, bytes] = {}
-        forms: list[bytes] = []
+        numbers, owners, lengths = array("q"), array("I"), array("I")
+        forms, beginnings, keys = bytearray(), bytearray(), bytearray()
         for index, value in enumerate(values):
             kinds.append(KINDS.index(value.kind))
             numbers.append(-1 if value.number is None else value.number)
             weak.append(value.needs_second)
             for form in forms_of(value.kind, value.value):
-                if form.asks & Asks.EXACT:
-                    keys[len(forms)] = _exact_key(value.value, value.kind)
-                forms.append(_bounded(form.words))
+                written = _bounded(form.words)
+                forms += written
+                beginnings += _beginning(written).ljust(_WIDTH, b"\0")
+                lengths.append(len(written))
                 owners.append(index)
                 asks.append(form.asks)
-        # Plain arrays in the order of the forms: 300,000 entries have more than a million of them.
-        in_order = np.argsort(np.array([*forms, None], object)[:-1], kind="stable")
+                is_exact = form.asks & Asks.EXACT
+                keys += _exact_key(value.value, value.kind) if is_exact else bytes(_KEY)
         self._kinds, self._numbers, self._is_weak = bytes(kinds), numbers, bytes(weak)
-        self._values = (
-            np.frombuffer(owners, np.uint32)[in_order] if forms else np.array([], np.uint32)
-        )
+        self._forms = bytes(forms)
+        # Arrays and no objects: 300,000 entries have more than a million forms. Those with one beginning stand together.
+        starts = np.frombuffer(beginnings, f"S{_WIDTH}")
+        in_order = np.argsort(starts, kind="stable")
+        starts = starts[in_order]
+        del forms, beginnings
+        sizes = np.frombuffer(lengths, np.uint32)
+        self._sizes = sizes[in_order]
+        self._places = (np.cumsum(sizes, dtype=np.uint32) - sizes)[in_order]
+        self._values = np.frombuffer(owners, np.uint32)[in_order]
         self._asks = np.frombuffer(asks, np.uint8)[in_order].tobytes()
-        self._keys = {
-            place: keys[before] for place, before in enumerate(in_order.tolist()) if before in keys
-        }
-        self._forms = b"".join(forms[before] for before in in_order)
-        lengths = np.fromiter(map(len, forms), np.uint32, len(forms))
-        self._ends = np.concatenate([[0], np.cumsum(lengths[in_order])]).astype(np.uint32)
-        del forms, lengths, in_order
-        self._firsts, self._automaton = self._built()
-
-    def _built(self) -> tuple[npt.NDArray[np.uint32], Any]:
-        """The place of the first form of each beginning, and the automaton that knows the beginnings."""
-        firsts = array("I")
-        beginnings: list[bytes] = []
-        for place in range(len(self._values)):
-            one = _beginning(self._form(place))
-            if not beginnings or beginnings[-1] != one:
-                beginnings.append(one)
-                firsts.append(place)
-        automaton = ahocorasick_rs.BytesAhoCorasick(
-            beginnings, implementation=ahocorasick_rs.Implementation.ContiguousNFA
+        self._keys = np.frombuffer(keys, f"V{_KEY}")[in_order]
+        del sizes, in_order, owners, asks, keys
+        is_first = np.ones(len(starts), bool)
+        is_first[1:] = starts[1:] != starts[:-1]
+        self._firsts = np.append(np.flatnonzero(is_first), len(starts)).astype(np.uint32)
+        starts = starts[is_first]
+        self._automaton = ahocorasick_rs.BytesAhoCorasick(
+            map(bytes, starts), implementation=ahocorasick_rs.Implementation.ContiguousNFA
         )
-        firsts.append(len(self._values))
-        return np.frombuffer(firsts, np.uint32), automaton
 
     def _form(self, place: int) -> bytes:
-        return self._forms[self._ends[place] : self._ends[place + 1]]
+        first = int(self._places[place])
+        return self._forms[first : first + int(self._sizes[place])]
 
     def __bool__(self) -> bool:
         return bool(len(self._values))
@@ -178,7 +174,7 @@ class Lexicon:
         value, asks = int(self._values[place]), self._asks[place]
         kind = KINDS[self._kinds[value]]
         if asks & _EXACT:
-            if _exact_key(text[start:end], kind) != self._keys[place] or _is_joined(
+            if _exact_key(text[start:end], kind) != self._keys[place].tobytes() or _is_joined(
                 text, start, end, kind
             ):
                 return None
@@ -258,7 +254,7 @@ def _exact_key(text: str, kind: str) -> bytes:
     said = unicodedata.normalize("NFKC", seen).casefold()
     if kind == "url":
         said = said.split("://", 1)[-1].removeprefix("www.").rstrip("/")
-    return blake2b(said.lstrip("@").encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return blake2b(said.lstrip("@").encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
 
 
 def _is_joined(text: str, start: int, end: int, kind: str) -> bool:
