@@ -63,13 +63,7 @@ class Redactor:
             rule for kind in KINDS for rule in RULES if rule.kind == kind in self.profile.kinds
         )
         self._glance = either({rule.glance or rule.trigger: None for rule in self._rules})
-        self._by_kind = [
-            (either({rule.trigger: None for rule in rules}), rules)
-            for rules in (
-                tuple(rule for rule in self._rules if rule.kind == kind)
-                for kind in self.profile.kinds
-            )
-        ]
+        self._groups = _groups(self._rules)
         self._replacing = Replacing(key)
 
     def redact(self, column: Column) -> tuple[Any, Hits]:
@@ -179,18 +173,16 @@ class Redactor:
             return {}
         rows = np.flatnonzero(_asked(texts, self._glance))
         some = texts.take(pa.array(rows))
-        found: dict[int, list[Rule]] = {}
-        for trigger, rules in self._by_kind if len(rows) else ():
-            places = np.flatnonzero(_asked(some, trigger))
-            if len(rules) == 1:
-                for row in rows[places].tolist():
-                    found.setdefault(row, []).append(rules[0])
-            elif len(places):
-                of_kind = some.take(pa.array(places))
-                for rule in rules:
-                    for row in rows[places[_asked(of_kind, rule.trigger)]].tolist():
-                        found.setdefault(row, []).append(rule)
-        return found
+        found: dict[int, list[int]] = {}
+        for expression, places in self._groups if len(rows) else ():
+            hits = np.flatnonzero(_asked(some, expression))
+            of_group = some.take(pa.array(hits))
+            for place in places if len(hits) else ():
+                for row in rows[hits[_asked(of_group, self._rules[place].trigger)]].tolist():
+                    found.setdefault(row, []).append(place)
+        return {
+            row: [self._rules[place] for place in sorted(places)] for row, places in found.items()
+        }
 
     def _replaced(self, text: str, spans: _Spans, kinds: Counter[str]) -> str:
         parts, at = [], 0
@@ -209,6 +201,22 @@ def _type_of(kind: pa.DataType) -> pa.DataType:
             "Give a column of strings, or leave the column out.",
         )
     return plain
+
+
+def _groups(rules: Sequence[Rule]) -> list[tuple[str, list[int]]]:
+    """Rules that share a glance, by their places, and one group of the others: each trigger is asked of few texts."""
+    by_glance: dict[str, list[int]] = {}
+    for place, rule in enumerate(rules):
+        by_glance.setdefault(rule.glance, []).append(place)
+    shared = {glance: places for glance, places in by_glance.items() if glance and len(places) > 1}
+    others = [
+        place for glance, places in by_glance.items() if glance not in shared for place in places
+    ]
+    return (
+        [*shared.items(), (either(rules[place].trigger for place in others), others)]
+        if others
+        else [*shared.items()]
+    )
 
 
 def either(expressions: Iterable[str]) -> str:
