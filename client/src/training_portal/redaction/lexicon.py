@@ -6,6 +6,7 @@ a beginning is found.
 
 import unicodedata
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -31,6 +32,8 @@ from training_portal.redaction.known import KnownValue
 
 NEAR: Final = 200
 """Characters between a value and a second one of its entry."""
+MAX_LENGTH: Final = 600
+"""Characters that a value takes in a text: the portal's have up to 300, and people write blanks between."""
 BEGINNING: Final = 12
 """Bytes of a form that the automaton knows."""
 _WIDTH = BEGINNING + 3  # the last character may take three bytes more
@@ -187,9 +190,16 @@ class Lexicon:
 
     def _certain(self, sightings: list[_Sighting]) -> list[Found]:
         """The sightings that count: strong ones, and weak ones near another value of their entry."""
+        sightings = sorted(sightings, key=lambda one: one.start)
+        starts = [one.start for one in sightings]
         found = {}
         for one in sightings:
-            if one.is_strong or any(self._supports(other, one) for other in sightings):
+            near = sightings[
+                bisect_left(starts, one.start - NEAR - MAX_LENGTH) : bisect_right(
+                    starts, one.end + NEAR
+                )
+            ]
+            if one.is_strong or any(self._supports(other, one) for other in near):
                 number = self._numbers[one.value]
                 kind = KINDS[self._kinds[one.value]]
                 # A value in two forms at one place is found once.

@@ -16,6 +16,7 @@ from training_portal.redaction.known import KnownValue, RedactionList
 from training_portal.redaction.lexicon import Lexicon
 from training_portal.redaction.profile import Profile
 from training_portal.redaction.replacing import STAND_IN, Replacing
+from training_portal.redaction.spans import NOTHING, Taken
 
 ENGINE: Final = "patterns"
 """The engine, as a receipt names it."""
@@ -151,16 +152,18 @@ class Redactor:
         rules = self._candidates(texts)
         rows = sorted(known.keys() | rules.keys())
         for row, text in zip(rows, texts.take(pa.array(rows, pa.int64())).to_pylist(), strict=True):
-            protected = [match.span() for match in STAND_IN.finditer(text)] if "[" in text else []
+            protected = (
+                Taken(match.span() for match in STAND_IN.finditer(text)) if "[" in text else NOTHING
+            )
             spans: _Spans = []
             taken = protected
             for rule in rules.get(row, ()):
-                new = [span for span in rule.find(text, taken) if _is_free(span, protected)]
+                new = [span for span in rule.find(text, taken) if not protected.touches(span)]
                 if new:
                     spans += [(*span, rule.kind) for span in new]
-                    taken = taken + new
+                    taken = taken.and_also(new)
             for one in known.get(row, ()):
-                if _is_free((one.start, one.end), protected):
+                if not protected.touches((one.start, one.end)):
                     spans.append((one.start, one.end, one.kind))
                     if one.number is not None:
                         entries[one.number] += 1
@@ -228,11 +231,6 @@ def _asked(texts: pa.Array, trigger: str) -> npt.NDArray[np.bool_]:
         zero_copy_only=False
     )
     return found
-
-
-def _is_free(span: tuple[int, int], protected: Sequence[tuple[int, int]]) -> bool:
-    """Whether a span touches no replacement."""
-    return not any(span[0] < end and start < span[1] for start, end in protected)
 
 
 def _merged(spans: _Spans) -> _Spans:

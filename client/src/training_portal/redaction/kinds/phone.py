@@ -35,6 +35,8 @@ _GAP = rf"[ .\-{BLANK}{HYPHEN}]"
 _NORTH_AMERICA = re.compile(
     rf"\(?(?:\+?1{_GAP}?)?(?:\([2-9][0-9]{{2}}\){_GAP}{{0,2}}|[2-9][0-9]{{2}}{_GAP})[0-9]{{3}}{_GAP}[0-9]{{4}}"
 )
+_NORTH_AMERICA_FIRST = re.compile(rf"{_NORTH_AMERICA.pattern}{_EXTENSION}?(?![0-9])")
+_LAST_GROUP = re.compile(rf"(?:{_SEPARATOR}+|{_EXTENSION})[0-9]*$")
 _SMALL_DATE = re.compile(
     r"\(?(?:[0-3]?[0-9][.\-/ ]{1,2}[01]?[0-9][.\-/ ]{1,2}(?:19|20)?[0-9]{2}|(?:19|20)[0-9]{2}[.\-/][01]?[0-9][.\-/][0-3]?[0-9])(?![0-9])"
 )
@@ -94,26 +96,29 @@ def _has_trunk_zero(groups: list[str], digits: str) -> bool:
 
 def _phone(match: re.Match[str]) -> Span | None:
     """The longest beginning of the match that is a phone number: what follows may be another number."""
-    text, start = match[0], match.start()
-    # "(0)" inside is written in Europe; a bracket before is kept out unless it closes.
+    text = match[0]
     has_cue = CUES.stand_near(match.string, match.span())
+    if not has_cue and text.lstrip("(")[0] not in "+0":
+        # Only one shape is left: tables of numbers are full of candidates.
+        shaped = _NORTH_AMERICA_FIRST.match(text)
+        return _without_open_brackets(match, shaped.end()) if shaped else None
     end = len(text)
     while end >= 7:
         part = text[:end]
         if _is_phone(part, has_cue=has_cue):
-            skipped = _unopened(part)
-            return start + skipped, start + end
-        cut = re.search(rf"(?:{_SEPARATOR}+|{_EXTENSION})[0-9]*$", part.rstrip(" .-/()"))
+            return _without_open_brackets(match, end)
+        cut = _LAST_GROUP.search(part.rstrip(" .-/()"))
         if cut is None:
             break
         end = cut.start()
     return None
 
 
-def _unopened(text: str) -> int:
-    """How many brackets at the beginning belong to the sentence: those that do not close inside."""
+def _without_open_brackets(match: re.Match[str], end: int) -> Span:
+    """The span of a number, without the brackets of the sentence around it: those that do not close inside."""
+    text = match[0][:end]
     opened = len(text) - len(text.lstrip("("))
-    return max(0, opened - text.count(")"))
+    return match.start() + max(0, opened - text.count(")")), match.start() + end
 
 
 RULES = (

@@ -1,15 +1,15 @@
 """What a rule is: a trigger over a column, a pattern over a row, and a validator that decides."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from training_portal.redaction.spans import NOTHING, Span, Taken
 
 FIVE_DIGITS: Final = r"[0-9](?:[^0-9A-Za-z]{0,3}[0-9]){4}"
 """The glance of numbers: five digits, with at most three other signs between two."""
 
-Span = tuple[int, int]
-"""First character of an item in a text, and the first one after it."""
 Validator = Callable[[re.Match[str]], Span | None]
 """Decides on a match: the span of the item, which may be a part of the match, or None where it is no item."""
 
@@ -38,7 +38,7 @@ class Rule:
     As one expression, they must not be too large for the automaton of RE2: beyond some states, it is 200 times slower.
     """
 
-    def find(self, text: str, taken: Sequence[Span] = ()) -> Iterator[Span]:
+    def find(self, text: str, taken: Taken = NOTHING) -> Iterator[Span]:
         """The spans of the items in a text, in their order.
 
         After a match that is no item, the search goes on one character further: an item may begin inside of it. A match
@@ -47,7 +47,7 @@ class Rule:
         start = 0
         while match := self.pattern.search(text, start):
             first, last = match.span()
-            if any(begin <= first and last <= end for begin, end in taken):
+            if taken.holds((first, last)):
                 start = last
                 continue
             span = self.validator(match)

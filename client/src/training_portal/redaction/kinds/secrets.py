@@ -67,7 +67,7 @@ RULES = (
         name="secret.private_key",
         trigger="-----BEGIN",
         pattern=re.compile(
-            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s:,\-]{0,20000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
+            r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s:,\-]{0,6000}?(?:-----END [A-Z ]{0,30}PRIVATE KEY-----|\Z)"
         ),
         validator=whole,
     ),
