@@ -68,9 +68,9 @@ class Redactor:
         self._replacing = Replacing(key)
 
     def redact(self, column: Column) -> tuple[Any, Hits]:
-        """The column with its items replaced, of the same type and length, and what was found in counts.
+        """The column with its items replaced, of the same length, and what was found in counts.
 
-        Strings, large strings, and dictionaries of them, which come back as plain strings. Nulls stay. Raises Misuse for
+        Strings and large strings; views and dictionaries of strings come back as plain strings. Nulls stay. Raises Misuse for
         another type.
         """
         if isinstance(column, pa.ChunkedArray):
@@ -198,6 +198,8 @@ class Redactor:
 
 def _type_of(kind: pa.DataType) -> pa.DataType:
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_string_view(plain):
+        return pa.string()
     if not (pa.types.is_string(plain) or pa.types.is_large_string(plain)):
         raise Misuse(
             f"A column of the type {kind} is no text that can be redacted.",

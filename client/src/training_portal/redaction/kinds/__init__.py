@@ -12,7 +12,7 @@ from training_portal.redaction.kinds import (
     phone,
     secrets,
 )
-from training_portal.redaction.kinds.rule import KINDS, Rule, Span
+from training_portal.redaction.kinds.rule import KINDS, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
     *secrets.RULES,
@@ -28,4 +28,4 @@ RULES: Final[tuple[Rule, ...]] = (
 KINDS_OF_PATTERNS: Final = tuple(kind for kind in KINDS if any(one.kind == kind for one in RULES))
 """The kinds that can be found without a list. Names and addresses cannot."""
 
-__all__ = ["KINDS", "KINDS_OF_PATTERNS", "RULES", "Rule", "Span"]
+__all__ = ["KINDS", "KINDS_OF_PATTERNS", "RULES", "Rule"]

@@ -4,7 +4,8 @@ import datetime as dt
 import re
 
 from training_portal.redaction.kinds.cues import Cues
-from training_portal.redaction.kinds.rule import Rule, Span
+from training_portal.redaction.kinds.rule import Rule
+from training_portal.redaction.spans import Span
 
 CUES = Cues(
     "born", r"births?", r"birth ?dates?", r"birth ?day", r"b-?day", r"d\.?o\.?b\.?", "date of birth",

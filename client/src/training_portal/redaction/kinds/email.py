@@ -2,7 +2,8 @@
 
 import re
 
-from training_portal.redaction.kinds.rule import Rule, Span, whole
+from training_portal.redaction.kinds.rule import Rule, whole
+from training_portal.redaction.spans import Span
 
 _FILES = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|css|js|mp4|pdf)$", re.IGNORECASE)
 _LABEL = r"[^\W_](?:[\w\-]{0,61}[^\W_])?"

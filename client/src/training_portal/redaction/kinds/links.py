@@ -3,7 +3,8 @@
 import re
 
 from training_portal.redaction.kinds.cues import Cues, for_re2
-from training_portal.redaction.kinds.rule import Rule, Span, group, whole
+from training_portal.redaction.kinds.rule import Rule, group, whole
+from training_portal.redaction.spans import Span
 
 # --- Addresses with a handle -------------------------------------------------------------------------
 

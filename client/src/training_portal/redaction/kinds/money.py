@@ -9,7 +9,8 @@ from stdnum import luhn
 from stdnum.iso7064 import mod_97_10
 
 from training_portal.redaction.kinds.cues import BLANK, HYPHEN
-from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Span
+from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule
+from training_portal.redaction.spans import Span
 
 _GAP = rf"[ \-{BLANK}{HYPHEN}]"
 _BODY = rf"[A-Za-z0-9 \-{BLANK}{HYPHEN}]"

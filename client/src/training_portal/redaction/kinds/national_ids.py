@@ -14,7 +14,8 @@ from stdnum.gb import nhs
 from stdnum.us import ssn
 
 from training_portal.redaction.kinds.cues import BLANK, HYPHEN, Cues
-from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Span, Validator
+from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Validator
+from training_portal.redaction.spans import Span
 
 _GAP = rf"[ .\-/{BLANK}{HYPHEN}]"
 

@@ -4,7 +4,8 @@ import ipaddress
 import re
 
 from training_portal.redaction.kinds.cues import Cues
-from training_portal.redaction.kinds.rule import Rule, Span, whole
+from training_portal.redaction.kinds.rule import Rule, whole
+from training_portal.redaction.spans import Span
 
 NOT_AN_ADDRESS = Cues(
     r"v(?:er)?\.?", r"versions?", r"release", r"build", r"firmware", r"chapters?", r"chap\.?", r"sections?", r"sec\.", r"articles?", r"art\.",

@@ -9,7 +9,8 @@ from functools import lru_cache
 import phonenumbers
 
 from training_portal.redaction.kinds.cues import BLANK, HYPHEN, Cues
-from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule, Span
+from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule
+from training_portal.redaction.spans import Span
 
 TRUNK_REGIONS = ("DE", "FR", "GB", "CH", "AT", "BE", "NL", "AU", "IN")
 """Where a national number begins with a zero."""

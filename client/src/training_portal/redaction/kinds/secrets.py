@@ -3,7 +3,8 @@
 import re
 
 from training_portal.redaction.kinds.cues import for_re2
-from training_portal.redaction.kinds.rule import Rule, Span, whole
+from training_portal.redaction.kinds.rule import Rule, whole
+from training_portal.redaction.spans import Span
 
 _SHAPES = (
     r"(?:AKIA|ASIA|AROA|AIDA)[A-Z0-9]{16}",  # AWS
