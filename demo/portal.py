@@ -19,7 +19,11 @@ def main() -> NoReturn:
     stage.demo_environment()
     # Links in letters lead to where the portal is served.
     os.environ["PUBLIC_URL"] = f"http://{bind}"
+    # A client waits for the signature over its delivery: in a trial not for five minutes.
+    os.environ.setdefault("CHECKPOINT_SECONDS", "15")
     print(f"A member's setting page, for some minutes:\n\n  {stage.setting_link()}\n", flush=True)
+    settings = "".join(f"  export {name}={value}\n" for name, value in stage.client_settings(bind))
+    print(f"The client's settings, as emil (client/README.md):\n\n{settings}", flush=True)
     os.chdir(stage.ROOT)
     # The same process goes on as the server: one Ctrl-C reaches it, nothing stands in between.
     os.execv(sys.executable, [sys.executable, "manage.py", "serve", "--bind", bind])

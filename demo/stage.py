@@ -41,6 +41,15 @@ class CannotBegin(SystemExit):
         super().__init__(2)
 
 
+TRAINER_SCOPES = (
+    "runs:read",
+    "runs:write",
+    "manifests:read",
+    "deliveries:write",
+    "receipts:write",
+)
+
+
 @dataclass(frozen=True)
 class Tokens:
     """The tokens of the story's two services."""
@@ -140,14 +149,7 @@ def issue_tokens() -> Tokens:
     _, trainer_token = issue_token(
         user=User.objects.get(username="emil"),
         name="Training pipeline",
-        scopes=[
-            "runs:read",
-            "runs:write",
-            "manifests:read",
-            "members:read",
-            "deliveries:write",
-            "receipts:write",
-        ],
+        scopes=[*TRAINER_SCOPES, "members:read"],
         days=7,
         actor="system:demo",
     )
@@ -220,6 +222,31 @@ def setting_link() -> str:
 
     member = Member.objects.filter(status="open", country="US", adult_on__lt=dt.date.today())
     return member_links.link_for(member.earliest("pk")).url
+
+
+def client_settings(bind: str) -> list[tuple[str, str]]:
+    """What the client takes from its environment: address, key and a token of emil's."""
+    import django
+
+    django.setup()
+
+    from django.contrib.auth.models import User
+
+    from common.identity.tokens import issue_token
+    from ledger.checkpoints import signing
+
+    _, token = issue_token(
+        user=User.objects.get(username="emil"),
+        name="The client, tried",
+        scopes=[*TRAINER_SCOPES, "suppression:read"],
+        days=30,
+        actor="system:demo",
+    )
+    return [
+        ("PORTAL_URL", f"http://{bind}"),
+        ("PORTAL_KEY", signing.verifiers()[-1].text),
+        ("PORTAL_TOKEN", token),
+    ]
 
 
 @contextlib.contextmanager

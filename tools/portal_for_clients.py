@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 MEMBERS = 3_000
-SCOPES = [
-    "runs:read", "runs:write", "manifests:read", "members:read", "deliveries:write", "receipts:write", "suppression:read",
-]  # fmt: skip
 
 
 def main() -> None:
@@ -55,12 +52,13 @@ def _database() -> Iterator[None]:
 
     with contextlib.ExitStack() as stack:
         url = os.environ.get("DATABASE_URL") or stack.enter_context(postgres.server())
-        os.environ["DEMO_DATABASE_URL"] = _fresh(url)
+        os.environ["DEMO_DATABASE_URL"] = stack.enter_context(_fresh(url))
         yield
 
 
-def _fresh(url: str) -> str:
-    """An empty database of our own on that server."""
+@contextlib.contextmanager
+def _fresh(url: str) -> Iterator[str]:
+    """An empty database of our own on that server, gone when the block ends."""
     from urllib.parse import urlsplit, urlunsplit
 
     import psycopg
@@ -68,7 +66,10 @@ def _fresh(url: str) -> str:
     name = f"portal_for_clients_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        try:
+            yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _tokens() -> dict[str, Any]:
@@ -77,6 +78,9 @@ def _tokens() -> dict[str, Any]:
 
     from common.identity.tokens import issue_token
     from common.models import ServiceToken
+    from demo import stage
+
+    everything = [*stage.TRAINER_SCOPES, "suppression:read"]
 
     def token(username: str, scopes: list[str], days: int = 60) -> str:
         _, plain = issue_token(
@@ -88,12 +92,12 @@ def _tokens() -> dict[str, Any]:
         )
         return plain
 
-    ended = token("emil", SCOPES)
+    ended = token("emil", everything)
     row = ServiceToken.objects.latest("created")
     ServiceToken.objects.filter(pk=row.pk).update(expiry=timezone.now() - dt.timedelta(hours=1))
     return {
-        "token": token("emil", SCOPES),
-        "ending_token": token("emil", SCOPES, days=3),
+        "token": token("emil", everything),
+        "ending_token": token("emil", everything, days=3),
         "ended_token": ended,
         "reading_token": token("emil", ["runs:read"]),
         "product_token": token("product", ["decisions:write", "members:read"]),
