@@ -210,6 +210,11 @@ class Predicate(Input):
     rows = RowsPart()
     distinct_members = Word(choices=[(one, one) for one in BANDS])
     unknown_per_mille = Count(max_value=1000, help_text="Distinct members that no list knows.")
+    unknown_accepted = Plain(
+        required=False,
+        max_length=200,
+        help_text="Why more members are unknown than the delivery explains, in words with hyphens.",
+    )
     redaction = RedactionPart(required=False, allow_null=True)
     tokens = Counts(MODALITIES)
     bytes = Counts(MODALITIES)

@@ -65,11 +65,13 @@ def statement(
     redaction: Mapping[str, Any] | None = None,
     content: Mapping[str, str] | None = None,
     tool: Mapping[str, str] | None = None,
+    unknown_accepted: str = "",
 ) -> dict[str, Any]:
     """The statement of what was done with a delivery.
 
     `inputs` and `outputs` have `name`, `sha256`, `bytes`, `rows` and may have `schema`. `dropped` counts rows by
     `DROPPED`. `data_categories` are those of the data set, by default all of the run. Times are RFC 3339 with Z.
+    `unknown_accepted` says why more authors are unknown than the delivery explains.
     Raises ValueError for a reason that the portal does not take, or where rows do not add up.
     """
     if strange := sorted(set(dropped) - set(DROPPED)):
@@ -109,6 +111,7 @@ def statement(
         "ended_at": ended_at,
         **({"redaction": dict(redaction)} if redaction else {}),
         **({"content": dict(content)} if content else {}),
+        **({"unknown_accepted": unknown_accepted} if unknown_accepted else {}),
     }
     return {
         "_type": STATEMENT,

@@ -1,0 +1,23 @@
+"""From raw files and a permission to a data set with a receipt.
+
+    prepared = prepare(paths, Path("clean"), permission=permission, columns=columns, key=key, redaction=redaction)
+    verify_directory(Path("clean"), keys=[key.public_key()])
+
+A row comes out because its member is in the delivery, never because nobody has excluded it.
+"""
+
+from training_portal.prepare.columns import Columns
+from training_portal.prepare.preparing import Options, prepare
+from training_portal.prepare.receipt import Prepared
+from training_portal.prepare.redacting import Redaction
+from training_portal.prepare.verifying import DataSet, verify_directory
+
+__all__ = [
+    "Columns",
+    "DataSet",
+    "Options",
+    "Prepared",
+    "Redaction",
+    "prepare",
+    "verify_directory",
+]

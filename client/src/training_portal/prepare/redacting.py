@@ -1,0 +1,63 @@
+"""How text is redacted, in a form that each process can make its own redactor of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from training_portal.redaction import (
+    ENGINE,
+    VERSION,
+    Hits,
+    KnownValue,
+    Profile,
+    RedactionList,
+    Redactor,
+)
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """What a redactor is made of."""
+
+    profile: Profile
+    known_values: tuple[KnownValue, ...] = field(default=(), repr=False)
+    redaction_list: RedactionList | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+
+    def redactor(self) -> Redactor:
+        lent = self.redaction_list if self.redaction_list is not None else ()
+        return Redactor(self.profile, self.known_values, lent, self.key)
+
+    @property
+    def names_people(self) -> bool:
+        """Whether it holds values of people, which may not be written to a disk."""
+        return bool(self.known_values) or self.redaction_list is not None
+
+    @property
+    def fingerprint(self) -> str | None:
+        """What decides the result, as a digest; None with known values, of which not even a digest is kept."""
+        if self.known_values:
+            return None
+        version = self.redaction_list.version if self.redaction_list is not None else ""
+        key = "" if self.key is None else sha256(self.key).hexdigest()
+        return sha256(
+            "\n".join((ENGINE, VERSION, self.profile.digest, version, key)).encode()
+        ).hexdigest()
+
+    def for_receipt(
+        self, by_kind: Mapping[str, int], by_entry: Mapping[int, int]
+    ) -> dict[str, Any]:
+        """The part `redaction` of a receipt, without a redactor: a long list takes long to learn."""
+        said: dict[str, Any] = {
+            "engine": ENGINE,
+            "version": VERSION,
+            "profile": self.profile.digest,
+            **Hits(dict(by_kind), dict(by_entry)).for_receipt(),
+        }
+        if self.redaction_list is None:
+            # Without a list that the portal lent, no entry has a number.
+            del said["hits_by_entry"]
+        else:
+            said["list_version"] = self.redaction_list.version
+        return said
