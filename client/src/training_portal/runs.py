@@ -11,8 +11,9 @@ begins. Inside it is kept alive. Leaving completes it on its receipt, or marks i
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyroaring import BitMap
 
@@ -26,6 +27,10 @@ from training_portal.progress import Progress, Silent
 from training_portal.settings import Settings, load
 from training_portal.source import PortalSource
 from training_portal.trust import Memory, Trust, VerifierKey
+
+if TYPE_CHECKING:
+    from training_portal.data_sets import Made
+    from training_portal.prepare import Columns, Redaction
 
 Form = Literal["list", "set"]
 _ENDED = frozenset({"completed", "cancelled"})
@@ -276,6 +281,27 @@ class TrainingRun:
         """
         delivery = self.permission().delivery
         return dict(self.portal.session.post(f"deliveries/{delivery}/redaction-list").json)
+
+    def prepare(
+        self,
+        inputs: Sequence[Path],
+        output: Path,
+        *,
+        columns: "Columns",
+        redaction: "Redaction | None",
+        accept_unknown: str = "",
+    ) -> "Made":
+        """Make the run's data set and send its receipt (`training_portal.data_sets`); again it goes on where it was."""
+        from training_portal.data_sets import make
+
+        return make(
+            self,
+            inputs,
+            output,
+            columns=columns,
+            redaction=redaction,
+            accept_unknown=accept_unknown,
+        )
 
     # --- The receipt ----------------------------------------------------------------------------
 
