@@ -10,6 +10,7 @@ from training_portal.prepare.columns import Columns
 from training_portal.prepare.preparing import Options, prepare
 from training_portal.prepare.receipt import Prepared
 from training_portal.prepare.redacting import Redaction
+from training_portal.prepare.subtracting import Subtracted, subtract
 from training_portal.prepare.verifying import DataSet, verify_directory
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Options",
     "Prepared",
     "Redaction",
+    "Subtracted",
     "prepare",
+    "subtract",
     "verify_directory",
 ]

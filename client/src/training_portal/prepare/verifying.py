@@ -14,7 +14,7 @@ from training_portal.errors import LeaseOver, Misuse, NotVerified
 from training_portal.prepare.inputs import digest_of
 from training_portal.prepare.members import Numbers
 from training_portal.prepare.types import MEMBER_NUMBER
-from training_portal.prepare.work import ASIDE, BESIDE, RECEIPT, files_in
+from training_portal.prepare.work import ASIDE, BESIDE, RECEIPT, SUBTRACTING, files_in
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,24 @@ def verify_directory(
     :param run: the reference of the run that the data set has to be of.
     Raises NotVerified for what is no whole data set, LeaseOver for one whose lease has ended.
     """
+    if (directory / SUBTRACTING).exists():
+        raise NotVerified(
+            "A subtraction from this directory has not ended.", "Run it again: it goes on."
+        )
+    found = whole(directory, keys=keys, run=run)
+    if (now or dt.datetime.now(dt.UTC)) >= found.leased_until:
+        raise LeaseOver(
+            f"The lease of {found.predicate['delivery']['reference']} has ended.",
+            f"Renew it and take out who has left: training-portal subtract {directory}.",
+        )
+    return found
+
+
+def whole(directory: Path, *, keys: Iterable[Ed25519PublicKey], run: str | None = None) -> DataSet:
+    """The data set in a directory, whether or not its lease lasts: to subtract from it, never to train on it.
+
+    Raises NotVerified.
+    """
     found = read_receipt(directory, keys)
     if run is not None and found.predicate["run"] != run:
         raise NotVerified(f"The receipt is of {found.predicate['run']}, and not of {run}.")
@@ -73,11 +91,6 @@ def verify_directory(
             raise NotVerified(f"{one['name']} is not the file that the receipt names.")
         if digest_of(path) != one["sha256"]:
             raise NotVerified(f"{one['name']} is not the file that the receipt names.")
-    if (now or dt.datetime.now(dt.UTC)) >= found.leased_until:
-        raise LeaseOver(
-            f"The lease of {found.predicate['delivery']['reference']} has ended.",
-            f"Renew it and subtract who has left: training-portal fetch {found.predicate['run']}.",
-        )
     return found
 
 

@@ -22,6 +22,8 @@ RECEIPT: Final = "receipt.json"
 BESIDE: Final = frozenset({RECEIPT, "croissant.json", "README.md"})
 """Files that may be in a data set's directory beside the data."""
 ASIDE: Final = ".preparing"
+SUBTRACTING: Final = ".subtracting"
+"""What a subtraction has made and not put in its place yet (`subtracting`)."""
 _JOURNAL: Final = "journal.json"
 
 
@@ -75,6 +77,12 @@ class Work:
 
     def _begin(self) -> None:
         before = _read(self.aside / _JOURNAL)
+        if (self.directory / SUBTRACTING).exists():
+            raise Misuse(
+                f"A subtraction of {self.directory.name} has not ended.",
+                "Run it again: it goes on where it stopped.",
+                code="busy",
+            )
         if not before and (self.directory / RECEIPT).exists():
             raise Misuse(
                 f"{self.directory.name} is a data set already.",
@@ -138,7 +146,7 @@ def files_in(directory: Path) -> set[str]:
 def _walk(directory: Path, before: str) -> Iterable[str]:
     for one in os.scandir(directory):
         name = f"{before}{one.name}"
-        if name == ASIDE:
+        if name in (ASIDE, SUBTRACTING):
             continue
         if one.is_dir(follow_symlinks=False):
             yield from _walk(directory / one.name, f"{name}/")
