@@ -169,11 +169,22 @@ ROSE = (KnownValue("name", "Rose May", 21, needs_second=True), KnownValue("handl
         ("Rose May, @rosie_88", "[name], [handle]"),
         (f"Rose May {'x ' * 90}@rosie_88", f"[name] {'x ' * 90}[handle]"),
         (f"Rose May {'x ' * 120}@rosie_88", f"Rose May {'x ' * 120}[handle]"),
+        (f"@rosie_88 {'x ' * 90}Rose May", f"[handle] {'x ' * 90}[name]"),
+        (f"@rosie_88 {'x ' * 120}Rose May", f"[handle] {'x ' * 120}Rose May"),
         ("R. May, @rosie_88", "[name], [handle]"),
     ],
 )
 def test_a_weak_value_counts_only_near_another_value_of_its_entry(text, left):
     assert _redacted(text, *ROSE)[0] == left
+
+
+def test_a_value_at_the_same_place_is_no_second_one():
+    address = KnownValue("url", "https://example.org/rose-may", 21)
+
+    left, hits = _redacted("see example.org/rose-may there", ROSE[0], address)
+
+    assert left == "see [url] there"
+    assert hits.by_entry == {21: 1}
 
 
 def test_another_persons_value_is_no_second_one():
