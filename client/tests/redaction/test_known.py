@@ -127,6 +127,9 @@ def test_a_name_is_found_in_other_spellings_and_scripts(value, text):
         ("handle", "ada_1815", "@ada_1815"),
         ("handle", "ada_1815", "ADA_1815"),
         ("handle", "lovelace", "@lovelace"),
+        ("handle", "_ada_", "@_ada_"),
+        ("handle", "_ada_", "_Ada_"),
+        ("handle", "ada.", "@ada."),
     ],
 )
 def test_other_values_are_found_in_their_forms(kind, value, text):
@@ -145,6 +148,8 @@ def test_other_values_are_found_in_their_forms(kind, value, text):
         ("name", "Ada Lovelace", "A. Lovelace"),
         ("name", "May Day", "a mayday call"),
         ("handle", "lovelace", "lovelace is a word"),
+        ("handle", "_ada_", "ada"),
+        ("handle", "_ada_", "x_ada_"),
         ("handle", "ada_1815", "mary-ada_1815 and ada_1815.smith"),
         ("handle", "ada_1815", "ada-1815"),
         ("url", "https://example.org/ada", "example.org/ada-smith"),

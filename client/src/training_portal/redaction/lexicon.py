@@ -37,7 +37,8 @@ MAX_LENGTH: Final = 600
 BEGINNING: Final = 12
 """Bytes of a form that the automaton knows."""
 _WIDTH = BEGINNING + 3  # the last character may take three bytes more
-_KEY = 8
+_DIGEST = 8
+_KEY = _DIGEST + 2
 # Asked of each sighting, where a flag of `enum` costs more than all the rest.
 _EXACT, _SECOND, _MARK = int(Asks.EXACT), int(Asks.SECOND), int(Asks.MARK)
 PIECE: Final = 1 << 20
@@ -83,7 +84,7 @@ class Lexicon:
                 owners.append(index)
                 asks.append(form.asks)
                 is_exact = form.asks & Asks.EXACT
-                keys += _exact_key(value.value, value.kind) if is_exact else bytes(_KEY)
+                keys += _exact_key(value.kind, value.value) if is_exact else bytes(_KEY)
         self._kinds, self._numbers, self._is_weak = bytes(kinds), numbers, bytes(weak)
         self._forms = bytes(forms)
         # Arrays and no objects: 300,000 entries have more than a million forms. Those with one beginning stand together.
@@ -177,8 +178,13 @@ class Lexicon:
         value, asks = int(self._values[place]), self._asks[place]
         kind = KINDS[self._kinds[value]]
         if asks & _EXACT:
-            if _exact_key(text[start:end], kind) != self._keys[place].tobytes() or _is_joined(
-                text, start, end, kind
+            key = self._keys[place].tobytes()
+            # Signs at the edges of a value are no words: `_ada_`.
+            start, end = start - key[-2], end + key[-1]
+            if (
+                start < 0
+                or _digest(kind, text[start:end]) != key[:_DIGEST]
+                or _is_joined(text, start, end, kind)
             ):
                 return None
         elif kind == "name" and _crosses_a_sentence(text[start:end]):
@@ -258,18 +264,35 @@ def _belongs_to_the_letter_before(character: str) -> bool:
     return category[0] == "M" or category == "Cf"
 
 
-def _exact_key(text: str, kind: str) -> bytes:
-    """A digest of a value with its signs, without what cannot be seen, and without case."""
-    seen = "".join(one for one in text if unicodedata.category(one) != "Cf")
+def _exact_key(kind: str, value: str) -> bytes:
+    """What tells a value with its signs: a digest, and how many signs stand before its first word and after its last."""
+    said = _said(kind, value)
+    words = [place for place, one in enumerate(said) if one.isalnum()]
+    before, after = (words[0], len(said) - 1 - words[-1]) if words else (0, 0)
+    return _digest(kind, value) + bytes((before, after))
+
+
+def _digest(kind: str, value: str) -> bytes:
+    return blake2b(
+        _said(kind, value).encode("utf-8", "surrogatepass"), digest_size=_DIGEST
+    ).digest()
+
+
+def _said(kind: str, value: str) -> str:
+    """A value without what cannot be seen, without case, and without the signs that people add or leave out."""
+    seen = "".join(one for one in value if unicodedata.category(one) != "Cf")
     said = unicodedata.normalize("NFKC", seen).casefold()
     if kind == "url":
-        said = said.split("://", 1)[-1].removeprefix("www.").rstrip("/")
-    return blake2b(said.lstrip("@").encode("utf-8", "surrogatepass"), digest_size=_KEY).digest()
+        return said.split("://", 1)[-1].removeprefix("www.").rstrip("/")
+    return said.removeprefix("@")
 
 
 def _is_joined(text: str, start: int, end: int, kind: str) -> bool:
     """Whether a sign joins the span to another word: `jane` in `mary-jane` or `jane.smith`."""
     before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    # Beside a letter at its edge, a value would have ended the word already; beside a sign it has not.
+    if before[-1:].isalnum() or after[:1].isalnum():
+        return not (is_without_blanks(text[start]) or is_without_blanks(text[end - 1]))
     if len(after) == 2 and after[0] in "-_." and after[1].isalnum():
         return True
     # An address may stand in a domain below: `www.`, `m.`

@@ -217,14 +217,14 @@ def _groups(rules: Sequence[Rule]) -> list[tuple[str, list[int]]]:
     others = [
         place for glance, places in by_glance.items() if glance not in shared for place in places
     ]
-    return (
-        [*shared.items(), (either(rules[place].trigger for place in others), others)]
-        if others
-        else [*shared.items()]
-    )
+    groups = list(shared.items())
+    if others:
+        groups.append((either(rules[place].trigger for place in others), others))
+    return groups
 
 
 def either(expressions: Iterable[str]) -> str:
+    """One expression of RE2 that finds what any of them finds."""
     return "|".join(f"(?:{one})" for one in expressions)
 
 
