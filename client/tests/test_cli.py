@@ -37,7 +37,7 @@ def test_help_names_every_command_and_loads_little():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
 
-    for name in ("run", "fetch", "verify", "exec", "status", "keys"):
+    for name in ("run", "fetch", "verify", "subtract", "audit", "exec", "status", "keys"):
         assert f"  {name} " in done.stdout
     loaded = set(done.stderr.split())
     assert "click" in loaded
@@ -208,3 +208,47 @@ def test_what_goes_wrong_ends_with_what_to_do(environment, raw, tmp_path, change
 
     assert words in done.stderr
     assert not (tmp_path / "clean" / "receipt.json").exists()
+
+
+@pytest.mark.live
+def test_a_data_set_is_audited_and_members_who_left_are_taken_out(
+    environment, raw, tmp_path, switch_off, facts
+):
+    output = tmp_path / "clean"
+    made = as_json(environment, *run_words(raw, output))
+    options = ["--input", raw, "--member-column", "author", "--text", "body"]
+    audited = as_json(environment, "audit", output, *options, "--sample", "50")
+    before = {
+        one["member_number"] for one in pq.read_table(next(output.glob("*.parquet"))).to_pylist()
+    }
+
+    assert (audited["rows"], audited["sampled"]) == (made["rows"]["kept"], 50)
+    # Those who are in: of an account that is delivered.
+    gone = facts["accounts"][:40]
+    switch_off(*gone)
+    taken = as_json(environment, "subtract", output)
+
+    after = {
+        one["member_number"] for one in pq.read_table(next(output.glob("*.parquet"))).to_pylist()
+    }
+    assert after < before
+    assert taken["rows"]["in"] - taken["rows"]["kept"] == len(before) - len(after) > 0
+    assert taken["delivery"] != made["delivery"]
+    assert as_json(environment, "verify", output)["rows"] == taken["rows"]["kept"]
+    done = as_json(environment, "subtract", output)
+    assert done["files"] == []
+
+
+@pytest.mark.live
+def test_an_audit_finds_what_was_changed_after_the_receipt(environment, raw, tmp_path):
+    output = tmp_path / "clean"
+    as_json(environment, *run_words(raw, output))
+    path = next(output.glob("*.parquet"))
+    path.write_bytes(path.read_bytes() + b"x")
+
+    done = call(
+        environment, "audit", output, "--input", raw, "--member-column", "author",
+        "--text", "body", expect=4,
+    )  # fmt: skip
+
+    assert "is not the file that the receipt names" in done.stderr

@@ -270,6 +270,12 @@ class TrainingRun:
         self._take(permission)
         return permission
 
+    def permission_of(self, delivery: str) -> Permission:
+        """The permission of one delivery of the run, verified; from now on it is the run's own."""
+        permission = self.verify(delivery)
+        self._take(permission)
+        return permission
+
     def _take(self, permission: Permission) -> None:
         self._permission = permission
         self.watch(permission.members, permission.leased_until)

@@ -217,13 +217,6 @@ def test_a_value_never_reaches_over_two_rows():
     assert redacted == column
 
 
-def test_a_name_and_its_beginning_again_are_one_hit():
-    left, hits = _redacted("Ada Lovelace Ada", KnownValue("name", "Ada Lovelace", 17))
-
-    assert left == "[name] Ada"
-    assert hits.by_entry == {17: 1}
-
-
 def test_two_entries_with_one_name_are_both_counted_and_it_is_replaced_once():
     _, hits = _redacted(
         "Ada Lovelace",

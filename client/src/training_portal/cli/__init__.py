@@ -8,6 +8,8 @@ _COMMANDS = {
     "run": ("run", "Register a run, prepare its data set and send the receipt: all in one."),
     "fetch": ("fetch", "Bring and verify what a run may use; renew it."),
     "verify": ("data", "Check that a directory is a data set, as its receipt says."),
+    "subtract": ("subtract", "Take members who have left out of a data set, and renew its lease."),
+    "audit": ("audit", "Repeat the preparation of a data set and compare it, row by row."),
     "exec": ("exec", "Run a training on a verified data set, and report how it ends."),
     "status": ("status", "Say who you are, or how a run stands."),
     "keys": ("keys", "The key that signs your receipts."),

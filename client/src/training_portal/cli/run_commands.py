@@ -1,21 +1,19 @@
 """`run`: from a purpose to a data set with a receipt, in one command that goes on where it stopped."""
 
-import glob
 import json
 import os
 import uuid
-from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from training_portal.cli.columns import columns_of, paths_of, words_of
 from training_portal.cli.saying import Out, says
-from training_portal.errors import Misuse, Refused
+from training_portal.errors import Refused
 
 if TYPE_CHECKING:
-    from training_portal.prepare import Columns
     from training_portal.runs import Portal, TrainingRun
 
 _ENDED = ("run_completed", "run_cancelled")
@@ -80,8 +78,9 @@ def run_command(out: Out, **said: Any) -> None:
     from training_portal import data_sets
     from training_portal.runs import Portal
 
-    paths = _paths(said["inputs"])
-    columns = _columns(said)
+    paths = paths_of(said["inputs"])
+    categories = words_of(said["categories"])
+    columns = columns_of(said, categories)
     with Portal.from_environment(progress=out.progress) as portal:
         run = _registered(portal, said)
         run.form = said["form"]
@@ -118,44 +117,12 @@ def run_command(out: Out, **said: Any) -> None:
     )
 
 
-def _paths(patterns: Sequence[str]) -> list[Path]:
-    found: list[Path] = []
-    for pattern in patterns:
-        here = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  a pattern may begin with a root
-        if not here:
-            raise Misuse(f"No file fits --input {pattern}.", "Name Parquet files, or a pattern.")
-        found += [Path(one) for one in here]
-    return found
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(one.strip() for one in text.split(",") if one.strip())
-
-
-def _columns(said: dict[str, Any]) -> "Columns":
-    from training_portal.prepare import Columns
-
-    if said["columns_file"] is not None:
-        if said["member_column"] or said["text"]:
-            raise Misuse(
-                "--columns says which columns there are.", "Leave out --member-column and --text."
-            )
-        return Columns.load(said["columns_file"])
-    categories, text = _words(said["categories"]), _words(said["text"])
-    if len(categories) != 1 or not said["member_column"] or not text:
-        raise Misuse(
-            "Which column is whose, and of which category?",
-            "Give --member-column and --text with one category, or a file with --columns.",
-        )
-    return Columns(member_column=said["member_column"], categories={categories[0]: text}, text=text)
-
-
 def _registered(portal: "Portal", said: dict[str, Any]) -> "TrainingRun":
     """The run of the tracker's id, else the one that this directory was begun for."""
     tracked = said["tracker_run_id"] or os.environ.get("MLFLOW_RUN_ID", "")
     return portal.register(
         purpose=said["purpose"],
-        data_categories=_words(said["categories"]),
+        data_categories=words_of(said["categories"]),
         tracker_run_id=tracked or _remembered(portal.settings.state, said["output"]),
         title=said["title"],
         parent=said["parent"],

@@ -6,21 +6,25 @@
 A row comes out because its member is in the delivery, never because nobody has excluded it.
 """
 
+from training_portal.prepare.auditing import Audit, audit
 from training_portal.prepare.columns import Columns
 from training_portal.prepare.preparing import Options, prepare
 from training_portal.prepare.receipt import Prepared
 from training_portal.prepare.redacting import Redaction
-from training_portal.prepare.subtracting import Subtracted, subtract
+from training_portal.prepare.subtracting import Subtracted, resume, subtract
 from training_portal.prepare.verifying import DataSet, verify_directory
 
 __all__ = [
+    "Audit",
     "Columns",
     "DataSet",
     "Options",
     "Prepared",
     "Redaction",
     "Subtracted",
+    "audit",
     "prepare",
+    "resume",
     "subtract",
     "verify_directory",
 ]

@@ -131,6 +131,14 @@ def subtract(
         return _put_in_place(directory, aside)
 
 
+def resume(directory: Path) -> Subtracted | None:
+    """Finish a subtraction that had everything ready when it stopped; None where there is none."""
+    if not (directory / SUBTRACTING / _READY).exists():
+        return None
+    with _alone(directory) as aside, disk.refusals(directory):
+        return _put_in_place(directory, aside)
+
+
 @contextmanager
 def _alone(directory: Path) -> Iterator[Path]:
     """The directory for what is not at its place yet, for this process alone."""

@@ -196,25 +196,23 @@ class Lexicon:
 
     def _certain(self, sightings: list[_Sighting]) -> list[Found]:
         """The sightings that count: strong ones, and weak ones near another value of their entry."""
-        sightings = sorted(sightings, key=lambda one: (one.start, -one.end))
+        sightings = sorted(sightings, key=lambda one: one.start)
         starts = [one.start for one in sightings]
-        found = []
-        ends: dict[int, int] = {}
+        found = {}
         for one in sightings:
-            if one.start < ends.get(one.value, 0):
-                # `Ada Lovelace, Ada` has the name forward and backward: that is once.
-                continue
             near = sightings[
                 bisect_left(starts, one.start - NEAR - MAX_LENGTH) : bisect_right(
                     starts, one.end + NEAR
                 )
             ]
             if one.is_strong or any(self._supports(other, one) for other in near):
-                ends[one.value] = one.end
                 number = self._numbers[one.value]
                 kind = KINDS[self._kinds[one.value]]
-                found.append(Found(one.start, one.end, kind, None if number < 0 else number))
-        return found
+                # A value in two forms at one place is found once.
+                found[one.start, one.end, kind, number] = Found(
+                    one.start, one.end, kind, None if number < 0 else number
+                )
+        return [found[key] for key in sorted(found)]
 
     def _supports(self, other: _Sighting, one: _Sighting) -> bool:
         number = self._numbers[one.value]

@@ -23,7 +23,7 @@ ENGINE: Final = "patterns"
 VERSION: Final = "1.0"
 """The version of the rules: another one may find other items in the same text."""
 ROWS: Final = 262_144
-"""Rows that are worked on at a time. Each time costs some 5 ms before the first row, for the automata of RE2."""
+"""Rows that are worked on at a time. Each time costs some 10 ms before the first row, for the automata of RE2."""
 
 _RANKS: Final = {kind: rank for rank, kind in enumerate(KINDS)}
 
