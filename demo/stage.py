@@ -225,7 +225,7 @@ def setting_link() -> str:
 
 
 def client_settings(bind: str) -> list[tuple[str, str]]:
-    """What the client takes from its environment: address, key and a token of emil's."""
+    """The settings that the client takes from its environment: address, key and a token of emil's."""
     import django
 
     django.setup()
