@@ -8,7 +8,7 @@ from making import COLUMNS, KEY, NOW, OPTIONS, account, make_permission, write_r
 
 from training_portal import receipts
 from training_portal.errors import Misuse, NotVerified
-from training_portal.prepare import Redaction, audit, prepare, verify_directory
+from training_portal.prepare import Redaction, audit, prepare, subtract, verify_directory
 from training_portal.prepare.receipt import write
 from training_portal.redaction import Profile
 
@@ -142,6 +142,14 @@ def test_other_raw_files_are_refused(clean, raw, permission, tmp_path):
     raw[0].write_bytes(raw[1].read_bytes())
     with pytest.raises(NotVerified, match="not the raw file that the receipt names"):
         audited(clean, raw, permission)
+
+
+def test_a_data_set_that_members_were_taken_out_of_is_not_audited(clean, raw, permission, tmp_path):
+    renewed = make_permission(tmp_path, range(1, 800), population=1000, delivery="DL-2026-000002")
+    subtract(clean, permission=renewed, before=(), keys=KEYS, key=KEY, options=OPTIONS)
+
+    with pytest.raises(Misuse, match="Members were taken out"):
+        audited(clean, raw, renewed)
 
 
 def test_another_delivery_or_another_way_of_redacting_is_no_audit(clean, raw, permission, tmp_path):

@@ -21,6 +21,7 @@ from training_portal.prepare.members import Members, days_of
 from training_portal.prepare.preparing import Options, kind_of_members, metadata_of
 from training_portal.prepare.redacting import Redaction
 from training_portal.prepare.tally import Tally
+from training_portal.prepare.types import MEMBER_NUMBER
 from training_portal.prepare.verifying import DataSet, numbers_in
 
 _ROWS: Final = 65_536
@@ -69,6 +70,12 @@ def audit(
             f"The data set is of {predicate['delivery']['reference']}, and not of {permission.delivery}.",
             "Audit it with the permission of its own delivery.",
             code="delivery",
+        )
+    if predicate["member_column"]["name"] == MEMBER_NUMBER:
+        raise Misuse(
+            "Members were taken out of the data set since it was prepared: its receipt names the data files of before.",
+            "Audit a data set as it was prepared, or prepare it again from the renewed delivery.",
+            code="subtracted",
         )
     columns = columns.kept(permission.data_categories)
     seed = secrets.randbits(64) if seed is None else seed
