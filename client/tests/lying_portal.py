@@ -73,6 +73,7 @@ class LyingPortal:
     cohorts: dict[str, BitMap] = field(default_factory=lambda: {"2025-11-03": BitMap([10, 11])})
     delivered_cohorts: dict[str, BitMap] | None = None
     withdrawn_numbers: BitMap = field(default_factory=lambda: BitMap([5, 6, 7]))
+    withdrawn_digest: str = ""
     leased_until: str = "2099-12-26T10:00:00.000000Z"
     row: dict[str, Any] = field(default_factory=dict)
     """Columns of the delivery's row that say something else than its archive."""
@@ -82,12 +83,24 @@ class LyingPortal:
     """The exclusions that the signed tree of members is made of, where it is not the manifest's."""
     list_schema: pa.Schema = SCHEMA
     forms: dict[str, str] = field(default_factory=lambda: {"form": "list"})
+    entry_said: dict[str, Any] = field(default_factory=dict)
+    """Fields of the entry that say something else."""
+    origin: str = NAME
+    """Under which name the tree of entries is signed."""
+    tree_run: str = RUN
+    """For which run the tree of members is signed."""
+    list_bytes: bytes = b""
+    """What is given for the list, where it is something else than what was sealed."""
+    manifest_as_of: str = "2026-11-26"
     line: bytes = b""
     """What is given for the entry with all its rows, where it is something else."""
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+        self.use_key(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+
+    def use_key(self, key: Ed25519PrivateKey) -> None:
+        self.key = key
         self.data = b"\x01" + self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
         self.key_id = sha256(NAME.encode() + b"\n" + self.data).digest()[:4]
 
@@ -115,7 +128,7 @@ class LyingPortal:
             "index 1",
         ]
         lines += [base64.b64encode(one).decode() for one in path]
-        return "\n".join(lines) + "\n\n" + self._note(NAME, 3, root)
+        return "\n".join(lines) + "\n\n" + self._note(self.origin, 3, root)
 
     def entry(self, run, sequence):
         self.asked.append("entry")
@@ -143,14 +156,17 @@ class LyingPortal:
         leaves = [f"training-manifest-members/1\n{RUN}\n{digest}\n{self.population}\n".encode()]
         leaves += [packed[at : at + 64] for at in range(0, len(packed), 64)]
         root, _ = root_and_path([sha256(b"\x00" + leaf).digest() for leaf in leaves], 0)
-        return self._note(f"{NAME}/{RUN}", len(leaves), root)
+        return self._note(f"{NAME}/{self.tree_run}", len(leaves), root)
 
     def list_file(self, delivery, file):
         self.asked.append("list")
-        return self._list()
+        path = self._list()
+        if self.list_bytes:
+            path.write_bytes(self.list_bytes)
+        return path
 
     def withdrawn(self, run):
-        digest = sha256(roaring(self.withdrawn_numbers)).hexdigest()
+        digest = self.withdrawn_digest or sha256(roaring(self.withdrawn_numbers)).hexdigest()
         return Withdrawals(self.withdrawn_numbers, digest)
 
     def now(self):
@@ -173,7 +189,7 @@ class LyingPortal:
 
     def _manifest(self) -> bytes:
         header = {
-            "run": RUN, "purpose": "generative-ai", "data_categories": ["posts"], "parent": None, "as_of": "2026-11-26",
+            "run": RUN, "purpose": "generative-ai", "data_categories": ["posts"], "parent": None, "as_of": self.manifest_as_of,
             "cut": 1, "ledger_root": "00" * 32, "notices": [], "region_rules": [], "policies": {},
             "reasons": {code: {"sentence": "", "ground": ""} for code in self.excluded}, "population": self.population,
         }  # fmt: skip
@@ -247,6 +263,6 @@ class LyingPortal:
             {
                 "actor": "system:deliverer", "credential": "", "format": 1, "kind": "delivery.made", "reason": "",
                 "recorded_at": "2026-11-26T10:00:00.000000Z", "rows": {"deliveries.historicaldelivery": table},
-                "sequence": 2, "subject": RUN,
+                "sequence": 2, "subject": RUN, **self.entry_said,
             }
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import lying_portal
 import pyarrow as pa
 import pytest
 from lying_portal import DELIVERY, RUN, SCHEMA, LyingPortal
@@ -160,12 +161,101 @@ def numbers_of_another_type(lying):
     lying.list_schema = SCHEMA.set(0, pa.field("member_number", pa.int64(), nullable=False))
 
 
+def a_whole_archive_that_was_not_sealed(lying):
+    sealed = lying._delivery_archive()
+    lying.delivery_archive = lambda entry: sealed.replace(b'"policies":{}', b'"policies":[]')
+
+
+def a_whole_manifest_that_was_not_sealed(lying):
+    sealed = lying._manifest()
+    lying.manifest_archive = lambda *asked: sealed.replace(b'"notices":[]', b'"notices":{}')
+
+
+def another_digest_of_who_has_withdrawn(lying):
+    lying.withdrawn_digest = "00" * 32
+
+
+def the_tree_of_members_for_the_ledger(lying):
+    lying.origin = f"{lying_portal.NAME}/{RUN}"
+
+
+def the_tree_of_another_run(lying):
+    lying.tree_run = "TR-2026-000002"
+
+
+def a_day_before_the_manifest(lying):
+    lying.manifest_as_of = "2026-11-27"
+
+
+def another_kind_of_entry(lying):
+    lying.entry_said = {"kind": "delivery.requested"}
+
+
+def another_format_of_entries(lying):
+    lying.entry_said = {"format": 2}
+
+
+def a_field_more_in_the_entry(lying):
+    lying.entry_said = {"note": ""}
+
+
+def another_number_in_the_entry(lying):
+    lying.entry_said = {"sequence": 3}
+
+
+def an_entry_about_another_run(lying):
+    lying.entry_said = {"subject": "TR-2026-000002"}
+
+
+def a_delivery_that_was_not_made(lying):
+    lying.row = {"state": "requested"}
+
+
+def another_delivery(lying):
+    lying.row = {"reference": "DL-2026-000002"}
+
+
+def a_form_that_nobody_knows(lying):
+    lying.row = {"form": "csv"}
+
+
+def a_list_without_files(lying):
+    lying.row = {"files": []}
+
+
+def a_cut_after_the_entry(lying):
+    lying.row = {"cut": 2}
+    lying.header = {"cut": 2}
+
+
+def a_lease_in_other_words(lying):
+    lying.row = {"leased_until": "2099-12-26"}
+
+
+def a_digest_that_is_none(lying):
+    lying.row = {"ledger_root": "x"}
+    lying.header = {"ledger_root": "x"}
+
+
+def a_count_below_zero(lying):
+    lying.row = {"size": -1}
+
+
+def another_list_than_the_sealed_one(lying):
+    lying.list_bytes = b"PAR1"
+
+
 LIES = [
     subtraction_dropped, subtraction_dropped_everywhere, somebody_added, earlier_day_than_the_manifest, no_day_at_all,
     another_run_in_the_archive, another_purpose_in_the_archive, another_cut_in_the_archive,
     another_subtraction_in_the_row, another_count_in_the_row, a_tree_that_says_more_are_in, a_member_in_and_out,
     a_row_group_missing, a_member_who_left_in_the_list, a_member_twice_in_the_list, days_dropped_from_the_list,
-    a_day_more_in_the_list, numbers_of_another_type,
+    a_day_more_in_the_list, numbers_of_another_type, another_digest_of_who_has_withdrawn,
+    the_tree_of_members_for_the_ledger, the_tree_of_another_run, a_day_before_the_manifest, another_kind_of_entry,
+    another_format_of_entries, a_field_more_in_the_entry, another_number_in_the_entry, an_entry_about_another_run,
+    a_delivery_that_was_not_made, another_delivery, a_form_that_nobody_knows, a_list_without_files,
+    a_cut_after_the_entry, a_lease_in_other_words, a_digest_that_is_none, a_count_below_zero,
+    another_list_than_the_sealed_one, a_whole_archive_that_was_not_sealed, a_whole_manifest_that_was_not_sealed,
 ]  # fmt: skip
 
 
