@@ -115,6 +115,16 @@ class Members:
         """Which of the numbers are of members who may be used, whatever the day."""
         return self._bits.has(numbers)
 
+    def first_days(self, numbers: Numbers) -> npt.NDArray[np.int64]:
+        """The first day of each member's content, in days since 1970-01-01; NO_DAY where there is none."""
+        found = np.full(len(numbers), NO_DAY, np.int64)
+        if self.have_days:
+            places = np.searchsorted(self._dated, numbers)
+            places[places == len(self._dated)] = 0
+            is_dated = self._dated[places] == numbers
+            found[is_dated] = self._days[places[is_dated]]
+        return found
+
     def _is_early(self, numbers: Numbers, days: npt.NDArray[np.int64] | None) -> Mask:
         places = np.searchsorted(self._dated, numbers)
         places[places == len(self._dated)] = 0

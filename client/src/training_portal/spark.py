@@ -1,0 +1,116 @@
+"""The rows of a Spark DataFrame that may be used: an inner join with the verified members, made on the driver.
+
+Spark casts where types differ (an account `007` becomes the number 7) and compares text as a column's collation says; so
+the types are looked at first, and what is not plain is refused.
+"""
+
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F  # noqa: N812  as its documentation writes it
+from pyspark.sql import types as T  # noqa: N812  likewise
+
+from training_portal.errors import Misuse
+from training_portal.frames import accounts_of
+from training_portal.permission import Permission
+from training_portal.prepare import quality
+from training_portal.prepare.members import NO_DAY, Members
+
+_ACCOUNT: Final = "portal_account"
+_NUMBER: Final = "portal_member"
+_DAY: Final = "portal_first_day"
+_HELPERS: Final = (_ACCOUNT, _NUMBER, _DAY)
+_MICROSECONDS_OF_DAY: Final = 86_400_000_000
+_BROADCAST_ROWS: Final = 5_000_000
+"""A longer list is not sent to every executor whole: Spark sorts both sides."""
+
+
+def keep_in_spark(
+    frame: Any,
+    *,
+    permission: Permission,
+    member_column: str,
+    content_date: str | None,
+    accept_unknown: str,
+) -> Any:
+    """See `training_portal.frames.keep`. Two Spark jobs look at the distinct authors first. Raises Misuse, NotVerified."""
+    kind = _member_type(frame, member_column)
+    day = None if content_date is None else _day_of(frame, content_date)
+    if taken := sorted({*frame.columns} & {*_HELPERS}):
+        raise Misuse(f"{', '.join(taken)} is a name that is needed here.", "Rename the column.")
+    members = frame.sparkSession.createDataFrame(_members(permission, kind))
+    if len(permission.members) <= _BROADCAST_ROWS:
+        members = F.broadcast(members)
+    key = _ACCOUNT if kind == "string" else _NUMBER
+    author = F.col(f"`{member_column}`")
+    if not accept_unknown:
+        named = frame.select(author.alias("author")).where(
+            (F.col("author") != F.lit("")) if kind == "string" else F.col("author").isNotNull()
+        )
+        distinct = named.distinct()
+        known = distinct.join(members, F.col("author") == F.col(key), "inner").count()
+        quality.check(quality.Quality(distinct.count(), known), permission, accept_unknown)
+    joined = frame.join(members, author == F.col(key), "inner")
+    if day is None:
+        # Content of unknown age: nothing of a member who has a first day.
+        joined = joined.where(F.col(_DAY).isNull())
+    else:
+        joined = joined.where(F.col(_DAY).isNull() | (day >= F.col(_DAY)))
+    return joined.select(*(F.col(f"`{one}`") for one in frame.columns))
+
+
+def _only(frame: Any, name: str) -> Any:
+    if frame.columns.count(name) != 1:
+        raise Misuse(
+            f"{frame.columns.count(name)} columns are named {name}.",
+            f"Name one of: {', '.join(frame.columns[:5])}.",
+            code="columns",
+        )
+    return frame.schema[name].dataType
+
+
+def _member_type(frame: Any, name: str) -> str:
+    kind = _only(frame, name)
+    if isinstance(kind, T.IntegralType):
+        return "number"
+    # A collation such as UTF8_LCASE would find `ACC-1` for `acc-1`; a CHAR is padded with blanks.
+    if type(kind) is T.StringType and kind == T.StringType():
+        return "string"
+    raise Misuse(
+        f"The member column {name} has the type {kind.simpleString()}, and nothing is cast.",
+        "Accounts are strings without a collation of their own; member numbers are integers.",
+        code="member_type",
+    )
+
+
+def _day_of(frame: Any, name: str) -> Any:
+    """Days since 1970-01-01 in UTC, whatever the zone of the session."""
+    kind = _only(frame, name)
+    column = F.col(f"`{name}`")
+    if isinstance(kind, T.DateType):
+        return F.unix_date(column)
+    if isinstance(kind, T.TimestampType):
+        return F.floor(F.unix_micros(column) / F.lit(_MICROSECONDS_OF_DAY))
+    raise Misuse(
+        f"The content date {name} has the type {kind.simpleString()}, and nothing is cast.",
+        "A content date is a date, or a timestamp with a zone.",
+        code="content_date_type",
+    )
+
+
+def _members(permission: Permission, kind: str) -> Any:
+    """Who may be used, by account or by number, and the first day of those who have one."""
+    if kind == "string":
+        accounts, numbers = accounts_of(permission)
+    else:
+        accounts, numbers = None, np.asarray(permission.members.to_array(), np.uint32)
+    kept = Members(permission).has(numbers)
+    days = Members(permission).first_days(numbers)
+    columns = {
+        _NUMBER: pa.array(numbers[kept].astype(np.int64)),
+        _DAY: pa.array(days[kept], pa.int64(), mask=days[kept] == NO_DAY),
+    }
+    if accounts is not None:
+        columns[_ACCOUNT] = accounts.filter(pa.array(kept)).cast(pa.string())
+    return pa.table(columns)
