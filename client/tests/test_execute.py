@@ -150,3 +150,16 @@ def test_the_end_of_the_lease_stops_the_training(portal, prepared, data, monkeyp
         execute(portal, data, python("import time; time.sleep(60)"), grace_seconds=5)
 
     assert prepared.refresh()["state"] == "failed"
+
+
+def test_two_runs_of_the_same_posts_have_data_sets_of_their_own(portal, facts, tmp_path):
+    write_posts(tmp_path / "posts.parquet", facts["accounts"])
+
+    made = [
+        new_run(portal).prepare(
+            [tmp_path / "posts.parquet"], tmp_path / name, columns=COLUMNS, redaction=None
+        )
+        for name in ("one", "two")
+    ]
+
+    assert made[0].receipt != made[1].receipt

@@ -68,6 +68,7 @@ def test_who_has_left_is_gone_and_other_files_are_not_touched(tmp_path, clean):
     assert verify_directory(clean, keys=KEYS, now=NOW).statement == made.statement
     metadata = pq.read_metadata(clean / "a.parquet").metadata
     assert metadata[b"training_portal.input"]
+    assert metadata[b"training_portal.run"].decode() == said["run"]
 
 
 def test_a_member_who_withdrew_after_the_renewal_is_out_too(tmp_path, clean):

@@ -94,7 +94,7 @@ def prepare(
                 batches = Batches(
                     permission, columns, None if redaction is None else redaction.redactor()
                 )
-                making = _Making(work, joiner, batches, matched, columns, redaction)
+                making = _Making(work, joiner, batches, matched, columns, redaction, permission.run)
                 parts = making.parts(raw, said.progress)
             check_lease(permission, said.now())
             return finish(
@@ -125,6 +125,7 @@ class _Making:
     matched: Mapping[str, Matched]
     columns: Columns
     redaction: Redaction | None
+    run: str
 
     def parts(self, inputs: Inputs, progress: Progress) -> list[dict[str, Any]]:
         """What became of each input, in the order of the inputs."""
@@ -174,7 +175,7 @@ class _Making:
             output = None
             if file.rows:
                 metadata = metadata_of(digest, self.columns, self.redaction)
-                sha256_, bytes_ = file.finish(final, metadata)
+                sha256_, bytes_ = file.finish(final, {**metadata, writing.RUN: self.run.encode()})
                 output = {"sha256": sha256_, "bytes": bytes_, "rows": file.rows}
         finally:
             file.abandon()

@@ -35,7 +35,7 @@ from training_portal.prepare.preparing import Options, check_lease, text_of
 from training_portal.prepare.types import MEMBER_NUMBER, is_text
 from training_portal.prepare.verifying import DataSet, numbers_in, whole
 from training_portal.prepare.work import RECEIPT, SUBTRACTING
-from training_portal.prepare.writing import COLUMNS, INPUT, DataFile
+from training_portal.prepare.writing import COLUMNS, INPUT, RUN, DataFile
 
 _READY: Final = "subtraction.json"
 _FILES: Final = "files"
@@ -207,7 +207,7 @@ def _changed(
             metadata = {
                 name: value
                 for name, value in (parquet.metadata.metadata or {}).items()
-                if name in (INPUT, COLUMNS)
+                if name in (INPUT, RUN, COLUMNS)
             }
             for batch in parquet.iter_batches(_ROWS):
                 numbers = batch.column(MEMBER_NUMBER).to_numpy()

@@ -19,6 +19,8 @@ MAX_BYTES: Final = 32 << 20
 """Bytes of a row group, as far as the rows of the raw file are alike."""
 INPUT: Final = b"training_portal.input"
 """The SHA-256 of the raw file, in the metadata of its data file: two raw files never give one data file."""
+RUN: Final = b"training_portal.run"
+"""The run that the file is made for: a file is claimed by the receipt of one run, so those of two runs are two files."""
 COLUMNS: Final = b"training_portal.columns"
 """The digest of what the columns were taken for, and of how they were redacted."""
 
