@@ -7,6 +7,7 @@ without an author is out. For a data set with a receipt use `training_portal.pre
 """
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -48,7 +49,7 @@ def keep(
     check_lease(permission, now or dt.datetime.now(dt.UTC))
     quality.check_words(accept_unknown)
     module = type(frame).__module__.partition(".")[0]
-    if module == "pyspark":
+    if type(frame).__module__.startswith("pyspark.sql"):
         from training_portal.spark import keep_in_spark
 
         return keep_in_spark(
@@ -74,7 +75,14 @@ def keep(
     numbers = _numbers(authors, member_column, permission)
     quality.check(_quality(authors, numbers, members), permission, accept_unknown)
     verdict = members.judge(numbers, None if dates is None else days_of(dates))
-    return filtered(verdict.kept)
+    try:
+        return filtered(verdict.kept)
+    except pa.ArrowNotImplementedError:
+        raise Misuse(
+            "PyArrow cannot select rows of a type in the frame, such as string_view.",
+            "Give text the type string or large_string.",
+            code="frame",
+        ) from None
 
 
 # --- The decision -------------------------------------------------------------------------------
@@ -122,9 +130,8 @@ def _quality(authors: Any, numbers: Numbers, members: Members) -> quality.Qualit
     decoded = authors.dictionary_decode() if pa.types.is_dictionary(authors.type) else authors
     is_there = pc.is_valid(decoded).to_numpy(zero_copy_only=False)
     if not pa.types.is_integer(decoded.type):
-        is_there &= pc.fill_null(pc.not_equal(decoded.cast(pa.large_string()), ""), False).to_numpy(
-            zero_copy_only=False
-        )
+        decoded = decoded.cast(pa.large_string())
+        is_there &= pc.fill_null(pc.not_equal(decoded, ""), False).to_numpy(zero_copy_only=False)
     known = members.has(numbers) & is_there
     named = decoded.filter(pa.array(is_there))
     return quality.Quality(pc.count_distinct(named).as_py(), len(np.unique(numbers[known])))
@@ -145,12 +152,24 @@ def _of_arrow(frame: Any) -> Kind:
 
 
 def _of_duckdb(frame: Any) -> Kind:
-    import duckdb
-
     # Once: a relation is asked anew each time, and may give its rows in another order.
     table = frame.to_arrow_table()
     _, column_of, filtered = _of_arrow(table)
-    return table, column_of, lambda mask: duckdb.from_arrow(filtered(mask))
+
+    def relation_of(mask: Any) -> Any:
+        rows = filtered(mask)
+        names = ['"' + name.replace('"', '""') + '"' for name in frame.columns]
+        # Arrow knows no ENUM, UUID or HUGEINT: their values go back to the type that they had.
+        columns = [
+            f"CAST({name} AS {kind}) AS {name}"
+            for name, kind in zip(names, frame.types, strict=True)
+        ]
+        # On the relation's own connection, or it could not be joined with what is there. DuckDB finds `rows` by its name.
+        result = frame.query(f"kept_{uuid.uuid4().hex}", f"SELECT {', '.join(columns)} FROM rows")
+        del rows
+        return result
+
+    return table, column_of, relation_of
 
 
 def _of_polars(frame: Any) -> Kind:
@@ -174,9 +193,10 @@ def _of_pandas(frame: Any) -> Kind:
         values = frame[_only(name, [str(one) for one in frame.columns])]
         try:
             return pa.Array.from_pandas(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        except (pa.ArrowException, UnicodeError, OverflowError):
+            # Without the error itself, which has the value.
             raise Misuse(
-                f"The column {name} has values of several types, and nothing is cast.",
+                f"The column {name} has values of several types or no values of its type, and nothing is cast.",
                 "Give it one type: accounts as text, numbers as Int64, days as dates.",
                 code="member_type",
             ) from None
@@ -197,7 +217,7 @@ def _only(name: str, names: Any) -> str:
     """The name, where exactly one column has it. Raises Misuse."""
     if list(names).count(name) != 1:
         raise Misuse(
-            f"{list(names).count(name)} columns are named {name}.",
+            f"{list(names).count(name) or 'No'} columns are named {name}.",
             f"Name one of: {', '.join(list(names)[:_MAX_NAMES])}.",
             code="columns",
         )

@@ -91,12 +91,19 @@ def _day_of(frame: Any, name: str) -> Any:
     if isinstance(kind, T.DateType):
         return F.unix_date(column)
     if isinstance(kind, T.TimestampType):
-        return F.floor(F.unix_micros(column) / F.lit(_MICROSECONDS_OF_DAY))
+        # In integers: Spark's `/` would round the last moment of a far day up to the next.
+        return F.expr(
+            f"({_micros(name)} - pmod({_micros(name)}, {_MICROSECONDS_OF_DAY}L)) div {_MICROSECONDS_OF_DAY}L"
+        )
     raise Misuse(
         f"The content date {name} has the type {kind.simpleString()}, and nothing is cast.",
         "A content date is a date, or a timestamp with a zone.",
         code="content_date_type",
     )
+
+
+def _micros(name: str) -> str:
+    return f"unix_micros(`{name}`)"
 
 
 def _members(permission: Permission, kind: str) -> Any:
