@@ -29,7 +29,7 @@ run: $(VENV)/.stamp-run  ## Serve the portal with what the demo left (PORT=8000)
 test: $(VENV)/.stamp-dev  ## Run the tests on SQLite and on PostgreSQL (DATABASE_URL, else an embedded server)
 	@.ci/test
 
-integrations: $(VENV)/.stamp-dev  ## Run clients of others, unchanged, against a live portal (npm, an environment of their own)
+integrations: $(VENV)/.stamp-dev  ## Run clients of others, unchanged, against a live portal (npm, Java, an environment of their own)
 	@.ci/integrations
 
 client: $(VENV)/.stamp-dev  ## Test the client package against a live portal on both databases (an environment of its own)

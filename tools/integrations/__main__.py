@@ -142,6 +142,7 @@ def _passes(check: Path, facts: Path) -> bool:
             env={
                 "PATH": os.environ["PATH"],
                 "HOME": empty,
+                "PYTHONPATH": f"{ROOT}/client/src:{ROOT}/client/tests/prepare",
                 "EXAMPLES": str(ROOT / "examples" / "gate"),
                 "CONFIG": str(HOME / "python-client.yaml"),
                 "NODE": str(HOME / "node_modules" / ".bin"),
