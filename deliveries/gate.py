@@ -68,18 +68,15 @@ def ask(reference: str, *, delivery: str = "", manifest: str = "") -> Answer:
 
 
 def _by_delivery(run: Run, reference: str) -> Answer:
-    own = Delivery.objects.filter(run=run).defer("files")
-    if reference:
-        own = own.filter(reference=reference)
-    newest = own.order_by("-pk")[:10]
-    now = clock.now()
-    for row in newest:
-        if row.state == DeliveryState.DELIVERED and row.leased_until and row.leased_until > now:
-            return Answer(run, row)
-    if not newest:
+    found = Delivery.objects.filter(run=run).defer("files").order_by("-pk")
+    found = found.filter(reference=reference) if reference else found.own()
+    valid = found.valid_at(clock.now()).first()
+    if valid is not None:
+        return Answer(run, valid)
+    row = found.first()
+    if row is None:
         what = reference or "delivery"
         return Answer(run, None, "no_valid_delivery", f"{run.reference} has no {what} yet.")
-    row = newest[0]
     if row.state == DeliveryState.REQUESTED:
         return Answer(run, row, "delivery_not_ready", f"{row.reference} is being made.")
     said = DeliveryState.EXPIRED.label if row.leased_until else row.get_state_display()

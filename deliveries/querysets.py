@@ -25,6 +25,10 @@ class DeliveryQuerySet(TrackedQuerySet):
         """Deliveries that may be used at a moment: also without a sweep a lease ends by itself."""
         return self.filter(state=DeliveryState.DELIVERED, leased_until__gt=moment)
 
+    def own(self) -> "DeliveryQuerySet":
+        """Those for the run's own team. What a recipient was given opens nothing for the run's own training."""
+        return self.filter(recipient__isnull=True)
+
     def of_teams_of(self, user: "User") -> "DeliveryQuerySet":
         """Deliveries of the runs of a person's teams."""
         return self.filter(run__team__in=teams_of(user))

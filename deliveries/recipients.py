@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Q
 from pyroaring import BitMap
 
 from consent import countries
@@ -80,9 +81,10 @@ def hand_over(
 
 
 def names_for(purpose: str) -> list[str]:
-    """The titles of affiliates and processors that received data sets for a purpose: what pages may name."""
+    """The titles of affiliates and processors that received data sets or lists for a purpose: what pages may name."""
+    directly = Q(deliveries__run__purpose=purpose, deliveries__delivered_at__isnull=False)
     found = Recipient.objects.filter(
-        is_active=True, handovers__data_set__receipt__run__purpose=purpose
+        Q(handovers__data_set__receipt__run__purpose=purpose) | directly, is_active=True
     ).exclude(kind=RecipientKind.TEAM)
     return sorted(set(found.values_list("title", flat=True)))
 

@@ -93,6 +93,7 @@ OPERATIONS = [
     "list_run_entries",
     "prove_own_consistency",
     "prove_run_entry",
+    "read_run_entry",
     "fail_run",
     "ask_gate",
     "beat",

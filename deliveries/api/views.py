@@ -385,7 +385,8 @@ class _ListView(Endpoint):
     def _delivery(self, request: Request, reference: str) -> Delivery:
         run = own_run(request, reference)
         usable_manifest(run)
-        valid = Delivery.objects.filter(run=run, form=DeliveryForm.LIST).valid_at(clock.now())
+        lists = Delivery.objects.filter(run=run, form=DeliveryForm.LIST).own()
+        valid = lists.valid_at(clock.now())
         found = valid.order_by("-pk").first()
         if found is None:
             raise NoValidDelivery(

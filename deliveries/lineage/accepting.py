@@ -13,6 +13,7 @@ from deliveries.choices import DeliveryState
 from deliveries.lineage.events import DataSetName, Event
 from deliveries.models import DataSet, Delivery, LineageBody, LineageEvent
 from ledger import clock, entries, open_entry
+from training_runs import teams
 from training_runs.choices import FindingKind
 from training_runs.models import Finding, Run
 
@@ -42,7 +43,7 @@ def keep(event: Event, *, actor: User) -> LineageEvent:
             received_at=opened.recorded_at,
         )
         row.save()
-        _find(event, run, opened)
+        _find(event, run if run and teams.has(run, actor) else None, opened)
         # With the event or not at all: the same event again is known, and would never bring its body.
         LineageBody.objects.create(
             event=row, body=_storable(event.body), received_at=row.received_at
@@ -80,7 +81,8 @@ def _find(event: Event, run: Run | None, opened: open_entry.OpenEntry) -> None:
         # The job's name is of the platform; a query's text or a path of a person is not in it.
         detail = {"job": _short(event.job), "data": _short(name)}
         _open(None, FindingKind.NO_RUN, detail, opened)
-    for data_set in _used_late(event.inputs, event.time):
+    # An event of the future would be late for every lease.
+    for data_set in _used_late(event.inputs, min(event.time, opened.recorded_at)):
         detail = {
             "data_set": data_set.sha256,
             "delivery": data_set.receipt.delivery.reference,

@@ -16,6 +16,9 @@ from training_runs.runs.verifying import usable_manifest
 IN_USE = (RunState.FROZEN, RunState.TRAINING, RunState.FAILED)
 """The states of a run that has a use for a delivery."""
 
+_CAME_TO_NOTHING = (DeliveryState.CANCELLED, DeliveryState.REFUSED)
+"""States of a renewal after which the old delivery can be renewed again."""
+
 
 def request(
     *,
@@ -47,7 +50,7 @@ def renew(*, delivery: Delivery, actor: User) -> tuple[Delivery, bool]:
     with entries.entry("delivery.requested", actor=actor, subject=delivery.run.reference) as opened:
         delivery = Delivery.objects.select_for_update().select_related("run").get(pk=delivery.pk)
         known = Delivery.objects.filter(renews=delivery).first()
-        if known is not None:
+        if known is not None and known.state not in _CAME_TO_NOTHING:
             opened.abandon()
             return known, False
         if delivery.state not in (DeliveryState.DELIVERED, DeliveryState.EXPIRED):
@@ -62,6 +65,10 @@ def renew(*, delivery: Delivery, actor: User) -> tuple[Delivery, bool]:
         if known := waiting.first():
             opened.abandon()
             return known, False
+        if known := Delivery.objects.filter(renews=delivery).first():
+            # The history keeps what it was meant to renew.
+            known.renews = None
+            known.save()
         run = Run.objects.select_for_update().get(pk=delivery.run_id)
         wanted = Delivery(
             run=run,

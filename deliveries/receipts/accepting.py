@@ -15,7 +15,7 @@ from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
 from deliveries.receipts import envelopes, statements
 from deliveries.use import starting
-from ledger import entries
+from ledger import clock, entries
 from ledger.errors import InvalidInput, RuleViolation
 from ledger.references import next_reference
 from objections.models import RedactionLoan
@@ -144,6 +144,8 @@ def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
     assert delivery.delivered_at is not None and delivery.leased_until is not None
     if facts["started_at"] < delivery.delivered_at - _CLOCKS_APART:
         raise InvalidInput("It started before the delivery was made.", field="started_at")
+    if facts["ended_at"] > clock.now() + _CLOCKS_APART:
+        raise InvalidInput("It ends at a time that has not come.", field="ended_at")
     if facts["started_at"] >= delivery.leased_until:
         raise InvalidInput("It started after the lease had ended.", field="started_at")
     if facts["delivery"]["leased_until"] != delivery.leased_until:

@@ -4,10 +4,10 @@ from django.contrib.auth.models import User
 
 from deliveries.choices import WaiverState
 from deliveries.made.ending import end_of_run
-from deliveries.models import Completion, Receipt, Waiver
+from deliveries.models import Completion, Receipt, TrainingStart, Waiver
 from deliveries.receipts.statements import predicate_of
 from deliveries.use.acknowledging import find_unacknowledged, state_of
-from deliveries.use.starting import last_start
+from deliveries.use.starting import find_late_use, is_late, last_start
 from ledger import entries
 from ledger.errors import InvalidInput, RuleViolation
 from training_runs.choices import RunState
@@ -31,6 +31,9 @@ def complete(*, run: Run, actor: User, receipt: str = "") -> Run:
     if run.state == RunState.COMPLETED:
         return _as_it_is(run, receipt)
     check_move(run, RunState.COMPLETED)
+    start = last_start(run)
+    if start is not None and is_late(run):
+        find_late_use(run, start.delivery, actor, "completion")
     now = state_of(run)
     with entries.entry("run.completed", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
@@ -78,12 +81,18 @@ def _ground(run: Run, reference: str) -> dict[str, Receipt | Waiver]:
     if newest is not None:
         return {"receipt": newest}
     waiver = Waiver.objects.filter(run=run, state=WaiverState.APPROVED).order_by("-pk").first()
-    if waiver is not None:
+    if waiver is not None and _is_of(waiver, start):
         return {"waiver": waiver}
     raise ReceiptMissing(
         f"{run.reference} has no receipt of {start.delivery.reference}, which its training began on:"
         f" POST /api/v1/runs/{run.reference}/receipts. Where none can be made, ask for a waiver: POST /api/v1/runs/{run.reference}/waivers."
     )
+
+
+def _is_of(waiver: Waiver, start: TrainingStart) -> bool:
+    """Whether a waiver speaks of that training: asked for in it, or before the run's first one."""
+    earlier = TrainingStart.objects.filter(run=waiver.run_id, began_at__lte=waiver.asked_at)
+    return waiver.asked_at >= start.began_at or not earlier.exists()
 
 
 def is_redaction_proven(purpose: str) -> bool:

@@ -229,7 +229,9 @@ class Predicate(Input):
         rows = facts["rows"]
         if rows["in"] != rows["kept"] + sum(rows["dropped"].values()):
             faults["rows"] = ["Rows in are the kept ones and the dropped ones together."]
-        if sum(one["rows"] for one in facts["inputs"]) != rows["in"]:
+        if not facts["inputs"]:
+            faults["inputs"] = ["The files that were read: at least one."]
+        elif sum(one["rows"] for one in facts["inputs"]) != rows["in"]:
             faults["inputs"] = ["The inputs' rows together are the rows in."]
         if sum(one["rows"] for one in facts["outputs"]) != rows["kept"]:
             faults["outputs"] = ["The outputs' rows together are the rows kept."]

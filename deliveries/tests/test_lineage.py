@@ -108,7 +108,9 @@ def test_an_event_that_names_a_run_is_joined_to_it_and_no_finding(world, enginee
     assert Run.objects.get(pk=run.pk).state == "registered"
 
 
-def test_a_data_set_read_after_its_lease_is_a_finding_of_its_run(run, engineer, send):
+def test_a_data_set_read_after_its_lease_is_a_finding_of_its_run(
+    run, engineer, send, api, time_machine
+):
     delivery = factories.training(run, engineer)
     factories.send_receipt(factories.registered_runner(engineer), delivery, engineer)
     data_set = DataSet.objects.get()
@@ -119,7 +121,11 @@ def test_a_data_set_read_after_its_lease_is_a_finding_of_its_run(run, engineer, 
     }  # fmt: skip
 
     send(event(inputs=[{"namespace": "s3://clean", "name": data_set.name}]))
+    # Nothing is late before its time, whatever an event says.
+    send(event(eventTime="2090-01-01T00:00:00Z", inputs=[by_digest]))
     assert not Finding.objects.exists()
+    time_machine.move_to(delivery.leased_until + dt.timedelta(hours=2))
+    api.force_login(engineer)
     for kind in ("START", "COMPLETE"):
         send(event(eventType=kind, eventTime=late, inputs=[by_digest]))
 

@@ -248,6 +248,7 @@ def test_another_runs_delivery_is_refused(run, delivery, runner, engineer, post)
                         "hits_by_entry": {"Paula": 2}}}, "redaction.hits_by_entry"),
         ({"redaction": {"engine": "own", "version": "1", "hits_by_kind": {"email": 1},
                         "hits_by_entry": {"1": 2}}}, "redaction"),
+        ({"inputs": [], "outputs": [], "rows": {"in": 0, "kept": 0, "dropped": {}}}, "inputs"),
         ({"purpose": "safety"}, "purpose"),
         ({"data_categories": ["profile"]}, "data_categories"),
     ],
@@ -481,12 +482,18 @@ def test_a_run_that_was_completed_meanwhile_takes_no_receipt(run, delivery, runn
     assert Receipt.objects.count() == 1
 
 
-def test_use_after_the_lease_is_kept_and_a_finding(run, delivery, runner, engineer, post):
+def test_use_after_the_lease_is_kept_and_a_finding(
+    run, delivery, runner, engineer, api, post, time_machine
+):
     late = delivery.leased_until + dt.timedelta(hours=1)
     envelope = factories.receipt_of(
         runner, delivery, ended_at=late.isoformat().replace("+00:00", "Z")
     )
 
+    early = send(post, run, envelope)
+    assert (early.status_code, set(faults(early))) == (400, {"ended_at"})
+    time_machine.move_to(late)
+    api.force_login(engineer)
     assert send(post, run, envelope).status_code == 201
     assert Finding.objects.get(run=run).kind == FindingKind.LEASE_OVER
 

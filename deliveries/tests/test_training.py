@@ -4,7 +4,12 @@ import datetime as dt
 
 import pytest
 
+from consent import accounts
+from deliveries import recipients
+from deliveries.made import ending, requesting
 from deliveries.models import Acknowledgement, TrainingPulse, TrainingStart
+from deliveries.receipts import waivers
+from deliveries.use import starting
 from tools import factories
 from training_runs.choices import FindingKind
 from training_runs.models import Finding, Run
@@ -234,3 +239,77 @@ def test_the_gate_costs_few_queries(run, engineer, api, django_assert_max_num_qu
     gate(api, run)
     with django_assert_max_num_queries(7):
         gate(api, run)
+
+
+def test_an_erasure_ends_no_training_and_is_no_late_use(run, engineer, officer, post):
+    """The list is gone at once; the member is among those who have withdrawn."""
+    delivery = factories.training(run, engineer)
+    accounts.erase_member(account_ref="acc-1", actor=officer, reason="test")
+    delivery.refresh_from_db()
+    assert delivery.state == "cancelled"
+
+    assert post(f"runs/{run.reference}/heartbeat").status_code == 200
+
+    assert not Finding.objects.exists()
+
+
+def test_completing_after_the_lease_is_a_finding(run, engineer, api, post, time_machine):
+    delivery = factories.training(run, engineer)
+    factories.send_receipt(factories.registered_runner(engineer), delivery, engineer)
+    time_machine.move_to(delivery.leased_until + dt.timedelta(days=1))
+    api.force_login(engineer)
+
+    post(f"runs/{run.reference}/complete")
+
+    kinds = {(one.kind, one.detail.get("how")) for one in Finding.objects.all()}
+    assert (FindingKind.LEASE_OVER, "completion") in kinds
+
+
+def test_what_a_recipient_was_given_opens_nothing_for_the_runs_own_training(
+    run, engineer, administrator, api, post
+):
+    affiliate = recipients.record(
+        actor=administrator, name="affiliate", title="Affiliate Ltd", kind="affiliate", country="IE"
+    )
+    factories.deliver(run, engineer, recipient=affiliate)
+
+    gate = api.get(f"/api/v1/runs/{run.reference}/gate")
+    led = api.get(f"/api/v1/runs/{run.reference}/manifest/members.parquet")
+
+    assert code_of(gate) == code_of(led) == (409, "no_valid_delivery")
+    assert code_of(post(f"runs/{run.reference}/training")) == (409, "no_valid_delivery")
+    assert recipients.names_for(run.purpose) == ["Affiliate Ltd"]
+
+
+def test_the_gate_finds_a_valid_delivery_behind_many_that_ended(run, engineer, api):
+    valid = factories.deliver(run, engineer)
+    for _ in range(11):
+        other = factories.deliver(run, engineer, form="set")
+        ending.cancel(delivery=other, reason="test", actor=engineer)
+
+    answer = api.get(f"/api/v1/runs/{run.reference}/gate")
+
+    assert (answer.status_code, answer.json()["delivery"]) == (200, valid.reference)
+
+
+def test_a_renewal_that_came_to_nothing_is_asked_for_again(run, engineer):
+    first = factories.deliver(run, engineer)
+    renewal, _ = requesting.renew(delivery=first, actor=engineer)
+    ending.cancel(delivery=renewal, reason="test", actor=engineer)
+
+    again, is_new = requesting.renew(delivery=first, actor=engineer)
+
+    assert is_new and again.pk != renewal.pk and again.renews == first
+    assert factories.made(again).state == "delivered"
+    first.refresh_from_db()
+    assert first.state == "replaced"
+
+
+def test_a_waiver_of_a_training_that_failed_completes_no_later_one(run, engineer, officer, post):
+    factories.training(run, engineer)
+    waiver, _ = waivers.ask(run=run, reasons="There is no receipt of this run.", actor=engineer)
+    waivers.decide(waiver=waiver, approve=True, decision="Checked by hand.", actor=officer)
+    starting.fail(run=Run.objects.get(pk=run.pk), actor=engineer, reason="out of memory")
+    starting.begin(run=Run.objects.get(pk=run.pk), actor=engineer)
+
+    assert code_of(post(f"runs/{run.reference}/complete")) == (409, "receipt_missing")

@@ -3,7 +3,9 @@
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from deliveries.choices import DeliveryState
 from deliveries.errors import LeaseOver, NoValidDelivery
+from deliveries.made.ending import ERASED
 from deliveries.models import Delivery, TrainingPulse, TrainingStart
 from ledger import clock, entries
 from ledger.errors import InvalidInput
@@ -21,6 +23,8 @@ def valid_delivery(run: Run, reference: str = "") -> Delivery:
         own = own.filter(reference=reference)
         if not own.exists():
             raise InvalidInput(f"{run.reference} has no delivery {reference}.", field="delivery")
+    else:
+        own = own.own()
     found: Delivery | None = own.valid_at(clock.now()).order_by("-pk").first()
     if found is not None:
         return found
@@ -30,9 +34,14 @@ def valid_delivery(run: Run, reference: str = "") -> Delivery:
             f"{run.reference} has no delivery yet: POST /api/v1/runs/{run.reference}/deliveries."
         )
     raise LeaseOver(
-        f"{newest.reference} is {newest.get_state_display()}: it may not be used any more. Renew it:"
-        f" POST /api/v1/deliveries/{newest.reference}/renewals."
+        f"{newest.reference} is {newest.get_state_display()}: it may not be used any more. {_remedy(newest)}"
     )
+
+
+def _remedy(delivery: Delivery) -> str:
+    if delivery.state in (DeliveryState.DELIVERED, DeliveryState.EXPIRED):
+        return f"Renew it: POST /api/v1/deliveries/{delivery.reference}/renewals."
+    return f"Request another one: POST /api/v1/runs/{delivery.run.reference}/deliveries."
 
 
 def begin(*, run: Run, actor: User, delivery: str = "") -> TrainingStart:
@@ -45,6 +54,9 @@ def begin(*, run: Run, actor: User, delivery: str = "") -> TrainingStart:
     with entries.entry("run.training", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
         usable_manifest(run)
+        # Asked under the lock: it may have ended a moment ago.
+        if not Delivery.objects.valid_at(clock.now()).filter(pk=used.pk).exists():
+            raise LeaseOver(f"{used.reference} has just ended. {_remedy(used)}")
         last = last_start(run)
         if run.state == RunState.TRAINING and last is not None:
             if last.delivery_id != used.pk:
@@ -81,14 +93,24 @@ def beat(*, run: Run, actor: User, is_reading: bool) -> TrainingPulse:
     if is_reading and pulse.first_read_at is None:
         pulse.first_read_at = now
     pulse.save()
-    newest = Delivery.objects.filter(run=run).valid_at(now).exists()
-    if not newest:
+    if is_late(run):
         find_late_use(run, start.delivery, actor, "heartbeat")
         raise LeaseOver(
-            f"The lease of {start.delivery.reference} is over: stop, or renew it:"
-            f" POST /api/v1/deliveries/{start.delivery.reference}/renewals."
+            f"The lease of {start.delivery.reference} is over: stop. {_remedy(start.delivery)}"
         )
     return pulse
+
+
+def is_late(run: Run) -> bool:
+    """Whether no lease of the run's deliveries lasts any more.
+
+    A delivery that an erasure ended has no file any more, and its lease counts on: the erased member is among those who
+    have withdrawn, and the training answers for them as for the others.
+    """
+    now = clock.now()
+    made = Delivery.objects.filter(run=run).own()
+    erased = made.filter(state=DeliveryState.CANCELLED, end_reason=ERASED, leased_until__gt=now)
+    return not made.valid_at(now).exists() and not erased.exists()
 
 
 def find_late_use(run: Run, delivery: Delivery, actor: User, how: str) -> None:
