@@ -16,7 +16,7 @@ ROWS = 20_000
 MEMBERS = 2_000
 FIRST = dt.date(2024, 5, 1)
 MIDNIGHT = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
-STRANGE = [None, "", " ", "nobody", account(1).upper(), f"{account(1)} ", f"{account(1)}\0", "1"]
+STRANGE = [None, "", " ", "no-member", account(1).upper(), f"{account(1)} ", f"{account(1)}\0", "1"]
 
 
 def digest(rows) -> str:
