@@ -29,11 +29,9 @@ def document(figures: Figures) -> dict[str, Any]:
         "model": figures.model.title,
         "version": figures.model.version or _OPEN,
         "1.3": {
-            "text": _band(figures.tokens.get("text", 0), _TEXT, "More than 10 trillion tokens")
-            if figures.receipts and figures.has_all_tokens
-            else _OPEN,
-            # A receipt counts tokens and rows, not pictures.
-            "image": _OPEN if figures.bytes.get("image") else "none named by a receipt",
+            "text": _text(figures),
+            # A receipt counts tokens and rows, not pictures or hours.
+            **{one: _other(figures, one) for one in ("image", "audio", "video", "other")},
             "modalities": sorted(name for name, count in figures.bytes.items() if count),
             "latest_date_of_acquisition": f"content of {figures.latest} or older"
             if figures.latest and figures.has_all_content
@@ -53,10 +51,19 @@ def document(figures: Figures) -> dict[str, Any]:
     }
 
 
-def _band(count: int, bands: Any, above: str) -> str:
+def _text(figures: Figures) -> str:
+    count = figures.tokens.get("text", 0)
+    if not figures.receipts or not figures.has_all_tokens:
+        return _OPEN
     if not count:
-        return "none named by a receipt"
-    return next((words for limit, words in bands if count < limit), above)
+        return _other(figures, "text")
+    return next((words for limit, words in _TEXT if count < limit), "More than 10 trillion tokens")
+
+
+def _other(figures: Figures, modality: str) -> str:
+    """Of a modality without a band: it is there and its size is open, or no receipt names it."""
+    is_named = figures.bytes.get(modality) or figures.tokens.get(modality)
+    return _OPEN if is_named or not figures.receipts else "none named by a receipt"
 
 
 def _comments(figures: Figures) -> str:
@@ -83,7 +90,8 @@ def _measures(figures: Figures) -> list[str]:
     ]
     if figures.hits:
         kinds = ", ".join(f"{kind} {band(count)}" for kind, count in sorted(figures.hits.items()))
-        found.append(f"Personal data in texts was reduced by redaction: {kinds}.")
+        where = "texts" if figures.has_all_redaction else "some of the texts, not all,"
+        found.append(f"Personal data in {where} was reduced by redaction: {kinds}.")
     if figures.sampled:
         found.append(
             f"A sample of {band(figures.sampled)} rows after redaction had {band(figures.left)} left."

@@ -63,7 +63,10 @@ def document(figures: Figures) -> dict[str, Any]:
 def _personal(figures: Figures) -> str:
     if not figures.receipts:
         return _OPEN
-    return "yes: content of members" + (", reduced by redaction" if figures.hits else "")
+    if not figures.hits:
+        return "yes: content of members"
+    part = "" if figures.has_all_redaction else " in part"
+    return f"yes: content of members, reduced{part} by redaction"
 
 
 def _cleaning(figures: Figures) -> str:
@@ -72,4 +75,8 @@ def _cleaning(figures: Figures) -> str:
     dropped = ", ".join(f"{why} {band(count)}" for why, count in sorted(figures.dropped.items()))
     redacted = ", ".join(f"{kind} {band(count)}" for kind, count in sorted(figures.hits.items()))
     said = f"Rows dropped: {dropped or 'none'}."
-    return f"{said} Redacted: {redacted}." if redacted else f"{said} No redaction."
+    if not figures.is_redacted:
+        return f"{said} No redaction."
+    part = "" if figures.has_all_redaction else ", in part"
+    # A redaction may have found nothing.
+    return f"{said} Redacted{part}: {redacted or 'nothing'}."

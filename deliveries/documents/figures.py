@@ -36,6 +36,10 @@ class Figures:
     has_all_tokens: bool = True
     """Whether each receipt names tokens: a sum of some is not the sum."""
     has_all_content: bool = True
+    is_redacted: bool = False
+    """Whether any receipt applied a redaction."""
+    has_all_redaction: bool = True
+    """Whether each receipt applied a redaction: of data that was redacted in part, nothing is claimed as a whole."""
     open: list[str] = field(default_factory=list)
     """The gaps of the receipts, in sentences."""
 
@@ -60,7 +64,7 @@ def band(count: int) -> str:
 def of(model: TrainedModel) -> Figures:
     """The figures of a model, from the receipts of the deliveries that its completed runs rest on.
 
-    Data that was prepared again after a renewal is counted once.
+    Data that was prepared again after a renewal is counted once, and so is data that a child run uses again.
     """
     runs = runs_of(model)
     completed = [run for run in runs if run.state == RunState.COMPLETED]
@@ -72,7 +76,7 @@ def of(model: TrainedModel) -> Figures:
         model,
         runs,
         receipts,
-        list(DataSet.objects.filter(receipt__in=receipts).order_by("pk")),
+        [],
     )
     if not runs:
         found.open.append("No run belongs to the model.")
@@ -80,7 +84,7 @@ def of(model: TrainedModel) -> Figures:
         if run.state != RunState.COMPLETED:
             found.open.append(f"{run.reference} is {run.get_state_display()}: it is not counted.")
         elif not any(one.run_id == run.pk for one in receipts):
-            found.has_all_tokens = found.has_all_content = False
+            found.has_all_tokens = found.has_all_content = found.has_all_redaction = False
             found.open.append(f"{run.reference} was completed without a receipt.")
     for run in completed:
         _add_manifest(found, run)
@@ -89,9 +93,29 @@ def of(model: TrainedModel) -> Figures:
             "subtracted", flat=True
         )
     )
-    for receipt in receipts:
-        _add(found, receipt)
+    _add_receipts(found)
     return found
+
+
+def _add_receipts(found: Figures) -> None:
+    """Add up the receipts; one whose files were all named by earlier receipts tells of the same data again."""
+    made: dict[int, list[DataSet]] = {}
+    for one in DataSet.objects.filter(receipt__in=found.receipts).order_by("pk"):
+        made.setdefault(one.receipt_id, []).append(one)
+    named: set[str] = set()
+    for receipt in found.receipts:
+        files = made.get(receipt.pk, [])
+        # An empty file is the same file everywhere, and holds no data.
+        again = [one for one in files if one.rows and one.sha256 in named]
+        found.data_sets += [one for one in files if one.sha256 not in named]
+        named.update(one.sha256 for one in files)
+        if again and len(again) == sum(1 for one in files if one.rows):
+            continue
+        if again:
+            found.open.append(
+                f"{receipt.reference} names {len(again)} files of earlier receipts: their rows are counted twice."
+            )
+        _add(found, receipt)
 
 
 def _add_manifest(found: Figures, run: Run) -> None:
@@ -118,6 +142,7 @@ def _add(found: Figures, receipt: Receipt) -> None:
         found.has_all_content = False
         found.open.append(f"{receipt.reference} does not say how old its content is.")
     if redaction := said.get("redaction"):
+        found.is_redacted = True
         found.hits.update(redaction["hits_by_kind"])
         if residual := redaction.get("residual"):
             found.sampled += residual["sampled"]
@@ -125,4 +150,5 @@ def _add(found: Figures, receipt: Receipt) -> None:
         else:
             found.open.append(f"{receipt.reference} sampled nothing after its redaction.")
     else:
+        found.has_all_redaction = False
         found.open.append(f"{receipt.reference} applied no redaction.")

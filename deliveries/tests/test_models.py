@@ -12,9 +12,11 @@ from consent import accounts
 from deliveries import recipients, trained_models
 from deliveries.documents import ai_act, figures
 from deliveries.documents import california as documents_of_california
-from deliveries.models import DataSet, Handover, RecipientTold
+from deliveries.models import DataSet, Handover, Receipt, RecipientTold
+from deliveries.receipts import completing
 from ledger.errors import InvalidInput, NotFound
 from tools import factories
+from tools.receipts import file as receipt_file
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.one_engine]
 
@@ -38,8 +40,6 @@ def completed(run, engineer):
             "residual": {"sampled": 500, "found": 2},
         },
     )
-    from deliveries.receipts import completing  # noqa: PLC0415
-
     run.refresh_from_db()
     return completing.complete(run=run, actor=engineer)
 
@@ -182,6 +182,84 @@ def test_a_receipt_that_says_less_leaves_more_open(run, engineer):
         "RC-2026-000001 does not say how old its content is.",
         "RC-2026-000001 applied no redaction.",
     ]
+
+
+REDACTION = {"engine": "own", "version": "1", "hits_by_kind": {"email": 120}}
+
+
+def model_of(engineer, *runs_with_receipts):
+    """The figures of a model of completed runs, each with what its receipt says."""
+    found = trained_models.record(name="m", title="M", actor=engineer)
+    for one, said in runs_with_receipts:
+        delivery = factories.training(one, engineer)
+        factories.send_receipt(factories.registered_runner(engineer), delivery, engineer, **said)
+        one.refresh_from_db()
+        completing.complete(run=one, actor=engineer)
+        trained_models.add_run(model=found, run=one, actor=engineer)
+    return figures.of(found)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "measure", "personal", "cleaning"),
+    [
+        (REDACTION, REDACTION, "in texts was reduced", "reduced by redaction", "Redacted: email 240."),
+        (REDACTION, None, "in some of the texts, not all, was reduced", "reduced in part by redaction",
+         "Redacted, in part: email 120."),
+        ({**REDACTION, "hits_by_kind": {}}, {**REDACTION, "hits_by_kind": {}}, "", "content of members",
+         "Redacted: nothing."),
+        (None, None, "", "content of members", "No redaction."),
+    ],
+)  # fmt: skip
+def test_documents_claim_as_much_redaction_as_all_receipts_show(
+    run, engineer, first, second, measure, personal, cleaning
+):
+    found = model_of(
+        engineer,
+        (run, {"redaction": first}),
+        (factories.freeze(engineer).run, {"redaction": second}),
+    )
+
+    measures = " ".join(ai_act.document(found)["3.3"])
+    said = documents_of_california.document(found)
+    assert measure in measures and ("redaction" in measures) == bool(measure)
+    assert said["7_personal_information"].endswith(personal)
+    assert said["9_cleaning_or_modification"].endswith(cleaning)
+
+
+def test_every_modality_that_a_receipt_names_is_in_the_summary(run, engineer):
+    found = model_of(engineer, (run, {"tokens": {"image": 5}, "bytes": {"text": 9, "video": 9}}))
+
+    said = ai_act.document(found)["1.3"]
+
+    assert {one: said[one] for one in ("text", "image", "audio", "video", "other")} == {
+        "text": "open",
+        "image": "open",
+        "audio": "none named by a receipt",
+        "video": "open",
+        "other": "none named by a receipt",
+    }
+
+
+def test_data_that_a_child_run_uses_again_is_counted_once(run, engineer):
+    same = {"outputs": [receipt_file("clean/posts.parquet", b"same", 8)], "tokens": {"text": 6}}
+    more = {
+        "inputs": [receipt_file("raw/posts.parquet", b"raw", 12)],
+        "outputs": [*same["outputs"], receipt_file("clean/more.parquet", b"more", 2)],
+    }
+
+    model_of(engineer, (run, same))
+    child = factories.freeze(engineer, parent=run).run
+    found = model_of(engineer, (child, same))
+
+    assert (found.rows_kept, len(found.data_sets), found.tokens["text"]) == (8, 1, 6)
+    assert found.sources == [
+        {"receipt": one.reference, "run": one.run.reference, "sha256": one.digest}
+        for one in Receipt.objects.order_by("pk")
+    ]
+    grandchild = factories.freeze(engineer, parent=child).run
+    found = model_of(engineer, (grandchild, more))
+    assert len(found.data_sets) == 2
+    assert any("1 files of earlier receipts" in one for one in found.open)
 
 
 def test_a_run_belongs_to_one_model(model, completed, engineer, post):
