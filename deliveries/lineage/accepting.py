@@ -9,9 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from consent import members
 from deliveries.choices import DeliveryState
-from deliveries.lineage.events import DataSetName, Event
+from deliveries.lineage.events import DataSetName, Event, storable
 from deliveries.models import DataSet, Delivery, LineageBody, LineageEvent
+from deliveries.names import accounts_like
 from ledger import clock, entries, open_entry
 from training_runs import teams
 from training_runs.choices import FindingKind
@@ -65,9 +67,9 @@ def _run_of(event: Event) -> Run | None:
 
 
 def _storable(value: Any) -> Any:
-    """A JSON value without U+0000, which PostgreSQL does not take: U+FFFD is in its place."""
+    """A JSON value whose texts and names PostgreSQL takes."""
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return storable(value)
     if isinstance(value, list):
         return [_storable(one) for one in value]
     if isinstance(value, dict):
@@ -93,7 +95,7 @@ def _find(event: Event, run: Run | None, opened: open_entry.OpenEntry) -> None:
 
 def _short(text: str) -> str:
     """A name as a finding keeps it: the digest of one that could name a person, since findings stay for good."""
-    if "@" in text or len(text) > 200:
+    if "@" in text or len(text) > 200 or members.referred(accounts_like(text)):
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return text
 

@@ -74,7 +74,6 @@ def read(data: bytes) -> Event:
         # Emitters send numbers of any kind in their facets; only what has no JSON at all is refused.
         body = json.loads(data, parse_constant=_no_number)  # noqa: TID251  lenient on purpose
         _check_depth(body, MAX_DEPTH)
-        json.dumps(body, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise InvalidInput("The body is not JSON that can be read.", field="body") from error
     if not isinstance(body, dict):
@@ -125,7 +124,19 @@ def _object(holder: Any, name: str) -> dict[str, Any]:
 
 def _text(holder: dict[str, Any], name: str, limit: int) -> str:
     found = holder.get(name)
-    return found[:limit].replace("\0", "") if isinstance(found, str) else ""
+    return storable(found[:limit]) if isinstance(found, str) else ""
+
+
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for U+0000 and for halves of pairs: PostgreSQL takes neither, and emitters send both.
+
+    >>> storable("cut \\ud83d") == "cut \\ufffd"
+    True
+    """
+    return _NOT_STORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _time(text: str) -> dt.datetime:

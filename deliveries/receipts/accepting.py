@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.db.models import Q
 from consent import members
 from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
+from deliveries.names import accounts_like
 from deliveries.receipts import envelopes, statements
 from deliveries.use import starting
 from ledger import clock, entries
@@ -82,16 +82,10 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
     return receipt, is_new
 
 
-_LIKE_AN_ACCOUNT = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9]).{4,}")
-"""With letters and digits. A number alone could be a member's too, and is a date or a counter in most names."""
-
-
 def _check_names(facts: dict[str, Any]) -> None:
     """A folder or file named after an account would tell for good whose data it has. Raises InvalidInput."""
     names = [one["name"] for one in (*facts["inputs"], *facts["outputs"])]
-    parts = {part for name in names for part in re.split(r"[/=]", name)}
-    parts |= {part.split(".")[0] for part in parts}
-    if members.referred(filter(_LIKE_AN_ACCOUNT.fullmatch, parts)):
+    if members.referred({part for name in names for part in accounts_like(name)}):
         raise InvalidInput(
             "A file or a folder has the name of an account. Name it by what it holds or by a number.",
             field="outputs",

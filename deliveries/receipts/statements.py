@@ -15,6 +15,7 @@ from consent.choices import DataCategory, Purpose
 from deliveries.models import Receipt
 from deliveries.receipts import envelopes
 from ledger.errors import InvalidInput
+from ledger.models import Checkpoint
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://training-portal.example/receipt/v1"
@@ -80,6 +81,22 @@ class Count(serializers.IntegerField):
         if type(data) is not int:
             self.fail("invalid")
         return int(super().to_internal_value(data))
+
+
+class SignedCheckpoint(Text):
+    """The note of a checkpoint that the portal signed, as it was given out: no other text can be said in its place."""
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        _, size, *_ = [*text.split("\n"), "", ""]
+        # Sizes have fewer digits than the column; int() takes more than ASCII.
+        is_size = re.fullmatch(r"[1-9][0-9]{0,17}", size)
+        if not is_size or not Checkpoint.objects.filter(pk=int(size), note=text).exists():
+            raise serializers.ValidationError(
+                "The note of a checkpoint of this portal, as it was given out.",
+                code="not_a_checkpoint",
+            )
+        return text
 
 
 class Counts(serializers.DictField):
@@ -203,7 +220,11 @@ class Predicate(Input):
     data_categories = Several(child=Word(choices=DataCategory.choices), max_length=50)
     manifest = Digest(max_length=64)
     delivery = DeliveryPart()
-    checkpoint = Text(required=False, max_length=5_000, help_text="A signed checkpoint's note.")
+    checkpoint = SignedCheckpoint(
+        required=False,
+        max_length=5_000,
+        help_text="The note of a checkpoint that the portal signed.",
+    )
     inputs = Several(child=InputFile(), max_length=10_000)
     outputs = Several(child=OutputFile(), max_length=10_000)
     member_column = ColumnPart()

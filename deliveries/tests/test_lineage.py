@@ -195,6 +195,35 @@ def test_a_name_that_could_be_a_persons_is_kept_as_a_digest(send, raw):
     assert "paula" not in json.dumps(Finding.objects.get().detail)
 
 
+@pytest.mark.parametrize("place", ["job", "data"])
+def test_a_name_that_is_an_account_is_kept_as_a_digest(run, send, raw, place):
+    if place == "job":
+        send(event(job={"namespace": "airflow", "name": "acc-1/export"}))
+    else:
+        send(event(inputs=[{"namespace": "s3://lake", "name": "raw/author=acc-1/part-0.parquet"}]))
+
+    detail = Finding.objects.get().detail
+    assert "acc-1" not in json.dumps(detail)
+    assert detail[place].startswith("sha256:")
+
+
+def test_a_text_that_was_cut_in_a_pair_is_kept(send, raw):
+    """Emitters cut long queries by UTF-16 units, also in the middle of a character."""
+    half = "\ud83d"
+    cut = event(
+        eventType=half,
+        run={"runId": half, "facets": {half: half}},
+        job={"namespace": half, "name": "b", "facets": {"sql": {"query": f"cut {half}"}}},
+        inputs=[{"namespace": "s3://lake", "name": f"raw/{half}"}],
+    )
+
+    answers = [send(cut).status_code for _ in range(2)]
+
+    assert answers == [201, 201]
+    assert LineageBody.objects.get().body["job"]["facets"]["sql"]["query"] == "cut \ufffd"
+    assert Finding.objects.get().detail == {"job": "\ufffd/b", "data": "s3://lake/raw/\ufffd"}
+
+
 def test_bodies_go_after_their_time_and_the_joins_stay(send, time_machine):
     send(event())
     assert accepting.delete_old_bodies() == 0

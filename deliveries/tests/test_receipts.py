@@ -16,6 +16,7 @@ from deliveries.made import requesting
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
 from deliveries.receipts import accepting, completing, envelopes, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
+from ledger.checkpoints import signing
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections.models import RedactionEntry, RedactionHits
@@ -275,6 +276,39 @@ def test_no_file_is_named_after_an_account(run, delivery, runner, post, name):
 
     assert (answer.status_code, faults(answer)) == (400, {"outputs": "names_an_account"})
     assert "acc-1" not in answer.content.decode().lower()
+
+
+@pytest.mark.parametrize("name", ["clean/anna.b1.parquet", "by=anna.b1", "anna.b1.zst.parquet"])
+def test_no_file_is_named_after_an_account_that_has_a_dot(run, delivery, runner, post, name):
+    factories.add_member("anna.b1")
+    file = receipt_file(name, b"clean", 8)
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, outputs=[file]))
+
+    assert (answer.status_code, faults(answer)) == (400, {"outputs": "names_an_account"})
+
+
+def test_a_checkpoint_is_one_that_the_portal_signed(run, delivery, runner, post):
+    note = signing.sign_now().note
+    size = note.split("\n")[1]
+    odd = [
+        "paula@example.org objected",
+        note.rstrip("\n"),
+        f"{note}Paula",
+        note.replace(f"\n{size}\n", f"\n0{size}\n"),
+        f"a\n{'9' * 30}\nb",
+        "a\n\N{ARABIC-INDIC DIGIT ONE}\nb",
+        "",
+    ]
+
+    for text in odd:
+        answer = send(post, run, factories.receipt_of(runner, delivery, checkpoint=text))
+        assert answer.status_code == 400
+        assert faults(answer).keys() == {"checkpoint"}
+        assert "Paula" not in answer.text
+    assert not Receipt.objects.exists()
+    sent = send(post, run, factories.receipt_of(runner, delivery, checkpoint=note))
+    assert sent.status_code == 201
 
 
 def test_a_file_is_named_by_a_number_or_a_date(run, delivery, runner, post):
