@@ -104,6 +104,7 @@ BRINGS = Brings(
         "consent.member_erased": "deliveries.made.ending.end_with_member",
         "objections.recipients": "deliveries.recipients.names_for",
         "objections.redaction_facts": "deliveries.receipts.completing.is_redaction_proven",
+        "objections.list_facts": "deliveries.receipts.completing.is_list_applied",
         "training_runs.run_ended": "deliveries.made.ending.end_of_run",
         "training_runs.use_of_runs": "deliveries.uses.of_runs",
     },

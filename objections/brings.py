@@ -92,6 +92,9 @@ BRINGS = Brings(
             "objections.redaction.verification.values_are_sealed",
     },
     points={
+        "objections.list_facts":
+            "Called with a purpose: whether each of these receipts names a version of the redaction list that was lent."
+            " Without an answer no letter says so.",
         "objections.recipients":
             "Called with a purpose: the names of affiliates and processors that receive data sets, as they exist as rows.",
         "objections.redaction_facts":

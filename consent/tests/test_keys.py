@@ -345,9 +345,9 @@ ALLOWED = {
     "consent/models.py", "consent/verification.py", "objections/intake/receiving.py", "objections/staff/queue.py",
     # Counts those that no file has named.
     "consent/staff/panels.py",
-    # By the member's number, for lists of a run's members and for who was granted the name.
     # Asks whether a file is named after an account, and tells neither which nor whose.
-    "deliveries/receipts/accepting.py",
+    "deliveries/names.py",
+    # By the member's number, for lists of a run's members and for who was granted the name.
     "deliveries/made/lists.py", "training_runs/downloads/withdrawn.py",
 }  # fmt: skip
 

@@ -9,11 +9,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from consent import members
 from deliveries.choices import DeliveryState
 from deliveries.lineage.events import DataSetName, Event, storable
 from deliveries.models import DataSet, Delivery, LineageBody, LineageEvent
-from deliveries.names import accounts_like
+from deliveries.names import is_any_an_account
 from ledger import clock, entries, open_entry
 from training_runs import teams
 from training_runs.choices import FindingKind
@@ -95,7 +94,7 @@ def _find(event: Event, run: Run | None, opened: open_entry.OpenEntry) -> None:
 
 def _short(text: str) -> str:
     """A name as a finding keeps it: the digest of one that could name a person, since findings stay for good."""
-    if "@" in text or len(text) > 200 or members.referred(accounts_like(text)):
+    if "@" in text or len(text) > 200 or is_any_an_account([text]):
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     return text
 

@@ -9,10 +9,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q
 
-from consent import members
 from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
-from deliveries.names import accounts_like
+from deliveries.names import is_any_an_account
 from deliveries.receipts import envelopes, statements
 from deliveries.use import starting
 from ledger import clock, entries
@@ -85,7 +84,7 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
 def _check_names(facts: dict[str, Any]) -> None:
     """A folder or file named after an account would tell for good whose data it has. Raises InvalidInput."""
     names = [one["name"] for one in (*facts["inputs"], *facts["outputs"])]
-    if members.referred({part for name in names for part in accounts_like(name)}):
+    if is_any_an_account(names):
         raise InvalidInput(
             "A file or a folder has the name of an account. Name it by what it holds or by a number.",
             field="outputs",

@@ -1,5 +1,7 @@
 """Completing a run: on a receipt, or on a waiver. Cannot be undone."""
 
+from typing import Any
+
 from django.contrib.auth.models import User
 
 from deliveries.choices import WaiverState
@@ -97,8 +99,19 @@ def _is_of(waiver: Waiver, start: TrainingStart) -> bool:
 
 def is_redaction_proven(purpose: str) -> bool:
     """Whether the receipts of all completed runs for a purpose say that a redaction was applied; no run is no."""
-    done = Completion.objects.filter(run__purpose=purpose).select_related("receipt")
-    found = [
-        one.receipt is not None and bool(predicate_of(one.receipt).get("redaction")) for one in done
-    ]
+    found = _redactions(purpose)
     return bool(found) and all(found)
+
+
+def is_list_applied(purpose: str) -> bool:
+    """Whether all of them say so of the redaction list, by the version that was lent: patterns alone find no entry."""
+    found = _redactions(purpose)
+    return bool(found) and all(one.get("list_version") for one in found)
+
+
+def _redactions(purpose: str) -> list[dict[str, Any]]:
+    """The part about redaction of each completed run's receipt; empty without one."""
+    done = Completion.objects.filter(run__purpose=purpose).select_related("receipt")
+    return [
+        (predicate_of(one.receipt).get("redaction") or {}) if one.receipt else {} for one in done
+    ]

@@ -21,7 +21,7 @@ from ledger.errors import InvalidInput
 from ledger.models import Entry
 from objections.models import RedactionEntry, RedactionHits
 from objections.redaction import lending
-from objections.redaction.facts import is_redaction_proven
+from objections.redaction.facts import is_list_applied, is_redaction_proven
 from tools import factories
 from tools.receipts import Runner
 from tools.receipts import file as receipt_file
@@ -776,11 +776,35 @@ def test_the_list_is_lent_with_a_valid_delivery_only(
 def test_pages_may_speak_of_redaction_once_every_completed_run_shows_it(
     run, delivery, runner, engineer, borrowed
 ):
-    assert not is_redaction_proven([run.purpose])
+    assert not is_redaction_proven([run.purpose]) and not is_list_applied([run.purpose])
     factories.send_receipt(runner, delivery, engineer, redaction=redaction(borrowed))
     run.refresh_from_db()
     completing.complete(run=run, actor=engineer)
-    assert is_redaction_proven([run.purpose])
+    assert is_redaction_proven([run.purpose]) and is_list_applied([run.purpose])
 
     factories.complete(factories.freeze(engineer).run, engineer)
     assert not is_redaction_proven([run.purpose])
+
+
+def test_a_letter_says_that_the_list_was_applied_only_where_each_receipt_names_it(
+    run, delivery, runner, engineer, officer, borrowed
+):
+    def said():
+        ticket = factories.objection(
+            name="Ulla Vintervatten", email="ulla@example.org", purposes=[run.purpose]
+        )
+        letter = factories.confirmed(ticket, officer).letters.get(kind="acknowledgement")
+        return "say that the list was applied" in " ".join(letter.text.body.split())
+
+    assert not said()
+    factories.send_receipt(runner, delivery, engineer, redaction=redaction(borrowed))
+    completing.complete(run=Run.objects.get(pk=run.pk), actor=engineer)
+    assert said()
+
+    without = factories.freeze(engineer).run
+    used = factories.training(without, engineer)
+    factories.send_receipt(runner, used, engineer, redaction=redacted())
+    completing.complete(run=Run.objects.get(pk=without.pk), actor=engineer)
+
+    assert is_redaction_proven([run.purpose])
+    assert not said()

@@ -240,7 +240,7 @@ def _about_others_posts(case: Case) -> str:
     ]
     if any(one.needs_second for one in values):
         sentences.append("A short or common name counts only where another of these is near.")
-    if facts.is_redaction_proven(case.purposes):
+    if facts.is_list_applied(case.purposes):
         sentences.append(
             "The reports on the training runs completed so far say that the list was applied."
         )

@@ -497,7 +497,8 @@ def test_a_letter_of_a_weak_entry_promises_no_redaction(officer):
 @pytest.fixture
 def proven(monkeypatch):
     """An app above that answers that every completed run was redacted, and names a recipient."""
-    monkeypatch.setitem(registry._hooks, "objections.redaction_facts", [lambda purpose: True])
+    for point in ("objections.redaction_facts", "objections.list_facts"):
+        monkeypatch.setitem(registry._hooks, point, [lambda purpose: True])
     monkeypatch.setitem(
         registry._hooks, "objections.recipients", [lambda purpose: ["Example Labs"]]
     )
