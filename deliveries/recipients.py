@@ -188,6 +188,9 @@ def tell(
     """Record that a recipient was told, on a day; again changes nothing. Raises NotFound, InvalidInput."""
     if not 1 <= len(how.strip()) <= 300:
         raise InvalidInput("Say in 1 to 300 characters how, without names.", field="how")
+    if "\0" in subject:
+        # PostgreSQL takes none in a query.
+        raise NotFound("This recipient received no data of that person.")
     known = RecipientTold.objects.filter(subject=subject, recipient=recipient).first()
     if known is not None:
         return known

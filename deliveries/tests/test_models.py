@@ -323,6 +323,7 @@ def test_a_handover_that_cannot_be_is_refused(model, affiliate, post, body):
     assert not Handover.objects.exists()
 
 
+@pytest.mark.both_engines
 def test_recipients_are_told_of_upheld_objections_and_erasures(
     model, affiliate, officer, second_officer, post
 ):
