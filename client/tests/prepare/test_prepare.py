@@ -131,6 +131,39 @@ def test_columns_of_a_category_that_the_run_does_not_use_are_dropped(tmp_path, p
     assert made.statement["predicate"]["data_categories"] == ["posts"]
 
 
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (["author", "Author", "author_1", "likes"], "author_1"),
+        (["author", "author", "author_1", "likes"], "author_1"),
+        (["Likes", "likes", "author", "likes_1"], "author"),
+    ],
+)
+def test_a_file_of_which_the_engine_renames_columns_is_refused(tmp_path, permission, names, wanted):
+    # DuckDB calls the second of `author` and `Author` by the name `Author_1`, and then takes it for `author_1`.
+    def values(name):
+        if name == wanted:
+            return [account(1), account(4)]
+        return [account(4), account(1)] if name.lower() == "author" else [10, 20]
+
+    table = pa.Table.from_arrays([pa.array(values(one)) for one in names], names=names)
+    pq.write_table(table, tmp_path / "raw.parquet")
+    columns = Columns(wanted, {"posts": (names[-1],)})
+
+    with pytest.raises(Misuse, match="columns whose names differ in case only, or not at all"):
+        _prepare([tmp_path / "raw.parquet"], tmp_path / "clean", permission, columns)
+    assert rows_in(tmp_path / "clean") == []
+
+
+def test_a_column_of_a_name_that_the_engine_needs_is_named(tmp_path, permission):
+    raw = write_raw(
+        tmp_path / "raw.parquet", {"author": [account(1)], "body": ["a"], "File_Row_Number": [7]}
+    )
+
+    with pytest.raises(Misuse, match="has a column file_row_number, a name that the engine needs"):
+        _prepare([raw], tmp_path / "clean", permission)
+
+
 def test_files_without_a_kept_row_have_no_output(tmp_path, permission):
     inputs = [
         write_raw(tmp_path / f"raw/{one}.parquet", {"author": [account(one)], "body": ["a"]})

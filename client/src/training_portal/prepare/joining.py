@@ -20,6 +20,8 @@ from training_portal.prepare.types import CONTENT_DATE, ROW, MemberType
 
 MEMORY_MB: Final = 600
 """What DuckDB takes before it spills to the directory it was given."""
+_ROW_NUMBER: Final = "file_row_number"
+"""The column that DuckDB adds to a file."""
 _ROWS: Final = 1 << 18
 """Authors that are looked at together."""
 
@@ -85,6 +87,8 @@ class Joiner:
 
     def match(self, inputs: Inputs) -> tuple[Quality, dict[str, Matched]]:
         """How the authors of all inputs match the delivery, and whose each row is, by the name of the input."""
+        for raw in inputs:
+            self._check_names(raw)
         authors = Authors()
         # Four bytes a row: beyond 128 MB they are kept in the scratch directory.
         in_memory = inputs.rows <= 1 << 25
@@ -93,6 +97,26 @@ class Joiner:
             for at, raw in enumerate(inputs)
         }
         return authors.quality(), matched
+
+    def _check_names(self, raw: Raw) -> None:
+        """Raises Misuse where the engine knows a column by another name than the file does.
+
+        Of `author` and `Author` it calls the second one `Author_1`, and then reads it where `author_1` is asked for.
+        """
+        if _ROW_NUMBER in map(str.lower, raw.schema.names):
+            raise Misuse(
+                f"{raw.name} has a column {_ROW_NUMBER}, a name that the engine needs.",
+                "Rename the column.",
+                code="column",
+            )
+        with _named(raw.name):
+            found = self._connection.sql(f"FROM read_parquet({_quoted(raw.by_descriptor)})").columns
+        if found != raw.schema.names:
+            raise Misuse(
+                f"{raw.name} has columns whose names differ in case only, or not at all.",
+                "The engine would take one for the other: rename them.",
+                code="column",
+            )
 
     def _match(self, raw: Raw, authors: Authors, path: Path | None) -> Matched:
         author = f"raw.{_name(self._columns.member_column)}"
