@@ -8,6 +8,8 @@ from ledger.registry import EntryKind, ReadKind
 
 # A delivery of ten million members takes a minute, and the sweeper comes by every 20 seconds.
 MAX_UNDELIVERED = dt.timedelta(minutes=15)
+# A verification takes seconds, of ten million members minutes.
+MAX_UNVERIFIED = dt.timedelta(hours=1)
 # A file of 2^20 accounts takes some seconds; the first map of a thousand million accounts an hour and more.
 MAX_UNMAPPED = dt.timedelta(hours=3)
 
@@ -27,6 +29,8 @@ BRINGS = Brings(
         EntryKind("delivery.made", "Delivery made"),
         EntryKind("delivery.refused", "Delivery refused: it would not be what was frozen", despite_clocks=True),
         EntryKind("delivery.requested", "Delivery requested"),
+        EntryKind("delivery.verification_failed", "Delivery differs from history", despite_clocks=True),
+        EntryKind("delivery.verified", "Delivery verified"),
         EntryKind("delivery.withdrawals_acknowledged", "Withdrawals acknowledged"),
         EntryKind("lineage.received", "Lineage event received", despite_clocks=True),
         EntryKind("model.changed", "Model recorded or changed"),
@@ -80,6 +84,7 @@ BRINGS = Brings(
     },
     schedule={
         "deliveries": Every("deliveries.tasks.sweep_deliveries", "SWEEP_SECONDS"),
+        "delivery verifications": Every("deliveries.tasks.verify_deliveries", "SWEEP_SECONDS"),
         "account map": Every("deliveries.tasks.make_account_map", "SWEEP_SECONDS"),
         "lineage bodies": Daily("deliveries.tasks.delete_lineage_bodies", hour="3", minute="25"),
     },
@@ -87,12 +92,17 @@ BRINGS = Brings(
         "deliveries.tasks.make_delivery": "files",
         "deliveries.tasks.sweep_deliveries": "files",
         "deliveries.tasks.make_account_map": "files",
+        "deliveries.tasks.verify_deliveries": "verifications",
         "deliveries.tasks.delete_lineage_bodies": "housekeeping",
     },
     files=["deliveries.staff.report.DeliveryReport"],
     waiting=[
         Waiting(
             "oldest_requested_delivery", "deliveries.made.making.oldest_requested", MAX_UNDELIVERED
+        ),
+        Waiting(
+            "oldest_unverified_delivery", "deliveries.made.verifying.oldest_unverified",
+            MAX_UNVERIFIED,
         ),
         Waiting(
             "oldest_account_map_range", "deliveries.made.account_map.oldest_waiting", MAX_UNMAPPED

@@ -20,7 +20,12 @@ NEXT_STATES: dict[str, frozenset[str]] = {
         {DeliveryState.DELIVERED, DeliveryState.CANCELLED, DeliveryState.REFUSED}
     ),
     DeliveryState.DELIVERED: frozenset(
-        {DeliveryState.EXPIRED, DeliveryState.REPLACED, DeliveryState.CANCELLED}
+        {
+            DeliveryState.EXPIRED,
+            DeliveryState.REPLACED,
+            DeliveryState.CANCELLED,
+            DeliveryState.REFUSED,  # it did not verify
+        }
     ),
     DeliveryState.EXPIRED: frozenset(),
     DeliveryState.REPLACED: frozenset(),

@@ -80,7 +80,7 @@ def _by_delivery(run: Run, reference: str) -> Answer:
     if row.state == DeliveryState.REQUESTED:
         return Answer(run, row, "delivery_not_ready", f"{row.reference} is being made.")
     said = DeliveryState.EXPIRED.label if row.leased_until else row.get_state_display()
-    if row.state in (DeliveryState.CANCELLED, DeliveryState.REPLACED):
+    if row.state in (DeliveryState.CANCELLED, DeliveryState.REPLACED, DeliveryState.REFUSED):
         said = row.get_state_display()
     return Answer(
         run, row, "lease_over", f"{row.reference} may not be used any more: {said}. Renew it."

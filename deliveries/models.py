@@ -8,6 +8,7 @@ from django.db.models import Q
 from deliveries.choices import ALIVE, DeliveryForm, DeliveryState, RecipientKind, WaiverState
 from deliveries.querysets import DataSetQuerySet, DeliveryQuerySet
 from ledger.models import Sealed, Tracked, tracked_history
+from training_runs.choices import Agreement
 from training_runs.models import Manifest, Run, Team
 
 _SLUG = RegexValidator(r"^[a-z0-9]+(-[a-z0-9]+)*\Z", "Small letters, digits, dashes.")
@@ -137,6 +138,24 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delivery_id}: {self.error_code}"
+
+
+class DeliveryVerification(Sealed):
+    """The second way of arriving at a delivery, and whether it agreed."""
+
+    delivery = models.OneToOneField(Delivery, models.PROTECT, related_name="verification")
+    agreement = models.CharField(max_length=7, choices=Agreement)
+    derived_digest = models.CharField(
+        max_length=64, help_text="SHA-256 of the archive according to history."
+    )
+    detail = models.JSONField(default=dict, help_text="What differs, in counts.")
+    verified_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.delivery}: {self.agreement}"
 
 
 # --- The account map ----------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from deliveries.lineage import accepting
-from deliveries.made import account_map, making, sweeping
+from deliveries.made import account_map, making, sweeping, verifying
 
 SWEEP_FOR = 60
 """Seconds after which a sweep begins nothing new: the next one goes on."""
@@ -12,6 +12,11 @@ SWEEP_FOR = 60
 @shared_task
 def make_delivery(delivery_id: int) -> None:
     making.make(delivery_id)
+
+
+@shared_task
+def verify_deliveries() -> None:
+    verifying.verify_due(seconds=SWEEP_FOR)
 
 
 @shared_task

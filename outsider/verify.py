@@ -615,7 +615,7 @@ WRITTEN_ANYWAY = {
     "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
     "letter.returned", "user.superuser_refused", "objection.data_erased",
     "objection.files_deleted",
-    "run.cancelled", "manifest.verification_failed", "ledger.verification_failed", "rule.proposed", "rule.rejected",
+    "run.cancelled", "manifest.verification_failed", "delivery.verification_failed", "ledger.verification_failed", "rule.proposed", "rule.rejected",
     "notice.proposed", "notice.rejected", "objection.outcome_returned",
     "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
     "token.revoked", "user.changed", "clock.settled",

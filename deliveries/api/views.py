@@ -65,7 +65,9 @@ PARQUET = "application/vnd.apache.parquet"
 
 def deliveries() -> QuerySet[Delivery]:
     """Deliveries with all that an answer shows."""
-    return Delivery.objects.select_related("run", "manifest", "recipient", "renews", "attempt")
+    return Delivery.objects.select_related(
+        "run", "manifest", "recipient", "renews", "attempt", "verification"
+    )
 
 
 def delivery_by(reference: str) -> Delivery:

@@ -126,6 +126,21 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='DeliveryVerification',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('agreement', models.CharField(choices=[('agrees', 'verified'), ('differs', 'does not verify')], max_length=7)),
+                ('derived_digest', models.CharField(help_text='SHA-256 of the archive according to history.', max_length=64)),
+                ('detail', models.JSONField(default=dict, help_text='What differs, in counts.')),
+                ('verified_at', models.DateTimeField()),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+                ('delivery', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='verification', to='deliveries.delivery')),
+            ],
+            options={
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
             name='Acknowledgement',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

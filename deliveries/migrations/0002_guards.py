@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     operations = [
         Guard(
-            "HistoricalRecipient", "HistoricalDelivery", "TrainingStart", "Acknowledgement",
+            "HistoricalRecipient", "HistoricalDelivery", "DeliveryVerification", "TrainingStart", "Acknowledgement",
             "HistoricalRunnerKey", "Receipt", "DataSet", "HistoricalWaiver", "Completion",
             "AccountMapRequest", "AccountMapFile", "LineageEvent", "Handover", "RecipientTold", "HistoricalTrainedModel", "ModelRun",
         ),

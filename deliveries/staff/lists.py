@@ -25,6 +25,7 @@ from deliveries.documents import figures
 from deliveries.models import (
     DataSet,
     Delivery,
+    DeliveryVerification,
     LineageEvent,
     Receipt,
     Recipient,
@@ -40,6 +41,7 @@ from deliveries.trained_models import FACTS
 from ledger import clock
 from ledger.reads.recording import record_read
 from training_runs import teams
+from training_runs.choices import Agreement
 from training_runs.querysets import teams_of
 from training_runs.staff.run_page import url_of
 
@@ -115,7 +117,7 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     fields = [
         "run_link", "state_word", "form", "to_whom", "requested_at", "delivered_at", "leased_until",
         "ended_at", "end_reason", "delivered", "left_out", "subtraction_digest", "cut", "ledger_root",
-        "as_of", "digest",
+        "as_of", "digest", "second_computation",
     ]  # fmt: skip
     change_form_template = "admin/deliveries/delivery/change_form.html"
     pages = [
@@ -176,6 +178,17 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     @admin.display(description="to")
     def to_whom(self, row: Delivery) -> str:
         return row.recipient.title if row.recipient else f"the run's team, {row.run.team}"
+
+    @admin.display(description="verification")
+    def second_computation(self, row: Delivery) -> SafeString | str:
+        found = DeliveryVerification.objects.filter(delivery=row).first()
+        if found is None:
+            return badge("waiting for verification", "warning") if row.cut else "not made yet"
+        if found.agreement == Agreement.DIFFERS:
+            return badge("DIFFERS", "danger")
+        return format_html(
+            "{} {}", badge("verified", "good"), f"{found.verified_at:%Y-%m-%d %H:%M} UTC"
+        )
 
     @admin.display(description="state", ordering="state")
     def state_word(self, row: Delivery) -> SafeString:

@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from auditing import services, verification
 from common.identity import roles
 from consent import accounts
+from deliveries.made import verifying as delivered
 from ledger import entries
 from ledger.append_only import guard_sql, guarded_models, missing_guards, trigger_name
 from ledger.checkpoints import signing
@@ -51,6 +52,7 @@ def rows_everywhere(shared_database) -> None:
     factories.live(run, engineer, officer, second_officer, product)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
     factories.withdraw(ticket, officer, second_officer)
+    delivered.verify_due()
     text = texts.Text("Upheld", texts.built_in("upheld").body)
     factories.put_into_use("upheld", text, officer, second_officer)
     factories.objection(name="Quilla Zebrowski")

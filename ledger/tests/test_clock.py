@@ -366,6 +366,7 @@ WAIT = [
     "canary.planted",
     "delivery.made",
     "delivery.requested",
+    "delivery.verified",
     "delivery.withdrawals_acknowledged",
     "letter.cancelled",
     "letter.failed",

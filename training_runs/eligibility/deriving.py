@@ -8,6 +8,7 @@ and must arrive at the same bytes.
 import datetime as dt
 from array import array
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from pyroaring import BitMap
@@ -32,18 +33,36 @@ from training_runs.models import Manifest, Run
 # What a country lets happen: members are left out, asked, or in unless they say no.
 _OUT, _ASK, _IN = "out", "ask", "in"
 # What deriving can find; a manifest names those that were rules when it was frozen.
-_CODES = {
-    "erased",
-    "closed",
-    "country_unknown",
-    "minor",
-    "region",
-    "no_notice",
-    "not_opted_in",
-    "opted_out",
-    "objection_open",
-    "objection_upheld",
-}
+CODES = frozenset(
+    {
+        "erased",
+        "closed",
+        "country_unknown",
+        "minor",
+        "region",
+        "no_notice",
+        "not_opted_in",
+        "opted_out",
+        "objection_open",
+        "objection_upheld",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """The members of a run who are in, and those who are out, at a cut and on a day, according to history alone."""
+
+    run: Any
+    """The run's row of history by the cut."""
+    ledger_root: str
+    population: int
+    included: BitMap
+    excluded: dict[str, BitMap]
+    notices: list[str]
+    region_rules: list[int]
+    policies: dict[str, int]
+    cohorts: dict[dt.date, BitMap]
 
 
 def derive(manifest: Manifest) -> bytes:
@@ -52,20 +71,64 @@ def derive(manifest: Manifest) -> bytes:
     Which reasons there are, and their words, are the manifest's own: a later release may add or reword
     some, and old manifests still verify. Raises CannotDerive for a reason that is not known here.
     """
-    cut = manifest.cut
     texts = manifest.header["reasons"]
     names = [part["name"] for part in manifest.header["parts"]][1:]
     codes = [name for name in names if not name.startswith(manifest_file.COHORT)]
+    if unknown := sorted(set(codes) - CODES - {"not_in_parent"}):
+        raise CannotDerive(f"This release cannot find {', '.join(unknown)} in history.")
+    parent, allowed = None, None
+    if manifest.run.parent_id is not None:
+        frozen = Manifest.objects.select_related("run").get(run=manifest.run.parent_id)
+        parent = {"run": frozen.run.reference, "manifest": frozen.digest}
+        allowed = manifest_file.parse(archives.load(frozen.digest)).included
+    found = derive_members(manifest.run_id, codes, cut=manifest.cut, allowed=allowed)
+    sets = found.excluded
+    if allowed is not None:
+        sets["not_in_parent"] = BitMap(range(1, found.population + 1)) - allowed
+    _, data = manifest_file.build(
+        {
+            "run": found.run.reference,
+            "purpose": found.run.purpose,
+            "data_categories": found.run.data_categories,
+            "parent": parent,
+            "as_of": found.run.as_of,
+            "cut": manifest.cut,
+            "ledger_root": found.ledger_root,
+            "notices": found.notices,
+            "region_rules": found.region_rules,
+            "policies": found.policies,
+            "reasons": {code: texts[code] for code in sets},
+        },
+        found.population,
+        found.included,
+        sets,
+        found.cohorts,
+    )
+    return data
+
+
+def derive_members(
+    run_id: int,
+    codes: Iterable[str],
+    *,
+    cut: int,
+    as_of: dt.date | None = None,
+    allowed: BitMap | None = None,
+) -> Derived:
+    """Apply reasons to every member at a cut, as of a day (the run's own, if none is given).
+
+    Only members of `allowed` are included, if it is given.
+    """
     run = (
-        Run.history.filter(id=manifest.run_id, entry_id__gte=1, entry_id__lte=cut)
+        Run.history.filter(id=run_id, entry_id__gte=1, entry_id__lte=cut)
         .order_by("-history_id")
         .first()
     )
     assert run is not None
-    if unknown := sorted(set(codes) - _CODES - {"not_in_parent"}):
-        raise CannotDerive(f"This release cannot find {', '.join(unknown)} in history.")
-    rules, since, rule_ids = _rules(run.purpose, run.as_of, cut)
-    notices = _notices(run.purpose, run.as_of, cut)
+    as_of = as_of or run.as_of
+    assert as_of is not None
+    rules, since, rule_ids = _rules(run.purpose, as_of, cut)
+    notices = _notices(run.purpose, as_of, cut)
     covered = _covered(rules, notices, run.data_categories)
     since[CANARY_OPT_IN] = dt.date.min
     rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
@@ -80,7 +143,7 @@ def derive(manifest: Manifest) -> bytes:
     for number, country, adult_on, status in _members(cut):
         population += 1
         choice, decided_at = choices.get(number, (None, None))
-        reasons = _facts_against(status, adult_on, run.as_of)
+        reasons = _facts_against(status, adult_on, as_of)
         reasons += _country_against(country, rules, covered)
         if rules.get(country) == _ASK and not (
             choice == Choice.ALLOW and decided_at and _day(decided_at) >= since[country]
@@ -95,45 +158,30 @@ def derive(manifest: Manifest) -> bytes:
         if not reasons:
             included.append(number)
 
-    sets = {code: BitMap(out[code]) for code in codes}
     members = BitMap(included)
-    parent = None
-    if run.parent_id is not None:
-        frozen = Manifest.objects.select_related("run").get(run=run.parent_id)
-        parent = {"run": frozen.run.reference, "manifest": frozen.digest}
-        allowed = manifest_file.parse(archives.load(frozen.digest)).included
-        sets["not_in_parent"] = BitMap(range(1, population + 1)) - allowed
+    if allowed is not None:
         members &= allowed
-    applied = {kind: _policy(kind, run.purpose, run.as_of, cut) for kind in _POLICIES}
-    by_day = _cohorts(
-        run,
-        rules=rules,
-        covered=covered,
-        choices=choices,
+    applied = {kind: _policy(kind, run.purpose, as_of, cut) for kind in _POLICIES}
+    return Derived(
+        run=run,
+        ledger_root=root,
+        population=population,
         included=members,
-        applied=applied,
-        cut=cut,
+        excluded={code: BitMap(numbers) for code, numbers in out.items()},
+        notices=sorted(row.version for row in notices),
+        region_rules=sorted(rule_ids),
+        policies=applied,
+        cohorts=_cohorts(
+            run.purpose,
+            as_of,
+            rules=rules,
+            covered=covered,
+            choices=choices,
+            included=members,
+            applied=applied,
+            cut=cut,
+        ),
     )
-    _, data = manifest_file.build(
-        {
-            "run": run.reference,
-            "purpose": run.purpose,
-            "data_categories": run.data_categories,
-            "parent": parent,
-            "as_of": run.as_of,
-            "cut": cut,
-            "ledger_root": root,
-            "notices": sorted(row.version for row in notices),
-            "region_rules": sorted(rule_ids),
-            "policies": applied,
-            "reasons": {code: texts[code] for code in sets},
-        },
-        population,
-        members,
-        sets,
-        by_day,
-    )
-    return data
 
 
 def _ledger(cut: int) -> tuple[str, dict[int, dt.datetime]]:
@@ -345,7 +393,8 @@ def _policy(kind: str, purpose: str, as_of: dt.date, cut: int) -> int:
 
 
 def _cohorts(
-    run: Any,
+    purpose: str,
+    as_of: dt.date,
     *,
     rules: dict[str, str],
     covered: set[str],
@@ -355,10 +404,10 @@ def _cohorts(
     cut: int,
 ) -> dict[dt.date, BitMap]:
     """The included by the oldest content that may be used: each member's latest day, a member at a time."""
-    limits = _data_limits(run.purpose, run.as_of, cut)
+    limits = _data_limits(purpose, as_of, cut)
     refused = set(
         Decision.objects.filter(
-            purpose=run.purpose, choice=Choice.DENY, evidence_only=False, entry_id__gte=1,
+            purpose=purpose, choice=Choice.DENY, evidence_only=False, entry_id__gte=1,
             entry_id__lte=cut,
         ).values_list("member_id", flat=True)
     )  # fmt: skip

@@ -35,6 +35,20 @@ def pack(
     return header, b"".join([magic, canonical.dumps(header), b"\n", *blobs])
 
 
+def differences(magic: bytes, one: bytes, other: bytes) -> dict[str, Any]:
+    """The differences between two files: header fields by name, sets by how many members. Raises ManifestDamaged."""
+    (mine, my_sets), (theirs, their_sets) = unpack(magic, one), unpack(magic, other)
+    found: dict[str, Any] = {
+        "header": sorted(
+            name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)
+        )
+    }
+    for name in sorted(my_sets.keys() | their_sets.keys()):
+        if differing := len(my_sets.get(name, BitMap()) ^ their_sets.get(name, BitMap())):
+            found[name] = differing
+    return found
+
+
 def portable(members: BitMap) -> bytes:
     """The set in Roaring's published portable format; equal sets give equal bytes."""
     # Built anew: where runs and an array take equally many bytes, `run_optimize` keeps what was there.

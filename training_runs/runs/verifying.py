@@ -7,7 +7,6 @@ from typing import Any
 import structlog
 from django.contrib.auth.models import User
 from django.db.models import Max, Q, QuerySet
-from pyroaring import BitMap
 
 from common.processes import leases
 from ledger import entries, open_entry
@@ -21,6 +20,7 @@ from training_runs.errors import (
     RunCancelled,
 )
 from training_runs.manifests import archives, manifest_file
+from training_runs.manifests.container import differences
 from training_runs.manifests.members_tree import MembersTree
 from training_runs.models import Finding, Manifest, Run, Verification
 
@@ -40,12 +40,13 @@ def verify(manifest: Manifest, *, actor: open_entry.Actor = VERIFIER) -> Verific
     derived = deriving.derive(manifest)
     digest = sha256(derived).hexdigest()
     try:
-        stored = manifest_file.parse(archives.load(manifest.digest))
+        data = archives.load(manifest.digest)
+        stored = manifest_file.parse(data)
     except ManifestDamaged as error:
         detail["archive"] = str(error)
     else:
         if digest != manifest.digest:
-            detail |= _differences(stored, manifest_file.parse(derived))
+            detail |= differences(manifest_file.MAGIC, data, derived)
         else:
             members_root = MembersTree.of(stored, digest).root().hex()
     agrees = digest == manifest.digest and not detail
@@ -70,28 +71,6 @@ def verify(manifest: Manifest, *, actor: open_entry.Actor = VERIFIER) -> Verific
     if not agrees:
         logger.error("manifest differs", run=manifest.run.reference)
     return verification
-
-
-def _differences(stored: manifest_file.Archive, derived: manifest_file.Archive) -> dict[str, Any]:
-    """The differences between two archives: header fields by name, sets by how many members."""
-    found: dict[str, Any] = {
-        "header": sorted(
-            name
-            for name in stored.header.keys() | derived.header.keys()
-            if stored.header.get(name) != derived.header.get(name)
-        )
-    }
-    mine, other = _sets(stored), _sets(derived)
-    for name in sorted(mine.keys() | other.keys()):
-        differing = len(mine.get(name, BitMap()) ^ other.get(name, BitMap()))
-        if differing:
-            found[name] = differing
-    return found
-
-
-def _sets(archive: manifest_file.Archive) -> dict[str, BitMap]:
-    by_day = {f"{manifest_file.COHORT}{day}": members for day, members in archive.cohorts.items()}
-    return {manifest_file.INCLUDED: archive.included, **archive.excluded, **by_day}
 
 
 def manifest_of(run: Run) -> Manifest:
