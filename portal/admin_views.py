@@ -72,7 +72,7 @@ def revoke_token(request: HttpRequest, digest: str) -> HttpResponse:
         form=form,
         button="Revoke it",
         dangerous=True,
-        lead=f"Every client that uses it as {token.user.get_username()} is refused from now on. This cannot be undone.",
+        lead=f"Every client that uses it as {token.user.get_username()} is refused from now on, also with a token that it renewed itself into. This cannot be undone.",
         back=reverse("admin:common_servicetoken_changelist"),
     )
 

@@ -42,7 +42,10 @@ class MeOutput(serializers.Serializer[Any]):
 
 
 class RenewalInput(Input):
-    days = serializers.IntegerField(required=False, default=90, help_text="The new one ends after.")
+    days = serializers.IntegerField(
+        required=False,
+        help_text="The new one ends after. At most, and without it, as long as the old one was issued for.",
+    )
 
 
 class RenewedOutput(TokenOutput):

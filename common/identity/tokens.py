@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils import timezone
 from knox.auth import TokenAuthentication
 from knox.crypto import hash_token
@@ -28,6 +29,13 @@ logger = structlog.get_logger(__name__)
 MAX_DAYS = 365
 FREE_TOKEN_FAILURES = 20
 """So many tokens of a sender may be refused before the sender has to wait."""
+
+
+_SUBJECT = "token:"
+
+
+def _subject(token_key: str) -> str:
+    return f"{_SUBJECT}{token_key}"
 
 
 class TokenExpired(exceptions.AuthenticationFailed):
@@ -84,7 +92,7 @@ class ServiceTokenAuthentication(TokenAuthentication):
         if user.is_superuser:
             raise exceptions.AuthenticationFailed("A superuser does not sign in.")
         # Until the request ends (`portal.middleware.CredentialMiddleware`).
-        open_entry.credential.set(f"token:{auth_token.token_key}")
+        open_entry.credential.set(_subject(auth_token.token_key))
         return user, auth_token
 
     def _cleanup_token(self, auth_token: ServiceToken) -> bool:
@@ -111,7 +119,7 @@ def issue_token(
         token, plain = ServiceToken.objects.create(
             user=user, expiry=dt.timedelta(days=days), name=name.strip(), scopes=sorted(set(scopes))
         )
-        opened.subject = f"token:{token.token_key}"
+        opened.subject = _subject(token.token_key)
         opened.reason = (
             f"for {user.get_username()}: {', '.join(token.scopes)} until {token.expiry:%Y-%m-%d}"
         )
@@ -126,14 +134,19 @@ class NotRenewable(RuleViolation):
     code = "token_not_renewable"
 
 
-def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
+def renew_token(*, token: ServiceToken, days: int | None = None) -> tuple[ServiceToken, str]:
     """Another token of the same name and scopes for its owner, by itself; it is returned once.
 
-    The old one works until its own end, so that every place that holds it can be changed. Raises NotRenewable when it
-    ends later than in 30 days, was renewed already or is gone, InvalidInput.
+    It lasts at most as long as the old one was issued for, and that long without `days`: no token gives itself more than
+    an administrator gave. The old one works until its own end, so that every place that holds it can be changed.
+    Raises NotRenewable when it ends later than in 30 days, was renewed already or is gone, InvalidInput.
     """
-    if not 1 <= days <= MAX_DAYS:
-        raise InvalidInput(f"1 to {MAX_DAYS} days.", field="days")
+    issued_for = _issued_for(token)
+    days = issued_for if days is None else days
+    if not 1 <= days <= issued_for:
+        raise InvalidInput(
+            f"1 to {issued_for} days: no longer than it was issued for.", field="days"
+        )
     if token.expiry is None or token.expiry > timezone.now() + RENEWABLE:
         raise NotRenewable(
             f"A token can be renewed in its last {RENEWABLE.days} days; this one ends on"
@@ -148,9 +161,16 @@ def renew_token(*, token: ServiceToken, days: int) -> tuple[ServiceToken, str]:
         renewed, plain = ServiceToken.objects.create(
             user=user, expiry=dt.timedelta(days=days), name=token.name, scopes=token.scopes
         )
-        opened.subject = f"token:{renewed.token_key}"
-        opened.reason = f"{_follows(token)}until {renewed.expiry:%Y-%m-%d}"
+        opened.subject = _subject(renewed.token_key)
+        opened.reason = f"{_follows(_subject(token.token_key))}until {renewed.expiry:%Y-%m-%d}"
     return renewed, plain
+
+
+def _issued_for(token: ServiceToken) -> int:
+    """The days from its issue to its end. One without an end is refused further down."""
+    return (
+        round((token.expiry - token.created) / dt.timedelta(days=1)) if token.expiry else MAX_DAYS
+    )
 
 
 def _check_renewable(token: ServiceToken) -> None:
@@ -160,20 +180,39 @@ def _check_renewable(token: ServiceToken) -> None:
     if not ServiceToken.objects.filter(pk=token.pk, expiry__gt=timezone.now()).exists():
         raise NotRenewable("This token has ended or was revoked: an administrator issues another.")
     # The ledger knows what followed what; a token of the same name may be another one.
-    if Entry.objects.filter(kind="token.renewed", reason__startswith=_follows(token)).exists():
+    if _next(_subject(token.token_key)):
         raise NotRenewable(
             "This token was renewed already: use the one that followed it. If that is lost, an administrator"
             " issues another."
         )
 
 
-def _follows(token: ServiceToken) -> str:
-    return f"follows token:{token.token_key}, "
-
-
 def revoke_token(*, token: ServiceToken, actor: open_entry.Actor) -> None:
-    """End a token now. Revoking one that is gone changes nothing."""
-    with entries.entry("token.revoked", actor=actor, subject=f"token:{token.token_key}") as opened:
-        deleted, _ = ServiceToken.objects.filter(pk=token.pk).delete()
-        if not deleted:
+    """End a token now, and those that it renewed itself into. Revoking one that is gone changes nothing."""
+    with entries.entry("token.revoked", actor=actor, subject=_subject(token.token_key)) as opened:
+        if not ServiceToken.objects.filter(pk=token.pk).exists():
             opened.abandon()
+            return
+        followers = _followers(token)
+        opened.reason = f"with {', '.join(followers)}" if followers else ""
+        keys = [one.removeprefix(_SUBJECT) for one in followers]
+        ServiceToken.objects.filter(Q(pk=token.pk) | Q(token_key__in=keys)).delete()
+
+
+def _followers(token: ServiceToken) -> list[str]:
+    """The tokens that followed a token by renewal, as subjects: a thief of one may have renewed it."""
+    found: list[str] = []
+    following = _next(_subject(token.token_key))
+    while following:
+        found.append(following)
+        following = _next(following)
+    return found
+
+
+def _follows(subject: str) -> str:
+    return f"follows {subject}, "
+
+
+def _next(subject: str) -> str | None:
+    renewed = Entry.objects.filter(kind="token.renewed", reason__startswith=_follows(subject))
+    return renewed.values_list("subject", flat=True).first()

@@ -134,7 +134,7 @@ def test_a_nightly_job_with_an_ended_token_locks_its_network_out_of_nothing(engi
 def test_a_token_renews_itself_once_and_the_old_one_works_until_its_own_end(engineer):
     old, plain = issue(engineer, "runs:read", "runs:write", days=20)
 
-    answer = renew(plain, {"days": 60})
+    answer = renew(plain, {"days": 15})
 
     assert answer.status_code == 201
     assert "no-store" in answer["Cache-Control"]
@@ -142,7 +142,7 @@ def test_a_token_renews_itself_once_and_the_old_one_works_until_its_own_end(engi
     said = answer.json()
     assert (said["name"], said["scopes"]) == ("trainer", ["runs:read", "runs:write"])
     assert dt.datetime.fromisoformat(said["expires_at"]) == new.expiry
-    assert abs(new.expiry - new.created - dt.timedelta(days=60)) < dt.timedelta(seconds=1)
+    assert abs(new.expiry - new.created - dt.timedelta(days=15)) < dt.timedelta(seconds=1)
     assert [get(one).status_code for one in (plain, said["token"])] == [200, 200]
     again = renew(plain)
     assert (again.status_code, again.json()["code"]) == (409, "token_not_renewable")
@@ -167,7 +167,7 @@ def test_a_renewal_takes_no_scope_and_no_more_days_than_a_token_may_have(enginee
     _, plain = issue(engineer)
 
     more = renew(plain, {"days": 90, "scopes": ["audit:read"]})
-    long = renew(plain, {"days": tokens.MAX_DAYS + 1})
+    long = renew(plain, {"days": 21})
     none = renew(plain, {"days": 0})
 
     assert [answer.status_code for answer in (more, long, none)] == [400, 400, 400]
@@ -175,6 +175,50 @@ def test_a_renewal_takes_no_scope_and_no_more_days_than_a_token_may_have(enginee
     assert fields == ["scopes", "days", "days"]
     assert ServiceToken.objects.count() == 1
     assert not Entry.objects.filter(kind="token.renewed").exists()
+
+
+def test_a_renewal_without_days_lasts_as_long_as_the_token_was_issued_for(engineer):
+    old, plain = issue(engineer, days=3)
+
+    renew(plain)
+
+    renewed = ServiceToken.objects.exclude(pk=old.pk).get()
+    assert abs(renewed.expiry - renewed.created - dt.timedelta(days=3)) < dt.timedelta(seconds=1)
+
+
+def test_a_token_of_a_day_does_not_become_one_of_a_year(engineer):
+    _, plain = issue(engineer, days=1)
+
+    answer = renew(plain, {"days": 2})
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["detail"] == "1 to 1 days: no longer than it was issued for."
+    assert ServiceToken.objects.count() == 1
+
+
+def test_revoking_a_token_ends_all_that_followed_it(engineer, administrator):
+    first, plain = issue(engineer)
+    other, _ = issue(engineer)
+    second = renew(plain).json()["token"]
+    third = renew(second).json()["token"]
+
+    tokens.revoke_token(token=first, actor=administrator)
+
+    assert [get(one).status_code for one in (plain, second, third)] == [401, 401, 401]
+    assert list(ServiceToken.objects.all()) == [other]
+    entry = Entry.objects.get(kind="token.revoked")
+    assert entry.subject == f"token:{first.token_key}"
+    assert second[:8] in entry.reason and third[:8] in entry.reason
+
+
+def test_revoking_a_token_that_followed_another_leaves_that_one(engineer, administrator):
+    first, plain = issue(engineer)
+    renew(plain)
+    second = ServiceToken.objects.exclude(pk=first.pk).get()
+
+    tokens.revoke_token(token=second, actor=administrator)
+
+    assert list(ServiceToken.objects.all()) == [first]
 
 
 @pytest.mark.parametrize(("days", "status"), [(31, 409), (30, 201), (1, 201)])
@@ -207,7 +251,7 @@ def test_a_person_who_may_not_sign_in_renews_nothing(engineer, changed):
 
     assert renew(plain).status_code == 401
     with pytest.raises(InvalidInput):
-        tokens.renew_token(token=token, days=30)
+        tokens.renew_token(token=token)
     assert ServiceToken.objects.count() == 1
 
 
@@ -216,7 +260,7 @@ def test_a_token_that_was_revoked_meanwhile_is_not_renewed(engineer, administrat
     tokens.revoke_token(token=ServiceToken.objects.get(), actor=administrator)
 
     with pytest.raises(tokens.NotRenewable):
-        tokens.renew_token(token=token, days=30)
+        tokens.renew_token(token=token)
 
     assert not ServiceToken.objects.exists()
 
