@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Q
-from pyroaring import BitMap
 
 from consent import countries
 from consent.models import Suppression
@@ -134,12 +133,14 @@ def open_duties(subject: str = "") -> list[Duty]:
         for one in directly.select_related("recipient", "run")
         if one.recipient is not None
     ]
-    for recipient, delivery in given:
-        held = archives.load(delivery).delivered
+    # By delivery: the last archives stay parsed.
+    for recipient, delivery in sorted(given, key=lambda pair: pair[1].pk):
         for one in subjects:
             key = (one.subject, recipient.pk)
-            if key not in told and one.is_in(delivery, held):
-                found.setdefault(key, Duty(one.subject, recipient, one.since))
+            if key in told or key in found or one.purpose not in ("", delivery.run.purpose):
+                continue
+            if one.number is None or archives.includes(delivery, one.number):
+                found[key] = Duty(one.subject, recipient, one.since)
     return sorted(found.values(), key=lambda duty: (duty.since, duty.subject, duty.recipient.name))
 
 
@@ -153,12 +154,6 @@ class _Subject:
     purpose: str
     """Empty for an erasure, which concerns every purpose."""
     since: dt.datetime
-
-    def is_in(self, delivery: Delivery, held: BitMap) -> bool:
-        """Whether a delivery may have held the person's data for the purpose."""
-        if self.purpose and delivery.run.purpose != self.purpose:
-            return False
-        return self.number is None or self.number in held
 
 
 def _subjects(subject: str = "") -> list[_Subject]:

@@ -99,6 +99,16 @@ def _run_link(row: Any) -> SafeString:
     return format_html('<a href="{}">{}</a>', url_of(row.run), row.run.reference)
 
 
+def count(field: str, description: str) -> Any:
+    """A column that shows a number with its thousands apart."""
+
+    @admin.display(description=description, ordering=field)
+    def shown(self: Any, row: Any) -> str:
+        return f"{getattr(row, field):,}"
+
+    return shown
+
+
 @admin.register(Delivery, site=site)
 class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     export_columns = {
@@ -167,13 +177,9 @@ class DeliveryAdmin(ExportedList, HistoryModelAdmin):
     def run_link(self, row: Delivery) -> SafeString:
         return _run_link(row)
 
-    @admin.display(description="members", ordering="rows")
-    def delivered(self, row: Delivery) -> str:
-        return f"{row.rows:,}"
+    delivered = count("rows", "members")
 
-    @admin.display(description="subtracted", ordering="subtracted")
-    def left_out(self, row: Delivery) -> str:
-        return f"{row.subtracted:,}"
+    left_out = count("subtracted", "subtracted")
 
     @admin.display(description="to")
     def to_whom(self, row: Delivery) -> str:
@@ -216,13 +222,9 @@ class ReceiptAdmin(ExportedList, SealedModelAdmin):
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
         return {"predicate": predicate_of(row), "data_sets": list(row.data_sets.all())}
 
-    @admin.display(description="rows in", ordering="rows_in")
-    def read(self, row: Receipt) -> str:
-        return f"{row.rows_in:,}"
+    read = count("rows_in", "rows in")
 
-    @admin.display(description="rows kept", ordering="rows_kept")
-    def kept(self, row: Receipt) -> str:
-        return f"{row.rows_kept:,}"
+    kept = count("rows_kept", "rows kept")
 
     @admin.display(description="run")
     def run_link(self, row: Receipt) -> SafeString:
@@ -237,9 +239,7 @@ class DataSetAdmin(SealedModelAdmin):
     list_select_related = ["receipt__run"]
     fields = ["name", "receipt", "run", "rows_held", "file_size", "sha256"]
 
-    @admin.display(description="rows", ordering="rows")
-    def rows_held(self, row: DataSet) -> str:
-        return f"{row.rows:,}"
+    rows_held = count("rows", "rows")
 
     @admin.display(description="size", ordering="size")
     def file_size(self, row: DataSet) -> str:

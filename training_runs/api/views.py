@@ -206,6 +206,13 @@ class EntryPages(Pages):
     ordering = "-sequence"
 
 
+def check_own_entry(request: Request, reference: str, sequence: int) -> None:
+    """Check that an entry is about a run that the caller may read of. Raises NotFound, PermissionDenied."""
+    run = own_run(request, reference, unless="ledger.view_entry")
+    if not Entry.objects.filter(pk=sequence, subject=run.reference).exists():
+        raise NotFound(f"No such entry is about {reference}.")
+
+
 class RunEntryProofView(Endpoint):
     access = {"GET": Access("training_runs.view_manifest", "manifests:read")}
     schema = EndpointSchema()
@@ -215,9 +222,7 @@ class RunEntryProofView(Endpoint):
     )
     def get(self, request: Request, reference: str, sequence: int) -> HttpResponse:
         """Proof that an entry about the run is in the ledger: a C2SP tlog-proof under the newest checkpoint."""
-        run = own_run(request, reference, unless="ledger.view_entry")
-        if not Entry.objects.filter(pk=sequence, subject=run.reference).exists():
-            raise NotFound(f"No such entry is about {reference}.")
+        check_own_entry(request, reference, sequence)
         proof = signing.prove_entry(sequence, signing.latest())
         record_read(caller(request), "run.entry_proved", f"entry:{sequence}")
         return HttpResponse(proof, content_type="text/plain; charset=utf-8")
@@ -236,9 +241,7 @@ class RunEntryView(Endpoint):
         The proof of a long entry, such as that of a delivery of hundreds of files, has its short form only: digests of
         these rows.
         """
-        run = own_run(request, reference, unless="ledger.view_entry")
-        if not Entry.objects.filter(pk=sequence, subject=run.reference).exists():
-            raise NotFound(f"No such entry is about {reference}.")
+        check_own_entry(request, reference, sequence)
         (found,) = recomputed(sequence - 1, sequence)
         if not found.is_as_sealed:
             raise LedgerRewritten(f"Entry {sequence} is not what was sealed.")
