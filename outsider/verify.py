@@ -21,7 +21,7 @@ import re
 import struct
 import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
 from functools import lru_cache
@@ -655,7 +655,7 @@ class Piece(NamedTuple):
     keys: list[tuple[int, str, Key]]
     """Place of the line, `checkpoint.key_added` or `checkpoint.key_retired`, and which key."""
     days: dict[int, str]
-    """Place of the line that freezes a manifest or makes a delivery, and the day (UTC) it was recorded on."""
+    """Place of each line that was recorded on another day (UTC) than the one before it, and that day."""
     times: tuple[str, str]
     """The times at which the first and the last of the entries were recorded."""
     waits: array[int]
@@ -705,7 +705,7 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
                 leaves[number] = leaf_hash(leaf_data(line, entry))
             at = _time(entry["recorded_at"])
             piece.sequences.append(entry["sequence"])
-            if MANIFEST in entry["rows"] or DELIVERY in entry["rows"]:
+            if at[:10] != last[:10]:
                 piece.days[number] = at[:10]
             if at < last and CLOCK_STEP not in entry["rows"]:
                 piece.problems.append((number, BACKWARDS))
@@ -777,7 +777,12 @@ class Ledger(NamedTuple):
     keys: list[tuple[int, str, Key]]
     """Entry, kind, key: which keys were made known and retired."""
     days: dict[int, str]
-    """Entry that froze a manifest or made a delivery, and the day (UTC) it was recorded on."""
+    """Each entry that was recorded on another day (UTC) than the one before it, in their order, and that day."""
+
+    def day_of(self, entry: int) -> str:
+        """The day (UTC) on which an entry was recorded."""
+        starts = list(self.days)
+        return self.days[starts[bisect_right(starts, entry) - 1]]
 
     def of(self, name: str) -> list[tuple[int, Row]]:
         return [(entry, row) for entry, table, row in self.rows if table == name]
@@ -1359,7 +1364,7 @@ def _check_archive(export: Export, manifest: Frozen) -> Archive:
             raise Wrong(f"{what}: its {name} is not the one that entry {manifest.entry} seals.")
     if number_of(archive.sets["included"]) != row.get("included"):
         raise Wrong(f"{what}: entry {manifest.entry} counts {row.get('included')} included.")
-    if header["as_of"] > export.ledger.days[manifest.entry]:
+    if header["as_of"] > export.ledger.day_of(manifest.entry):
         raise Wrong(
             f"{what} is as of {header['as_of']}, a day that had not come when entry {manifest.entry} froze it."
         )
@@ -1571,10 +1576,15 @@ def _check_against_manifest(
             f"{what}: delivered and subtracted are not the included of {manifest.header['run']}:"
             f" members {few(difference or one.delivered & one.subtracted)}."
         )
-    if one.header["as_of"] > export.ledger.days[one.entry]:
+    if one.header["as_of"] > export.ledger.day_of(one.entry):
         raise Wrong(f"{what} is as of a day that had not come when entry {one.entry} made it.")
     if export.ledger.tree.root(one.row["cut"]).hex() != one.row.get("ledger_root"):
         raise Wrong(f"{what}: entries 1 to {one.row['cut']} do not have its ledger_root.")
+    if one.header["as_of"] < export.ledger.day_of(one.row["cut"]):
+        # Rules that came into force since would not apply to members who are counted.
+        raise Wrong(
+            f"{what} is as of a day before that of entry {one.row['cut']}, which it counts."
+        )
 
 
 def derive_deliveries(

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from training_runs.runs import freezing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.one_engine]
 
+DAY = dt.timedelta(days=1)
 VERIFY = Path(settings.BASE_DIR) / "outsider" / "verify.py"
 
 
@@ -261,3 +263,23 @@ def test_a_delivery_that_kept_a_member_who_was_out_is_derived_and_found(
 
     assert done.returncode == 1
     assert "do not agree on who was out: members" in done.stdout
+
+
+def test_a_delivery_as_of_a_day_before_its_cut_is_found(world, engineer, monkeypatch, tmp_path):
+    """A rule that came into force on the day of the cut would not apply to it."""
+    from deliveries.made import making  # noqa: PLC0415
+
+    true = making.subtract
+    monkeypatch.setattr(
+        making,
+        "subtract",
+        lambda delivery: (split := true(delivery)) and replace(split, as_of=split.as_of - DAY),
+    )
+    factories.deliver(Run.objects.earliest("pk"), engineer, form="set")
+    signing.sign_now()
+    exporting.export(tmp_path / "export")
+
+    done = verify("export", tmp_path / "export", "--key", signing.signers()[0].verifier.text)
+
+    assert done.returncode == 1
+    assert "is as of a day before that of entry" in done.stdout
