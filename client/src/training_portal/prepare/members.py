@@ -126,13 +126,10 @@ class Members:
         return found
 
     def _is_early(self, numbers: Numbers, days: npt.NDArray[np.int64] | None) -> Mask:
-        places = np.searchsorted(self._dated, numbers)
-        places[places == len(self._dated)] = 0
-        is_dated: Mask = self._dated[places] == numbers
-        if days is None:
-            return is_dated
-        # NO_DAY is below every day: content of unknown age is too old.
-        return is_dated & (days < self._days[places])
+        first = self.first_days(numbers)
+        # NO_DAY is below every day: content of unknown age is too old, and no content is before NO_DAY.
+        early: Mask = first != NO_DAY if days is None else days < first
+        return early
 
 
 NO_DAY: Final = -(2**62)
