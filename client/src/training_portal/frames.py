@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from training_portal.errors import Misuse, NotVerified
+from training_portal.errors import Misuse
 from training_portal.permission import Permission
 from training_portal.prepare import quality
-from training_portal.prepare.inputs import check_list
+from training_portal.prepare.inputs import check_lists, is_ambiguous
 from training_portal.prepare.members import Members, Numbers, days_of, numbers_of
 from training_portal.prepare.preparing import check_lease
 from training_portal.prepare.types import check_days, member_type
@@ -105,23 +105,14 @@ def _numbers(authors: Any, name: str, permission: Permission) -> Numbers:
 
 def accounts_of(permission: Permission) -> tuple[Any, Numbers]:
     """The accounts of a delivery and their member numbers, as the ledger seals the lists. Raises Misuse, NotVerified."""
-    if not permission.files:
-        raise Misuse(
-            f"The member column has accounts, and {permission.delivery} has no list of accounts.",
-            "Ask for a delivery of the form `list`, or name a column of member numbers.",
-            code="member_type",
-        )
-    for file in permission.files:
-        check_list(file)
+    check_lists(permission)
     table = pa.concat_tables(
         pq.read_table(file.path, columns=["member_number", "account_ref"])
         for file in permission.files
     )
     accounts = _whole(table["account_ref"]).cast(pa.large_string())
     if pc.count_distinct(accounts).as_py() != len(table) or pc.any(pc.equal(accounts, "")).as_py():
-        raise NotVerified(
-            f"The list of {permission.delivery} has empty accounts, or one account for two members."
-        )
+        raise is_ambiguous(permission)
     return accounts, table["member_number"].to_numpy().astype(np.uint32)
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from training_portal.errors import Misuse, NotVerified
-from training_portal.permission import ListFile
+from training_portal.permission import Permission
 from training_portal.prepare.types import is_plain
 
 _BLOCK: Final = 1 << 20
@@ -169,21 +169,32 @@ class Inputs:
         return raw
 
 
-def check_list(file: ListFile) -> None:
-    """Raises NotVerified unless the list still has the bytes that were verified."""
-    descriptor = _open(file.path, file.name)
-    try:
-        if _hash(descriptor, file.name) != file.sha256:
+def check_lists(permission: Permission) -> None:
+    """Check that the permission has lists of accounts, with the bytes that were verified. Raises Misuse, NotVerified."""
+    if not permission.files:
+        raise Misuse(
+            f"The member column has accounts, and {permission.delivery} has no list of accounts.",
+            "Ask for a delivery of the form `list`, or name a column of member numbers.",
+            code="member_type",
+        )
+    for file in permission.files:
+        if digest_of(file.path, file.name) != file.sha256:
             raise NotVerified(f"{file.name} is not the file that the ledger seals.")
-    finally:
-        os.close(descriptor)
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of a file."""
-    descriptor = _open(path, path.name)
+def is_ambiguous(permission: Permission) -> NotVerified:
+    """The error for lists whose accounts do not each belong to one member."""
+    return NotVerified(
+        f"The list of {permission.delivery} has empty accounts, or one account for two members."
+    )
+
+
+def digest_of(path: Path, name: str = "") -> str:
+    """SHA-256 of a file, which errors call by `name`."""
+    name = name or path.name
+    descriptor = _open(path, name)
     try:
-        return _hash(descriptor, path.name)
+        return _hash(descriptor, name)
     finally:
         os.close(descriptor)
 

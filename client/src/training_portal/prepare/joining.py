@@ -13,7 +13,7 @@ import numpy as np
 from training_portal.errors import Misuse, NotVerified
 from training_portal.permission import Permission
 from training_portal.prepare.columns import Columns
-from training_portal.prepare.inputs import Inputs, Raw, check_list
+from training_portal.prepare.inputs import Inputs, Raw, check_lists, is_ambiguous
 from training_portal.prepare.members import Members, Numbers, numbers_of
 from training_portal.prepare.quality import Authors, Quality
 from training_portal.prepare.types import CONTENT_DATE, ROW, MemberType
@@ -185,14 +185,7 @@ def load_accounts(connection: Any, permission: Permission) -> None:
 
     An account that two members have would give one's rows to the other.
     """
-    if not permission.files:
-        raise Misuse(
-            f"The member column has accounts, and {permission.delivery} has no list of accounts.",
-            "Ask for a delivery of the form `list`, or name a column of member numbers.",
-            code="member_type",
-        )
-    for file in permission.files:
-        check_list(file)
+    check_lists(permission)
     paths = ", ".join(_quoted(str(one.path)) for one in permission.files)
     with _named("the list"):
         connection.execute(
@@ -204,9 +197,7 @@ def load_accounts(connection: Any, permission: Permission) -> None:
         ).fetchall()[0]
     expected = sum(one.rows for one in permission.files)
     if not rows == accounts == numbers == expected:
-        raise NotVerified(
-            f"The list of {permission.delivery} has empty accounts, or one account for two members."
-        )
+        raise is_ambiguous(permission)
 
 
 @contextlib.contextmanager
