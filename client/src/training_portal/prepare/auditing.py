@@ -23,9 +23,7 @@ from training_portal.prepare.redacting import Redaction
 from training_portal.prepare.tally import Tally
 from training_portal.prepare.types import MEMBER_NUMBER
 from training_portal.prepare.verifying import DataSet, numbers_in
-
-_ROWS: Final = 65_536
-MAX_NAMED: Final = 20
+from training_portal.prepare.writing import MAX_ROWS
 
 Places = npt.NDArray[np.int64]
 
@@ -170,7 +168,7 @@ class _Repeating:
 
     def _expected(self, raw: Raw, joiner: Joiner, matched: Matched, places: Places) -> "_Expected":
         numbers, sampled, done = [], [], 0
-        for batch, found, dates in joiner.rows(raw, matched, _ROWS):
+        for batch, found, dates in joiner.rows(raw, matched, MAX_ROWS):
             kept = self.members.judge(found, None if dates is None else days_of(dates)).kept
             where = np.flatnonzero(kept)
             numbers.append(found[where])
@@ -206,7 +204,7 @@ def _rows_at(path: Path, places: Places) -> Any:
     """The rows of a data file at these places, as a table."""
     found, first = [], 0
     with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
-        for batch in parquet.iter_batches(_ROWS):
+        for batch in parquet.iter_batches(MAX_ROWS):
             mine = places[(places >= first) & (places < first + len(batch))] - first
             if len(mine):
                 found.append(batch.take(pa.array(mine)))

@@ -35,11 +35,10 @@ from training_portal.prepare.preparing import Options, check_lease, text_of
 from training_portal.prepare.types import MEMBER_NUMBER, is_text
 from training_portal.prepare.verifying import DataSet, numbers_in, whole
 from training_portal.prepare.work import RECEIPT, SUBTRACTING
-from training_portal.prepare.writing import COLUMNS, INPUT, RUN, DataFile
+from training_portal.prepare.writing import COLUMNS, INPUT, MAX_ROWS, RUN, DataFile
 
 _READY: Final = "subtraction.json"
 _FILES: Final = "files"
-_ROWS: Final = 65_536
 
 Cohorts = Sequence[tuple[dt.date, BitMap]]
 
@@ -209,7 +208,7 @@ def _changed(
                 for name, value in (parquet.metadata.metadata or {}).items()
                 if name in (INPUT, RUN, COLUMNS)
             }
-            for batch in parquet.iter_batches(_ROWS):
+            for batch in parquet.iter_batches(MAX_ROWS):
                 numbers = batch.column(MEMBER_NUMBER).to_numpy()
                 keeps, old = usable.has(numbers), too_old.has(numbers)
                 change.dropped["before_use_from"] += int(np.count_nonzero(old))
