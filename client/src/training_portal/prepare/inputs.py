@@ -19,6 +19,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training_portal import receipts
 from training_portal.errors import Misuse, NotVerified
 from training_portal.permission import Permission
 from training_portal.prepare.types import is_plain
@@ -57,7 +58,7 @@ def named(paths: Sequence[Path]) -> tuple[Named, ...]:
                 "Inputs are Parquet; write other formats as Parquet first, with the types of their columns.",
                 code="input",
             )
-        if not is_plain(name) or name.split("/")[0] == "receipt.json":
+        if not is_plain(name) or name.split("/")[0] == receipts.FILE:
             raise Misuse(
                 f"The name of input {len(found) + 1} cannot stand in a receipt.",
                 "Rename it: letters, digits and . _ / = + : - only, the first a letter or a digit.",

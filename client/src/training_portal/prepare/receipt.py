@@ -18,7 +18,6 @@ from training_portal.prepare.quality import Quality
 from training_portal.prepare.redacting import Redaction
 from training_portal.prepare.tally import Tally
 from training_portal.prepare.types import MemberType, is_plain, plain_type
-from training_portal.prepare.work import RECEIPT
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def write(
             "Make several data sets of fewer files, or files with shorter names.",
             code="input",
         )
-    disk.write(directory / RECEIPT, data, aside)
+    disk.write(directory / receipts.FILE, data, aside)
     return Prepared(directory, envelope, statement)
 
 

@@ -34,7 +34,7 @@ from training_portal.prepare.members import Bits
 from training_portal.prepare.preparing import Options, check_lease, text_of
 from training_portal.prepare.types import MEMBER_NUMBER, is_text
 from training_portal.prepare.verifying import DataSet, numbers_in, whole
-from training_portal.prepare.work import RECEIPT, SUBTRACTING
+from training_portal.prepare.work import SUBTRACTING
 from training_portal.prepare.writing import COLUMNS, INPUT, MAX_ROWS, RUN, DataFile
 
 _READY: Final = "subtraction.json"
@@ -281,7 +281,7 @@ def _put_in_place(directory: Path, aside: Path) -> Subtracted:
     envelope = ready["envelope"]
     statement = receipts.opened(envelope)
     # The receipt that is there speaks of files that are about to go.
-    (directory / RECEIPT).unlink(missing_ok=True)
+    (directory / receipts.FILE).unlink(missing_ok=True)
     disk.sync_directory(directory)
     for name in ready["written"]:
         made = aside / _FILES / name
@@ -291,7 +291,7 @@ def _put_in_place(directory: Path, aside: Path) -> Subtracted:
         (directory / name).unlink(missing_ok=True)
         disk.sync_directory((directory / name).parent)
     data = json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    disk.write(directory / RECEIPT, data, aside)
+    disk.write(directory / receipts.FILE, data, aside)
     # What says that the new files go on is the last to go.
     shutil.rmtree(aside / _FILES, ignore_errors=True)
     (aside / _READY).unlink()

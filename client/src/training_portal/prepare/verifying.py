@@ -14,7 +14,7 @@ from training_portal.errors import LeaseOver, Misuse, NotVerified
 from training_portal.prepare.inputs import digest_of
 from training_portal.prepare.members import Numbers
 from training_portal.prepare.types import MEMBER_NUMBER
-from training_portal.prepare.work import ASIDE, BESIDE, RECEIPT, SUBTRACTING, files_in
+from training_portal.prepare.work import ASIDE, BESIDE, SUBTRACTING, files_in
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def whole(directory: Path, *, keys: Iterable[Ed25519PublicKey], run: str | None 
 def read_receipt(directory: Path, keys: Iterable[Ed25519PublicKey]) -> DataSet:
     """What the receipt of a directory says, signed by one of the keys. The files were not looked at. Raises NotVerified."""
     try:
-        data = (directory / RECEIPT).read_bytes()
+        data = (directory / receipts.FILE).read_bytes()
     except OSError:
         raise NotVerified(
             f"{directory.name} has no receipt, so it is no data set.",

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from training_portal import receipts
 from training_portal.errors import Misuse
 from training_portal.prepare import disk
 
-RECEIPT: Final = "receipt.json"
-BESIDE: Final = frozenset({RECEIPT, "croissant.json", "README.md"})
+BESIDE: Final = frozenset({receipts.FILE, "croissant.json", "README.md"})
 """Files that may be in a data set's directory beside the data."""
 ASIDE: Final = ".preparing"
 SUBTRACTING: Final = ".subtracting"
@@ -83,7 +83,7 @@ class Work:
                 "Run it again: it goes on where it stopped.",
                 code="busy",
             )
-        if not before and (self.directory / RECEIPT).exists():
+        if not before and (self.directory / receipts.FILE).exists():
             raise Misuse(
                 f"{self.directory.name} is a data set already.",
                 "Verify it (training-portal verify), or name a new directory.",
@@ -103,7 +103,7 @@ class Work:
             self.journal = before
             return
         # The receipt first: what it speaks of is about to go.
-        (self.directory / RECEIPT).unlink(missing_ok=True)
+        (self.directory / receipts.FILE).unlink(missing_ok=True)
         for name in sorted(ours & files_in(self.directory)):
             (self.directory / name).unlink()
         disk.sync_directory(self.directory)
