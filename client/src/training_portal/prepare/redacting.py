@@ -14,6 +14,7 @@ from training_portal.redaction import (
     RedactionList,
     Redactor,
 )
+from training_portal.redaction.redactor import for_receipt
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,10 @@ class Redaction:
     def for_receipt(
         self, by_kind: Mapping[str, int], by_entry: Mapping[int, int]
     ) -> dict[str, Any]:
-        """The part `redaction` of a receipt, without a redactor: a long list takes long to learn."""
-        said: dict[str, Any] = {
-            "engine": ENGINE,
-            "version": VERSION,
-            "profile": self.profile.digest,
-            **Hits(dict(by_kind), dict(by_entry)).for_receipt(),
-        }
-        if self.redaction_list is None:
-            # Without a list that the portal lent, no entry has a number.
-            del said["hits_by_entry"]
-        else:
-            said["list_version"] = self.redaction_list.version
-        return said
+        """The part `redaction` of a receipt."""
+        lent = self.redaction_list
+        return for_receipt(
+            Hits(dict(by_kind), dict(by_entry)),
+            self.profile,
+            None if lent is None else lent.version,
+        )
