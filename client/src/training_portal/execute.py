@@ -18,10 +18,9 @@ from typing import Literal
 
 from pyroaring import BitMap
 
-from training_portal import keys
 from training_portal.alive import SECONDS, withdrawn
 from training_portal.errors import Misuse, PortalError, Withdrawn
-from training_portal.prepare import DataSet, verify_directory
+from training_portal.prepare import DataSet
 from training_portal.prepare.verifying import numbers_in
 from training_portal.runs import Portal, TrainingRun
 
@@ -64,11 +63,7 @@ def execute(
     if not command:
         raise Misuse("There is no command.", "training-portal exec --data DIR -- python train.py")
     portal.progress.step("The data set is verified")
-    data = verify_directory(
-        directory,
-        keys=keys.trusted(portal.settings.state, portal.session),
-        now=portal.session.now(),
-    )
+    data = portal.data_set(directory)
     said = data.predicate
     run = portal.run(said["run"])
     receipt = str(run.send_envelope(data.envelope)["reference"])

@@ -30,7 +30,7 @@ from training_portal.trust import Memory, Trust, VerifierKey
 
 if TYPE_CHECKING:
     from training_portal.data_sets import Made
-    from training_portal.prepare import Columns, Redaction
+    from training_portal.prepare import Columns, DataSet, Redaction
 
 Form = Literal["list", "set"]
 _ENDED = frozenset({"completed", "cancelled"})
@@ -62,6 +62,16 @@ class Portal:
     def me(self) -> dict[str, Any]:
         """Who the token belongs to, its scopes and its end."""
         return dict(self.session.get("me").json)
+
+    def data_set(self, directory: Path, *, run: str | None = None) -> "DataSet":
+        """The data set in a directory, signed by this machine's key or by one that the portal knows of this account.
+
+        See `training_portal.prepare.verify_directory`. Raises NotVerified, LeaseOver.
+        """
+        from training_portal.prepare import verify_directory
+
+        known = keys.trusted(self.settings.state, self.session)
+        return verify_directory(directory, keys=known, now=self.session.now(), run=run)
 
     @property
     def trust(self) -> Trust:

@@ -38,17 +38,13 @@ def audit_command(out: Out, directory: Path, **said: Any) -> None:
 
     Ends with 4 where anything differs. Needs the raw files, and the delivery while its lease lasts.
     """
-    from training_portal import data_sets, keys
+    from training_portal import data_sets
     from training_portal.cli.columns import columns_of, paths_of
-    from training_portal.prepare import Options, audit, verify_directory
+    from training_portal.prepare import Options, audit
     from training_portal.runs import Portal
 
     with Portal.from_environment(progress=out.progress) as portal:
-        found = verify_directory(
-            directory,
-            keys=keys.trusted(portal.settings.state, portal.session),
-            now=portal.session.now(),
-        )
+        found = portal.data_set(directory)
         done = found.predicate
         run = portal.run(done["run"])
         permission = run.permission_of(done["delivery"]["reference"])

@@ -32,8 +32,7 @@ def verify_command(out: Out, directory: Path, run: str | None, offline: bool) ->
         found = verify_directory(directory, keys=[own.public_key()], run=run)
     else:
         with Portal.from_environment(progress=out.progress) as portal:
-            known = keys.trusted(portal.settings.state, portal.session)
-            found = verify_directory(directory, keys=known, now=portal.session.now(), run=run)
+            found = portal.data_set(directory, run=run)
     said = found.predicate
     facts = {
         "run": said["run"],
