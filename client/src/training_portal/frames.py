@@ -8,7 +8,7 @@ without an author is out. For a data set with a receipt use `training_portal.pre
 
 import datetime as dt
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -137,7 +137,7 @@ Kind = tuple[Any, Callable[[str], Any], Callable[[Any], Any]]
 def _of_arrow(frame: Any) -> Kind:
     return (
         frame,
-        lambda name: frame.column(_only(name, frame.schema.names)),
+        lambda name: frame.column(only(name, frame.schema.names)),
         lambda mask: frame.filter(pa.array(mask)),
     )
 
@@ -174,14 +174,14 @@ def _of_polars(frame: Any) -> Kind:
         )
     return (
         frame,
-        lambda name: frame.get_column(_only(name, frame.columns)).to_arrow(),
+        lambda name: frame.get_column(only(name, frame.columns)).to_arrow(),
         lambda mask: frame.filter(polars.Series(mask)),
     )
 
 
 def _of_pandas(frame: Any) -> Kind:
     def column_of(name: str) -> Any:
-        values = frame[_only(name, [str(one) for one in frame.columns])]
+        values = frame[only(name, [str(one) for one in frame.columns])]
         try:
             return pa.Array.from_pandas(values)
         except (pa.ArrowException, UnicodeError, OverflowError):
@@ -204,12 +204,12 @@ _KINDS: Final[dict[str, Callable[[Any], Kind]]] = {
 }
 
 
-def _only(name: str, names: Any) -> str:
+def only(name: str, names: Sequence[str]) -> str:
     """The name, where exactly one column has it. Raises Misuse."""
-    if list(names).count(name) != 1:
+    if names.count(name) != 1:
         raise Misuse(
-            f"{list(names).count(name) or 'No'} columns are named {name}.",
-            f"Name one of: {', '.join(list(names)[:_MAX_NAMES])}.",
+            f"{names.count(name) or 'No'} columns are named {name}.",
+            f"Name one of: {', '.join(names[:_MAX_NAMES])}.",
             code="columns",
         )
     return name

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F  # noqa: N812  as its documentation write
 from pyspark.sql import types as T  # noqa: N812  likewise
 
 from training_portal.errors import Misuse
-from training_portal.frames import accounts_of
+from training_portal.frames import accounts_of, only
 from training_portal.permission import Permission
 from training_portal.prepare import quality
 from training_portal.prepare.members import NO_DAY, Members
@@ -60,18 +60,8 @@ def keep_in_spark(
     return joined.select(*(F.col(f"`{one}`") for one in frame.columns))
 
 
-def _only(frame: Any, name: str) -> Any:
-    if frame.columns.count(name) != 1:
-        raise Misuse(
-            f"{frame.columns.count(name)} columns are named {name}.",
-            f"Name one of: {', '.join(frame.columns[:5])}.",
-            code="columns",
-        )
-    return frame.schema[name].dataType
-
-
 def _member_type(frame: Any, name: str) -> str:
-    kind = _only(frame, name)
+    kind = frame.schema[only(name, frame.columns)].dataType
     if isinstance(kind, T.IntegralType):
         return "number"
     # A collation such as UTF8_LCASE would find `ACC-1` for `acc-1`; a CHAR is padded with blanks.
@@ -86,7 +76,7 @@ def _member_type(frame: Any, name: str) -> str:
 
 def _day_of(frame: Any, name: str) -> Any:
     """Days since 1970-01-01 in UTC, whatever the zone of the session."""
-    kind = _only(frame, name)
+    kind = frame.schema[only(name, frame.columns)].dataType
     column = F.col(f"`{name}`")
     if isinstance(kind, T.DateType):
         return F.unix_date(column)
