@@ -15,7 +15,6 @@ A column that no category names is dropped.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -23,6 +22,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
+from training_portal import toml
 from training_portal.errors import Misuse
 from training_portal.prepare.types import (
     RESERVED,
@@ -34,7 +34,6 @@ from training_portal.prepare.types import (
     plain_type,
 )
 
-MAX_BYTES: Final = 65_536
 _NEEDED: Final = frozenset({"name", "version", "member_column", "categories"})
 _FIELDS: Final = _NEEDED | {"content_date", "content_date_is_utc", "text", "verbatim"}
 _WORD: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
@@ -104,14 +103,7 @@ class Columns:
     @classmethod
     def read(cls, data: bytes) -> "Columns":
         """The columns in the bytes of a TOML file. Raises Misuse, which names the fault."""
-        if len(data) > MAX_BYTES:
-            raise _fault(f"the file has {len(data):,} bytes", f"At most {MAX_BYTES:,} bytes.")
-        try:
-            said = tomllib.loads(data.decode())
-        except UnicodeDecodeError:
-            raise _fault("the file is not UTF-8", "Save it as UTF-8.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise _fault(f"the file is no TOML ({error})", "See https://toml.io.") from None
+        said = toml.read(data, _fault)
         if wrong := sorted((said.keys() - _FIELDS) | (_NEEDED - said.keys())):
             raise _fault(
                 f"fields that are unknown or missing: {', '.join(wrong)}",

@@ -1,19 +1,18 @@
 """Profiles: which kinds of items are replaced, as a file with a digest."""
 
 import re
-import tomllib
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from training_portal import toml
 from training_portal.errors import Misuse
 from training_portal.redaction.kinds import KINDS_OF_PATTERNS
 
 SHIPPED: Final = ("default",)
 """Profiles that come with the package, by name."""
-MAX_BYTES: Final = 65_536
 _FIELDS = frozenset({"name", "version", "kinds"})
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,49}")
 
@@ -45,16 +44,7 @@ class Profile:
     @classmethod
     def read(cls, data: bytes) -> "Profile":
         """The profile in the bytes of a TOML file. Raises Misuse, which names the fault."""
-        if len(data) > MAX_BYTES:
-            raise _fault(f"it has {len(data):,} bytes", f"At most {MAX_BYTES:,} bytes.")
-        try:
-            said = tomllib.loads(data.decode())
-        except UnicodeDecodeError:
-            raise _fault("it is not UTF-8", "Save it as UTF-8.") from None
-        except tomllib.TOMLDecodeError as error:
-            raise _fault(
-                f"it is no TOML ({error})", "See https://toml.io for the format."
-            ) from None
+        said = toml.read(data, _fault)
         if unknown := sorted(said.keys() - _FIELDS):
             raise _fault(
                 f"unknown fields: {', '.join(unknown)}",
