@@ -8,14 +8,13 @@ Lists hold accounts of members, so no directory outlives its lease: each use of 
 deletes those whose time is over, and those that do not say when it is.
 """
 
-import contextlib
 import datetime as dt
-import fcntl
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from training_portal import locks
 from training_portal.errors import Misuse
 from training_portal.trust.memory import write_private
 
@@ -48,7 +47,7 @@ class Cache:
         self.sweep()
         home = self._home(delivery, leased_until)
         path = home / digest
-        with _locked(home / f"{digest}.lock"):
+        with locks.held(home / f"{digest}.lock"):
             if not path.exists():
                 partial = home / f"{digest}.partial"
                 partial.touch(mode=0o600)
@@ -114,11 +113,3 @@ def _check_own(directory: Path) -> None:
             f"chmod 700 {directory}",
             code="not_private",
         )
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        path.chmod(0o600)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

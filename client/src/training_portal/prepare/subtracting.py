@@ -7,13 +7,11 @@ clean/.subtracting/subtraction.json  last: from now on the new files take the pl
 """
 
 import datetime as dt
-import fcntl
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
@@ -26,7 +24,7 @@ import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pyroaring import BitMap
 
-from training_portal import receipts
+from training_portal import locks, receipts
 from training_portal.errors import Misuse, NotVerified
 from training_portal.permission import Permission
 from training_portal.prepare import disk
@@ -144,25 +142,20 @@ def _alone(directory: Path) -> Iterator[Path]:
     aside = directory / SUBTRACTING
     if not directory.is_dir():
         raise NotVerified(f"{directory.name} is no directory, so it is no data set.")
-    with disk.refusals(directory):
-        aside.mkdir(mode=0o700, exist_ok=True)
-        lock = os.open(aside, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise Misuse(
-            f"Another process is subtracting from {directory.name}.", "Wait for it.", code="busy"
-        ) from None
-    try:
-        yield aside
-    except BaseException:
-        if not (aside / _READY).exists():
-            # Nothing has taken a place: the data set is what it was.
-            shutil.rmtree(aside, ignore_errors=True)
-        raise
-    finally:
-        os.close(lock)
+    busy = Misuse(
+        f"Another process is subtracting from {directory.name}.", "Wait for it.", code="busy"
+    )
+    with ExitStack() as lock:
+        with disk.refusals(directory):
+            aside.mkdir(mode=0o700, exist_ok=True)
+            lock.enter_context(locks.held(aside, busy))
+        try:
+            yield aside
+        except BaseException:
+            if not (aside / _READY).exists():
+                # Nothing has taken a place: the data set is what it was.
+                shutil.rmtree(aside, ignore_errors=True)
+            raise
 
 
 def _found(directory: Path, permission: Permission, keys: Sequence[Ed25519PublicKey]) -> DataSet:

@@ -6,7 +6,7 @@ clean/.preparing/journal.json    which files are whole, so that a second run goe
 clean/.preparing/…               what is being written, and what the engine spills; gone at the end
 """
 
-import fcntl
+import contextlib
 import json
 import os
 import shutil
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
-from training_portal import receipts
+from training_portal import locks, receipts
 from training_portal.errors import Misuse
 from training_portal.prepare import disk
 
@@ -38,31 +38,26 @@ class Work:
         self.aside = directory / ASIDE
         self._plan = plan
         self._names = tuple(names)
-        self._lock = -1
+        self._lock = contextlib.ExitStack()
         self.journal: dict[str, Any] = {}
 
     def __enter__(self) -> "Work":
-        with disk.refusals(self.directory):
+        busy = Misuse(
+            f"Another process is preparing {self.directory.name}.",
+            "Wait for it, or name another directory.",
+            code="busy",
+        )
+        with contextlib.ExitStack() as lock, disk.refusals(self.directory):
             self.aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(self.aside, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise Misuse(
-                f"Another process is preparing {self.directory.name}.",
-                "Wait for it, or name another directory.",
-                code="busy",
-            ) from None
-        try:
-            with disk.refusals(self.directory):
+            lock.enter_context(locks.held(self.aside, busy))
+            try:
                 self._begin()
-        except BaseException:
-            if not (self.aside / _JOURNAL).exists():
-                # Nothing was begun: a data set that was here stays one.
-                shutil.rmtree(self.aside, ignore_errors=True)
-            os.close(self._lock)
-            raise
+            except BaseException:
+                if not (self.aside / _JOURNAL).exists():
+                    # Nothing was begun: a data set that was here stays one.
+                    shutil.rmtree(self.aside, ignore_errors=True)
+                raise
+            self._lock = lock.pop_all()
         return self
 
     def __exit__(
@@ -73,7 +68,7 @@ class Work:
     ) -> None:
         if kind is None:
             shutil.rmtree(self.aside, ignore_errors=True)
-        os.close(self._lock)
+        self._lock.close()
 
     def _begin(self) -> None:
         before = _read(self.aside / _JOURNAL)

@@ -1,13 +1,12 @@
 """The last checkpoint that was seen of each ledger: a later one must continue it, an earlier one is refused."""
 
-import contextlib
-import fcntl
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
+from training_portal import locks
 from training_portal.errors import NotVerified
 from training_portal.trust.notes import Checkpoint, VerifierKey, check_growth
 
@@ -31,7 +30,7 @@ class Memory:
         """
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.directory / f"{sha256(new.origin.encode()).hexdigest()[:16]}.checkpoint"
-        with _locked(path):
+        with locks.held(path.with_suffix(".lock")):
             last = self._read(path, keys)
             if last is not None:
                 self._check(last, new, keys, prove)
@@ -89,11 +88,3 @@ def write_private(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; ends with the process, however that ends."""
-    with path.with_suffix(".lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
