@@ -1,4 +1,4 @@
-"""When a training must stop: asked by the callbacks beside it, and by any loop of one's own. No trainer is imported."""
+"""The moment to stop a training: asked by the callbacks beside it, and by any loop of one's own. No trainer is imported."""
 
 from typing import Protocol
 

@@ -23,7 +23,7 @@ class Made:
     directory: Path
     receipt: str
     predicate: dict[str, Any]
-    """What the receipt says."""
+    """The receipt's predicate."""
 
 
 def make(
@@ -69,7 +69,7 @@ def make(
 def redaction_of(
     run: "TrainingRun", profile: str | Path = "default", *, with_list: bool | None = None
 ) -> Redaction:
-    """How text is redacted: by a profile, and by the list of people without an account.
+    """The redaction of text by a profile, and by the list of people without an account.
 
     `with_list` None borrows the list where the token may, and warns where it may not.
     """

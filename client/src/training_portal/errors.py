@@ -31,7 +31,7 @@ class PortalError(Exception):
         return f"{self.problem} {self.remedy}".rstrip()
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints."""
+        """The fields that `--json` prints."""
         return {
             "error": self.code,
             "problem": self.problem,

@@ -34,7 +34,7 @@ _SECRET = ("PORTAL_TOKEN", "PORTAL_TOKEN_FILE")
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training ended."""
+    """The end of a training."""
 
     run: str
     receipt: str
@@ -97,7 +97,7 @@ def members_in(data: DataSet) -> BitMap:
 
 
 def environment_of(data: DataSet, receipt: str, url: str) -> dict[str, str]:
-    """What a training, a tracker or a callback may want to know of its data."""
+    """Variables that tell a training, a tracker or a callback of its data."""
     said = data.predicate
     return {
         "PORTAL_URL": url,

@@ -89,7 +89,7 @@ def keep(
 
 
 def _numbers(authors: Any, name: str, permission: Permission) -> Numbers:
-    """The member number of each row, 0 for nobody's. Raises Misuse for a type that is not taken."""
+    """The member number of each row, 0 where the row has no member. Raises Misuse for a type that is not taken."""
     if member_type(authors.type, name) == "number":
         return numbers_of(authors)
     if pa.types.is_dictionary(authors.type):
@@ -117,7 +117,7 @@ def accounts_of(permission: Permission) -> tuple[Any, Numbers]:
 
 
 def _quality(authors: Any, numbers: Numbers, members: Members) -> quality.Quality:
-    """How many distinct authors there are, and how many of them the delivery has."""
+    """The count of distinct authors, and the count of those that the delivery has."""
     decoded = authors.dictionary_decode() if pa.types.is_dictionary(authors.type) else authors
     is_there = pc.is_valid(decoded).to_numpy(zero_copy_only=False)
     if not pa.types.is_integer(decoded.type):

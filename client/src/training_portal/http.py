@@ -48,7 +48,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What the portal answered, with a status below 400."""
+    """An answer of the portal with a status below 400."""
 
     status: int
     body: bytes

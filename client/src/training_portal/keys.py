@@ -67,7 +67,7 @@ def registered(session: Session) -> list[dict[str, Any]]:
 
 
 def trusted(state: Path, session: Session) -> list[Ed25519PublicKey]:
-    """Whose word on a data set is taken: the key of this machine, and the keys of your account that have not ended.
+    """The keys whose receipts are accepted: the key of this machine, and the keys of your account that have not ended.
 
     A data set is often prepared on another machine than it is trained on. Raises what the session raises.
     """

@@ -1,4 +1,4 @@
-"""What a run may use, after everything about it was verified."""
+"""The members that a run may use, after everything about them was verified."""
 
 import datetime as dt
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ class ListFile:
 
 @dataclass(frozen=True, slots=True)
 class Subtraction:
-    """Who was taken out of the manifest for the delivery."""
+    """The members who were taken out of the manifest for the delivery."""
 
     count: int
     digest: str
@@ -36,9 +36,9 @@ class Subtraction:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Whose data a run may use, from when on and until when. Only `training_portal.trust` makes one.
+    """The members whose data a run may use, with first days and the end of the lease. Only `training_portal.trust` makes one.
 
-    Whoever is not in `members` is out: a row is used because its member is in, never because the member is not
+    A member who is not in `members` is out: a row is used because its member is in, never because the member is not
     excluded. Raises ValueError where the parts contradict one another.
     """
 
@@ -92,7 +92,7 @@ class Permission:
 
     @property
     def left_out_per_mille(self) -> int:
-        """How many of 1,000 members the delivery leaves out: what a join on everybody's rows would drop."""
+        """Of 1,000 members, those that the delivery leaves out: a join on the rows of all members drops as many."""
         if not self.population:
             return 1000
         return round(1000 * (self.population - len(self.members)) / self.population)

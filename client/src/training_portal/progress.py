@@ -1,4 +1,4 @@
-"""What is going on, said to whoever waits; by default to nobody."""
+"""Progress messages for the person who waits; by default none."""
 
 from typing import Protocol
 

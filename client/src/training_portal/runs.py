@@ -60,7 +60,7 @@ class Portal:
         self.session.close()
 
     def me(self) -> dict[str, Any]:
-        """Who the token belongs to, its scopes and its end."""
+        """The token's account, its scopes and its end."""
         return dict(self.session.get("me").json)
 
     def data_set(self, directory: Path, *, run: str | None = None) -> "DataSet":
@@ -262,7 +262,7 @@ class TrainingRun:
         return permission
 
     def permission(self) -> Permission:
-        """What may be used, verified; made at the first call, with all that it takes. Later calls check the lease."""
+        """The verified permission; the first call makes it, with all that it takes. Later calls check the lease."""
         if self._permission is None:
             # First, because a missing key would be noticed an hour later.
             _ = self.portal.trust

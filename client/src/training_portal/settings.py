@@ -1,4 +1,4 @@
-"""Where the portal is, with which token it is asked, and which key its word is checked with.
+"""Settings: the address of the portal, the token, and the key that verifies its answers.
 
 The environment comes first, then a TOML file (`PORTAL_CONFIG`, else `~/.config/training-portal/config.toml`):
 

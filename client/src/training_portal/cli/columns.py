@@ -1,4 +1,4 @@
-"""What a command line says about raw files and their columns."""
+"""Raw files and their columns, from the options of a command."""
 
 import glob
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the command line says: results on standard output, progress on standard error, errors with a sentence and a code."""
+"""Output of the command line: results on standard output, progress on standard error, errors with a sentence and a code."""
 
 import errno
 import functools
@@ -69,7 +69,7 @@ class Terminal:
 
 
 class Out:
-    """How this call speaks."""
+    """The output of one call."""
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
@@ -116,7 +116,7 @@ def _fail(out: Out, error: PortalError) -> int:
 
 
 def _of_the_machine(error: OSError) -> PortalError:
-    """What a disk or a file system says, as a sentence."""
+    """An error of a disk or a file system, as a sentence."""
     where = f" {error.filename}" if error.filename else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Misuse(

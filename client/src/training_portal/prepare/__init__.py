@@ -3,7 +3,7 @@
     prepared = prepare(paths, Path("clean"), permission=permission, columns=columns, key=key, redaction=redaction)
     verify_directory(Path("clean"), keys=[key.public_key()])
 
-A row comes out because its member is in the delivery, never because nobody has excluded it.
+A row comes out because its member is in the delivery, never because no exclusion names the member.
 """
 
 from training_portal.prepare.auditing import Audit, audit

@@ -36,7 +36,7 @@ class Batches:
         """The rows of the batch that may be used: a batch of `MEMBER_NUMBER` and the mapped columns.
 
         :param batch: the mapped columns.
-        :param numbers: the member number of each row, 0 for nobody's.
+        :param numbers: the member number of each row, 0 where the row has no member.
         :param dates: the column of content dates, None where there is none.
         Rows that are dropped are counted in the tally by their reason.
         """

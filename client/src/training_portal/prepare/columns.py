@@ -1,4 +1,4 @@
-"""What the columns of the raw data are: whose rows, how old, which data category, which of them are text.
+"""Columns of the raw data: the member column, the content date, the data categories, and the columns of text.
 
     name = "posts"
     version = "1"
@@ -41,7 +41,7 @@ _WORD: Final = re.compile(r"[a-z][a-z0-9-]{0,49}")
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of the raw data are. Raises Misuse where the parts contradict one another."""
+    """The columns of the raw data. Raises Misuse where the parts contradict one another."""
 
     member_column: str
     """Accounts as strings, or member numbers as integers: whose rows they are."""
@@ -208,7 +208,7 @@ class Columns:
                 )
             if name not in self.text and name not in self.verbatim and may_hold_text(kind):
                 raise Misuse(
-                    f"{name} in {where} may hold text, and nobody said what happens to it.",
+                    f"{name} in {where} may hold text, and the columns do not say what happens to it.",
                     "Name it under `text` to redact it, or under `verbatim` to keep it as it is.",
                     code="column",
                 )

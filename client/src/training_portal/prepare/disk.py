@@ -16,7 +16,7 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @contextlib.contextmanager
 def refusals(where: Path) -> Iterator[None]:
-    """What a disk refuses, as Misuse: it is full, or not ours to write."""
+    """Errors of a disk as Misuse: it is full, or not ours to write."""
     try:
         yield
     except OSError as error:

@@ -118,7 +118,7 @@ class Inputs:
     def __enter__(self) -> "Inputs":
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="digest"))
-            # Files that nobody waits for any more are not hashed.
+            # Files that no call waits for any more are not hashed.
             stack.callback(pool.shutdown, wait=True, cancel_futures=True)
             self.raw = tuple(self._opened(one, stack, pool) for one in self._files)
             self._stack = stack.pop_all()
@@ -241,6 +241,6 @@ def _hash(descriptor: int, name: str) -> str:
 def _changed(name: str) -> Misuse:
     return Misuse(
         f"{name} was changed while it was read.",
-        "Nothing was finished. Prepare from files that nobody writes to.",
+        "Nothing was finished. Prepare from files that no program writes to.",
         code="input_changed",
     )

@@ -19,7 +19,7 @@ from training_portal.prepare.quality import Authors, Quality
 from training_portal.prepare.types import CONTENT_DATE, ROW, MemberType
 
 MEMORY_MB: Final = 600
-"""What DuckDB takes before it spills to the directory it was given."""
+"""Memory that DuckDB takes before it spills to the directory it was given."""
 _ROW_NUMBER: Final = "file_row_number"
 """The column that DuckDB adds to a file."""
 _ROWS: Final = 1 << 18
@@ -28,10 +28,10 @@ _ROWS: Final = 1 << 18
 
 @dataclass(frozen=True)
 class Matched:
-    """Whose the rows of a file are."""
+    """The members of the rows of a file."""
 
     numbers: Numbers
-    """The member number of each row, 0 for nobody's."""
+    """The member number of each row, 0 where the row has no member."""
     without_author: int
     """Rows whose author is empty."""
 
@@ -86,7 +86,7 @@ class Joiner:
         self._connection.close()
 
     def match(self, inputs: Inputs) -> tuple[Quality, dict[str, Matched]]:
-        """How the authors of all inputs match the delivery, and whose each row is, by the name of the input."""
+        """The match of the authors of all inputs with the delivery, and the members of the rows, by the name of the input."""
         for raw in inputs:
             self._check_names(raw)
         authors = Authors()
@@ -147,9 +147,9 @@ class Joiner:
         return Matched(numbers, without)
 
     def rows(self, raw: Raw, matched: Matched, size: int) -> Iterator[tuple[Any, Numbers, Any]]:
-        """The rows of a file in their order, some `size` at a time: their mapped columns, whose they are, their dates.
+        """The rows of a file in their order, some `size` at a time: their mapped columns, their members, their dates.
 
-        A number is 0 where the row is nobody's. The dates are the content dates, None where no column has them.
+        A number is 0 where the row has no member. The dates are the content dates, None where no column has them.
         """
         names = [f"raw.{_name(one)}" for one in self._columns.mapped]
         if self._columns.content_date is not None:

@@ -40,7 +40,7 @@ _WORDS: Final = (
 
 @dataclass(frozen=True)
 class Cost:
-    """What a way cost."""
+    """The cost of one way."""
 
     cpu_seconds: float
     memory_mb: float

@@ -1,4 +1,4 @@
-"""Who may be used, asked for millions of rows at a time: one bit a member, and days for the few who have one."""
+"""Members who may be used, asked for millions of rows at a time: one bit a member, and days for the few who have one."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -64,7 +64,7 @@ class Bits:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which rows may be used, and why the others may not."""
+    """The rows that may be used, and counts of the others by reason."""
 
     kept: Mask
     unknown_member: int

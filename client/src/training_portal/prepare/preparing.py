@@ -167,7 +167,7 @@ class _Making:
         try:
             for group in writing.in_groups(taken, size):
                 file.write(self.batches.redact(group, tally))
-            # A row without an author is nobody's, and so are those that no list has.
+            # A row without an author has no member, and neither has one whose author no list has.
             nulls = matched.without_author
             tally.dropped += Counter(null_member=nulls)
             tally.dropped["unknown_member"] -= nulls

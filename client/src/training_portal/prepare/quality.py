@@ -1,4 +1,4 @@
-"""How well authors match a delivery: a wrong key column looks like strict privacy.
+"""The match of authors with a delivery: a wrong key column looks like strict privacy.
 
 The list cannot tell an unknown account from an excluded member: neither is in it. So the share of authors that it does not
 have is measured against the share of members that the manifest leaves out (docs/explanation/decisions/0046 of the portal).
@@ -16,7 +16,7 @@ from training_portal.errors import Misuse
 from training_portal.permission import Permission
 
 TOLERANCE: Final = 0.05
-"""How far the share of unmatched authors may be above the share that the delivery leaves out."""
+"""The margin by which the share of unmatched authors may be above the share that the delivery leaves out."""
 PICK: Final = 1 << 17
 """Up to so many authors are all counted; of more, those with so many of the smallest hashes."""
 
@@ -25,7 +25,7 @@ _WORDS: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/=+:-]{2,199}")
 
 @dataclass(frozen=True)
 class Quality:
-    """How the authors of the inputs match a delivery."""
+    """The match of the authors of the inputs with a delivery."""
 
     authors: int
     """Distinct authors that were looked at; empty ones are none."""
@@ -88,7 +88,7 @@ def allowed_share(permission: Permission, authors: int) -> float:
 
 
 def check(quality: Quality, permission: Permission, accept_unknown: str) -> None:
-    """Raises Misuse where more authors are unknown than the delivery explains, and nobody accepted it in words."""
+    """Raises Misuse where more authors are unknown than the delivery explains, unless words accept it."""
     if accept_unknown or not quality.authors:
         return
     share = (quality.authors - quality.known) / quality.authors

@@ -76,7 +76,7 @@ def finish(
         distinct_members=distinct_members,
         unknown_per_mille=found.unknown_per_mille,
         unknown_accepted=accept_unknown,
-        # Nobody has counted tokens: a guess from bytes would look like a count.
+        # Tokens were not counted: a guess from bytes would look like a count.
         tokens={},
         bytes_by_modality={"text": whole.text_bytes},
         started_at=started_at,

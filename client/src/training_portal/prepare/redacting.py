@@ -1,4 +1,4 @@
-"""How text is redacted, in a form that each process can make its own redactor of."""
+"""The redaction of text, in a form from which each process makes its own redactor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from training_portal.redaction.redactor import for_receipt
 
 @dataclass(frozen=True)
 class Redaction:
-    """What a redactor is made of."""
+    """The parts of a redactor."""
 
     profile: Profile
     known_values: tuple[KnownValue, ...] = field(default=(), repr=False)
@@ -37,7 +37,7 @@ class Redaction:
 
     @property
     def fingerprint(self) -> str | None:
-        """What decides the result, as a digest; None with known values, of which not even a digest is kept."""
+        """A digest of the parts that decide the result; None with known values, of which not even a digest is kept."""
         if self.known_values:
             return None
         version = self.redaction_list.version if self.redaction_list is not None else ""

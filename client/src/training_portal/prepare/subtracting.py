@@ -61,7 +61,7 @@ class Subtracted:
 
 @dataclass
 class _Change:
-    """What becomes of one data file."""
+    """The change of one data file."""
 
     output: dict[str, Any] | None
     """As a receipt names it; None where no row is left."""
@@ -80,7 +80,7 @@ def subtract(
     key: Ed25519PrivateKey,
     options: Options | None = None,
 ) -> Subtracted:
-    """Take out of a data set whoever is not in the permission of a renewed delivery, and write the receipt of what is left.
+    """Take out of a data set the members who are not in the permission of a renewed delivery, and write the new receipt.
 
     :param before: the cohorts of the delivery that the data set was prepared from: a member whose content may now be used
         from a later day on is taken out, because a data set does not say how old a row is.

@@ -1,4 +1,4 @@
-"""What happened to rows, in counts that add up over batches, files and machines."""
+"""Kept and dropped rows, in counts that add up over batches, files and machines."""
 
 from collections import Counter
 from dataclasses import dataclass, field

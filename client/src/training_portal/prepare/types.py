@@ -1,4 +1,4 @@
-"""Which types of columns are taken. A type that is not taken is refused, never cast.
+"""Types of columns that are taken. A type that is not taken is refused, never cast.
 
 A cast finds the wrong member without a word: Spark reads the account `007` as the number 7, pandas makes 7.0 of a 7
 beside an empty value. So an account is text, a number is an integer, and the column says which.
@@ -12,7 +12,7 @@ import pyarrow as pa
 from training_portal.errors import Misuse
 
 MemberType: TypeAlias = Literal["string", "number"]
-"""What a column of members holds: accounts as text, or the portal's member numbers."""
+"""The content of a column of members: accounts as text, or the portal's member numbers."""
 
 MEMBER_NUMBER: Final = "member_number"
 """The column of a data set that says whose row it is; a data set has no accounts."""
@@ -41,7 +41,7 @@ def plain_type(kind: Any) -> str:
 
 
 def member_type(kind: Any, name: str) -> MemberType:
-    """What a column of members of that Arrow type holds. Raises Misuse, which says what to do."""
+    """The content of a column of members of that Arrow type. Raises Misuse, which says what to do."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     if is_text(plain):
         return "string"

@@ -1,4 +1,4 @@
-"""Whether a directory is a data set: a receipt that a known key signed, and exactly the files that it speaks of."""
+"""Verification of a data set: a receipt that a known key signed, and exactly the files that it speaks of."""
 
 import datetime as dt
 import json
@@ -95,7 +95,7 @@ def whole(directory: Path, *, keys: Iterable[Ed25519PublicKey], run: str | None 
 
 
 def read_receipt(directory: Path, keys: Iterable[Ed25519PublicKey]) -> DataSet:
-    """What the receipt of a directory says, signed by one of the keys. The files were not looked at. Raises NotVerified."""
+    """The receipt of a directory, signed by one of the keys. The files were not looked at. Raises NotVerified."""
     try:
         data = (directory / receipts.FILE).read_bytes()
     except OSError:

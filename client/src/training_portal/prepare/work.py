@@ -23,7 +23,7 @@ BESIDE: Final = frozenset({receipts.FILE, "croissant.json", "README.md"})
 """Files that may be in a data set's directory beside the data."""
 ASIDE: Final = ".preparing"
 SUBTRACTING: Final = ".subtracting"
-"""What a subtraction has made and not put in its place yet (`subtracting`)."""
+"""Files that a subtraction has made and not put in their place yet (`subtracting`)."""
 _JOURNAL: Final = "journal.json"
 
 
@@ -106,7 +106,7 @@ class Work:
         self.save()
 
     def partial(self, name: str) -> Path:
-        """Where a file is written before it has its name."""
+        """The place where a file is written before it has its name."""
         return self.aside / f"{name.replace('/', '+')}.partial"
 
     @property
@@ -117,7 +117,7 @@ class Work:
         return scratch
 
     def done(self, name: str) -> dict[str, Any] | None:
-        """What the journal says about a file that is whole."""
+        """The facts of the journal about a file that is whole."""
         found: dict[str, Any] | None = self.journal["files"].get(name)
         return found
 

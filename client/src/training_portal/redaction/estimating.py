@@ -18,13 +18,13 @@ from training_portal.redaction.replacing import STAND_IN
 ENTITIES: Final = (
     "EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE", "CREDIT_CARD", "IP_ADDRESS", "US_SSN", "UK_NHS", "PERSON", "LOCATION",
 )  # fmt: skip
-"""What Presidio is asked for, as far as its recognizers know it."""
+"""The kinds that Presidio is asked for, as far as its recognizers know them."""
 MIN_SCORE: Final = 0.35
 
 
 @dataclass(frozen=True)
 class Residual:
-    """How many texts of a sample still have something in them, after redaction, by a second opinion."""
+    """The texts of a sample in which a second tool still finds something after redaction, in counts."""
 
     sampled: int
     found: int

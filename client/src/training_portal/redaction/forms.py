@@ -36,7 +36,7 @@ _FLAG: Final = 1 << 24
 
 @lru_cache(maxsize=65_536)
 def folded_character(character: str) -> str:
-    """What a character counts as: one or two letters, a blank, or nothing."""
+    """The value of a character: one or two letters, a blank, or nothing."""
     if character in _EXPANDED:
         return _EXPANDED[character]
     if (
@@ -75,7 +75,7 @@ def _table() -> npt.NDArray[np.uint32]:
 
 
 def _kept(letters: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Which folded letters stay: of a run of blanks, the first."""
+    """The folded letters that stay: of a run of blanks, the first."""
     blank = letters == BLANK
     kept = np.ones(len(blank), bool)
     np.logical_not(blank[1:] & blank[:-1], out=kept[1:])
@@ -83,7 +83,7 @@ def _kept(letters: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 class Folded:
-    """A long text folded. Where its characters came from is worked out once somebody asks."""
+    """A long text folded. The places of its characters in the text are worked out at the first question."""
 
     def __init__(self, text: str) -> None:
         """:param text: begins and ends with a blank."""
@@ -156,7 +156,7 @@ class FoldedAscii:
 
 
 class Asks(IntFlag):
-    """What a form asks for beyond being found, apart from what its value asks for."""
+    """Conditions of a form beyond being found, apart from those of its value."""
 
     NOTHING = 0
     MARK = 1

@@ -1,4 +1,4 @@
-"""What a redaction found, in counts."""
+"""The findings of a redaction, in counts."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,16 +7,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Hits:
-    """Counts of a redaction, which add up over columns and files. They hold no value of anybody.
+    """Counts of a redaction, which add up over columns and files. They hold no value of a person.
 
     >>> (Hits({"email": 2}) + Hits({"email": 1, "phone": 1})).by_kind
     {'email': 3, 'phone': 1}
     """
 
     by_kind: dict[str, int] = field(default_factory=dict)
-    """How many items were replaced, by kind."""
+    """Counts of replaced items, by kind."""
     by_entry: dict[int, int] = field(default_factory=dict)
-    """How often a value of an entry of the redaction list was found, by the entry's number."""
+    """Counts of found values of the redaction list, by the number of the entry."""
     rows: int = 0
     """Texts that were changed."""
 

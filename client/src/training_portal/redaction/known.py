@@ -1,4 +1,4 @@
-"""Values that are known to be somebody's: those of a member, and the redaction list that the portal lends."""
+"""Known values of people: those of a member, and the redaction list that the portal lends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

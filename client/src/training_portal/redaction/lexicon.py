@@ -116,7 +116,7 @@ class Lexicon:
 
     @property
     def forms(self) -> int:
-        """How many forms it looks for."""
+        """The count of forms that it looks for."""
         return len(self._values)
 
     def find(self, column: pa.Array) -> dict[int, list[Found]]:
@@ -231,7 +231,7 @@ def _bounded(words: str) -> bytes:
 
 
 def _beginning(form: bytes) -> bytes:
-    """What the automaton knows of a form. It ends with a whole character."""
+    """The pattern of a form in the automaton. It ends with a whole character."""
     cut = min(BEGINNING, len(form))
     while cut < len(form) and form[cut] & 0xC0 == 0x80:
         cut += 1
@@ -265,7 +265,7 @@ def _belongs_to_the_letter_before(character: str) -> bool:
 
 
 def _exact_key(kind: str, value: str) -> bytes:
-    """What tells a value with its signs: a digest, and how many signs stand before its first word and after its last."""
+    """The identity of a value with its signs: a digest, and the counts of signs before its first word and after its last."""
     said = _said(kind, value)
     words = [place for place, one in enumerate(said) if one.isalnum()]
     before, after = (words[0], len(said) - 1 - words[-1]) if words else (0, 0)

@@ -1,4 +1,4 @@
-"""Profiles: which kinds of items are replaced, as a file with a digest."""
+"""Profiles: the kinds of items that are replaced, as a file with a digest."""
 
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,49}")
 
 @dataclass(frozen=True)
 class Profile:
-    """Which kinds of items are replaced. Two profiles are the same if their bytes are."""
+    """The kinds of items that are replaced. Two profiles are the same if their bytes are."""
 
     name: str
     version: str

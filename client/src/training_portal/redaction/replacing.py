@@ -1,4 +1,4 @@
-"""What stands in the place of an item: `[email]`, or with a key `[email:qhzktwbnmxra]`, the same for the same value."""
+"""Replacements of items: `[email]`, or with a key `[email:qhzktwbnmxra]`, the same for the same value."""
 
 import hmac
 import re
@@ -22,7 +22,7 @@ _NUMBERS: Final = frozenset({"phone", "iban", "card", "national_id", "mac"})
 class Replacing:
     """Writes replacements. With a key, a value has the same one wherever it stands in a run.
 
-    The letters are HMAC-SHA-256 of the value, truncated. Whoever has the key can test guesses, so it is made for one run
+    The letters are HMAC-SHA-256 of the value, truncated. A person who has the key can test guesses, so it is made for one run
     and forgotten.
     """
 
@@ -50,7 +50,7 @@ class Replacing:
 
 
 def _same(kind: str, value: str) -> str:
-    """What two spellings of one value have in common."""
+    """The form that two spellings of one value have in common."""
     said = unicodedata.normalize("NFKC", value).casefold()
     if kind in _NUMBERS:
         return "".join(filter(str.isalnum, said))

@@ -30,7 +30,7 @@ EXCLUSIONS = (
     "objection_upheld",
     "not_in_parent",
 )
-"""Why members are out, in the order of the parts; the place from 1 is the value in the members tree."""
+"""Reasons of exclusion, in the order of the parts; the place from 1 is the value in the members tree."""
 MAX_POPULATION = 2**31 - 1
 
 _MANIFEST_FIELDS = frozenset(
@@ -47,7 +47,7 @@ Cohorts = tuple[tuple[dt.date, BitMap], ...]
 
 @dataclass(frozen=True)
 class ManifestArchive:
-    """Who was in a run when it was frozen, and who was out and why."""
+    """The members who were in a run when it was frozen, and those who were out, by reason."""
 
     digest: str
     header: Mapping[str, Any]

@@ -51,13 +51,13 @@ class VerifierKey:
         if found is None or data is None or len(data) != 33 or data[:1] != _ED25519:
             raise Misuse(
                 "PORTAL_KEY is no verifier key.",
-                "It looks like portal.example/ledger+1a2b3c4d+AbCd…; whoever issued the token has it.",
+                "It looks like portal.example/ledger+1a2b3c4d+AbCd…; the person who issued the token has it.",
             )
         key_id = sha256(found[1].encode() + b"\n" + data).digest()[:4]
         if key_id.hex() != found[2]:
             raise Misuse(
                 f"The verifier key {found[1]}+{found[2]} does not have its key id.",
-                "It was miscopied: take it again from whoever issued the token.",
+                "It was miscopied: take it again from the person who issued the token.",
             )
         return cls(found[1], key_id, data[1:])
 
@@ -148,7 +148,7 @@ class Proved:
 
 
 def read_proof(proof: str, keys: Sequence[VerifierKey], what: str) -> Proved:
-    """What a C2SP tlog-proof proves under one of the keys."""
+    """The statement that a C2SP tlog-proof proves under one of the keys."""
     head, _, note = proof.partition("\n\n")
     lines = head.split("\n")
     if lines[0] != "c2sp.org/tlog-proof@v1" or not 3 <= len(lines) <= 3 + MAX_PATH:

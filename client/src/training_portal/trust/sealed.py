@@ -1,4 +1,4 @@
-"""What the ledger seals about a delivery: the row in the entry that made it."""
+"""The facts that the ledger seals about a delivery: the row in the entry that made it."""
 
 import datetime as dt
 import re

@@ -29,7 +29,7 @@ from training_portal.trust.sealed import SealedDelivery, SealedFile
 
 @dataclass(frozen=True)
 class Withdrawals:
-    """Who of a manifest is out by now, as the portal answers. It can only take members away."""
+    """The members of a manifest who are out by now, as the portal answers. It can only take members away."""
 
     numbers: BitMap
     digest: str
@@ -37,7 +37,7 @@ class Withdrawals:
 
 
 class Source(Protocol):
-    """Where bytes come from: the portal by way of the cache, or a copy of what it gave."""
+    """The source of bytes: the portal by way of the cache, or a copy of what it gave."""
 
     def deliveries_made(self, run: str) -> Sequence[int]:
         """The numbers of the ledger's entries `delivery.made` about the run, the newest first."""
@@ -77,7 +77,7 @@ class Trust:
     def verify(
         self, source: Source, *, run: str, delivery: str, with_lists: bool = True
     ) -> Permission:
-        """What the run may use, with its lists on this machine (`with_lists`, for a delivery of the form `list`).
+        """The permission of the run, with its lists on this machine (`with_lists`, for a delivery of the form `list`).
 
         Raises NotVerified, LeaseOver; TryAgain before the portal has signed; what the source raises.
         """

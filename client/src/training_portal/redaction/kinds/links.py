@@ -17,7 +17,7 @@ SITES = (
     "keybase.io", "mastodon.social", "kaggle.com", "huggingface.co", "stackoverflow.com", "steamcommunity.com", "letterboxd.com", "substack.com",
     "researchgate.net", "orcid.org", "malt.fr", "viadeo.com", "skyrock.com", "kununu.com", "stayfriends.de",
 )  # fmt: skip
-"""Where the path of an address begins with a person's handle."""
+"""Hosts whose paths begin with a person's handle."""
 _NOT_A_HANDLE = frozenset(
     """
     about account ads api apps blog careers contact dialog discover docs download explore features feed fr de en events

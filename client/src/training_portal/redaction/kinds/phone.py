@@ -13,7 +13,7 @@ from training_portal.redaction.kinds.rule import FIVE_DIGITS, Rule
 from training_portal.redaction.spans import Span
 
 TRUNK_REGIONS = ("DE", "FR", "GB", "CH", "AT", "BE", "NL", "AU", "IN")
-"""Where a national number begins with a zero."""
+"""Countries in which a national number begins with a zero."""
 
 CUES = Cues(
     r"call(?:s|ed|ing)?", r"phones?", r"telephone", r"tele?", r"t\.", r"mobiles?", r"cell(?:phone)?", "fax", r"whats?app",

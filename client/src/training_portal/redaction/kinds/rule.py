@@ -1,4 +1,4 @@
-"""What a rule is: a trigger over a column, a pattern over a row, and a validator that decides."""
+"""A rule: a trigger over a column, a pattern over a row, and a validator that decides."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ class Rule:
     trigger: str
     """A regular expression of RE2, which Arrow asks of a whole column. It finds every text that the pattern finds."""
     pattern: re.Pattern[str]
-    """What a candidate looks like. It is bounded in length, so its price grows with the text and no faster."""
+    """The shape of a candidate. It is bounded in length, so its price grows with the text and no faster."""
     validator: Validator
     glance: str = ""
     """A trigger that is cheaper and finds more, where the rule has one: all glances are asked in one pass of every text.

@@ -1,4 +1,4 @@
-"""What opens a door: keys of services, tokens, private keys, passwords that are said."""
+"""Secrets: keys of services, tokens, private keys, passwords after a cue."""
 
 import re
 

@@ -99,7 +99,7 @@ THIRD_FRAMES: Final = {
         "address": ["livraison au {address}", "la maison du {address} a brûlé"],
     },
 }  # fmt: skip
-"""Of the third split: nobody corrects a rule by them."""
+"""Of the third split, by which no rule is corrected."""
 
 _CODE: Final = [
     "@Override public void {word}() {{ return {n4}; }}",

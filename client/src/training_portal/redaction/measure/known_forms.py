@@ -1,4 +1,4 @@
-"""How many of the listed forms of known values are found: names by Faker, each in each form."""
+"""Recall of the listed forms of known values: names by Faker, each in each form."""
 
 import unicodedata
 from collections.abc import Callable

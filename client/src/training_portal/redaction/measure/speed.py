@@ -142,7 +142,7 @@ class ListFigures:
     entries: int
     forms: int
     megabytes: float
-    """What the process grew by when the list was made ready."""
+    """The growth of the process when the list was made ready."""
     peak_megabytes: float
     """The most it grew by meanwhile."""
     seconds: float

@@ -99,7 +99,7 @@ class Values:
         )
 
     def phone(self) -> str:
-        """A number that somebody can have: Faker's German ones often begin with two zeros and no country."""
+        """A number that a person can have: Faker's German ones often begin with two zeros and no country."""
         while True:
             number = str(self.fake.phone_number())
             digits = re.sub(r"[^0-9]", "", number)
