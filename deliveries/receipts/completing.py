@@ -34,7 +34,7 @@ def complete(*, run: Run, actor: User, receipt: str = "") -> Run:
         return _as_it_is(run, receipt)
     check_move(run, RunState.COMPLETED)
     start = last_start(run)
-    if start is not None and is_late(run):
+    if start is not None and is_late(start):
         find_late_use(run, start.delivery, actor, "completion")
     now = state_of(run)
     with entries.entry("run.completed", actor=actor, subject=run.reference) as opened:

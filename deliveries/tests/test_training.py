@@ -265,6 +265,69 @@ def test_completing_after_the_lease_is_a_finding(run, engineer, api, post, time_
     assert (FindingKind.LEASE_OVER, "completion") in kinds
 
 
+def test_a_renewal_alone_does_not_go_on_with_the_old_list(
+    run, engineer, product, api, post, time_machine
+):
+    """The members who left are in the data that the training holds, until it says that it knows them."""
+    old = factories.training(run, engineer)
+    factories.decide("acc-1", "deny", actor=product)
+    time_machine.move_to(old.leased_until - dt.timedelta(minutes=1))
+    renewed = factories.made(requesting.renew(delivery=old, actor=engineer)[0])
+    api.force_login(engineer)
+    # Until the lease of the list that it holds ends, it may.
+    assert post(f"runs/{run.reference}/heartbeat").status_code == 200
+    time_machine.move_to(old.leased_until + dt.timedelta(minutes=1))
+    assert code_of(post(f"runs/{run.reference}/heartbeat")) == (409, "lease_over")
+    assert "acknowledge" in post(f"runs/{run.reference}/heartbeat").json()["detail"]
+
+    withdrawn = api.get(f"/api/v1/runs/{run.reference}/withdrawn").json()
+    post(f"runs/{run.reference}/withdrawn/acknowledgements", {"digest": withdrawn["digest"]})
+
+    assert post(f"runs/{run.reference}/heartbeat").status_code == 200
+    time_machine.move_to(renewed.leased_until + dt.timedelta(minutes=1))
+    api.force_login(engineer)
+    assert code_of(post(f"runs/{run.reference}/heartbeat")) == (409, "lease_over")
+
+
+def test_an_acknowledgement_from_before_the_renewal_does_not_go_on_with_the_old_list(
+    run, engineer, product, api, post, time_machine
+):
+    old = factories.training(run, engineer)
+    withdrawn = api.get(f"/api/v1/runs/{run.reference}/withdrawn").json()
+    post(f"runs/{run.reference}/withdrawn/acknowledgements", {"digest": withdrawn["digest"]})
+    factories.decide("acc-1", "deny", actor=product)
+    time_machine.move_to(old.leased_until - dt.timedelta(minutes=1))
+    factories.made(requesting.renew(delivery=old, actor=engineer)[0])
+    time_machine.move_to(old.leased_until + dt.timedelta(minutes=1))
+    api.force_login(engineer)
+
+    assert code_of(post(f"runs/{run.reference}/heartbeat")) == (409, "lease_over")
+
+
+def test_a_receipt_of_the_renewed_delivery_goes_on(run, engineer, product, api, post, time_machine):
+    old = factories.training(run, engineer)
+    factories.decide("acc-1", "deny", actor=product)
+    time_machine.move_to(old.leased_until - dt.timedelta(minutes=1))
+    renewed = factories.made(requesting.renew(delivery=old, actor=engineer)[0])
+    factories.send_receipt(factories.registered_runner(engineer), renewed, engineer)
+    time_machine.move_to(old.leased_until + dt.timedelta(minutes=1))
+    api.force_login(engineer)
+
+    assert post(f"runs/{run.reference}/heartbeat").status_code == 200
+
+
+def test_a_training_on_the_list_of_a_recipient_lasts_as_long_as_that(
+    run, engineer, administrator, post
+):
+    processor = recipients.record(
+        actor=administrator, name="trainer", title="Trainer Ltd", kind="processor", country="IE"
+    )
+    given = factories.deliver(run, engineer, recipient=processor)
+    assert post(f"runs/{run.reference}/training", {"delivery": given.reference}).status_code == 200
+
+    assert post(f"runs/{run.reference}/heartbeat").status_code == 200
+
+
 def test_what_a_recipient_was_given_opens_nothing_for_the_runs_own_training(
     run, engineer, administrator, api, post
 ):

@@ -1,12 +1,22 @@
 """The training of a run as pipelines report it: begun on a delivery, alive, failed."""
 
+import datetime as dt
+
 from django.contrib.auth.models import User
+from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
 from deliveries.choices import DeliveryState
 from deliveries.errors import LeaseOver, NoValidDelivery
 from deliveries.made.ending import ERASED
-from deliveries.models import Delivery, TrainingPulse, TrainingStart
+from deliveries.models import (
+    Acknowledgement,
+    Delivery,
+    Receipt,
+    TrainingPulse,
+    TrainingStart,
+)
+from deliveries.querysets import DeliveryQuerySet
 from ledger import clock, entries
 from ledger.errors import InvalidInput
 from training_runs.choices import FindingKind, RunState
@@ -76,7 +86,12 @@ def begin(*, run: Run, actor: User, delivery: str = "") -> TrainingStart:
 
 
 def last_start(run: Run) -> TrainingStart | None:
-    return TrainingStart.objects.filter(run=run).select_related("delivery").order_by("-pk").first()
+    return (
+        TrainingStart.objects.filter(run=run)
+        .select_related("delivery", "run")
+        .order_by("-pk")
+        .first()
+    )
 
 
 def beat(*, run: Run, actor: User, is_reading: bool) -> TrainingPulse:
@@ -93,24 +108,63 @@ def beat(*, run: Run, actor: User, is_reading: bool) -> TrainingPulse:
     if is_reading and pulse.first_read_at is None:
         pulse.first_read_at = now
     pulse.save()
-    if is_late(run):
+    if is_late(start):
         find_late_use(run, start.delivery, actor, "heartbeat")
         raise LeaseOver(
-            f"The lease of {start.delivery.reference} is over: stop. {_remedy(start.delivery)}"
+            f"The lease of {start.delivery.reference} is over: stop. {_how_to_go_on(start)}"
         )
     return pulse
 
 
-def is_late(run: Run) -> bool:
-    """Whether no lease of the run's deliveries lasts any more.
+def is_late(start: TrainingStart) -> bool:
+    """Whether the lease of the data that a training holds is over.
 
-    A delivery that an erasure ended has no file any more, and its lease counts on: the erased member is among those who
-    have withdrawn, and the training answers for them as for the others.
+    It is that of the delivery the training began on, or of a later one that the training knows of.
     """
     now = clock.now()
-    made = Delivery.objects.filter(run=run).own()
-    erased = made.filter(state=DeliveryState.CANCELLED, end_reason=ERASED, leased_until__gt=now)
-    return not made.valid_at(now).exists() and not erased.exists()
+    return not (
+        _lasting(now).filter(pk=start.delivery_id).exists()
+        or _known_to(start, _later(start, now)).exists()
+    )
+
+
+def _lasting(now: dt.datetime) -> DeliveryQuerySet:
+    """Deliveries whose lease counts for data that is held already.
+
+    The file of one that was replaced is gone, and what was made of it may be used until its lease ends. So it is when an
+    erasure ended it: the erased member is among those who have withdrawn, and the training answers for them too.
+    """
+    in_use = Q(state__in=[DeliveryState.DELIVERED, DeliveryState.REPLACED])
+    erased = Q(state=DeliveryState.CANCELLED, end_reason=ERASED)
+    return Delivery.objects.filter(in_use | erased, leased_until__gt=now)
+
+
+def _later(start: TrainingStart, now: dt.datetime) -> DeliveryQuerySet:
+    """Later deliveries of the run to the same team or recipient."""
+    to = start.delivery.recipient_id
+    return _lasting(now).filter(run=start.run_id, recipient=to, pk__gt=start.delivery_id)
+
+
+def _known_to(start: TrainingStart, later: DeliveryQuerySet) -> DeliveryQuerySet:
+    """Those whose subtraction the training knows: their data set has a receipt, or their withdrawals are acknowledged.
+
+    A renewal alone would go on with the list of members who have left.
+    """
+    own = Acknowledgement.objects.filter(run=start.run_id, delivery=start.delivery_id)
+    acknowledged = own.aggregate(cut=Max("cut"))["cut"]
+    received = Receipt.objects.filter(delivery=OuterRef("pk"))
+    return later.filter(Q(cut__lte=acknowledged or 0) | Exists(received))
+
+
+def _how_to_go_on(start: TrainingStart) -> str:
+    renewed = _later(start, clock.now()).order_by("-pk").first()
+    if renewed is None:
+        return _remedy(start.delivery)
+    at = f"/api/v1/runs/{start.run.reference}"
+    return (
+        f"{renewed.reference} has taken its place: take out who has left and send the receipt (POST {at}/receipts), or"
+        f" acknowledge the withdrawals (GET {at}/withdrawn, POST {at}/withdrawn/acknowledgements)."
+    )
 
 
 def find_late_use(run: Run, delivery: Delivery, actor: User, how: str) -> None:
