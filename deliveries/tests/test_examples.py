@@ -24,7 +24,7 @@ def example(monkeypatch):
         return importlib.import_module(name)
 
     yield load
-    for name in ("kueue_admission_check", "airflow_sensor", "mlflow_run_context"):
+    for name in ("kueue_admission_check", "airflow_sensor"):
         sys.modules.pop(name, None)
 
 
@@ -109,16 +109,3 @@ def test_a_sensor_waits_for_what_passes_and_fails_for_the_rest(
         sensor(run.reference).poke({})
     factories.deliver(run, engineer)
     assert sensor(run.reference).poke({}) is True
-
-
-def test_tags_come_from_the_environment(example, monkeypatch):
-    context = example("mlflow_run_context").TrainingPortalContext()
-    assert not context.in_context()
-    monkeypatch.setenv("TRAINING_PORTAL_RUN", "TR-2026-000012")
-    monkeypatch.setenv("TRAINING_PORTAL_DIGEST", "0" * 64)
-
-    assert context.in_context()
-    assert context.tags() == {
-        "training_portal.run": "TR-2026-000012",
-        "training_portal.sha256": "0" * 64,
-    }

@@ -143,7 +143,6 @@ def _passes(check: Path, facts: Path) -> bool:
                 "PATH": os.environ["PATH"],
                 "HOME": empty,
                 "PYTHONPATH": f"{ROOT}/client/src:{ROOT}/client/tests/prepare",
-                "EXAMPLES": str(ROOT / "examples" / "gate"),
                 "CONFIG": str(HOME / "python-client.yaml"),
                 "NODE": str(HOME / "node_modules" / ".bin"),
             },
