@@ -134,7 +134,7 @@ def _facts(delivery: Delivery, split: Subtraction) -> dict[str, Any]:
 def _write(delivery: Delivery, split: Subtraction) -> list[dict[str, Any]]:
     """Write the files of accounts; each is in its place when this returns. Raises DeliveryDiffers, AccountErased, OSError."""
     stores.begin(delivery.reference)
-    left = stores.room(delivery.run)
+    left = stores.room(delivery)
     files: list[dict[str, Any]] = []
     try:
         for name, members in lists.parts(split.delivered):

@@ -104,7 +104,7 @@ def _queue(opened: open_entry.OpenEntry, delivery: Delivery) -> Delivery:
             f"{run.reference} is {run.get_state_display()}: what uses its data now is a run of its own, with it as"
             " parent."
         )
-    stores.room(run)
+    stores.room(delivery)
     delivery.reference = next_reference("DL", opened.recorded_at.year)
     delivery.requested_at = opened.recorded_at
     delivery.save()

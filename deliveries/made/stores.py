@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Q
 
 from common.files import space
 from deliveries.errors import DeliveryQuota
 from deliveries.models import Delivery
-from deliveries.querysets import DeliveryQuerySet
 from ledger.files import digest_of
 from training_runs.errors import ManifestDamaged
-from training_runs.models import Run
 
 _BUFFER = 2**20
 _CHECKED = 64 * 2**20
@@ -85,9 +83,14 @@ def while_it_lasts(file: BufferedReader) -> BufferedReader:
     return _WhileItLasts(file.detach())
 
 
-def room(run: Run) -> int:
-    """Bytes that another delivery of the run may have. Raises DeliveryQuota when there are none."""
-    alive: DeliveryQuerySet | QuerySet[Any] = Delivery.objects.alive().filter(run=run)
+def room(delivery: Delivery) -> int:
+    """Bytes that a delivery may have. Raises DeliveryQuota when there are none.
+
+    What it takes the place of goes, and does not count: a list of more than half the room can be renewed.
+    """
+    run = delivery.run
+    replaced = Q(form=delivery.form, recipient=delivery.recipient_id)
+    alive = Delivery.objects.alive().filter(run=run).exclude(replaced)
     taken = sum(file["bytes"] for files in alive.values_list("files", flat=True) for file in files)
     left = settings.DELIVERY_BYTES_PER_RUN - taken
     if left <= 0:

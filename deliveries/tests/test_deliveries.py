@@ -14,6 +14,7 @@ from common.models import Lease
 from consent import accounts, members
 from consent.choices import ReviewVerdict
 from consent.models import AccountReference, Member
+from deliveries import recipients
 from deliveries.choices import DeliveryState
 from deliveries.errors import DeliveryQuota, RunNotInUse
 from deliveries.made import archives, ending, lists, making, requesting, stores, sweeping
@@ -327,6 +328,26 @@ def test_a_run_has_only_so_much_room(engineer, monkeypatch):
 
     with pytest.raises(DeliveryQuota, match="all the room"):
         requesting.request(run=run, actor=engineer)
+
+
+def test_a_list_of_more_than_half_the_room_is_renewed(engineer, administrator, monkeypatch):
+    factories.add_members(2)
+    run = factories.freeze(engineer).run
+    old = factories.deliver(run, engineer)
+    size = sum(file["bytes"] for file in old.files)
+    monkeypatch.setattr(settings, "DELIVERY_BYTES_PER_RUN", size + size // 2)
+    processor = recipients.record(
+        actor=administrator, name="trainer", title="Trainer Ltd", kind="processor", country="IE"
+    )
+
+    renewed = factories.made(requesting.renew(delivery=old, actor=engineer)[0])
+
+    assert renewed.state == DeliveryState.DELIVERED
+    # A list for another recipient stays beside it.
+    other, _ = requesting.request(run=run, actor=engineer, recipient=processor)
+    assert making.make(other.pk) is None
+    other.refresh_from_db()
+    assert other.state == DeliveryState.REFUSED and "delivery_quota" in other.end_reason
 
 
 def test_only_a_verified_manifest_is_delivered(engineer):
