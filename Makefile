@@ -91,6 +91,7 @@ lock: $(VENV)/.stamp-dev  ## Write requirements*.lock from requirements*.txt (UP
 	$(LOCK) --output-file requirements.lock requirements.txt
 	$(LOCK) --constraints requirements.lock --output-file requirements-dev.lock requirements-dev.txt
 	$(LOCK) --output-file client/requirements-test.lock client/requirements-test.txt
+	$(LOCK) --output-file tools/integrations/requirements.lock tools/integrations/requirements.txt
 
 clean:  ## Remove what make and the tests made: .venv, var and the caches
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

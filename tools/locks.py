@@ -14,8 +14,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
-SETS = ("requirements", "requirements-dev")
-"""Each has a `.txt` and a `.lock`; a later one includes the earlier ones."""
+CHAINS = (
+    ("requirements", "requirements-dev"),
+    ("client/requirements-test",),
+    ("tools/integrations/requirements",),
+)
+"""Each name has a `.txt` and a `.lock`; in a chain a later one includes the earlier ones."""
 
 _LOCATION = re.compile(r"://|\bfile:|(^|\s)/|^\s*--(?!hash=)")
 """An address, a path of a machine or an option that names one: which index serves a package is the machine's business."""
@@ -36,11 +40,15 @@ class Pin:
 
 
 def problems(directory: Path) -> list[str]:
-    """Problems of a directory's requirements and locks, as sentences; empty when they agree. Raises OSError."""
+    """Problems of a project's requirements and locks, as sentences; empty when they agree. Raises OSError."""
+    return [one for chain in CHAINS for one in _problems_of(directory, chain)]
+
+
+def _problems_of(directory: Path, chain: tuple[str, ...]) -> list[str]:
     found: list[str] = []
     asked_earlier: dict[str, Pin] = {}
     locked_earlier: dict[str, Pin] = {}
-    for name in SETS:
+    for name in chain:
         requirements, lock = f"{name}.txt", f"{name}.lock"
         asked, no_pins = read((directory / requirements).read_text(), requirements)
         locked, no_locked_pins = read((directory / lock).read_text(), lock)
@@ -102,7 +110,7 @@ def read(text: str, name: str) -> tuple[dict[str, Pin], list[str]]:
             version[1],
             has_reason=bool(_COMMENT.search(first)),
             has_hash=bool(_HASH.search(code)),
-            asked_by=frozenset(re.findall(r"-r (requirements\S*\.txt)", entry)),
+            asked_by=frozenset(re.findall(r"-r (\S*requirements\S*\.txt)", entry)),
         )
     return pins, problems
 

@@ -38,6 +38,18 @@ ruff==0.17.6 \\
 {HASH}
     # via -r requirements-dev.txt
 """,
+    "client/requirements-test.txt": "click==8.5.1  # the command line\n",
+    "client/requirements-test.lock": f"""\
+click==8.5.1 \\
+{HASH}
+    # via -r client/requirements-test.txt
+""",
+    "tools/integrations/requirements.txt": "pyspark==4.3.0  # another engine\n",
+    "tools/integrations/requirements.lock": f"""\
+pyspark==4.3.0 \\
+{HASH}
+    # via -r tools/integrations/requirements.txt
+""",
 }
 
 
@@ -45,6 +57,7 @@ ruff==0.17.6 \\
 def directory(tmp_path):
     """A project whose locks agree with its requirements."""
     for name, text in FILES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert locks.problems(tmp_path) == []
     return tmp_path
@@ -82,6 +95,12 @@ def test_the_project_s_locks_have_what_its_requirements_ask_for():
          ["requirements.lock: line 2 names a place: --index-url https://index.example/simple"]),
         ("requirements.lock", "make lock", "uv pip compile /home/me/requirements.txt",
          ["requirements.lock: line 2 names a place: #    uv pip compile /home/me/requirements.txt"]),
+        ("client/requirements-test.txt", "click==8.5.1", "click==8.5.2",
+         ["client/requirements-test.lock: click is pinned to 8.5.1; client/requirements-test.txt says 8.5.2."]),
+        ("client/requirements-test.txt", "click==8.5.1  # the command line\n", "# Nothing.\n",
+         ["client/requirements-test.lock: click is pinned for client/requirements-test.txt, which does not ask for it."]),
+        ("tools/integrations/requirements.lock", f"pyspark==4.3.0 \\\n{HASH}\n", "pyspark==4.3.0\n",
+         ["tools/integrations/requirements.lock: pyspark has no hash."]),
     ],
 )  # fmt: skip
 def test_what_does_not_agree_is_said(directory, file, old, new, said):
