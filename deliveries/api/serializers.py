@@ -215,13 +215,15 @@ class DeliveryOutput(serializers.Serializer[Delivery]):
     leased_until = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     end_reason = serializers.CharField()
-    verification = serializers.ChoiceField(
-        source="verification.agreement",
-        choices=["agrees", "differs", "pending"],
-        default="pending",
-        help_text="`pending`: not yet derived a second time. One that differs is refused.",
+    verification = serializers.SerializerMethodField(
+        help_text="`pending`: not yet derived a second time. One that differs is refused."
     )
     waiting = serializers.SerializerMethodField()
+
+    @extend_schema_field(serializers.ChoiceField(choices=["agrees", "differs", "pending"]))
+    def get_verification(self, delivery: Delivery) -> str:
+        found = getattr(delivery, "verification", None)
+        return found.agreement if found else "pending"
 
     @extend_schema_field(DeliveryAttemptOutput(allow_null=True))
     def get_waiting(self, delivery: Delivery) -> Any:

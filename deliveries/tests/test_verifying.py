@@ -6,6 +6,7 @@ import pytest
 from pyroaring import BitMap
 
 from consent.models import Member
+from deliveries.api.serializers import DeliveryOutput
 from deliveries.choices import DeliveryState
 from deliveries.made import archives, ending, stores, verifying
 from ledger.models import Entry
@@ -38,9 +39,12 @@ def test_history_gives_the_bytes_of_a_delivery(frozen, engineer, product):
     factories.decide("acc-2", "deny", actor=product)
     delivery = factories.deliver(frozen.run, engineer)
 
+    assert DeliveryOutput(delivery).data["verification"] == "pending"
     assert verifying.derive(delivery) == store.load(delivery.digest)
     assert verifying.verify_due() == {"verified": 1, "differs": 0, "failed": 0}
+    delivery.refresh_from_db()
     assert delivery.verification.agreement == Agreement.AGREES
+    assert DeliveryOutput(delivery).data["verification"] == "agrees"
     assert delivery.verification.derived_digest == delivery.digest
     entry = Entry.objects.get(kind="delivery.verified")
     assert (entry.subject, entry.reason) == (frozen.run.reference, delivery.reference)

@@ -24,6 +24,7 @@ ALL_WELL = {
     "free_space": "ok",
     "clocks": "ok",
     "oldest_account_map_range": "ok",
+    "oldest_unverified_delivery": "ok",
     "oldest_requested_delivery": "ok",
     "oldest_requested_run": "ok",
     "oldest_unsent_letter": "ok",
