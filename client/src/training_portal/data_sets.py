@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from training_portal import keys, receipts
 from training_portal.prepare import Columns, Options, Redaction, prepare, verify_directory
-from training_portal.redaction import Profile, RedactionList
 
 if TYPE_CHECKING:
     from training_portal.runs import TrainingRun
@@ -73,6 +72,8 @@ def redaction_of(
 
     `with_list` None borrows the list where the token may, and warns where it may not.
     """
+    from training_portal.redaction import Profile, RedactionList
+
     portal = run.portal
     if with_list is None:
         with_list = LIST_SCOPE in (portal.me()["token"] or {}).get("scopes", [])

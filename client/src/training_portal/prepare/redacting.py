@@ -3,30 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training_portal.redaction import (
-    ENGINE,
-    VERSION,
-    Hits,
-    KnownValue,
-    Profile,
-    RedactionList,
-    Redactor,
-)
-from training_portal.redaction.redactor import for_receipt
+if TYPE_CHECKING:
+    # An extra of its own, loaded by the methods: a preparation without redaction does without it.
+    from training_portal.redaction import KnownValue, Profile, RedactionList, Redactor
 
 
 @dataclass(frozen=True)
 class Redaction:
     """The parts of a redactor."""
 
-    profile: Profile
-    known_values: tuple[KnownValue, ...] = field(default=(), repr=False)
-    redaction_list: RedactionList | None = field(default=None, repr=False)
+    profile: "Profile"
+    known_values: "tuple[KnownValue, ...]" = field(default=(), repr=False)
+    redaction_list: "RedactionList | None" = field(default=None, repr=False)
     key: bytes | None = field(default=None, repr=False)
 
-    def redactor(self) -> Redactor:
+    def redactor(self) -> "Redactor":
+        from training_portal.redaction import Redactor
+
         lent = self.redaction_list if self.redaction_list is not None else ()
         return Redactor(self.profile, self.known_values, lent, self.key)
 
@@ -38,6 +33,8 @@ class Redaction:
     @property
     def fingerprint(self) -> str | None:
         """A digest of the parts that decide the result; None with known values, of which not even a digest is kept."""
+        from training_portal.redaction import ENGINE, VERSION
+
         if self.known_values:
             return None
         version = self.redaction_list.version if self.redaction_list is not None else ""
@@ -50,6 +47,9 @@ class Redaction:
         self, by_kind: Mapping[str, int], by_entry: Mapping[int, int]
     ) -> dict[str, Any]:
         """The part `redaction` of a receipt."""
+        from training_portal.redaction import Hits
+        from training_portal.redaction.redactor import for_receipt
+
         lent = self.redaction_list
         return for_receipt(
             Hits(dict(by_kind), dict(by_entry)),
