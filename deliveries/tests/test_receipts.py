@@ -481,6 +481,24 @@ def test_a_signature_has_one_form(run, delivery, runner, post, sig):
     assert "signatures.sig" in faults(send(post, run, envelope))
 
 
+def test_a_data_set_of_thousands_of_files_has_a_receipt_and_a_proof(run, delivery, runner, post):
+    files = [
+        receipt_file(f"clean/posts/part-{number:05d}.parquet", b"%d" % number, 1)
+        for number in range(3_000)
+    ]
+    read = [{**one, "name": one["name"].replace("clean", "raw")} for one in files]
+    extra = receipt_file("raw/posts/part-03000.parquet", b"3000", 2)
+    envelope = factories.receipt_of(runner, delivery, outputs=files, inputs=[*read, extra])
+
+    answer = send(post, run, envelope)
+
+    assert answer.status_code == 201
+    assert DataSet.objects.count() == len(files)
+    entry = Receipt.objects.get().entry
+    signing.sign_now()
+    assert signing.prove_entry(entry.pk, signing.latest())
+
+
 def test_a_statement_has_an_end(run, delivery, runner, post):
     large = runner.seal(b" " * (envelopes.MAX_BYTES + 1))
 

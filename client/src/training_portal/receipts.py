@@ -33,7 +33,8 @@ DROPPED = (
 """The reasons for which rows are dropped; the portal takes no others."""
 FILE = "receipt.json"
 """The receipt in the directory of its data set."""
-MAX_ENVELOPE_BYTES = 256 * 1024
+MAX_STATEMENT_BYTES = 7 * 2**19
+"""Of the portal: a longer statement is refused there."""
 
 
 def band(count: int) -> str:

@@ -6,6 +6,7 @@ times and size are compared after the last byte: a file that was written to in b
 
 import contextlib
 import os
+import resource
 import stat
 import time
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,8 @@ from training_portal.permission import Permission
 from training_portal.prepare.types import is_plain
 
 _BLOCK: Final = 1 << 20
+_OTHER_FILES: Final = 256
+"""Open files of a process besides its inputs, which an engine may open a second time."""
 _TICK: Final = 0.02
 """Seconds that a file system's clock may stand still: a write within them leaves the times as they are."""
 
@@ -108,6 +111,21 @@ class Raw:
             raise _changed(self.name)
 
 
+def _may_open(count: int) -> None:
+    """Raise the limit of open files where so many inputs need it. Raises Misuse where the system gives no more."""
+    needed = 2 * count + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise Misuse(
+            f"{count} inputs need {needed} open files, and this process may have {hard}.",
+            "Raise the limit (ulimit -n), or make several data sets.",
+            code="input",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
 class Inputs:
     """The raw files of a preparation, open until the end of the block."""
 
@@ -116,6 +134,7 @@ class Inputs:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "Inputs":
+        _may_open(len(self._files))
         with contextlib.ExitStack() as stack:
             pool = stack.enter_context(ThreadPoolExecutor(1, thread_name_prefix="digest"))
             # Files that no call waits for any more are not hashed.

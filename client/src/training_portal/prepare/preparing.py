@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -17,16 +17,13 @@ from training_portal.prepare.batches import Batches
 from training_portal.prepare.columns import Columns
 from training_portal.prepare.inputs import Inputs, Raw, digest_of, named
 from training_portal.prepare.joining import MEMORY_MB, Joiner, Matched
-from training_portal.prepare.receipt import Prepared, finish
+from training_portal.prepare.receipt import Prepared, check_room, finish
 from training_portal.prepare.redacting import Redaction
 from training_portal.prepare.tally import Tally
 from training_portal.prepare.types import MemberType, member_type
 from training_portal.prepare.verifying import numbers_in
 from training_portal.prepare.work import Work
 from training_portal.progress import Progress, Silent
-
-MAX_INPUTS: Final = 400
-"""Files of a data set: its receipt has at most 256 KiB."""
 
 
 def utc_now() -> dt.datetime:
@@ -69,12 +66,7 @@ def prepare(
     quality.check_words(accept_unknown)
     columns = columns.kept(permission.data_categories)
     files = named(inputs)
-    if len(files) > MAX_INPUTS:
-        raise Misuse(
-            f"{len(files)} inputs are too many for one receipt.",
-            f"At most {MAX_INPUTS}: make several data sets, or larger files.",
-            code="input",
-        )
+    check_room([one.name for one in files])
     with Inputs(files) as raw:
         kind = kind_of_members(raw, columns)
         plan = plan_of(permission, columns, redaction, raw)

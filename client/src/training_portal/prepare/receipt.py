@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -91,18 +91,36 @@ def finish(
     return write(directory, aside, statement, key)
 
 
+_FILE_BYTES: Final = 380
+"""Of a statement, for a file that is read and written, besides its name, which is said three times."""
+_KEPT_FREE: Final = 2**19
+"""Bytes of a statement for all that is said besides the files."""
+
+
+def check_room(names: Sequence[str]) -> None:
+    """Check, before any work, that a receipt has room for so many files. Raises Misuse."""
+    needed = sum(_FILE_BYTES + 3 * len(name) for name in names)
+    room = receipts.MAX_STATEMENT_BYTES - _KEPT_FREE
+    if needed > room:
+        raise Misuse(
+            f"{len(names)} inputs are too many for one receipt.",
+            f"At most {room * len(names) // needed} with names of this length: make several data sets, or larger files.",
+            code="input",
+        )
+
+
 def write(
     directory: Path, aside: Path, statement: Mapping[str, Any], key: Ed25519PrivateKey
 ) -> Prepared:
     """Sign a statement and put it beside the data: from now on the directory is a data set."""
     envelope = receipts.envelope(statement, key)
-    data = json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-    if len(data) > receipts.MAX_ENVELOPE_BYTES:
+    if len(envelope["payload"]) * 3 // 4 > receipts.MAX_STATEMENT_BYTES:
         raise Misuse(
             "The receipt is longer than the portal takes.",
             "Make several data sets of fewer files, or files with shorter names.",
             code="input",
         )
+    data = json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode() + b"\n"
     disk.write(directory / receipts.FILE, data, aside)
     return Prepared(directory, envelope, statement)
 
@@ -112,7 +130,7 @@ def _add_schemas(statement: Mapping[str, Any], raw: Sequence[Raw], columns: Colu
     names = [columns.member_column, *columns.mapped]
     if columns.content_date is not None and is_plain(columns.content_date):
         names.append(columns.content_date)
-    if len(raw) * sum(len(name) + 20 for name in names) > receipts.MAX_ENVELOPE_BYTES // 4:
+    if len(raw) * sum(len(name) + 20 for name in names) > _KEPT_FREE // 2:
         return
     for one, said in zip(raw, statement["predicate"]["inputs"], strict=True):
         said["schema"] = {name: plain_type(one.schema.field(name).type) for name in names}
