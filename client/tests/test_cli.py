@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from raw import write_posts
+from test_guard import lives, until
 
 PROGRAM = Path(sys.executable).with_name("training-portal")
 
@@ -119,6 +120,26 @@ def test_three_commands_lead_to_a_verified_clean_data_set(environment, raw, tmp_
         True,
         1,
     )
+
+
+@pytest.mark.live
+def test_a_training_ends_when_exec_is_killed(environment, raw, tmp_path):
+    as_json(environment, *run_words(raw, tmp_path / "clean"))
+    script = (
+        "import os, sys, time\n"
+        f"open({str(tmp_path / 'pid.part')!r}, 'w').write(str(os.getpid()))\n"
+        f"os.rename({str(tmp_path / 'pid.part')!r}, {str(tmp_path / 'pid')!r})\n"
+        "time.sleep(120)"
+    )
+    words = [PROGRAM, "exec", "--data", tmp_path / "clean", "--", sys.executable, "-c", script]
+    running = subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL)
+    until((tmp_path / "pid").exists, seconds=30)
+    group = int((tmp_path / "pid").read_text())
+
+    running.kill()
+    running.wait()
+
+    until(lambda: not lives(group))
 
 
 @pytest.mark.live

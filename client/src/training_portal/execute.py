@@ -2,7 +2,8 @@
 
     verified data set → its receipt is the portal's → the gate → who has withdrawn → training begins → the command
 
-The command is stopped when the lease ends or members withdraw; its exit code completes the run, or fails it.
+The command is stopped when the lease ends, when members withdraw, or when this process is killed; its exit code completes the
+run, or fails it.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from pyroaring import BitMap
 
 from training_portal.alive import SECONDS, withdrawn
 from training_portal.errors import Misuse, PortalError, Withdrawn
+from training_portal.guard import guarded
 from training_portal.prepare import DataSet
 from training_portal.prepare.verifying import numbers_in
 from training_portal.runs import Portal, TrainingRun
@@ -120,21 +122,23 @@ def _run(
 ) -> int:
     """The exit code of the command. Whatever stops it in between marks the run failed and is raised."""
     inherited = {name: value for name, value in os.environ.items() if name not in _SECRET}
-    try:
-        child = subprocess.Popen(
-            list(command), env={**inherited, **environment}, start_new_session=True
-        )
-    except OSError as error:
-        run.fail("The command could not be started.")
-        raise Misuse(f"The command {command[0]} cannot be started: {error.strerror}.") from None
-    try:
-        with _passed_on(child):
-            return _watched(run, child, on_withdrawal)
-    except BaseException as error:
-        _stop(child, grace)
-        code = error.code if isinstance(error, PortalError) else type(error).__name__
-        run.fail(f"The training was stopped: {code}.")
-        raise
+    with guarded(grace) as guard:
+        try:
+            child = subprocess.Popen(
+                list(command), env={**inherited, **environment}, start_new_session=True
+            )
+        except OSError as error:
+            run.fail("The command could not be started.")
+            raise Misuse(f"The command {command[0]} cannot be started: {error.strerror}.") from None
+        try:
+            guard(child.pid)
+            with _passed_on(child):
+                return _watched(run, child, on_withdrawal)
+        except BaseException as error:
+            _stop(child, grace)
+            code = error.code if isinstance(error, PortalError) else type(error).__name__
+            run.fail(f"The training was stopped: {code}.")
+            raise
 
 
 def _watched(
