@@ -1,4 +1,4 @@
-"""Names of files, folders and data sets that could be the account of a member."""
+"""Names of files, folders, columns and data sets that could be, or have inside, the account of a member."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -8,20 +8,27 @@ from consent import members
 _LIKE_AN_ACCOUNT = re.compile(r"(?=.*[A-Za-z])(?=.*[0-9]).{4,}")
 """With letters and digits. A number alone could be a member's too, and is a date or a counter in most names."""
 
-_MAX_DOTS = 10
-"""A bound of the work that a name of dots makes."""
+_MIN_INSIDE = 8
+"""Characters of an account inside of a longer name: a shorter one is in many names by chance, as `c000` in those by Spark."""
+_MAX_SEPARATORS = 12
+"""A bound of the work that a name of separators makes."""
 
 
 def accounts_like(name: str) -> Iterator[str]:
-    """The parts of a name that look like an account: folders, values of partitions, files without their suffixes.
+    """The parts of a name that look like an account: folders, values of partitions, what stands between separators.
 
     >>> sorted(accounts_like("clean/author=anna.b1.parquet"))
-    ['anna.b1', 'anna.b1.parquet']
+    ['anna.b1', 'anna.b1.parquet', 'b1.parquet']
     """
     for part in re.split(r"[/=]", name):
-        # An account may have dots itself: each of them may begin the suffixes.
-        ends = [dot.start() for dot in re.finditer(r"\.", part)][:_MAX_DOTS]
-        yield from filter(_LIKE_AN_ACCOUNT.fullmatch, [part, *(part[:end] for end in ends)])
+        # An account may have separators itself: each of them may begin it or end it.
+        places = [one.start() for one in re.finditer(r"[._+:-]", part)][:_MAX_SEPARATORS]
+        for start in [0, *(place + 1 for place in places)]:
+            for end in [*places, len(part)]:
+                like = part[start:end]
+                is_whole = start == 0 and part[end : end + 1] in ("", ".")
+                if (is_whole or len(like) >= _MIN_INSIDE) and _LIKE_AN_ACCOUNT.fullmatch(like):
+                    yield like
 
 
 def is_any_an_account(names: Iterable[str]) -> bool:

@@ -82,14 +82,19 @@ def accept(*, run: Run, sent: Any, actor: User) -> tuple[Receipt, bool]:
 
 
 def _check_names(facts: dict[str, Any]) -> None:
-    """A folder or file named after an account would tell for good whose data it has. Raises InvalidInput."""
-    names = [one["name"] for one in (*facts["inputs"], *facts["outputs"])]
-    if is_any_an_account(names):
-        raise InvalidInput(
-            "A file or a folder has the name of an account. Name it by what it holds or by a number.",
-            field="outputs",
-            code="names_an_account",
-        )
+    """A file, folder or column named after an account would tell for good whose data it has. Raises InvalidInput."""
+    files = (*facts["inputs"], *facts["outputs"])
+    for what, field, names in (
+        ("A file or a folder", "outputs", [one["name"] for one in files]),
+        ("A column", "inputs", [name for one in files for name in one.get("schema", ())]),
+        ("The column of members", "member_column", [facts["member_column"]["name"]]),
+    ):
+        if is_any_an_account(names):
+            raise InvalidInput(
+                f"{what} has the name of an account. Name it by what it holds or by a number.",
+                field=field,
+                code="names_an_account",
+            )
 
 
 def _check_state(run: Run) -> None:

@@ -288,6 +288,40 @@ def test_no_file_is_named_after_an_account_that_has_a_dot(run, delivery, runner,
     assert (answer.status_code, faults(answer)) == (400, {"outputs": "names_an_account"})
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("clean/posts-acct_00017-2024.parquet", 400),
+        ("clean/posts.acct-00017.zst.parquet", 400),
+        ("clean/posts-c000.parquet", 201),
+        ("clean/posts-acct-000170.parquet", 201),
+    ],
+)
+def test_an_account_inside_of_a_longer_name_is_refused(run, delivery, runner, post, name, code):
+    """A short one is not: the random parts of names by Spark would often be the account of a member."""
+    for account in ("acct_00017", "acct-00017", "c000"):
+        factories.add_member(account)
+    file = receipt_file(name, b"clean", 8)
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, outputs=[file]))
+
+    assert answer.status_code == code, answer.json()
+
+
+@pytest.mark.parametrize("field", ["inputs", "member_column"])
+def test_no_column_is_named_after_an_account(run, delivery, runner, post, field):
+    raw = receipt_file("raw/posts.parquet", b"raw", 10)
+    changed = (
+        {"inputs": [{**raw, "schema": {"body": "string", "by_acc-1": "string", "acc-1": "string"}}]}
+        if field == "inputs"
+        else {"member_column": {"name": "acc-1", "type": "string"}}
+    )
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, **changed))
+
+    assert (answer.status_code, faults(answer)) == (400, {field: "names_an_account"})
+
+
 def test_a_checkpoint_is_one_that_the_portal_signed(run, delivery, runner, post):
     note = signing.sign_now().note
     size = note.split("\n")[1]
