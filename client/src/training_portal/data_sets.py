@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training_portal import keys, receipts
-from training_portal.prepare import Columns, Options, Redaction, prepare, verify_directory
+from training_portal.prepare import Columns, Engine, Options, Redaction, prepare, verify_directory
 
 if TYPE_CHECKING:
     from training_portal.runs import TrainingRun
@@ -33,6 +33,7 @@ def make(
     columns: Columns,
     redaction: Redaction | None,
     accept_unknown: str = "",
+    engine: Engine = "duckdb",
 ) -> Made:
     """Prepare the data set of a run and send its receipt. Called again after a fault, it goes on where it was.
 
@@ -58,7 +59,7 @@ def make(
             key=key,
             redaction=redaction,
             accept_unknown=accept_unknown,
-            options=Options(now=portal.session.now, progress=portal.progress),
+            options=Options(engine=engine, now=portal.session.now, progress=portal.progress),
         )
         envelope, statement = dict(made.envelope), dict(made.statement)
     receipt = run.send_envelope(envelope)

@@ -30,7 +30,7 @@ from training_portal.trust import Memory, Trust, VerifierKey
 
 if TYPE_CHECKING:
     from training_portal.data_sets import Made
-    from training_portal.prepare import Columns, DataSet, Redaction
+    from training_portal.prepare import Columns, DataSet, Engine, Redaction
 
 Form = Literal["list", "set"]
 _ENDED = frozenset({"completed", "cancelled"})
@@ -306,6 +306,7 @@ class TrainingRun:
         columns: "Columns",
         redaction: "Redaction | None",
         accept_unknown: str = "",
+        engine: "Engine" = "duckdb",
     ) -> "Made":
         """Make the run's data set and send its receipt (`training_portal.data_sets`); again it goes on where it was."""
         from training_portal.data_sets import make
@@ -317,6 +318,7 @@ class TrainingRun:
             columns=columns,
             redaction=redaction,
             accept_unknown=accept_unknown,
+            engine=engine,
         )
 
     # --- The receipt ----------------------------------------------------------------------------

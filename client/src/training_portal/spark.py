@@ -16,6 +16,7 @@ from training_portal.frames import accounts_of, only
 from training_portal.permission import Permission
 from training_portal.prepare import quality
 from training_portal.prepare.members import NO_DAY, Members
+from training_portal.prepare.types import MemberType
 
 _ACCOUNT: Final = "portal_account"
 _NUMBER: Final = "portal_member"
@@ -23,7 +24,7 @@ _DAY: Final = "portal_first_day"
 _HELPERS: Final = (_ACCOUNT, _NUMBER, _DAY)
 _MICROSECONDS_OF_DAY: Final = 86_400_000_000
 _BROADCAST_ROWS: Final = 5_000_000
-"""A longer list is not sent to every executor whole: Spark sorts both sides."""
+"""A longer list is not sent to every executor."""
 
 
 def keep_in_spark(
@@ -39,28 +40,51 @@ def keep_in_spark(
     day = None if content_date is None else _day_of(frame, content_date)
     if taken := sorted({*frame.columns} & {*_HELPERS}):
         raise Misuse(f"{', '.join(taken)} is a name that is needed here.", "Rename the column.")
-    members = frame.sparkSession.createDataFrame(_members(permission, kind))
-    if len(permission.members) <= _BROADCAST_ROWS:
-        members = F.broadcast(members)
-    key = _ACCOUNT if kind == "string" else _NUMBER
-    author = F.col(f"`{member_column}`")
     if not accept_unknown:
-        named = frame.select(author.alias("author")).where(
-            (F.col("author") != F.lit("")) if kind == "string" else F.col("author").isNotNull()
-        )
-        distinct = named.distinct()
-        known = distinct.join(members, F.col("author") == F.col(key), "inner").count()
-        quality.check(quality.Quality(distinct.count(), known), permission, accept_unknown)
-    joined = frame.join(members, author == F.col(key), "inner")
+        found = quality_of(frame, member_column, kind, permission)
+        quality.check(found, permission, accept_unknown)
+    members = _frame_of(frame.sparkSession, _members(permission, kind))
+    key = _ACCOUNT if kind == "string" else _NUMBER
+    kept = frame.join(members, F.col(f"`{member_column}`") == F.col(key), "inner")
     if day is None:
         # Content of unknown age: nothing of a member who has a first day.
-        joined = joined.where(F.col(_DAY).isNull())
+        kept = kept.where(F.col(_DAY).isNull())
     else:
-        joined = joined.where(F.col(_DAY).isNull() | (day >= F.col(_DAY)))
-    return joined.select(*(F.col(f"`{one}`") for one in frame.columns))
+        kept = kept.where(F.col(_DAY).isNull() | (day >= F.col(_DAY)))
+    return kept.select(*(F.col(f"`{one}`") for one in frame.columns))
 
 
-def _member_type(frame: Any, name: str) -> str:
+def quality_of(
+    frame: Any, member_column: str, kind: MemberType, permission: Permission
+) -> quality.Quality:
+    """The distinct authors of a frame, and how many of them may be used. Two jobs. Raises Misuse, NotVerified."""
+    _member_type(frame, member_column)
+    named = frame.select(F.col(f"`{member_column}`").alias("author")).where(
+        (F.col("author") != F.lit("")) if kind == "string" else F.col("author").isNotNull()
+    )
+    distinct = named.distinct()
+    members = _frame_of(frame.sparkSession, _members(permission, kind))
+    key = _ACCOUNT if kind == "string" else _NUMBER
+    known = distinct.join(members, F.col("author") == F.col(key), "inner").count()
+    return quality.Quality(distinct.count(), known)
+
+
+def numbered(frame: Any, member_column: str, permission: Permission, name: str) -> Any:
+    """The frame with the member number of each account, null where no list has it. Raises Misuse, NotVerified."""
+    accounts, numbers = accounts_of(permission)
+    listed = pa.table({_ACCOUNT: accounts.cast(pa.string()), name: numbers.astype(np.int64)})
+    members = _frame_of(frame.sparkSession, listed)
+    author = F.col(f"`{member_column}`")
+    return frame.join(members, author == F.col(_ACCOUNT), "left").drop(_ACCOUNT)
+
+
+def _frame_of(session: Any, members: Any) -> Any:
+    """A short list is sent to every executor whole; for a longer one Spark sorts both sides."""
+    frame = session.createDataFrame(members)
+    return F.broadcast(frame) if len(members) <= _BROADCAST_ROWS else frame
+
+
+def _member_type(frame: Any, name: str) -> MemberType:
     kind = frame.schema[only(name, frame.columns)].dataType
     if isinstance(kind, T.IntegralType):
         return "number"
@@ -102,8 +126,8 @@ def _members(permission: Permission, kind: str) -> Any:
         accounts, numbers = accounts_of(permission)
     else:
         accounts, numbers = None, np.asarray(permission.members.to_array(), np.uint32)
-    kept = Members(permission).has(numbers)
-    days = Members(permission).first_days(numbers)
+    members = Members(permission)
+    kept, days = members.has(numbers), members.first_days(numbers)
     columns = {
         _NUMBER: pa.array(numbers[kept].astype(np.int64)),
         _DAY: pa.array(days[kept], pa.int64(), mask=days[kept] == NO_DAY),

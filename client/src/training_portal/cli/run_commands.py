@@ -68,6 +68,12 @@ _ENDED = ("run_completed", "run_cancelled")
 )
 @click.option("--title", default="", help="What people call the run.")
 @click.option("--parent", help="The run whose members may be used again.")
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    default="duckdb",
+    help="spark: beyond one machine, in the session that Spark's configuration describes. The rows are the same.",
+)
 @click.option("--form", type=click.Choice(["list", "set"]), default="list")
 @says
 def run_command(out: Out, **said: Any) -> None:
@@ -97,6 +103,7 @@ def run_command(out: Out, **said: Any) -> None:
             columns=columns,
             redaction=redaction,
             accept_unknown=said["accept_unknown"],
+            engine=said["engine"],
         )
     done, rows = made.predicate, made.predicate["rows"]
     facts = {

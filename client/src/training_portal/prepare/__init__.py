@@ -11,7 +11,7 @@ from training_portal.extras import needed
 with needed("prepare"):
     from training_portal.prepare.auditing import Audit, audit
     from training_portal.prepare.columns import Columns
-    from training_portal.prepare.preparing import Options, prepare
+    from training_portal.prepare.preparing import Engine, Options, prepare
     from training_portal.prepare.receipt import Prepared
     from training_portal.prepare.redacting import Redaction
     from training_portal.prepare.subtracting import Subtracted, resume, subtract
@@ -21,6 +21,7 @@ __all__ = [
     "Audit",
     "Columns",
     "DataSet",
+    "Engine",
     "Options",
     "Prepared",
     "Redaction",

@@ -105,6 +105,15 @@ class Raw:
         self.check()
         return digest
 
+    def check_place(self) -> None:
+        """Raises Misuse where its path leads to another file than the open one, or to one that was written to."""
+        try:
+            found = _stamp(os.stat(self.named.path))  # noqa: PTH116
+        except OSError:
+            raise _changed(self.name) from None
+        if found != self._stamp:
+            raise _changed(self.name)
+
     def check(self) -> None:
         """Raises Misuse where the file was written to since it was opened."""
         if _stamp(os.fstat(self.descriptor)) != self._stamp:

@@ -208,7 +208,7 @@ def _named(what: str) -> Iterator[None]:
     except duckdb.OutOfMemoryException:
         raise Misuse(
             f"There is not enough memory to join {what} with the list.",
-            "Prepare it from Python with a larger Options(memory_mb=…), or on a machine with more memory.",
+            "Prepare it from Python with a larger Options(memory_mb=…), or with --engine spark.",
             code="memory",
         ) from None
     except duckdb.Error as error:

@@ -4,13 +4,15 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from training_portal.errors import LeaseOver, Misuse
+from training_portal.extras import needed
 from training_portal.permission import Permission
 from training_portal.prepare import disk, quality, writing
 from training_portal.prepare.batches import Batches
@@ -30,10 +32,15 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
+Engine: TypeAlias = Literal["duckdb", "spark"]
+
+
 @dataclass(frozen=True)
 class Options:
     """How a preparation runs. None of it changes a row."""
 
+    engine: Engine = "duckdb"
+    """`spark` for what one machine does not hold. Rows come out the same."""
     threads: int | None = None
     memory_mb: int = MEMORY_MB
     """What the engine's join takes before it spills; the whole process takes some 400 MB more."""
@@ -72,22 +79,21 @@ def prepare(
         plan = plan_of(permission, columns, redaction, raw)
         with Work(output, plan, [one.name for one in files]) as work, disk.refusals(output):
             started_at = work.journal.setdefault("started_at", text_of(said.now()))
-            with Joiner(
-                permission,
-                columns,
-                kind,
-                work.scratch,
-                threads=said.threads,
-                memory_mb=said.memory_mb,
-            ) as joiner:
-                said.progress.step("The authors are compared with the delivery")
-                found, matched = joiner.match(raw)
-                quality.check(found, permission, accept_unknown)
-                batches = Batches(
-                    permission, columns, None if redaction is None else redaction.redactor()
-                )
-                making = _Making(work, joiner, batches, matched, columns, redaction, permission.run)
-                parts = making.parts(raw, said.progress)
+            if said.engine == "spark":
+                with needed("spark"):
+                    from training_portal.prepare.on_spark import make
+            else:
+                make = partial(_with_duckdb, threads=said.threads, memory_mb=said.memory_mb)
+            found, parts, distinct = make(
+                raw,
+                work,
+                permission=permission,
+                columns=columns,
+                kind=kind,
+                redaction=redaction,
+                accept_unknown=accept_unknown,
+                progress=said.progress,
+            )
             check_lease(permission, said.now())
             return finish(
                 work.directory,
@@ -97,7 +103,7 @@ def prepare(
                 kind=kind,
                 raw=raw.raw,
                 parts=parts,
-                distinct_members=len(batches.seen),
+                distinct_members=distinct,
                 found=found,
                 accept_unknown=accept_unknown,
                 redaction=redaction,
@@ -105,6 +111,31 @@ def prepare(
                 started_at=started_at,
                 ended_at=text_of(said.now()),
             )
+
+
+def _with_duckdb(
+    inputs: Inputs,
+    work: Work,
+    *,
+    permission: Permission,
+    columns: Columns,
+    kind: MemberType,
+    redaction: Redaction | None,
+    accept_unknown: str,
+    progress: Progress,
+    threads: int | None,
+    memory_mb: int,
+) -> tuple[quality.Quality, list[dict[str, Any]], int]:
+    """The quality of the authors, what became of each input, and how many distinct members were kept."""
+    with Joiner(
+        permission, columns, kind, work.scratch, threads=threads, memory_mb=memory_mb
+    ) as joiner:
+        progress.step("The authors are compared with the delivery")
+        found, matched = joiner.match(inputs)
+        quality.check(found, permission, accept_unknown)
+        batches = Batches(permission, columns, None if redaction is None else redaction.redactor())
+        making = _Making(work, joiner, batches, matched, columns, redaction, permission.run)
+        return found, making.parts(inputs, progress), len(batches.seen)
 
 
 @dataclass(frozen=True)
