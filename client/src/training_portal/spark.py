@@ -121,7 +121,7 @@ def _micros(name: str) -> str:
 
 
 def _members(permission: Permission, kind: str) -> Any:
-    """Who may be used, by account or by number, and the first day of those who have one."""
+    """The members who may be used, by account or by number, with the first day of those who have one."""
     if kind == "string":
         accounts, numbers = accounts_of(permission)
     else:

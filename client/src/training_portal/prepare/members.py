@@ -43,7 +43,7 @@ class Bits:
         return bits
 
     def has(self, numbers: Numbers) -> Mask:
-        """Which of the numbers are in the set. A number above the top is not."""
+        """A mask of the numbers that are in the set. A number above the top is not."""
         places = np.minimum(numbers, self._top)
         found = (self._bytes[places >> 3] >> (places & 7).astype(np.uint8)) & 1
         in_it: Mask = (found == 1) & (numbers <= self._top)
@@ -95,7 +95,7 @@ class Members:
         return len(self._dated) > 0
 
     def judge(self, numbers: Numbers, days: npt.NDArray[np.int64] | None) -> Verdict:
-        """Which rows may be used.
+        """The verdict about rows: those that may be used, and counts of the others.
 
         :param numbers: the member number of each row; 0 where there is none.
         :param days: the day of each row's content, in days since 1970-01-01, `NO_DAY` where it is not known; None where no
@@ -112,7 +112,7 @@ class Members:
         return Verdict(kept, strange, excluded, too_old)
 
     def has(self, numbers: Numbers) -> Mask:
-        """Which of the numbers are of members who may be used, whatever the day."""
+        """A mask of the numbers of members who may be used, whatever the day."""
         return self._bits.has(numbers)
 
     def first_days(self, numbers: Numbers) -> npt.NDArray[np.int64]:

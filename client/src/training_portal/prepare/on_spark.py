@@ -190,7 +190,7 @@ def _run(
 
 
 def _facts(raw: Raw, done: _Done | None) -> dict[str, Any]:
-    """What became of an input. Raises NotVerified where rows were lost or came twice."""
+    """The outcome of an input. Raises NotVerified where rows were lost or came twice."""
     facts: dict[str, Any] = {"tally": Tally().as_json(), "output": None}
     if done is not None:
         facts = done.facts

@@ -37,13 +37,13 @@ Engine: TypeAlias = Literal["duckdb", "spark"]
 
 @dataclass(frozen=True)
 class Options:
-    """How a preparation runs. None of it changes a row."""
+    """Options of a preparation. None of them changes a row."""
 
     engine: Engine = "duckdb"
     """`spark` for what one machine does not hold. Rows come out the same."""
     threads: int | None = None
     memory_mb: int = MEMORY_MB
-    """What the engine's join takes before it spills; the whole process takes some 400 MB more."""
+    """Memory that the engine's join takes before it spills; the whole process takes some 400 MB more."""
     now: Callable[[], dt.datetime] = utc_now
     progress: Progress = field(default_factory=Silent)
 
@@ -151,7 +151,7 @@ class _Making:
     run: str
 
     def parts(self, inputs: Inputs, progress: Progress) -> list[dict[str, Any]]:
-        """What became of each input, in the order of the inputs."""
+        """The outcome of each input, in the order of the inputs."""
         parts = []
         for at, raw in enumerate(inputs):
             progress.step(f"{raw.name} is prepared ({at + 1} of {len(inputs)})")
@@ -163,7 +163,7 @@ class _Making:
         return parts
 
     def _of_before(self, raw: Raw) -> dict[str, Any] | None:
-        """What a run that stopped has made of the same input, where it is still whole."""
+        """The outcome of the same input in a run that stopped, where its file is still whole."""
         facts = self.work.done(raw.name)
         if facts is None or facts["input"] != raw.finish():
             return None
@@ -244,7 +244,7 @@ def plan_of(
 
 
 def kind_of_members(inputs: Inputs, columns: Columns) -> MemberType:
-    """What the member column holds, in all inputs. Raises Misuse."""
+    """The content of the member column, in all inputs. Raises Misuse."""
     kinds = set()
     for raw in inputs:
         columns.check(raw.schema, raw.name)
