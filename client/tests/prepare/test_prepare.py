@@ -7,8 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from making import COLUMNS, KEY, NOW, OPTIONS, UNTIL, account, make_permission, rows_in, write_raw
 
+from training_portal import locks
 from training_portal.errors import LeaseOver, Misuse, NotVerified
 from training_portal.prepare import Columns, Options, Redaction, prepare, verify_directory
+from training_portal.prepare.work import ASIDE
 from training_portal.redaction import Profile
 
 KEYS = [KEY.public_key()]
@@ -318,6 +320,19 @@ def test_a_data_set_is_not_made_twice(tmp_path, permission):
     with pytest.raises(Misuse, match="is a data set already"):
         _prepare([raw], tmp_path / "clean", permission)
     verify_directory(tmp_path / "clean", keys=KEYS, now=NOW)
+
+
+def test_a_directory_that_another_process_prepares_is_left_alone(tmp_path, permission):
+    raw = write_raw(tmp_path / "raw.parquet", {"author": [account(1)], "body": ["a"]})
+    aside = tmp_path / "clean" / ASIDE
+    aside.mkdir(parents=True)
+    (aside / "journal.json").write_text("{}")
+
+    with locks.held(aside), pytest.raises(Misuse, match="Another process is preparing") as refused:
+        _prepare([raw], tmp_path / "clean", permission)
+
+    assert refused.value.code == "busy"
+    assert (aside / "journal.json").read_text() == "{}"
 
 
 # --- What verify refuses ---

@@ -7,9 +7,11 @@ import pytest
 from making import COLUMNS, KEY, NOW, OPTIONS, account, make_permission, rows_in, write_raw
 from pyroaring import BitMap
 
+from training_portal import locks
 from training_portal.errors import LeaseOver, Misuse, NotVerified
 from training_portal.prepare import Columns, Options, Redaction, prepare, subtract, verify_directory
 from training_portal.prepare import subtracting as module
+from training_portal.prepare.work import SUBTRACTING
 from training_portal.redaction import Profile
 
 KEYS = [KEY.public_key()]
@@ -137,6 +139,21 @@ def test_a_changed_data_set_is_left_alone(tmp_path, clean):
         taken_out(clean, renewed(tmp_path, [1]))
 
     assert bytes_of(clean) == before
+
+
+def test_a_data_set_that_another_process_subtracts_from_is_left_alone(tmp_path, clean):
+    aside = clean / SUBTRACTING
+    aside.mkdir()
+    (aside / "a.partial").touch()
+
+    with (
+        locks.held(aside),
+        pytest.raises(Misuse, match="Another process is subtracting") as refused,
+    ):
+        taken_out(clean, renewed(tmp_path, [1]))
+
+    assert refused.value.code == "busy"
+    assert (aside / "a.partial").exists()
 
 
 class Killed(BaseException):
