@@ -57,7 +57,7 @@ class Authors:
             hashes, known = hashes[small], known[small]
         # The last bit says whether the delivery has the author.
         marked = (hashes & ~np.uint64(1)) | known.astype(np.uint64)
-        self._smallest = np.unique(np.concatenate([self._smallest, marked]))
+        self._smallest = _each_once(np.concatenate([self._smallest, marked]))
         if len(self._smallest) > PICK:
             self._smallest = self._smallest[:PICK]
             self._limit = self._smallest[-1] & ~np.uint64(1)
@@ -65,6 +65,14 @@ class Authors:
     def quality(self) -> Quality:
         known = int(np.count_nonzero(self._smallest & np.uint64(1)))
         return Quality(len(self._smallest), known, self._limit is not None)
+
+
+def _each_once(marked: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The values in their order, each once. (`np.unique` makes a table of hashes first, at ten times the cost.)"""
+    marked.sort()
+    is_new = np.ones(len(marked), np.bool_)
+    np.not_equal(marked[1:], marked[:-1], out=is_new[1:])
+    return marked[is_new]
 
 
 def check_words(accept_unknown: str) -> None:
