@@ -1,7 +1,7 @@
 import datetime as dt
 from typing import TYPE_CHECKING
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Subquery
 
 from deliveries.choices import ALIVE, DeliveryState
 from ledger.append_only import AppendOnlyQuerySet
@@ -29,13 +29,31 @@ class DeliveryQuerySet(TrackedQuerySet):
         """Those for the run's own team. What a recipient was given opens nothing for the run's own training."""
         return self.filter(recipient__isnull=True)
 
+    def with_entry(self) -> "DeliveryQuerySet":
+        """Adds `made_entry`: the sequence of the entry that made the delivery, None before."""
+        rows = self.model.history.filter(id=OuterRef("pk"), state=DeliveryState.DELIVERED)
+        return self.annotate(
+            made_entry=Subquery(rows.order_by("history_id").values("entry_id")[:1])
+        )
+
     def of_teams_of(self, user: "User") -> "DeliveryQuerySet":
         """Deliveries of the runs of a person's teams."""
         return self.filter(run__team__in=teams_of(user))
 
+    def given_to_teams_of(self, user: "User") -> "DeliveryQuerySet":
+        """Deliveries whose recipient is one of a person's teams."""
+        return self.filter(recipient__team__in=teams_of(user))
+
 
 class DataSetQuerySet(AppendOnlyQuerySet):
     def newest(self) -> "DataSetQuerySet":
-        """Each file once, as its newest receipt claims it: that one says until when it may be used."""
-        later = self.model._default_manager.filter(sha256=OuterRef("sha256"), pk__gt=OuterRef("pk"))
+        """Each file of a team once, as its newest receipt claims it: that one says until when it may be used.
+
+        A child run of another team has a lease of its own, and takes nothing from the team that made the file.
+        """
+        later = self.model._default_manager.filter(
+            sha256=OuterRef("sha256"),
+            receipt__run__team=OuterRef("receipt__run__team"),
+            pk__gt=OuterRef("pk"),
+        )
         return self.filter(~Exists(later))

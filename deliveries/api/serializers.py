@@ -215,6 +215,12 @@ class DeliveryOutput(serializers.Serializer[Delivery]):
     leased_until = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     end_reason = serializers.CharField()
+    entry = serializers.IntegerField(
+        source="made_entry",
+        allow_null=True,
+        default=None,
+        help_text="The ledger entry that made it: `/runs/{run}/entries/{entry}/proof`.",
+    )
     verification = serializers.SerializerMethodField(
         help_text="`pending`: not yet derived a second time. One that differs is refused."
     )

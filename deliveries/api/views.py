@@ -43,6 +43,7 @@ from deliveries.api.serializers import (
 from deliveries.choices import DeliveryForm, DeliveryState
 from deliveries.errors import DeliveryNotReady, LeaseOver, NoValidDelivery
 from deliveries.made import ending, requesting, stores
+from deliveries.made.archives import load
 from deliveries.models import Delivery
 from deliveries.tasks import make_delivery
 from deliveries.use import acknowledging, starting
@@ -65,7 +66,7 @@ PARQUET = "application/vnd.apache.parquet"
 
 def deliveries() -> QuerySet[Delivery]:
     """Deliveries with all that an answer shows."""
-    return Delivery.objects.select_related(
+    return Delivery.objects.with_entry().select_related(
         "run", "manifest", "recipient", "renews", "attempt", "verification"
     )
 
@@ -78,11 +79,12 @@ def delivery_by(reference: str) -> Delivery:
 
 
 def own_delivery(request: Request, reference: str, *, unless: str = "") -> Delivery:
-    """The delivery, if its run is of a team of the caller's, or the caller has the permission `unless`."""
+    """The delivery, if its run or its recipient is a team of the caller's, or the caller has the permission `unless`."""
     delivery = delivery_by(reference)
-    if not (unless and request.user.has_perm(unless)) and not teams.has(
-        delivery.run, caller(request)
-    ):
+    user = caller(request)
+    given = Delivery.objects.given_to_teams_of(user).filter(pk=delivery.pk)
+    is_own = teams.has(delivery.run, user) or given.exists()
+    if not is_own and not (unless and request.user.has_perm(unless)):
         raise PermissionDenied(f"{reference} belongs to another team.", code="not_your_run")
     return delivery
 
@@ -257,6 +259,12 @@ def _opened(delivery: Delivery, digest: str) -> BufferedReader:
         raise
 
 
+def proof_of(delivery: Delivery) -> str:
+    """The address of the proof that the ledger has the delivery."""
+    found = Delivery.objects.with_entry().get(pk=delivery.pk)
+    return reverse("api:run-entry-proof", args=[delivery.run.reference, found.made_entry])
+
+
 def _counted(delivery: Delivery) -> dict[str, str]:
     assert delivery.leased_until is not None
     return {
@@ -264,6 +272,8 @@ def _counted(delivery: Delivery) -> dict[str, str]:
         "Members-Subtracted": str(delivery.subtracted),
         "Members-Counted-At": str(delivery.cut),
         "Lease-Until": delivery.leased_until.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "Members-With-Use-From": str(sum(len(one) for one in load(delivery).cohorts.values())),
+        "Link": f'<{proof_of(delivery)}>; rel="describedby"; type="text/plain"',
     }
 
 
@@ -274,6 +284,8 @@ COUNTED = [
         ("Members-Subtracted", "Members of these who are not delivered: out by the cut."),
         ("Members-Counted-At", "The ledger size of the cut."),
         ("Lease-Until", "The end of the lease (RFC 3339, UTC)."),
+        ("Members-With-Use-From", "Members whose content may be used from a day on only: the column `use_from`."),
+        ("Link", "Where the proof of the ledger entry that made it is (`describedby`)."),
     )
 ]  # fmt: skip
 

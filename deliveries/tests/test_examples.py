@@ -109,3 +109,8 @@ def test_a_sensor_waits_for_what_passes_and_fails_for_the_rest(
         sensor(run.reference).poke({})
     factories.deliver(run, engineer)
     assert sensor(run.reference).poke({}) is True
+    with pytest.raises(airflow.AirflowFailException, match="not_found"):
+        sensor("TR-2026-999999").poke({})
+    token = "x" * 64
+    with pytest.raises(airflow.AirflowFailException, match="not_authenticated"):
+        sensor(run.reference).poke({})

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.text import strict_json
-from deliveries.made import requesting
+from deliveries.made import ending, requesting
 from deliveries.models import Completion, DataSet, Receipt, RunnerKey
 from deliveries.receipts import accepting, completing, envelopes, keys, statements, waivers
 from deliveries.receipts.waivers import OwnWaiver, WaiverDecided
@@ -469,6 +469,26 @@ def test_a_child_run_claims_what_its_parent_used(run, delivery, runner, engineer
     claims_of_the_same_file(runner, [factories.training(child, engineer)], engineer)
 
     assert DataSet.objects.newest().get().receipt.run == child
+
+
+def test_a_child_run_of_another_team_takes_no_data_set_away(
+    run, delivery, runner, engineer, second_engineer, api
+):
+    receipt = factories.send_receipt(runner, delivery, engineer, outputs=SAME_FILE)
+    child = factories.freeze(second_engineer, parent=run).run
+    lent = factories.training(child, second_engineer)
+    other = factories.registered_runner(second_engineer)
+    second = factories.send_receipt(other, lent, second_engineer, outputs=SAME_FILE)
+    ending.cancel(delivery=lent, reason="test", actor=second_engineer)
+
+    listed = {
+        lease: [
+            row["receipt"] for row in api.get(f"/api/v1/datasets?lease={lease}").json()["results"]
+        ]
+        for lease in ("valid", "ended")
+    }
+
+    assert listed == {"valid": [receipt.reference], "ended": [second.reference]}
 
 
 def test_an_empty_file_belongs_to_no_run(run, delivery, runner, engineer):

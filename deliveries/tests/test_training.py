@@ -10,7 +10,10 @@ from deliveries.made import ending, requesting
 from deliveries.models import Acknowledgement, TrainingPulse, TrainingStart
 from deliveries.receipts import waivers
 from deliveries.use import starting
+from ledger.checkpoints import signing
+from ledger.models import Entry
 from tools import factories
+from training_runs import teams
 from training_runs.choices import FindingKind
 from training_runs.models import Finding, Run
 
@@ -342,6 +345,42 @@ def test_what_a_recipient_was_given_opens_nothing_for_the_runs_own_training(
     assert code_of(gate) == code_of(led) == (409, "no_valid_delivery")
     assert code_of(post(f"runs/{run.reference}/training")) == (409, "no_valid_delivery")
     assert recipients.names_for(run.purpose) == ["Affiliate Ltd"]
+
+
+def test_a_file_says_how_many_have_a_first_day_and_where_its_proof_is(run, engineer, api):
+    factories.add_member("young", adult_on=dt.date(2025, 5, 6))
+    child = factories.freeze(engineer).run
+    delivery = factories.deliver(child, engineer)
+    signing.sign_now()
+
+    said = api.get(f"/api/v1/deliveries/{delivery.reference}").json()
+    file = api.get(f"/api/v1/deliveries/{delivery.reference}/files/members.parquet")
+
+    assert file.status_code == 200
+    assert file["Members-With-Use-From"] == "1"
+    proof = f"/api/v1/runs/{child.reference}/entries/{said['entry']}/proof"
+    assert file["Link"] == f'<{proof}>; rel="describedby"; type="text/plain"'
+    assert api.get(proof).text.startswith("c2sp.org/tlog-proof@v1")
+    assert Entry.objects.get(pk=said["entry"]).kind == "delivery.made"
+
+
+def test_the_team_of_a_recipient_fetches_what_it_was_given(
+    run, engineer, second_engineer, administrator, client_of
+):
+    colleagues = teams.create(name="others", responsible=second_engineer, actor="test")
+    others = recipients.record(
+        actor=administrator, name="others", title="Others", kind="team", team=colleagues
+    )
+    given = factories.deliver(run, engineer, recipient=others)
+    own = factories.deliver(run, engineer)
+    client = client_of(second_engineer)
+
+    answers = [
+        client.get(f"/api/v1/deliveries/{one.reference}/files/members.parquet").status_code
+        for one in (given, own)
+    ]
+
+    assert answers == [200, 403]
 
 
 def test_the_gate_finds_a_valid_delivery_behind_many_that_ended(run, engineer, api):

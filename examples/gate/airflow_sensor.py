@@ -33,6 +33,8 @@ class TrainingPortalSensor(BaseSensorOperator):
             status, said = ask_gate(self.portal, self.token, self.run)
         except (OSError, ValueError):
             return False
-        if status == 409 and said.get("code") not in PASSES:
+        is_refused = status == 409 and said.get("code") not in PASSES
+        # A wrong token, a missing scope, a run that is none: waiting changes nothing.
+        if is_refused or status in (400, 401, 403, 404):
             raise AirflowFailException(f"{said.get('code')}: {said.get('detail')}")
         return status == 200
