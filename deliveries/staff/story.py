@@ -7,7 +7,6 @@ from typing import Any
 from deliveries.choices import DeliveryState, WaiverState
 from deliveries.models import Acknowledgement, Completion, Delivery, Receipt, TrainingStart, Waiver
 from deliveries.receipts.statements import predicate_of
-from ledger import clock
 from training_runs import teams
 from training_runs.choices import RunState
 from training_runs.models import Manifest, Run
@@ -120,12 +119,6 @@ def context(run: Run, user: Any) -> dict[str, Any]:
     receipts = list(Receipt.objects.filter(run=run).select_related("delivery"))
     is_own = teams.has(run, user)
     in_use = run.state in (RunState.FROZEN, RunState.TRAINING, RunState.FAILED)
-    now = clock.now()
-    alive = any(
-        one.state == DeliveryState.REQUESTED or (one.leased_until and one.leased_until > now)
-        for one in deliveries
-        if one.state in (DeliveryState.REQUESTED, DeliveryState.DELIVERED)
-    )
     waiver = Waiver.objects.filter(run=run).first()
     return {
         "run": run,
@@ -136,7 +129,7 @@ def context(run: Run, user: Any) -> dict[str, Any]:
         "pulse": getattr(run, "pulse", None),
         "waiver": waiver,
         "waiver_waits": waiver is not None and waiver.state == WaiverState.ASKED,
-        "may_deliver": is_own and in_use and not alive and user.has_perm("deliveries.add_delivery"),
+        "may_deliver": is_own and in_use and user.has_perm("deliveries.add_delivery"),
         "may_ask_waiver": is_own
         and run.state == RunState.TRAINING
         and user.has_perm("deliveries.add_waiver")
