@@ -170,8 +170,8 @@ class Day(serializers.DateField):
             raise serializers.ValidationError(str(error), code="invalid") from None
 
 
-def read(shape: type[Input], sent: Any) -> dict[str, Any]:
-    """The request's data, checked against an input's shape. Raises ValidationError."""
+def read(shape: type[Input], sent: Any, **context: Any) -> dict[str, Any]:
+    """The request's data, checked against an input's shape, which may ask the context. Raises ValidationError."""
     if hasattr(sent, "lists"):
         repeated = [name for name, values in sent.lists() if len(values) > 1]
         if repeated:
@@ -183,7 +183,7 @@ def read(shape: type[Input], sent: Any) -> dict[str, Any]:
                 code="repeated",
             )
         sent = sent.dict()
-    body = shape(data=sent)
+    body = shape(data=sent, context=context)
     body.is_valid(raise_exception=True)
     return dict(body.validated_data)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db.models import Q
+from rest_framework.serializers import ValidationError
 
 from deliveries.errors import DigestMismatch
 from deliveries.models import DataSet, Delivery, Receipt, RunnerKey
@@ -120,7 +121,7 @@ def _key(envelope: envelopes.Envelope, run: Run) -> RunnerKey:
 
 
 def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
-    """The delivery that the receipt names. Raises InvalidInput."""
+    """The delivery that the receipt names. Raises InvalidInput, ValidationError."""
     reference = facts["delivery"]["reference"]
     delivery = (
         Delivery.objects.select_related("manifest")
@@ -132,26 +133,30 @@ def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
             f"A delivery that {run.reference} received, and the run itself.",
             field="delivery.reference",
         )
-    if facts["purpose"] != run.purpose:
-        raise InvalidInput(f"The run's purpose is {run.purpose}.", field="purpose")
-    if not set(facts["data_categories"]) <= set(run.data_categories):
-        raise InvalidInput(
-            f"Categories that the run declares: {', '.join(run.data_categories)}.",
-            field="data_categories",
-        )
-    assert delivery.delivered_at is not None and delivery.leased_until is not None
-    if facts["started_at"] < delivery.delivered_at - _CLOCKS_APART:
-        raise InvalidInput("It started before the delivery was made.", field="started_at")
-    if facts["ended_at"] > clock.now() + _CLOCKS_APART:
-        raise InvalidInput("It ends at a time that has not come.", field="ended_at")
-    if facts["started_at"] >= delivery.leased_until:
-        raise InvalidInput("It started after the lease had ended.", field="started_at")
-    if facts["delivery"]["leased_until"] != delivery.leased_until:
-        raise InvalidInput(
-            f"The lease lasts until {delivery.leased_until:%Y-%m-%dT%H:%M:%S.%fZ}.",
-            field="delivery.leased_until",
-        )
+    if faults := _faults(run, delivery, facts):
+        raise ValidationError(faults)
     return delivery
+
+
+def _faults(run: Run, delivery: Delivery, facts: dict[str, Any]) -> dict[str, list[str]]:
+    """What the receipt says otherwise than the run and the delivery, all of it at once, by field."""
+    assert delivery.delivered_at is not None and delivery.leased_until is not None
+    found: dict[str, list[str]] = {}
+    if facts["purpose"] != run.purpose:
+        found["purpose"] = [f"The run's purpose is {run.purpose}."]
+    if not set(facts["data_categories"]) <= set(run.data_categories):
+        declared = ", ".join(run.data_categories)
+        found["data_categories"] = [f"Categories that the run declares: {declared}."]
+    if facts["started_at"] < delivery.delivered_at - _CLOCKS_APART:
+        found["started_at"] = ["It started before the delivery was made."]
+    if facts["started_at"] >= delivery.leased_until:
+        found["started_at"] = ["It started after the lease had ended."]
+    if facts["ended_at"] > clock.now() + _CLOCKS_APART:
+        found["ended_at"] = ["It ends at a time that has not come."]
+    if facts["delivery"]["leased_until"] != delivery.leased_until:
+        until = f"{delivery.leased_until:%Y-%m-%dT%H:%M:%S.%fZ}"
+        found["delivery.leased_until"] = [f"The lease lasts until {until}."]
+    return found
 
 
 def _loan(delivery: Delivery, facts: dict[str, Any]) -> RedactionLoan | None:

@@ -265,6 +265,22 @@ def test_what_does_not_add_up_or_could_name_a_person_is_refused(
     assert not Receipt.objects.exists()
 
 
+def test_all_that_is_not_the_deliverys_is_named_at_once(run, delivery, runner, post):
+    said = {
+        "purpose": "safety",
+        "data_categories": ["profile"],
+        "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": "2999-01-01T00:00:00Z",
+        "delivery__leased_until": "2030-01-01T00:00:00Z",
+    }
+
+    answer = send(post, run, factories.receipt_of(runner, delivery, **said))
+
+    assert faults(answer).keys() == {
+        "purpose", "data_categories", "started_at", "ended_at", "delivery.leased_until",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "name",
     ["clean/acc-1.parquet", "clean/author=acc-1/part-0.parquet", "acc-1"],

@@ -14,6 +14,8 @@ from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
 from consent.choices import DataCategory, Purpose, RuleKind
+from ledger.errors import InvalidInput
+from training_runs import teams
 from training_runs.api import waiting
 from training_runs.choices import Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
@@ -55,6 +57,12 @@ class RunInput(Input):
         max_length=60,
         help_text="The team or service it belongs to; without it the only one you are in.",
     )
+
+    def validate_team(self, name: str) -> Team:
+        try:
+            return teams.named(self.context["user"], name)
+        except InvalidInput as refusal:
+            raise serializers.ValidationError(str(refusal), code=refusal.code) from None
 
     def validate_parent(self, reference: str | None) -> Run | None:
         if reference is None:

@@ -141,8 +141,9 @@ class RunsView(Endpoint):
     )
     def post(self, request: Request) -> Response:
         """Register a run; the same tracker_run_id again gives the same run (200)."""
-        sent = read(RunInput, request.data)
-        team = teams.named(caller(request), sent.pop("team", ""))
+        user = caller(request)
+        sent = read(RunInput, request.data, user=user)
+        team = sent.pop("team", None) or teams.named(user)
         run, is_new = registering.register(**sent, team=team, actor=caller(request))
         return answer(request, run, 201 if is_new else 200)
 

@@ -41,6 +41,18 @@ def post(client, path, body=None):
     return client.post(f"/api/v1/{path}", body, content_type="application/json")
 
 
+def test_all_faults_of_a_body_are_named_at_once(api):
+    odd = {"purpose": "fun", "data_categories": ["odd"], "parent": "TR-1", "team": "none"}
+
+    answer = post(api, "runs", odd)
+
+    assert answer.status_code == 400
+    assert {fault["field"] for fault in answer.json()["errors"]} == {
+        "tracker_run_id", "purpose", "data_categories.0", "parent", "team",
+    }  # fmt: skip
+    assert not Run.objects.exists()
+
+
 def test_a_run_is_registered_once_however_often_it_is_sent(api):
     first = post(api, "runs", RUN)
     again = post(api, "runs", RUN)
