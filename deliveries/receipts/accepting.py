@@ -139,7 +139,7 @@ def _delivery(run: Run, facts: dict[str, Any]) -> Delivery:
 
 
 def _faults(run: Run, delivery: Delivery, facts: dict[str, Any]) -> dict[str, list[str]]:
-    """What the receipt says otherwise than the run and the delivery, all of it at once, by field."""
+    """All that the receipt says otherwise than the run and the delivery, by field."""
     assert delivery.delivered_at is not None and delivery.leased_until is not None
     found: dict[str, list[str]] = {}
     if facts["purpose"] != run.purpose:

@@ -26,7 +26,7 @@ from tools.outside import behind_the_back
 from training_runs.choices import FindingKind
 from training_runs.errors import ManifestBlocked, ManifestNotReady
 from training_runs.models import Finding
-from training_runs.runs import freezing, registering
+from training_runs.runs import freezing, registering, withdrawing
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -261,6 +261,24 @@ def test_an_account_erased_before_the_list_is_recorded_is_not_in_it(engineer, of
     delivery = factories.deliver(run, engineer)
 
     assert [row[1] for row in rows_of(delivery)] == ["acc-0", "acc-2"]
+
+
+def test_a_set_is_made_however_many_accounts_are_erased_meanwhile(engineer, officer, monkeypatch):
+    """It holds numbers only, and no file of it has to go."""
+    factories.add_members(9)
+    run = factories.freeze(engineer).run
+    record, erased = making._record, iter(range(9))
+
+    def erasing(*args):
+        accounts.erase_member(account_ref=f"acc-{next(erased)}", actor=officer, reason="test")
+        return record(*args)
+
+    monkeypatch.setattr(making, "_record", erasing)
+
+    delivery = factories.deliver(run, engineer, form="set")
+
+    assert (delivery.rows, delivery.subtracted) == (9, 0)
+    assert len(withdrawing.withdrawn_since(run.manifest).withdrawn) == 1
 
 
 @pytest.mark.parametrize("fault", ["lost", "twice", "stranger"])
