@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from common.processes import hints
 from deliveries.lineage import accepting
 from deliveries.made import account_map, making, sweeping, verifying
 
@@ -11,7 +12,8 @@ SWEEP_FOR = 60
 
 @shared_task
 def make_delivery(delivery_id: int) -> None:
-    making.make(delivery_id)
+    if making.make(delivery_id) is not None:
+        hints.after_commit(verify_deliveries)
 
 
 @shared_task

@@ -162,6 +162,20 @@ class Story:
         self._say(
             f"{told.reference} is completed on {receipt['reference']}, with {len(done['findings'])} findings."
         )
+        self._check_derived(delivery["reference"])
+
+    def _check_derived(self, reference: str) -> None:
+        """Wait until the worker has derived a delivery a second way, and tell the outcome."""
+        until = time.monotonic() + FREEZE_SECONDS
+        while (one := self._trainer.get(f"deliveries/{reference}").json)[
+            "verification"
+        ] == "pending":
+            if time.monotonic() > until:
+                raise TimeoutError(f"{reference} was not verified: see serve.log.")
+            time.sleep(0.1)
+        if one["verification"] != "agrees":
+            raise ValueError(f"History gives another {reference}.")
+        self._say(f"  {reference} is derived once more, from history alone: the same bytes.")
 
     def _delivered(self, told: Told) -> dict[str, Any]:
         """The delivery of a run, downloaded and compared with its digest."""
