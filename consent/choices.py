@@ -101,6 +101,7 @@ class PolicyKind(models.TextChoices):
     OF_AGE = "use-from-of-age", "no content from before a member came of age"
     MOVED = "use-from-moved", "no content from before a member moved to an allowed country"
     YES = "use-from-yes", "no content from before a member's yes that follows a no"
+    UNMATCHED_DAYS = "unmatched-days", "days an objection may reach no account before a start asks"
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ POLICIES: dict[str, PolicyFacts] = {
     PolicyKind.OF_AGE: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
     PolicyKind.MOVED: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
     PolicyKind.YES: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
+    PolicyKind.UNMATCHED_DAYS: PolicyFacts(7, 0, 30, is_stricter_when_higher=False),
 }
 
 

@@ -116,7 +116,14 @@ class Story:
     def frozen(self, reference: str, rules_of: str) -> Told:
         """Start a run and wait until the worker has frozen and verified its manifest."""
         before = self._switching.acknowledged
-        self._trainer.post(f"runs/{reference}/start", expect=202)
+        unmatched = self._trainer.get(f"runs/{reference}").json["unmatched_objections"]
+        accepted = {"accept_unmatched": True} if unmatched["needs_acceptance"] else {}
+        if accepted:
+            self._say(
+                f"{unmatched['count']} open objections reach no account yet, the oldest since"
+                f" {unmatched['oldest_received_at'][:10]}: the start of {reference} accepts it."
+            )
+        self._trainer.post(f"runs/{reference}/start", accepted, expect=202)
         until = time.monotonic() + FREEZE_SECONDS
         while not self._is_verified(reference):
             if time.monotonic() > until:

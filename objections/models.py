@@ -74,6 +74,11 @@ class Ticket(Tracked):
         "e-mail confirmed at", null=True, help_text="When the link in our mail was followed."
     )
     identified_at = models.DateTimeField(null=True, help_text="When identity was answered.")
+    without_account_at = models.DateTimeField(
+        "without an account since",
+        null=True,
+        help_text="When an officer confirmed that the person has no account.",
+    )
     is_set_aside = models.BooleanField(
         null=True, help_text="Received during a flood. It still takes effect."
     )

@@ -129,6 +129,13 @@ class TicketQuerySet(TrackedQuerySet):
         """Past their date. An identity request that pauses the clock moves the date only once it is answered."""
         return self.open().filter(overdue(today))
 
+    def reaching_no_account(self, purpose: str) -> "TicketQuerySet":
+        """Open objections to the purpose that keep no account out, but for those of people who have none."""
+        standing = apps.get_model("objections", "Objection").objects.filter(
+            ticket=OuterRef("pk"), purpose=purpose, effect=Effect.RESTRICTING
+        )
+        return self.open().filter(Exists(standing), member=None, without_account_at=None)
+
     def due_between(self, first: dt.date, last: dt.date) -> "TicketQuerySet":
         """Due on these days; without those whose clock stands still."""
         return self.open().filter(~paused(), due_on__range=(first, last))

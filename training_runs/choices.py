@@ -24,6 +24,10 @@ NEXT_STATES: dict[str, frozenset[str]] = {
 }
 
 
+BEFORE_THE_FREEZE = (RunState.REGISTERED, RunState.REQUESTED)
+"""States in which no manifest is frozen, and none was given up."""
+
+
 class TeamKind(models.TextChoices):
     TEAM = "team", "team"
     SERVICE = "service", "service"

@@ -19,6 +19,12 @@ class StartRefused(RuleViolation):
     code = "start_refused"
 
 
+class UnmatchedObjections(RuleViolation):
+    """Objections have reached no account for longer than the policy allows; who starts the run has to accept it."""
+
+    code = "unmatched_objections"
+
+
 class TooManyWaiting(RuleViolation):
     """So many runs of one owner wait for their manifests that no other is started."""
 

@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
             name='Policy',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no")], max_length=20)),
+                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no"), ('unmatched-days', 'days an objection may reach no account before a start asks')], max_length=20)),
                 ('purpose', models.CharField(blank=True, choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], help_text='Empty for every purpose.', max_length=20)),
                 ('value', models.PositiveSmallIntegerField(help_text='Days; or 1 for on and 0 for off.')),
                 ('effective_from', models.DateField()),

@@ -389,6 +389,7 @@ WAIT = [
     "objection.identity_answered",
     "objection.identity_requested",
     "objection.identity_waived",
+    "objection.no_account_confirmed",
     "objection.outcome_approved",
     "objection.outcome_proposed",
     "objection.released",

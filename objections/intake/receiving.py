@@ -373,6 +373,7 @@ def give_member(ticket: Ticket, member: Member) -> None:
     Needs an open entry, and the ticket locked.
     """
     ticket.member = member
+    ticket.without_account_at = None
     ticket.save()
     for objection in ticket.objections.all():
         # Saving takes the ticket's member over.

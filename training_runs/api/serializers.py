@@ -17,11 +17,12 @@ from consent.choices import DataCategory, Purpose, RuleKind
 from ledger.errors import InvalidInput
 from training_runs import teams
 from training_runs.api import waiting
-from training_runs.choices import Agreement, FindingKind, RunState
+from training_runs.choices import BEFORE_THE_FREEZE, Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import Finding, Manifest, Run, Team
 from training_runs.runs import explaining, incidents
+from training_runs.runs.unmatched import Unmatched
 
 _REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")
 
@@ -180,6 +181,14 @@ class CancellationInput(Input):
     reason = Text(max_length=1000)
 
 
+class StartInput(Input):
+    accept_unmatched = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Start although objections reach no account for longer than the policy allows. The ledger keeps it.",
+    )
+
+
 class WithdrawnQuery(Input):
     cursor = Text(required=False, max_length=100, help_text="From `next`.")
     page_size = serializers.IntegerField(required=False, default=50, min_value=1, max_value=500)
@@ -285,6 +294,17 @@ class UseOutput(serializers.Serializer[Any]):
     )
 
 
+class UnmatchedOutput(serializers.Serializer[Unmatched]):
+    """Open objections to the run's purpose that reach no account yet."""
+
+    count = serializers.IntegerField()
+    oldest_received_at = serializers.DateTimeField(allow_null=True)
+    max_days = serializers.IntegerField(
+        help_text="The policy: where the oldest is older, a start needs `accept_unmatched`."
+    )
+    needs_acceptance = serializers.BooleanField()
+
+
 class RunOutput(serializers.Serializer[Run]):
     reference = serializers.CharField()
     tracker_run_id = serializers.CharField()
@@ -312,6 +332,16 @@ class RunOutput(serializers.Serializer[Run]):
         help_text="How many incidents are recorded for the run: a member's objection had been received before the"
         " freeze, and the manifest includes the member. null for people who may not know it."
     )
+
+    unmatched_objections = serializers.SerializerMethodField(
+        help_text="Whose data the freeze cannot leave out; null once the run is frozen or cancelled."
+    )
+
+    @extend_schema_field(UnmatchedOutput(allow_null=True))
+    def get_unmatched_objections(self, run: Run) -> Any:
+        found = self.context["unmatched"].get(run.purpose)
+        is_before = run.state in BEFORE_THE_FREEZE
+        return UnmatchedOutput(found).data if found is not None and is_before else None
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_incidents(self, run: Run) -> int | None:

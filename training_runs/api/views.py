@@ -44,15 +44,17 @@ from training_runs.api.serializers import (
     RunOutput,
     RunQuery,
     StandingsOutput,
+    StartInput,
     WaitQuery,
     WithdrawnOutput,
     WithdrawnQuery,
     asked_of,
 )
+from training_runs.choices import BEFORE_THE_FREEZE
 from training_runs.downloads import withdrawn
 from training_runs.manifests import archives
 from training_runs.models import Run
-from training_runs.runs import explaining, incidents, registering, verifying
+from training_runs.runs import explaining, incidents, registering, unmatched, verifying
 from training_runs.tasks import freeze_run
 
 
@@ -102,7 +104,12 @@ def shown(request: Request, found: Sequence[Run]) -> list[Any]:
     uses: dict[int, dict[str, Any]] = {}
     for use_of in registry.hooks("training_runs.use_of_runs"):
         uses |= use_of([run.pk for run in found])
-    context = {"user": request.user, "uses": uses}
+    purposes = sorted({run.purpose for run in found if run.state in BEFORE_THE_FREEZE})
+    context = {
+        "user": request.user,
+        "uses": uses,
+        "unmatched": {purpose: unmatched.of_purpose(purpose) for purpose in purposes},
+    }
     return [RunOutput(run, context=context).data for run in found]
 
 
@@ -266,10 +273,15 @@ class StartView(Endpoint):
     access = {"POST": Access("training_runs.start_run", "runs:write")}
     schema = EndpointSchema()
 
-    @extend_schema(operation_id="start_run", request=None, responses={202: RunOutput})
+    @extend_schema(operation_id="start_run", request=StartInput, responses={202: RunOutput})
     def post(self, request: Request, reference: str) -> Response:
-        """Request the run's manifest; `Location` is where to look. Refused with every gap (409)."""
-        run = registering.start(run=own_run(request, reference), actor=caller(request))
+        """Request the run's manifest; `Location` is where to look. Refused with every gap (409).
+
+        Where open objections reach no account for longer than the policy allows, the answer is 409
+        `unmatched_objections` with their number; the same again with `accept_unmatched` starts the run.
+        """
+        sent = read(StartInput, request.data)
+        run = registering.start(run=own_run(request, reference), actor=caller(request), **sent)
         hints.after_commit(freeze_run, run.pk)
         return answer(request, run, 202)
 

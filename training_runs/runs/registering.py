@@ -18,8 +18,10 @@ from training_runs.errors import (
     StartRefused,
     TooManyWaiting,
     TrackerIdReused,
+    UnmatchedObjections,
 )
 from training_runs.models import Run, Team
+from training_runs.runs import unmatched
 from training_runs.runs.freezing import parent_included
 from training_runs.runs.moves import check_version, move
 
@@ -93,10 +95,11 @@ def preview(run: Run) -> Eligibility:
         return decide(question, parent_included(run))
 
 
-def start(*, run: Run, actor: User) -> Run:
+def start(*, run: Run, actor: User, accept_unmatched: bool = False) -> Run:
     """Request the freeze; starting a run that is started changes nothing.
 
-    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting.
+    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting, and
+    UnmatchedObjections unless they are accepted: the entry's reason says so.
     """
     if run.state == RunState.REGISTERED:
         _refuse_gaps(run)
@@ -111,10 +114,28 @@ def start(*, run: Run, actor: User) -> Run:
                 f"{settings.MAX_WAITING_RUNS} runs of {run.team} wait for their manifests already:"
                 " start this one when one of them is frozen."
             )
+        if run.state == RunState.REGISTERED:
+            # Likewise: an objection that was received before the start is counted by it.
+            opened.reason = _accepted(
+                unmatched.of_purpose(run.purpose), is_accepted=accept_unmatched
+            )
         run.requested_at = opened.recorded_at
         run.as_of = opened.recorded_at.astimezone(dt.UTC).date()
         move(run, RunState.REQUESTED)
     return run
+
+
+def _accepted(found: unmatched.Unmatched, *, is_accepted: bool) -> str:
+    """The reason of a start in spite of old objections that reach no account; empty without any."""
+    if not found.needs_acceptance:
+        return ""
+    if not is_accepted:
+        raise UnmatchedObjections(
+            f"Objections have reached no account for longer than the {found.max_days} days that the policy allows."
+            " Ask the privacy officers to find the accounts, or accept that the run may use the data of these people.",
+            reasons=[found.as_reason()],
+        )
+    return f"Accepted by who started it: {found}"
 
 
 def _refuse_gaps(run: Run) -> None:

@@ -26,8 +26,15 @@ from training_runs import tasks, teams
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.errors import StartRefused
 from training_runs.models import Manifest, Run
-from training_runs.runs import explaining, incidents, registering, verifying, withdrawing
-from training_runs.staff.forms import CancelForm, ExplainForm, RegisterForm, RenameForm
+from training_runs.runs import (
+    explaining,
+    incidents,
+    registering,
+    unmatched,
+    verifying,
+    withdrawing,
+)
+from training_runs.staff.forms import CancelForm, ExplainForm, RegisterForm, RenameForm, StartForm
 from training_runs.staff.run_page import (
     Share,
     gaps_in_words,
@@ -83,12 +90,17 @@ def register_run(request: HttpRequest) -> HttpResponse:
 @permission_required("training_runs.start_run", raise_exception=True)
 def start_run(request: HttpRequest, number: int) -> HttpResponse:
     run = _own_run(request, number)
-    form = ConfirmForm(request.POST if request.method == "POST" else None)
+    found = unmatched.of_purpose(run.purpose)
+    form = StartForm(request.POST if request.method == "POST" else None, unmatched=found)
     gaps: list[str] = []
     if form.is_valid():
         with refusal_shown_in(form):
             try:
-                run = registering.start(run=run, actor=staff(request))
+                run = registering.start(
+                    run=run,
+                    actor=staff(request),
+                    accept_unmatched=form.cleaned_data.get("accept_unmatched", False),
+                )
             except StartRefused as refusal:
                 gaps = gaps_in_words(refusal)
                 raise
@@ -105,6 +117,7 @@ def start_run(request: HttpRequest, number: int) -> HttpResponse:
         shares=rows,
         preview_refusal=refusal_text,
         gaps=gaps,
+        unmatched=found,
         form=form if run.state == RunState.REGISTERED else None,
         button="Start the run",
         back=url_of(run),

@@ -11,6 +11,7 @@ from consent.lookup import look_up, look_up_number
 from consent.models import Member
 from training_runs.models import Run, Team
 from training_runs.querysets import teams_of
+from training_runs.runs.unmatched import Unmatched
 
 
 class RegisterForm(forms.Form):
@@ -59,6 +60,20 @@ class RegisterForm(forms.Form):
         if parent is None:
             raise forms.ValidationError(f"There is no run {reference}.")
         return parent
+
+
+class StartForm(forms.Form):
+    """Starting a run. It asks for a tick where objections have reached no account for too long."""
+
+    def __init__(self, *args: Any, unmatched: Unmatched, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if unmatched.needs_acceptance:
+            self.fields["accept_unmatched"] = forms.BooleanField(
+                required=False,
+                label=f"Start without finding the accounts of {unmatched.count:,}"
+                f" objection{'' if unmatched.count == 1 else 's'}",
+                help_text="The run may use the data of these people. The ledger keeps that you accepted it.",
+            )
 
 
 class RenameForm(VersionedForm):

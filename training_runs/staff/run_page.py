@@ -10,12 +10,12 @@ from django.urls import reverse
 from consent import countries
 from consent.choices import DataCategory
 from training_runs import teams
-from training_runs.choices import NEXT_STATES, RunState
+from training_runs.choices import BEFORE_THE_FREEZE, NEXT_STATES, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import FreezeAttempt, Manifest, Run
-from training_runs.runs import incidents
+from training_runs.runs import incidents, unmatched
 from training_runs.staff.forms import ExplainForm
 
 
@@ -131,6 +131,7 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
     user = request.user
     may_act = teams.has(run, cast(User, user))
     return {
+        "unmatched": unmatched.of_purpose(run.purpose) if run.state in BEFORE_THE_FREEZE else None,
         "manifest": manifest,
         "shares": shares_of_manifest(manifest) if manifest else [],
         "cohorts": cohorts_of(manifest) if manifest else [],

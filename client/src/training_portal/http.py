@@ -36,6 +36,7 @@ _REMEDIES = {
     "token_expired": "An administrator issues a new token; in its last 30 days you renew it yourself.",
     "scope_missing": "Ask an administrator for a token with this scope.",
     "not_your_run": "Ask the people of that team, or register a run of your own.",
+    "unmatched_objections": "Once they are accepted: training-portal run … --accept-unmatched.",
     "start_refused": "Each reason names a gap: privacy officers propose the notice or rule that is missing.",
     "tracker_id_reused": "Take another id, or the same purpose and categories as the run that has it.",
     "no_valid_delivery": "Request a delivery: training-portal fetch RUN.",

@@ -119,6 +119,7 @@ class Portal:
         title: str = "",
         parent: str | None = None,
         form: Form = "list",
+        accept_unmatched: bool = False,
     ) -> "TrainingRun":
         """A run to be used in a `with` block; see the head of this module."""
         run = self.register(
@@ -129,6 +130,7 @@ class Portal:
             parent=parent,
         )
         run.form = form
+        run.accept_unmatched = accept_unmatched
         return run
 
 
@@ -146,6 +148,8 @@ class TrainingRun:
         self.facts: dict[str, Any] = dict(facts)
         """The run as the portal last showed it."""
         self.form: Form = "list"
+        self.accept_unmatched = False
+        """Start although objections reach no account for longer than the portal's policy allows; it keeps that."""
         self._asked = asked
         self._permission: Permission | None = None
         self._members: BitMap | None = None
@@ -180,7 +184,8 @@ class TrainingRun:
         """
         if self.state == "registered":
             try:
-                self._post("start", is_repeatable=False)
+                accepted = {"accept_unmatched": True} if self.accept_unmatched else {}
+                self._post("start", accepted, is_repeatable=False)
             except Refused as error:
                 # Another process may have been faster.
                 if error.code != "forbidden_move":

@@ -64,6 +64,11 @@ _ENDED = ("run_completed", "run_cancelled")
     "--accept-unknown", default="", help="Why so many authors are unknown, for the receipt."
 )
 @click.option(
+    "--accept-unmatched",
+    is_flag=True,
+    help="Start although old objections reach no account yet; the portal's ledger keeps it.",
+)
+@click.option(
     "--tracker-run-id", default="", help="The experiment tracker's id: the same gives the same run."
 )
 @click.option("--title", default="", help="What people call the run.")
@@ -90,6 +95,7 @@ def run_command(out: Out, **said: Any) -> None:
     with Portal.from_environment(progress=out.progress) as portal:
         run = _registered(portal, said)
         run.form = said["form"]
+        run.accept_unmatched = said["accept_unmatched"]
         _permit(portal, run, said)
         redaction = None
         if not said["without_redaction"]:
