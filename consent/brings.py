@@ -62,6 +62,9 @@ BRINGS = Brings(
         "erased accounts are suppressed": "consent.verification.erased_are_suppressed",
     },
     points={
+        "consent.effect_on_members":
+            "Called with a purpose, a day, data categories, the countries concerned, and the book of rules without and with"
+            " a proposed row, in a snapshot; returns the `consent.rulebook.effects.Effect` on members.",
         "consent.member_created":
             "Called with account keys and member numbers, thousands in one call, in the entry that creates them. It must"
             " cost an import next to nothing.",

@@ -90,6 +90,7 @@ BRINGS = Brings(
     },
     hooks={
         "common.work_of_account": "training_runs.teams.answered_for_by",
+        "consent.effect_on_members": "training_runs.eligibility.effects.effect",
         "objections.uses_of_member": "training_runs.runs.explaining.uses_of",
     },
 )  # fmt: skip

@@ -201,6 +201,38 @@ class _ProposalOutput(serializers.Serializer[Any]):
         return ReviewOutput(review).data if review else None
 
 
+class CountryEffectOutput(serializers.Serializer[Any]):
+    country = serializers.CharField()
+    let_in = serializers.IntegerField()
+    kept_out = serializers.IntegerField()
+    objected = serializers.IntegerField(
+        help_text="Members it would let in, and whose opt-out or objection keeps them out."
+    )
+    out_otherwise = serializers.IntegerField(
+        help_text="Members it would let in, and whose age or account keeps them out."
+    )
+
+
+class EffectOutput(serializers.Serializer[Any]):
+    """Members a proposal lets in or keeps out, as the freeze counts them."""
+
+    purpose = serializers.ChoiceField(choices=Purpose.choices)
+    on = serializers.DateField(help_text="The day it takes effect, or today.")
+    data_categories = serializers.ListField(
+        source="categories", child=serializers.ChoiceField(choices=DataCategory.choices)
+    )
+    sentence = serializers.CharField()
+    let_in = serializers.IntegerField()
+    kept_out = serializers.IntegerField()
+    objected = serializers.IntegerField()
+    by_country = CountryEffectOutput(many=True)
+
+
+class EffectsOutput(serializers.Serializer[Any]):
+    found = EffectOutput(many=True)
+    refusal = serializers.CharField(help_text="Why the members cannot be counted now, or empty.")
+
+
 class RegionRuleOutput(_ProposalOutput):
     id = serializers.IntegerField()
     purpose = serializers.ChoiceField(choices=Purpose.choices)
@@ -220,6 +252,14 @@ class NoticeOutput(_ProposalOutput):
     published_on = serializers.DateField()
     in_force_from = serializers.DateField()
     supersedes = serializers.CharField(source="supersedes.version", allow_null=True, default=None)
+
+
+class ProposedRegionRuleOutput(RegionRuleOutput):
+    effects = EffectsOutput()
+
+
+class ProposedNoticeOutput(NoticeOutput):
+    effects = EffectsOutput()
 
 
 class RuleQuery(PageQuery):

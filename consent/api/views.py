@@ -33,6 +33,8 @@ from consent.api.serializers import (
     DecisionOutput,
     NoticeInput,
     NoticeOutput,
+    ProposedNoticeOutput,
+    ProposedRegionRuleOutput,
     RegionRuleInput,
     RegionRuleOutput,
     ReviewInput,
@@ -46,7 +48,7 @@ from consent.lookup import look_up
 from consent.models import Member, Notice, RegionRule
 from consent.public import member_links
 from consent.public.privacy_signals import privacy_signal
-from consent.rulebook import proposing
+from consent.rulebook import effects, proposing
 from ledger.errors import Refusal
 
 MAX_LINES = 10_000
@@ -207,15 +209,16 @@ class RegionRulesView(Endpoint):
     @extend_schema(
         operation_id="propose_region_rule",
         request=RegionRuleInput,
-        responses={201: RegionRuleOutput},
+        responses={201: ProposedRegionRuleOutput},
     )
     def post(self, request: Request) -> Response:
         """Propose a rule. A rule that admits members waits for a second person; a stricter one applies at once.
 
-        The purpose's latest rule sent once more is the same rule and gets the first answer.
+        The purpose's latest rule sent once more is the same rule and gets the first answer. `effects` counts the members
+        it lets in or keeps out, by country, by the code that freezes manifests; the figures are of this moment.
         """
         row = proposing.propose_rule(**read(RegionRuleInput, request.data), actor=caller(request))
-        return Response(RegionRuleOutput(row).data, status=201)
+        return _proposed(row, ProposedRegionRuleOutput)
 
 
 class RegionRuleReviewView(Endpoint):
@@ -249,15 +252,16 @@ class NoticesView(Endpoint):
     @extend_schema(
         operation_id="propose_notice",
         request=NoticeInput,
-        responses={201: NoticeOutput},
+        responses={201: ProposedNoticeOutput},
     )
     def post(self, request: Request) -> Response:
         """Propose a version of the notice; it counts once a second person has approved it.
 
-        The same notice once more gets the first answer; the version with other facts is refused (422).
+        The same notice once more gets the first answer; the version with other facts is refused (422). `effects` counts
+        the members it lets in or keeps out, as for a region rule.
         """
         row = proposing.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
-        return Response(NoticeOutput(row).data, status=201)
+        return _proposed(row, ProposedNoticeOutput)
 
 
 class NoticeReviewView(Endpoint):
@@ -268,6 +272,12 @@ class NoticeReviewView(Endpoint):
     def post(self, request: Request, version: str) -> Response:
         """The second person's word on a notice; it is final. The same again gets the first answer."""
         return _review(request, get_object_or_404(Notice, version=version))
+
+
+def _proposed(row: Any, output: Any) -> Response:
+    # The row stands whatever the count says: a refusal to count is part of the answer.
+    row.effects = effects.effects_of(row)
+    return Response(output(row).data, status=201)
 
 
 def _review(request: Request, proposal: RegionRule | Notice) -> Response:

@@ -50,6 +50,57 @@ def propose_rule(
 
     The purpose's latest rule proposed once more by the same person, and not rejected, is that rule.
     """
+    facts = _facts_of_rule(
+        purpose=purpose,
+        countries=countries,
+        rule=rule,
+        effective_from=effective_from,
+        source=source,
+        data_from=data_from,
+    )
+    with entries.entry("rule.proposed", actor=actor, reason=reason) as opened:
+        last = RegionRule.objects.filter(purpose=purpose).order_by("id").last()
+        # Only the latest: the same words after another rule are a change back.
+        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
+            opened.abandon()
+            return last
+        row = _rule(facts, actor)
+        row.save()
+        opened.subject = f"region-rule:{row.pk}"
+    return row
+
+
+def drafted_rule(
+    *,
+    purpose: str,
+    countries: Collection[str],
+    rule: str,
+    effective_from: dt.date,
+    source: str,
+    actor: User,
+    data_from: dt.date | None = None,
+) -> RegionRule:
+    """The row that `propose_rule` would record; nothing is written."""
+    facts = _facts_of_rule(
+        purpose=purpose,
+        countries=countries,
+        rule=rule,
+        effective_from=effective_from,
+        source=source,
+        data_from=data_from,
+    )
+    return _rule(facts, actor)
+
+
+def _facts_of_rule(
+    *,
+    purpose: str,
+    countries: Collection[str],
+    rule: str,
+    effective_from: dt.date,
+    source: str,
+    data_from: dt.date | None,
+) -> dict[str, Any]:
     _check_words("purpose", [purpose], Purpose.values)
     _check_words("rule", [rule], RuleKind.values)
     _check_text("source", source, 300)
@@ -60,28 +111,20 @@ def propose_rule(
     if rule != RuleKind.DEFAULT_ON:
         # A regulator who says "France" means its territories too; letting them in is said one by one.
         countries = with_followers(countries, is_excluded=rule == RuleKind.EXCLUDED)
-    facts = {
+    return {
+        "purpose": purpose,
         "countries": sorted(countries),
         "rule": rule,
         "effective_from": effective_from,
         "data_from": data_from,
         "source": source,
     }
-    with entries.entry("rule.proposed", actor=actor, reason=reason) as opened:
-        last = RegionRule.objects.filter(purpose=purpose).order_by("id").last()
-        # Only the latest: the same words after another rule are a change back.
-        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
-            opened.abandon()
-            return last
-        row = RegionRule(
-            purpose=purpose,
-            needs_approval=rules.loosens(purpose, countries, rule, effective_from, data_from),
-            proposed_by=actor,
-            **facts,
-        )
-        row.save()
-        opened.subject = f"region-rule:{row.pk}"
-    return row
+
+
+def _rule(facts: dict[str, Any], actor: User) -> RegionRule:
+    asked = ("purpose", "countries", "rule", "effective_from", "data_from")
+    needs_approval = rules.loosens(**{name: facts[name] for name in asked})
+    return RegionRule(needs_approval=needs_approval, proposed_by=actor, **facts)
 
 
 def propose_notice(
@@ -101,6 +144,58 @@ def propose_notice(
 
     The same notice again is that notice; raises VersionReused when the version has other facts.
     """
+    row = drafted_notice(
+        version=version,
+        purposes=purposes,
+        data_categories=data_categories,
+        countries=countries,
+        published_on=published_on,
+        in_force_from=in_force_from,
+        source=source,
+        actor=actor,
+        supersedes=supersedes,
+    )
+    with entries.entry("notice.proposed", actor=actor, reason=reason) as opened:
+        known = Notice.objects.filter(version=version).first()
+        if known is not None:
+            if not _has(known, {name: getattr(row, name) for name in _FACTS_OF_NOTICE}):
+                raise VersionReused(
+                    f"There is a notice {version} already; a corrected text, even of a rejected one,"
+                    " needs a version of its own."
+                )
+            opened.abandon()
+            return known
+        _check_not_superseded(supersedes)
+        row.full_clean(exclude=["entry"])
+        row.save()
+        opened.subject = f"notice:{row.version}"
+    return row
+
+
+_FACTS_OF_NOTICE = (
+    "purposes",
+    "data_categories",
+    "countries",
+    "published_on",
+    "in_force_from",
+    "supersedes",
+    "source",
+)
+
+
+def drafted_notice(
+    *,
+    version: str,
+    purposes: Collection[str],
+    data_categories: Collection[str],
+    countries: Collection[str],
+    published_on: dt.date,
+    in_force_from: dt.date,
+    source: str,
+    actor: User,
+    supersedes: Notice | None = None,
+) -> Notice:
+    """The row that `propose_notice` would record; nothing is written."""
     _check_words("purposes", purposes, Purpose.values)
     _check_words("data_categories", data_categories, DataCategory.values)
     _check_text("source", source, 300)
@@ -110,35 +205,25 @@ def propose_notice(
         raise InvalidInput(
             "A notice cannot be in force before it is published.", field="in_force_from"
         )
-    facts = {
-        "purposes": sorted(purposes),
-        "data_categories": sorted(data_categories),
-        "countries": sorted(countries),
-        "published_on": published_on,
-        "in_force_from": in_force_from,
-        "supersedes": supersedes,
-        "source": source,
-    }
-    with entries.entry("notice.proposed", actor=actor, reason=reason) as opened:
-        known = Notice.objects.filter(version=version).first()
-        if known is not None:
-            if not _has(known, facts):
-                raise VersionReused(
-                    f"There is a notice {version} already; a corrected text, even of a rejected one,"
-                    " needs a version of its own."
-                )
-            opened.abandon()
-            return known
-        if (
-            supersedes
-            and supersedes.successors.exclude(review__verdict=ReviewVerdict.REJECTED).exists()
-        ):
-            raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
-        row = Notice(version=version, proposed_by=actor, **facts)
-        row.full_clean(exclude=["entry"])
-        row.save()
-        opened.subject = f"notice:{row.version}"
-    return row
+    return Notice(
+        version=version,
+        purposes=sorted(purposes),
+        data_categories=sorted(data_categories),
+        countries=sorted(countries),
+        published_on=published_on,
+        in_force_from=in_force_from,
+        supersedes=supersedes,
+        source=source,
+        proposed_by=actor,
+    )
+
+
+def _check_not_superseded(supersedes: Notice | None) -> None:
+    if (
+        supersedes
+        and supersedes.successors.exclude(review__verdict=ReviewVerdict.REJECTED).exists()
+    ):
+        raise AlreadySuperseded(f"{supersedes} is superseded by another notice already.")
 
 
 def propose_policy(

@@ -228,7 +228,12 @@ class ProposalAdmin(SealedModelAdmin):
         return request.user.has_perm(f"consent.add_{self.opts.model_name}")
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
-        return {"waits": row.needs_approval and not hasattr(row, "review")}
+        waits = row.needs_approval and not hasattr(row, "review")
+        counts = request.user.has_perm("consent.add_review") and not isinstance(row, Policy)
+        return {
+            "waits": waits,
+            "effects": rules_and_notices.waiting_effects(row) if waits and counts else None,
+        }
 
     @admin.display(description="proposed by")
     def proposer(self, row: Any) -> str:

@@ -5,8 +5,9 @@ Every view asks for its own permission: the admin alone lets all staff in.
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -22,11 +23,12 @@ from common.staff.site import page, refusal_shown_in, staff
 from consent import countries, sent_back
 from consent.choices import Purpose, RuleKind
 from consent.models import Notice, Policy, RegionRule
-from consent.rulebook import policies, proposing, rules
+from consent.rulebook import effects, policies, proposing, rules
 from consent.staff.forms import NoticeForm, PolicyForm, RegionRuleForm, ReviewForm
 from ledger import clock
 
 NO_RULE = "no rule, so excluded"
+PREVIEW = "Preview"
 
 
 @takes("again")
@@ -36,7 +38,8 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
     before = sent_back.rejected_row(RegionRule, request)
     words = sent_back.words_of(before, RegionRuleForm)
     form = drafts.form_for(RegionRuleForm, request, title="Propose a region rule", initial=words)
-    if form.is_valid():
+    effect = _previewed(form, request, proposing.drafted_rule)
+    if form.is_valid() and effect is None:
         with refusal_shown_in(form):
             row = proposing.propose_rule(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
@@ -56,9 +59,11 @@ def propose_rule(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("admin:consent_regionrule_change", args=[row.pk]))
     return page(
         request,
-        "admin/act.html",
+        "admin/consent/propose.html",
         title="Propose a region rule",
         form=form,
+        effects=effect,
+        preview_button=PREVIEW,
         button="Propose it",
         lead="A rule is never edited. A later rule replaces it from its date on, country by country.",
         came_back=sent_back.why_rejected(before),
@@ -74,7 +79,8 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
     before = sent_back.rejected_row(Notice, request)
     words = sent_back.words_of(before, NoticeForm)
     form = drafts.form_for(NoticeForm, request, title="Propose a notice", initial=words)
-    if form.is_valid():
+    effect = _previewed(form, request, proposing.drafted_notice)
+    if form.is_valid() and effect is None:
         with refusal_shown_in(form):
             row = proposing.propose_notice(actor=staff(request), **form.cleaned_data)
             drafts.done(form)
@@ -82,15 +88,30 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
             return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[row.pk]))
     return page(
         request,
-        "admin/act.html",
+        "admin/consent/propose.html",
         title="Propose a notice",
         form=form,
+        effects=effect,
+        preview_button=PREVIEW,
         button="Propose it",
         lead="Record the version of the privacy notice as it was published. Versions are never edited.",
         came_back=sent_back.why_rejected(before),
         back=reverse("admin:consent_notice_changelist"),
         back_title="Notices",
     )
+
+
+def _previewed(
+    form: Any, request: HttpRequest, drafted: Callable[..., RegionRule | Notice]
+) -> effects.Effects | None:
+    """The effects of what was typed, if that is what was asked for: nothing is recorded then."""
+    if "preview" not in request.POST:
+        return None
+    if form.is_valid():
+        with refusal_shown_in(form):
+            facts = {name: value for name, value in form.cleaned_data.items() if name != "reason"}
+            return effects.effects_of(drafted(actor=staff(request), **facts))
+    return effects.Effects(refusal="Correct the fields below: then the members can be counted.")
 
 
 @require_http_methods(["GET", "POST"])
@@ -148,6 +169,7 @@ def review_rule(request: HttpRequest, number: int) -> HttpResponse:
         reverse("admin:consent_regionrule_change", args=[proposal.pk]),
         changes=changes_of(proposal),
         left_out=left_out_of(proposal),
+        effects=waiting_effects(proposal),
     )
 
 
@@ -164,6 +186,7 @@ def review_notice(request: HttpRequest, number: int) -> HttpResponse:
         reverse("admin:consent_notice_change", args=[proposal.pk]),
         country_names=named(proposal.countries),
         warnings=warnings_about(proposal),
+        effects=waiting_effects(proposal),
     )
 
 
@@ -194,6 +217,12 @@ def _review(
         back_title=capfirst(str(proposal)),
         **context,
     )
+
+
+def waiting_effects(proposal: RegionRule | Notice) -> effects.Effects | None:
+    """The effects of a proposal on members, while it waits: they are counted by what is known now."""
+    is_decided = not proposal.needs_approval or hasattr(proposal, "review")
+    return None if is_decided else effects.effects_of(proposal)
 
 
 def why_not_reviewable(proposal: RegionRule | Notice | Policy, request: HttpRequest) -> str:

@@ -7,7 +7,8 @@ from consent.countries import GROUPS
 from consent.models import Notice, RegionRule
 from tools import factories
 
-pytestmark = pytest.mark.django_db
+# The effects of a proposal are counted in a snapshot, a transaction of its own.
+pytestmark = pytest.mark.django_db(transaction=True)
 
 RULE = {
     "purpose": "generative-ai",

@@ -551,6 +551,29 @@ def test_a_lift_proposed_by_one_officer_is_approved_by_another(
     assert (proposal.review.verdict, proposal.review.reviewer) == ("approved", second_officer)
 
 
+def test_proposer_and_reviewer_read_how_many_members_a_lift_lets_in(
+    world: World, officer: User, second_officer: User, product: User, visit: Any
+) -> None:
+    factories.decide("de-1", "deny", actor=product)
+    sentence = "lets in 4 members in 1 country; 1 more objected and stay out."
+    proposer, colleague = visit(officer), visit(second_officer)
+
+    page = proposer.open("admin:consent_regionrule_add")
+    page.get_by_label("Countries").fill("DE")
+    page.get_by_label("Source").fill("a statement of the regulator")
+    page.get_by_role("button", name="Preview").click()
+
+    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_role("row", name="Germany 4 0 1 0")).to_be_visible()
+    assert proposer.faults_here() == NOTHING
+    page.get_by_role("button", name="Propose it").click()
+    expect(page.get_by_text(sentence)).to_be_visible()
+
+    proposal = RegionRule.objects.order_by("-pk").first()
+    page = colleague.open("admin:consent_regionrule_review", proposal.pk)
+    expect(page.get_by_text(sentence)).to_be_visible()
+
+
 def test_an_engineer_registers_previews_and_starts_a_run(
     world: World, engineer: User, visit: Any
 ) -> None:

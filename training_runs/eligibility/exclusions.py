@@ -86,6 +86,9 @@ NO_NOTICE = "no_notice"
 """The one rule that depends on a run's data categories."""
 REGION = "region"
 """The one rule whose set is large and rarely changes: `country_sets` keeps it between freezes."""
+NOT_OPTED_IN = "not_opted_in"
+OBJECTED = frozenset({"opted_out", "objection_open", "objection_upheld"})
+"""Rules by which a member's own no keeps them out."""
 
 EXCLUSIONS: list[Exclusion] = [
     Exclusion(
@@ -125,7 +128,7 @@ EXCLUSIONS: list[Exclusion] = [
         lambda q: [Member.objects.in_countries(q.uncovered)],
     ),
     Exclusion(
-        "not_opted_in",
+        NOT_OPTED_IN,
         "the member's country asks for consent, and the member has not given it",
         "GDPR Art. 6(1)(a)",
         lambda q: [
