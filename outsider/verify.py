@@ -608,7 +608,7 @@ MARKED = "9999"
 """Stands for the time of a first line that is marked as a clock step: no time before it is later."""
 CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
-    "account_map.ended", "account_map.refused",
+    "account_map.ended", "account_map.refused", "assessment.rejected",
     "consent.decision", "consent.decisions", "member.erased", "objection.received",
     "objection.email_confirmed", "objection.member_matched", "objection.linked", "objection.note_added",
     "objection.files_attached", "objection.assigned", "objection.receipt_date_corrected",

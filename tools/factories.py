@@ -50,7 +50,7 @@ from training_runs import teams
 from training_runs.downloads import withdrawn
 from training_runs.models import Manifest, Run, Team, WithdrawnAnswer
 from training_runs.querysets import teams_of
-from training_runs.runs import freezing, verifying
+from training_runs.runs import assessments, freezing, verifying
 from training_runs.runs import registering as runs
 
 registry.declare(EntryKind("test.members", "Members of a test created"))
@@ -176,6 +176,21 @@ def register(owner: Any, *, purpose: str = Purpose.GENERATIVE_AI, parent: Run | 
         team=_team_of(owner),
         parent=parent,
     )[0]
+
+
+ASSESSMENT = {
+    "link": "Both purposes make the same feed more useful to the members whose data it is.",
+    "context": "Members wrote the posts for the network, which recommends posts as it always has.",
+    "nature": "Posts that their authors made public; special categories may be among them.",
+    "consequences": "Other posts are recommended; nothing is decided about a member.",
+    "safeguards": "Redacted as for the first purpose; members who object are left out.",
+}
+
+
+def assess(run: Run, owner: Any, officer: Any) -> None:
+    """The run's compatibility assessment, written by its team and approved."""
+    row, _ = assessments.write(run=run, actor=owner, **ASSESSMENT)
+    assessments.review(assessment=row, verdict=ReviewVerdict.APPROVED, reason="test", actor=officer)
 
 
 def _team_of(person: Any) -> Team:

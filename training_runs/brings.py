@@ -11,10 +11,16 @@ MAX_WAIT = dt.timedelta(minutes=5)
 # A verification takes seconds, of ten million members minutes.
 MAX_UNVERIFIED = dt.timedelta(minutes=15)
 
-_RUNS = ["training_runs.view_run", "training_runs.view_manifest", "training_runs.view_verification"]
+_RUNS = [
+    "training_runs.view_run", "training_runs.view_manifest", "training_runs.view_verification",
+    "training_runs.view_assessment",
+]  # fmt: skip
 
 BRINGS = Brings(
     entries=[
+        EntryKind("assessment.approved", "Compatibility assessment approved by a privacy officer"),
+        EntryKind("assessment.rejected", "Compatibility assessment rejected by a privacy officer", despite_clocks=True),
+        EntryKind("assessment.written", "Compatibility assessment written"),
         EntryKind("canary.opened", "Test account opened"),
         EntryKind("canary.planted", "Test account created"),
         EntryKind("manifest.verification_failed", "Verification found a difference", despite_clocks=True),
@@ -49,12 +55,13 @@ BRINGS = Brings(
     permissions={
         PRIVACY_OFFICER: [
             "training_runs.explain_run", "training_runs.add_verification", *_RUNS,
-            "training_runs.view_finding",
+            "training_runs.view_finding", "training_runs.add_assessmentreview",
         ],
         ML_ENGINEER: [
             *_RUNS, "training_runs.view_finding", "training_runs.add_run",
             "training_runs.change_run", "training_runs.start_run", "training_runs.explain_run",
             "training_runs.view_own_incident", "training_runs.download_manifest",
+            "training_runs.add_assessment",
         ],
         ADMINISTRATOR: [
             "training_runs.view_team", "training_runs.add_team", "training_runs.change_team",

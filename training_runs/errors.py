@@ -25,6 +25,34 @@ class UnmatchedObjections(RuleViolation):
     code = "unmatched_objections"
 
 
+class AssessmentMissing(RuleViolation):
+    """The run has another purpose than a run it builds on, and no approved assessment says why that is compatible."""
+
+    code = "assessment_missing"
+
+
+class AssessmentWaiting(RuleViolation):
+    """An assessment of the run waits for a privacy officer."""
+
+    code = "assessment_waiting"
+
+
+class AssessmentNotNeeded(RuleViolation):
+    """Every run that this one builds on has its purpose."""
+
+    code = "assessment_not_needed"
+
+
+class AssessmentDecided(RuleViolation):
+    code = "assessment_decided"
+
+
+class OwnAssessment(RuleViolation):
+    """The person wrote it, or is in the run's team."""
+
+    code = "own_assessment"
+
+
 class TooManyWaiting(RuleViolation):
     """So many runs of one owner wait for their manifests that no other is started."""
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from consent.choices import Purpose
+from consent.choices import Purpose, ReviewVerdict
 from ledger.append_only import AppendOnly
 from ledger.models import Sealed, Tracked, tracked_history
 from training_runs.choices import Agreement, FindingKind, RunState, TeamKind
@@ -114,6 +114,64 @@ class Run(Tracked):
 
     def get_absolute_url(self) -> str:
         return reverse("api:run-detail", args=[self.reference])
+
+
+MAX_POINT = 2_000
+"""Characters of each point of an assessment."""
+
+
+class Assessment(Sealed):
+    """Why data of one purpose may be used again for another: the five points of GDPR Art. 6(4), in the words of the run's team."""
+
+    run = models.ForeignKey(Run, models.PROTECT, related_name="assessments")
+    other_purposes = models.JSONField(
+        help_text="The purposes of the runs it builds on that are not its own."
+    )
+    link = models.TextField(
+        "link between the purposes",
+        max_length=MAX_POINT,
+        help_text="Art. 6(4)(a): any link between the purpose of the collection and the new one.",
+    )
+    context = models.TextField(
+        "context of the collection",
+        max_length=MAX_POINT,
+        help_text="Art. 6(4)(b): in what context the data was collected, and what members could expect.",
+    )
+    nature = models.TextField(
+        "nature of the data",
+        max_length=MAX_POINT,
+        help_text="Art. 6(4)(c): the kinds of data, and whether special categories may be among them.",
+    )
+    consequences = models.TextField(
+        "consequences for members",
+        max_length=MAX_POINT,
+        help_text="Art. 6(4)(d): what the new processing may lead to.",
+    )
+    safeguards = models.TextField(
+        "safeguards",
+        max_length=MAX_POINT,
+        help_text="Art. 6(4)(e): such as redaction, pseudonyms, encryption, limits of access.",
+    )
+    written_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    written_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name = "compatibility assessment"
+
+    def __str__(self) -> str:
+        return f"assessment {self.pk} of {self.run.reference}"
+
+
+class AssessmentReview(Sealed):
+    """A privacy officer's word on an assessment. It is final."""
+
+    assessment = models.OneToOneField(Assessment, models.PROTECT, related_name="review")
+    verdict = models.CharField(max_length=8, choices=ReviewVerdict)
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.assessment}"
 
 
 class FreezeAttempt(models.Model):

@@ -44,6 +44,8 @@ OPERATIONS = [
     "register_run",
     "read_run",
     "preview_run",
+    "list_assessments",
+    "write_assessment",
     "start_run",
     "complete_run",
     "cancel_run",

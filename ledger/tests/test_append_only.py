@@ -49,6 +49,8 @@ def rows_everywhere(shared_database) -> None:
     run = runs.start(run=factories.register(engineer), actor=engineer)
     manifest = freezing.freeze(run.pk)
     verifying.verify(manifest)
+    child = factories.register(engineer, purpose="personalisation", parent=run)
+    factories.assess(child, engineer, officer)
     factories.live(run, engineer, officer, second_officer, product)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
     factories.withdraw(ticket, officer, second_officer)

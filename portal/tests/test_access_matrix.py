@@ -43,6 +43,7 @@ from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
 from training_runs.models import Run
+from training_runs.runs import assessments
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -87,6 +88,7 @@ PAGES = {
     "api:run-detail": {"GET": "OECA"},
     "api:run-preview": {"GET": "OECA"},
     "api:run-start": {"POST": "E"},
+    "api:run-assessments": {"GET": "OECA", "POST": "E"},
     "api:run-complete": {"POST": "E"},
     "api:run-cancel": {"POST": "E"},
     "api:run-explanation": {"POST": "OEA"},
@@ -274,6 +276,7 @@ ADMIN_MODELS = {
             "start": both("E"),
             "cancel": both("E"),
             "rename": both("E"),
+            "assess": both("E"),
             "verify": both("O"),
             "withdrawn": {"GET": "OECA"},
             "incidents": {"GET": "OEA"},
@@ -281,6 +284,7 @@ ADMIN_MODELS = {
             "export": {"GET": "OECA"},
         },
     ),
+    "training_runs.assessment": Model("OECA", pages={"review": both("O")}),
     "training_runs.team": Model(
         "AD",
         add="D",
@@ -338,6 +342,7 @@ BODIES = {
     "api:model-runs": {"run": "TR-2026-000001"},
     "api:handovers": {"recipient": "affiliate", "given_on": str(dt.date.today())},
     "api:run-cancel": {"reason": "test"},
+    "api:run-assessments": factories.ASSESSMENT,
     "api:run-explanation": {"account_ref": "acc-0"},
     "api:member-objections": {"account_ref": "acc-0"},
     "api:member-proof": {"member_number": 1},
@@ -404,6 +409,8 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.send_receipt(runner, delivery, engineer)
     waivers.ask(run=completed, reasons="There is no receipt of this run.", actor=engineer)
     factories.use_of(completed, engineer, officer)
+    child = factories.register(engineer, purpose="personalisation", parent=completed)
+    assessments.write(run=child, actor=engineer, **factories.ASSESSMENT)
     factories.deliver(manifest.run, engineer)
     account_map.request(actor=engineer)
     account_map.make_due()

@@ -39,8 +39,8 @@ from objections.public import forms
 from objections.ticket import uploads
 from tools import factories, pictures
 from tools.browsing import Visitor, in_a_browser
-from training_runs.models import Manifest, Run
-from training_runs.runs import freezing, registering, verifying
+from training_runs.models import Assessment, Manifest, Run
+from training_runs.runs import assessments, freezing, registering, verifying
 
 pytestmark = in_a_browser
 
@@ -177,6 +177,7 @@ class Use:
     delivery: Delivery
     frozen: Run
     waiver: Waiver
+    assessment: Assessment
     told: tuple[str, int]
 
 
@@ -191,6 +192,11 @@ def use(
         delivery=delivery,
         frozen=frozen,
         waiver=Waiver.objects.get(),
+        assessment=assessments.write(
+            run=factories.register(engineer, purpose="personalisation", parent=frozen),
+            actor=engineer,
+            **factories.ASSESSMENT,
+        )[0],
         told=(desk.answered.reference, Recipient.objects.get().pk),
     )
 
@@ -216,6 +222,8 @@ def pages_of(me: User, role: str, world: World, desk: Desk, use: Use) -> list[st
             ("consent_notice_add", []),
             ("training_runs_run_change", [run]),
             ("training_runs_run_verify", [run]),
+            ("training_runs_assessment_change", [use.assessment.pk]),
+            ("training_runs_assessment_review", [use.assessment.pk]),
             ("objections_ticket_add", []),
             ("objections_ticket_look_up", []),
             ("objections_figures", []),
@@ -240,6 +248,7 @@ def pages_of(me: User, role: str, world: World, desk: Desk, use: Use) -> list[st
             ("training_runs_run_start", [world.registered.pk]),
             ("training_runs_run_cancel", [world.registered.pk]),
             ("training_runs_run_rename", [world.registered.pk]),
+            ("training_runs_run_assess", [world.registered.pk]),
             ("consent_regionrule_today", []),
             ("deliveries_request", [use.frozen.pk]),
             ("deliveries_ask_waiver", [use.frozen.pk]),

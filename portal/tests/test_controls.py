@@ -31,6 +31,7 @@ from objections.staff.tickets import TicketAdmin
 from portal.tests import test_browser
 from tools import factories
 from tools.browsing import Visitor, in_a_browser
+from training_runs.runs import assessments
 
 pytestmark = in_a_browser
 
@@ -153,6 +154,9 @@ OWN: dict[str, Callable[[Any, str, User], bool]] = {
         or (words == "not out yet" and row.state in ("failed", "waiting"))
     ),
     "objections.proposal standing": lambda row, words, me: standing_of(row) == words,
+    "training_runs.assessment state": lambda row, words, me: (
+        words == (row.review.verdict if hasattr(row, "review") else "waits for a privacy officer")
+    ),
     "training_runs.run team": lambda row, words, me: is_of_my_team(row, me),
     "ledger.accessrecord kind": lambda row, words, me: row.kind == words,
     "objections.redactionentry state": lambda row, words, me: words == redaction_of(row),
@@ -177,6 +181,7 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
     "training_runs.run": lambda row: [row.reference, row.tracker_run_id],
     "training_runs.manifest": lambda row: [row.run.reference, row.digest],
     "training_runs.verification": lambda row: [row.manifest.run.reference],
+    "training_runs.assessment": lambda row: [row.run.reference],
     "training_runs.finding": lambda row: [row.run.reference],
     "ledger.accessrecord": lambda row: [row.subject, row.actor_name],
     "common.servicetoken": lambda row: [row.name, row.user.username],
@@ -219,6 +224,7 @@ TOGETHER = {
     "objections.incident": ["ticket"],
     "training_runs.manifest": ["run"],
     "training_runs.verification": ["manifest__run"],
+    "training_runs.assessment": ["run", "review"],
     "training_runs.finding": ["run"],
     "auth.user": ["groups"],
     "objections.redactionentry": ["ticket"],
@@ -536,6 +542,12 @@ def more(
     factories.register(officer, purpose="safety")
     factories.live(world.manifest.run, engineer, officer, second_officer, product)
     other = factories.freeze(engineer).run
+    for _ in range(2):
+        child = factories.register(engineer, purpose="safety", parent=other)
+        assessments.write(run=child, actor=engineer, **factories.ASSESSMENT)
+    factories.assess(
+        factories.register(engineer, purpose="safety", parent=other), engineer, officer
+    )
     factories.deliver(other, engineer, form="set")
     requesting.request(run=other, actor=engineer)
     # A list of reads has several of them.

@@ -13,15 +13,15 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from common.api.endpoints import Input, PageQuery, Several, Text, Word
-from consent.choices import DataCategory, Purpose, RuleKind
+from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from ledger.errors import InvalidInput
 from training_runs import teams
 from training_runs.api import waiting
 from training_runs.choices import BEFORE_THE_FREEZE, Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.manifests.manifest_file import COHORT
-from training_runs.models import Finding, Manifest, Run, Team
-from training_runs.runs import explaining, incidents
+from training_runs.models import MAX_POINT, Assessment, Finding, Manifest, Run, Team
+from training_runs.runs import assessments, explaining, incidents
 from training_runs.runs.unmatched import Unmatched
 
 _REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")
@@ -189,6 +189,33 @@ class StartInput(Input):
     )
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Posts for recommendations",
+            request_only=True,
+            value={
+                "link": "Both purposes make the same feed more useful to the members whose data it is.",
+                "context": "Members wrote the posts for the network, which recommends posts as it always has.",
+                "nature": "Posts that their authors made public; special categories may be among them.",
+                "consequences": "Other posts are recommended; nothing is decided about a member.",
+                "safeguards": "Redacted as for the first purpose; members who object are left out.",
+            },
+        )
+    ]
+)
+class AssessmentInput(Input):
+    """The five points of GDPR Art. 6(4). About the processing, not about people: the ledger keeps the words for good."""
+
+    link = Text(max_length=MAX_POINT, help_text="(a) Any link between the purposes.")
+    context = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=MAX_POINT, help_text="(b) The context in which the data was collected."
+    )
+    nature = Text(max_length=MAX_POINT, help_text="(c) The nature of the data.")
+    consequences = Text(max_length=MAX_POINT, help_text="(d) Possible consequences for members.")
+    safeguards = Text(max_length=MAX_POINT, help_text="(e) The safeguards.")
+
+
 class WithdrawnQuery(Input):
     cursor = Text(required=False, max_length=100, help_text="From `next`.")
     page_size = serializers.IntegerField(required=False, default=50, min_value=1, max_value=500)
@@ -324,6 +351,10 @@ class RunOutput(serializers.Serializer[Run]):
     registered_at = serializers.DateTimeField()
     requested_at = serializers.DateTimeField(allow_null=True)
     as_of = serializers.DateField(allow_null=True)
+    assessment = serializers.SerializerMethodField(
+        help_text="Of the run's purpose against those of the runs it builds on; it starts when this is"
+        " `approved` or `not_needed`."
+    )
     findings = FindingOutput(many=True)
     use = serializers.SerializerMethodField()
     waiting = serializers.SerializerMethodField()
@@ -342,6 +373,13 @@ class RunOutput(serializers.Serializer[Run]):
         found = self.context["unmatched"].get(run.purpose)
         is_before = run.state in BEFORE_THE_FREEZE
         return UnmatchedOutput(found).data if found is not None and is_before else None
+
+    @extend_schema_field(
+        serializers.ChoiceField(choices=[one.value for one in assessments.Standing])
+    )
+    def get_assessment(self, run: Run) -> str:
+        standing: assessments.Standing = self.context["assessments"][run.pk]
+        return standing.value
 
     @extend_schema_field(serializers.IntegerField(allow_null=True))
     def get_incidents(self, run: Run) -> int | None:
@@ -366,6 +404,35 @@ class RunOutput(serializers.Serializer[Run]):
     def get_manifest(self, run: Run) -> Any:
         manifest = getattr(run, "manifest", None)
         return FrozenOutput(manifest).data if manifest else None
+
+
+class AssessmentReviewOutput(serializers.Serializer[Any]):
+    verdict = serializers.ChoiceField(choices=ReviewVerdict.choices)
+    reviewer = serializers.CharField(source="reviewer.username")
+    reason = serializers.CharField(source="entry.reason")
+    entry = serializers.IntegerField(source="entry_id")
+
+
+class AssessmentOutput(serializers.Serializer[Assessment]):
+    run = serializers.CharField(source="run.reference")
+    other_purposes = serializers.ListField(
+        child=serializers.ChoiceField(choices=Purpose.choices),
+        help_text="Purposes of the runs it builds on that are not its own.",
+    )
+    link = serializers.CharField()
+    context = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    nature = serializers.CharField()
+    consequences = serializers.CharField()
+    safeguards = serializers.CharField()
+    written_by = serializers.CharField(source="written_by.username")
+    written_at = serializers.DateTimeField()
+    entry = serializers.IntegerField(source="entry_id")
+    review = serializers.SerializerMethodField(help_text="null while it waits.")
+
+    @extend_schema_field(AssessmentReviewOutput(allow_null=True))
+    def get_review(self, row: Assessment) -> Any:
+        review = getattr(row, "review", None)
+        return AssessmentReviewOutput(review).data if review else None
 
 
 class PreviewOutput(serializers.Serializer[Eligibility]):

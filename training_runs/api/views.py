@@ -35,6 +35,8 @@ from training_runs import teams
 from training_runs.api import waiting
 from training_runs.api.serializers import (
     RUN_FIELDS,
+    AssessmentInput,
+    AssessmentOutput,
     CancellationInput,
     EntryOutput,
     ExplanationOutput,
@@ -54,7 +56,14 @@ from training_runs.choices import BEFORE_THE_FREEZE
 from training_runs.downloads import withdrawn
 from training_runs.manifests import archives
 from training_runs.models import Run
-from training_runs.runs import explaining, incidents, registering, unmatched, verifying
+from training_runs.runs import (
+    assessments,
+    explaining,
+    incidents,
+    registering,
+    unmatched,
+    verifying,
+)
 from training_runs.tasks import freeze_run
 
 
@@ -108,6 +117,7 @@ def shown(request: Request, found: Sequence[Run]) -> list[Any]:
     context = {
         "user": request.user,
         "uses": uses,
+        "assessments": assessments.standings(found),
         "unmatched": {purpose: unmatched.of_purpose(purpose) for purpose in purposes},
     }
     return [RunOutput(run, context=context).data for run in found]
@@ -267,6 +277,46 @@ class PreviewView(Endpoint):
     def get(self, request: Request, reference: str) -> Response:
         """How many would be in and out if the run were frozen now; nothing is written."""
         return Response(PreviewOutput(registering.preview(run_by(reference))).data)
+
+
+class AssessmentsView(Endpoint):
+    access = {
+        "GET": Access("training_runs.view_assessment", "runs:read"),
+        "POST": Access(assessments.WRITE, "runs:write"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_assessments", parameters=[PageQuery], responses=page_of(AssessmentOutput)
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """The compatibility assessments of a run, the newest first, with what became of each."""
+        read(PageQuery, request.query_params)
+        rows = run_by(reference).assessments.select_related(
+            "run", "written_by", "review__reviewer", "review__entry"
+        )
+        pages = Pages()
+        found = pages.paginate_queryset(rows, request, view=self) or []
+        return pages.get_paginated_response([AssessmentOutput(row).data for row in found])
+
+    @extend_schema(
+        operation_id="write_assessment",
+        request=AssessmentInput,
+        responses={201: AssessmentOutput, 200: OpenApiResponse(AssessmentOutput, "Sent before.")},
+    )
+    def post(self, request: Request, reference: str) -> Response:
+        """Write the compatibility assessment of a run whose purpose differs from that of a run it builds on.
+
+        The same words again, while it waits, get the first answer (200). A privacy officer outside of the team approves or
+        rejects it, on a page of the admin; until then the run does not start (409, `assessment_missing`,
+        `assessment_waiting`). Write about the processing, not about people.
+        """
+        row, is_new = assessments.write(
+            run=own_run(request, reference),
+            actor=caller(request),
+            **read(AssessmentInput, request.data),
+        )
+        return Response(AssessmentOutput(row).data, status=201 if is_new else 200)
 
 
 class StartView(Endpoint):

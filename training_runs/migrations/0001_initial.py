@@ -260,4 +260,37 @@ class Migration(migrations.Migration):
             model_name='withdrawnanswer',
             constraint=models.UniqueConstraint(fields=('run', 'digest'), name='one_answer_of_a_digest'),
         ),
+        migrations.CreateModel(
+            name='Assessment',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('other_purposes', models.JSONField(help_text='The purposes of the runs it builds on that are not its own.')),
+                ('link', models.TextField(help_text='Art. 6(4)(a): any link between the purpose of the collection and the new one.', max_length=2000, verbose_name='link between the purposes')),
+                ('context', models.TextField(help_text='Art. 6(4)(b): in what context the data was collected, and what members could expect.', max_length=2000, verbose_name='context of the collection')),
+                ('nature', models.TextField(help_text='Art. 6(4)(c): the kinds of data, and whether special categories may be among them.', max_length=2000, verbose_name='nature of the data')),
+                ('consequences', models.TextField(help_text='Art. 6(4)(d): what the new processing may lead to.', max_length=2000, verbose_name='consequences for members')),
+                ('safeguards', models.TextField(help_text='Art. 6(4)(e): such as redaction, pseudonyms, encryption, limits of access.', max_length=2000, verbose_name='safeguards')),
+                ('written_at', models.DateTimeField()),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+                ('run', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='assessments', to='training_runs.run')),
+                ('written_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'verbose_name': 'compatibility assessment',
+                'ordering': ['-id'],
+            },
+        ),
+        migrations.CreateModel(
+            name='AssessmentReview',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('verdict', models.CharField(choices=[('approved', 'approved'), ('rejected', 'rejected')], max_length=8)),
+                ('assessment', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='review', to='training_runs.assessment')),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+                ('reviewer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'abstract': False,
+            },
+        ),
     ]

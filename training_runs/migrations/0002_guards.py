@@ -16,6 +16,8 @@ class Migration(migrations.Migration):
             "Finding",
             "Canary",
             "ManifestCheckpoint",
+            "Assessment",
+            "AssessmentReview",
         ),
         Guard("Team", "TeamMembership", "Run", guard="undeletable"),
     ]

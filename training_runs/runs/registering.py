@@ -21,7 +21,7 @@ from training_runs.errors import (
     UnmatchedObjections,
 )
 from training_runs.models import Run, Team
-from training_runs.runs import unmatched
+from training_runs.runs import assessments, unmatched
 from training_runs.runs.freezing import parent_included
 from training_runs.runs.moves import check_version, move
 
@@ -98,16 +98,19 @@ def preview(run: Run) -> Eligibility:
 def start(*, run: Run, actor: User, accept_unmatched: bool = False) -> Run:
     """Request the freeze; starting a run that is started changes nothing.
 
-    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting, and
-    UnmatchedObjections unless they are accepted: the entry's reason says so.
+    Raises StartRefused with every gap, ForbiddenMove from a final state, ParentNotUsable, TooManyWaiting,
+    AssessmentMissing or AssessmentWaiting for a purpose that a run it builds on does not have, and UnmatchedObjections
+    unless they are accepted: the entry's reason says so.
     """
     if run.state == RunState.REGISTERED:
+        assessments.check(run)
         _refuse_gaps(run)
     with entries.entry("run.requested", actor=actor, subject=run.reference) as opened:
         run = Run.objects.select_for_update().get(pk=run.pk)
         if run.state in (RunState.REQUESTED, RunState.FROZEN):
             opened.abandon()
             return run
+        assessments.check(run)
         # Counted under the ledger's lock: of two starts the second one sees the first.
         if Run.objects.requested().filter(team=run.team_id).count() >= settings.MAX_WAITING_RUNS:
             raise TooManyWaiting(

@@ -4,13 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import User
+from django.db.models import TextField
+from django.utils.text import capfirst
 
 from common.staff.site import VersionedForm
-from consent.choices import DataCategory, Purpose
+from consent.choices import DataCategory, Purpose, ReviewVerdict
 from consent.lookup import look_up, look_up_number
 from consent.models import Member
-from training_runs.models import Run, Team
+from training_runs.models import MAX_POINT, Assessment, Run, Team
 from training_runs.querysets import teams_of
+from training_runs.runs import assessments
 from training_runs.runs.unmatched import Unmatched
 
 
@@ -32,7 +35,8 @@ class RegisterForm(forms.Form):
         required=False,
         help_text=(
             "For resuming, fine-tuning or handing over: the reference of the run whose manifest is used again,"
-            " for example TR-2026-000012."
+            " for example TR-2026-000012. For a purpose other than its own, the run needs an approved compatibility"
+            " assessment before it starts."
         ),
     )
 
@@ -74,6 +78,46 @@ class StartForm(forms.Form):
                 f" objection{'' if unmatched.count == 1 else 's'}",
                 help_text="The run may use the data of these people. The ledger keeps that you accepted it.",
             )
+
+
+def _point(name: str) -> tuple[str, str, str]:
+    column = Assessment._meta.get_field(name)
+    assert isinstance(column, TextField)
+    return name, capfirst(str(column.verbose_name)), str(column.help_text)
+
+
+POINTS = [_point(name) for name in assessments.POINTS]
+"""(name, title, what it says) of the points of an assessment."""
+
+
+class AssessmentForm(forms.Form):
+    """The five points of GDPR Art. 6(4)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, title, words in POINTS:
+            self.fields[name] = forms.CharField(
+                label=title,
+                help_text=words,
+                max_length=MAX_POINT,
+                widget=forms.Textarea(attrs={"rows": 4}),
+            )
+
+
+class AssessmentReviewForm(forms.Form):
+    verdict = forms.ChoiceField(
+        choices=[(ReviewVerdict.APPROVED, "Approve it"), (ReviewVerdict.REJECTED, "Reject it")],
+        widget=forms.RadioSelect,
+        label="Your word",
+    )
+    reason = forms.CharField(
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What you checked. The ledger keeps this for good: no names, no addresses.",
+    )
+
+    def clean_verdict(self) -> ReviewVerdict:
+        return ReviewVerdict(self.cleaned_data["verdict"])
 
 
 class RenameForm(VersionedForm):

@@ -15,7 +15,7 @@ from ledger.reads.recording import record_read
 from training_runs.choices import Agreement, RunState
 from training_runs.models import Canary, Finding, Manifest, Run, Verification
 from training_runs.querysets import teams_of
-from training_runs.staff import acts, run_page
+from training_runs.staff import acts, assessment_pages, run_page
 
 _STATE_TONES = {
     RunState.REQUESTED: "warning",
@@ -79,6 +79,7 @@ class RunAdmin(ExportedList, HistoryModelAdmin):
         ("<int:number>/start/", acts.start_run, "training_runs_run_start"),
         ("<int:number>/cancel/", acts.cancel_run, "training_runs_run_cancel"),
         ("<int:number>/rename/", acts.rename_run, "training_runs_run_rename"),
+        ("<int:number>/assess/", assessment_pages.write, "training_runs_run_assess"),
         ("<int:number>/verify/", acts.verify_again, "training_runs_run_verify"),
         ("<int:number>/withdrawn/", acts.withdrawn_since, "training_runs_run_withdrawn"),
         ("<int:number>/incidents/", acts.incidents_of_run, "training_runs_run_incidents"),

@@ -15,7 +15,7 @@ from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import FreezeAttempt, Manifest, Run
-from training_runs.runs import incidents, unmatched
+from training_runs.runs import assessments, incidents, unmatched
 from training_runs.staff.forms import ExplainForm
 
 
@@ -130,8 +130,16 @@ def run_context(request: HttpRequest, run: Run) -> dict[str, Any]:
     )
     user = request.user
     may_act = teams.has(run, cast(User, user))
+    standing = assessments.standings([run])[run.pk]
     return {
         "unmatched": unmatched.of_purpose(run.purpose) if run.state in BEFORE_THE_FREEZE else None,
+        "assessment": standing,
+        "assessments": run.assessments.select_related("review__reviewer", "review__entry"),
+        "other_purposes": assessments.other_purposes([run])[run.pk],
+        "may_assess": may_act
+        and user.has_perm(assessments.WRITE)
+        and run.state == RunState.REGISTERED
+        and standing in (assessments.Standing.MISSING, assessments.Standing.REJECTED),
         "manifest": manifest,
         "shares": shares_of_manifest(manifest) if manifest else [],
         "cohorts": cohorts_of(manifest) if manifest else [],

@@ -38,6 +38,8 @@ _REMEDIES = {
     "not_your_run": "Ask the people of that team, or register a run of your own.",
     "unmatched_objections": "Once they are accepted: training-portal run … --accept-unmatched.",
     "start_refused": "Each reason names a gap: privacy officers propose the notice or rule that is missing.",
+    "assessment_missing": "Write it on the run's page or by POST /runs/RUN/assessments; a privacy officer approves it.",
+    "assessment_waiting": "Ask a privacy officer to decide on it, then start again.",
     "tracker_id_reused": "Take another id, or the same purpose and categories as the run that has it.",
     "no_valid_delivery": "Request a delivery: training-portal fetch RUN.",
     "digest_mismatch": "Something else than the delivered was used: prepare again. The portal keeps a finding.",
