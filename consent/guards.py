@@ -16,6 +16,7 @@ _ERASED = (
 # out; a file may replace it once, when it names an account that only decisions have named.
 _MOVED = (
     "NEW.member_id <> OLD.member_id OR NEW.account_key <> OLD.account_key"
+    " OR COALESCE(NEW.account_folded, '') <> COALESCE(OLD.account_folded, '')"
     " OR (OLD.is_confirmed AND (NEW.account_ref <> OLD.account_ref OR NEW.salt <> OLD.salt"
     " OR NOT NEW.is_confirmed))"
 )

@@ -14,7 +14,7 @@ from common import drafts, registry
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import AccountReference, Census, Member, Suppression
-from consent.references import key_of
+from consent.references import folding_of, folding_to_keep, key_of
 from ledger import open_entry
 from ledger.bulk import Rows, among, insert_rows, update_rows
 from ledger.errors import LedgerError
@@ -168,6 +168,23 @@ def referred(account_refs: Iterable[str]) -> dict[str, Referred]:
     return {ref: found[key] for ref, key in keys.items() if key in found}
 
 
+def named_alike(account_ref: str) -> tuple[int | None, list[int]]:
+    """The number of the member whose key it is, and those of all members whose reference has the same folding."""
+    key, folded = key_of(account_ref), folding_of(account_ref)
+    # Test accounts are only the portal's own.
+    if not folded or folded.startswith(CANARY_PREFIX):
+        return None, []
+    # One statement of two questions: each has an index, and a condition over both would read all references.
+    columns = ("pk", "account_key")
+    found = (
+        AccountReference.objects.filter(account_key__in={key, folded})
+        .values_list(*columns)
+        .union(AccountReference.objects.filter(account_folded=folded).values_list(*columns))
+    )
+    rows = dict(found)
+    return next((pk for pk, one in rows.items() if one == key), None), sorted(rows)
+
+
 def known(account_refs: Iterable[str]) -> dict[str, Known]:
     """`referred`, with all that is known of each member."""
     keys = {ref: key_of(ref) for ref in account_refs}
@@ -232,6 +249,7 @@ def create_sealed(
                 "member_id": numbers,
                 "account_ref": references,
                 "account_key": keys,
+                "account_folded": list(map(folding_to_keep, keys)),
                 "salt": salts,
             }
         ),

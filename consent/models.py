@@ -11,7 +11,7 @@ from consent.choices import Channel, Choice, PolicyKind, Purpose, ReviewVerdict,
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
-from consent.references import MAX_LENGTH
+from consent.references import MAX_FOLDED, MAX_LENGTH
 from ledger.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
@@ -102,6 +102,11 @@ class AccountReference(models.Model):
     account_key = models.CharField(
         max_length=MAX_LENGTH, help_text="The canonical key (`consent.references.key_of`)."
     )
+    account_folded = models.CharField(  # noqa: DJ001  the index holds the few that are not null
+        max_length=MAX_FOLDED,
+        null=True,
+        help_text="`consent.references.folding_of` the key, where it is another text.",
+    )
     salt = models.CharField(max_length=32, help_text="128 random bits, hexadecimal.")
     is_confirmed = models.BooleanField(
         default=False, help_text="Whether a file of the product has named the account."
@@ -113,6 +118,11 @@ class AccountReference(models.Model):
             models.UniqueConstraint(fields=["account_key"], name="account_key_of_one_member"),
         ]
         indexes = [
+            models.Index(
+                fields=["account_folded"],
+                name="reference_by_folding",
+                condition=Q(account_folded__isnull=False),
+            ),
             models.Index(
                 fields=["member"],
                 name="reference_of_no_file",

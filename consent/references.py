@@ -42,6 +42,33 @@ def key_of(account_ref: str) -> str:
     return unicodedata.normalize("NFC", seen)
 
 
+MAX_FOLDED = 200
+"""Characters of a folding that are compared: normalising may lengthen a reference."""
+
+
+def folding_of(account_ref: str) -> str:
+    r"""The reference in NFKC, without case and blanks: what people and programs confuse has one folding.
+
+    It finds candidates for an objection, and never an account for a decision: two accounts may share it.
+
+    >>> folding_of(" ACC-\N{FULLWIDTH DIGIT SEVEN} ")
+    'acc-7'
+    """
+    key = key_of(account_ref)
+    if key.isascii():
+        return key.lower().replace(" ", "")[:MAX_FOLDED]
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", key).casefold())
+    return _BLANKS.sub("", folded)[:MAX_FOLDED]
+
+
+def folding_to_keep(key: str) -> str | None:
+    """The folding of a key, kept beside it only where it is another text: an import writes most keys once."""
+    if key.isascii() and key.lower() == key and " " not in key:
+        return None
+    folded = folding_of(key)
+    return None if folded == key else folded
+
+
 def without_controls(text: str) -> str:
     """The text without control characters: what a person typed is not refused over one."""
     return _CONTROLS.sub("", text)

@@ -7,6 +7,7 @@ from django.db.models import Count
 from consent import members
 from consent.counting import Counted, Receipt, counted
 from consent.models import AccountReference, Census, Consent, Decision, Member, Suppression
+from consent.references import folding_to_keep
 from ledger import entries
 
 
@@ -60,6 +61,12 @@ def references_are_sealed() -> Iterator[str]:
     for row in rows.iterator(10_000):
         if fault := members.fault_of_reference(*row):
             yield fault
+    folded = AccountReference.objects.filter(account_folded__isnull=False).order_by("pk")
+    for number, key, kept in folded.values_list("pk", "account_key", "account_folded").iterator(
+        10_000
+    ):
+        if kept != folding_to_keep(key):
+            yield f"The account reference of member {number} is kept under a folding that is not its own."
 
 
 def erased_are_suppressed() -> Iterator[str]:

@@ -75,6 +75,20 @@ are counted and listed separately (`querysets.ending`, `Ticket.ending`).
 """
 
 
+class FoundBy(models.TextChoices):
+    """The way from an objection to an account."""
+
+    PRODUCT = "product", "the product vouched for it"
+    KEY = "key", "the account's reference"
+    SPELLING = "spelling", "another spelling of the reference"
+    ADDRESS = "address", "a profile's address"
+    OFFICER = "officer", "an officer"
+
+
+LOOSELY = (FoundBy.SPELLING, FoundBy.ADDRESS)
+"""Ways that may lead to several accounts, or to a stranger's."""
+
+
 class Kind(models.TextChoices):
     """Which right the person uses."""
 

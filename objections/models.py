@@ -14,6 +14,7 @@ from django.db.models import Q
 
 from consent.choices import Purpose
 from consent.models import Member
+from consent.references import MAX_FOLDED
 from ledger.models import Sealed, Tracked, tracked_history
 from objections.choices import (
     ABUSE,
@@ -26,6 +27,7 @@ from objections.choices import (
     Delivery,
     Effect,
     ExtensionReason,
+    FoundBy,
     Kind,
     LetterKind,
     LetterState,
@@ -49,7 +51,8 @@ from objections.querysets import (
 class Ticket(Tracked):
     """A data processing objection (GDPR Art. 21): its state and its clock. Who wrote it is kept elsewhere.
 
-    A ticket without a state keeps a test account out: it is never assigned. (Its columns can be empty because a
+    A ticket without a state is never assigned: it keeps a test account out, or one more account that another ticket
+    may be about (`stands_for`). (Its columns can be empty because a
     sealed table grows by nullable columns only.)
     """
 
@@ -88,6 +91,17 @@ class Ticket(Tracked):
         null=True,
         related_name="linked",
         help_text="The first ticket of the same person.",
+    )
+
+    found_by = models.CharField(
+        max_length=8, choices=FoundBy, null=True, help_text="The way to the member."
+    )
+    stands_for = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        related_name="stand_ins",
+        help_text="The ticket that may be about this member too: until an officer has chosen, the member is out.",
     )
 
     # --- The clock
@@ -524,6 +538,11 @@ class Requester(models.Model):
     account_named = models.CharField(
         max_length=100, blank=True, help_text="The account the person says is theirs."
     )
+    account_folded = models.CharField(
+        max_length=MAX_FOLDED,
+        blank=True,
+        help_text="The folding of what was named, or of the account in its address.",
+    )
     statement = models.TextField(blank=True)
     language = models.CharField(max_length=8, default="en")
     sender_hash = models.CharField(
@@ -538,6 +557,7 @@ class Requester(models.Model):
         indexes = [
             models.Index(fields=["sender_hash", "filed_at"], name="requester_by_sender"),
             models.Index(fields=["account_named"], name="requester_by_account"),
+            models.Index(fields=["account_folded"], name="requester_by_folding"),
         ]
 
     def __str__(self) -> str:

@@ -77,6 +77,17 @@ def without_officer() -> Q:
     return Q(assignee__isnull=True) | ~Q(assignee__in=working_officers().values("pk"))
 
 
+def candidates() -> QuerySet[Any]:
+    """The tickets that keep out one more account which the ticket outside may be about."""
+    tickets = apps.get_model("objections", "Ticket")._default_manager
+    return tickets.filter(Exists(_restricting()), stands_for=OuterRef("pk"))
+
+
+def _restricting() -> QuerySet[Any]:
+    objections = apps.get_model("objections", "Objection").objects
+    return objections.filter(ticket=OuterRef("pk"), effect=Effect.RESTRICTING)
+
+
 def overdue(today: dt.date) -> Q:
     return Q(due_on__lt=today) & ~paused()
 
@@ -134,7 +145,13 @@ class TicketQuerySet(TrackedQuerySet):
         standing = apps.get_model("objections", "Objection").objects.filter(
             ticket=OuterRef("pk"), purpose=purpose, effect=Effect.RESTRICTING
         )
-        return self.open().filter(Exists(standing), member=None, without_account_at=None)
+        return self.open().filter(
+            ~Exists(candidates()), Exists(standing), member=None, without_account_at=None
+        )
+
+    def keeping_out(self) -> "TicketQuerySet":
+        """Tickets whose account is still out while they are examined."""
+        return self.filter(Exists(_restricting()))
 
     def due_between(self, first: dt.date, last: dt.date) -> "TicketQuerySet":
         """Due on these days; without those whose clock stands still."""

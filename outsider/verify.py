@@ -610,7 +610,7 @@ CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
     "account_map.ended", "account_map.refused", "assessment.rejected",
     "consent.decision", "consent.decisions", "member.erased", "objection.received",
-    "objection.email_confirmed", "objection.member_matched", "objection.linked", "objection.note_added",
+    "objection.email_confirmed", "objection.member_matched", "objection.match_corrected", "objection.linked", "objection.note_added",
     "objection.files_attached", "objection.assigned", "objection.receipt_date_corrected",
     "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",
     "letter.returned", "user.superuser_refused", "objection.data_erased",

@@ -47,10 +47,12 @@
 | DELIVERY_BYTES_PER_RUN | 100 GB | room for the lists that a run has out at a time; a delivery that does not fit is refused |
 | RAW_DATA_PREFIXES | none | beginnings of `namespace/name` of raw data, by commas: an OpenLineage job that reads one without a run opens a finding |
 | LINEAGE_DAYS | 90 | so long the bodies of OpenLineage events are kept |
+| ACCOUNT_ADDRESS_PATTERN | none | a regular expression with one named group, `ref`, that finds the account in a profile's address: `https://www.example.com/in/(?P<ref>[^/?#]+)` |
 | FLOOD_PER_ADDRESS, FLOOD_PER_NETWORK | 5, 50 | from one e-mail address or one network address, more forms an hour than these are taken and set aside |
 """
 
 import os
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -260,6 +262,15 @@ IDENTITY_PROMPT_DAYS = env.int("IDENTITY_PROMPT_DAYS", 7)
 CONFIRMATION_DAYS = env.int("CONFIRMATION_DAYS", 7)
 DRAFT_DAYS = env.int("DRAFT_DAYS", 30)
 OBJECTION_RETENTION_DAYS = env.int("OBJECTION_RETENTION_DAYS", 3 * 365)
+ACCOUNT_ADDRESS_PATTERN = env.str("ACCOUNT_ADDRESS_PATTERN", "")
+try:
+    _NAMED = list(re.compile(ACCOUNT_ADDRESS_PATTERN).groupindex)
+except re.error as error:
+    raise ImproperlyConfigured(
+        f"ACCOUNT_ADDRESS_PATTERN is no regular expression: {error}."
+    ) from error
+if ACCOUNT_ADDRESS_PATTERN and _NAMED != ["ref"]:
+    raise ImproperlyConfigured("ACCOUNT_ADDRESS_PATTERN has one named group, ref: (?P<ref>…).")
 FLOOD_PER_ADDRESS = env.int("FLOOD_PER_ADDRESS", 5)
 FLOOD_PER_NETWORK = env.int("FLOOD_PER_NETWORK", 50)
 # Sets EMAIL_BACKEND, EMAIL_HOST and what else the address says.

@@ -176,6 +176,7 @@ class Migration(migrations.Migration):
                 ('member', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, primary_key=True, related_name='reference', serialize=False, to='consent.member')),
                 ('account_ref', models.CharField(help_text="As the product's file spells it; the key until a file has confirmed the account.", max_length=100)),
                 ('account_key', models.CharField(help_text='The canonical key (`consent.references.key_of`).', max_length=100)),
+                ('account_folded', models.CharField(help_text='`consent.references.folding_of` the key, where it is another text.', max_length=200, null=True)),
                 ('salt', models.CharField(help_text='128 random bits, hexadecimal.', max_length=32)),
                 ('is_confirmed', models.BooleanField(default=False, help_text='Whether a file of the product has named the account.')),
             ],
@@ -301,6 +302,10 @@ class Migration(migrations.Migration):
             model_name='suppression',
             name='member',
             field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='suppression', to='consent.member'),
+        ),
+        migrations.AddIndex(
+            model_name='accountreference',
+            index=models.Index(condition=models.Q(('account_folded__isnull', False)), fields=['account_folded'], name='reference_by_folding'),
         ),
         migrations.AddIndex(
             model_name='accountreference',

@@ -384,6 +384,7 @@ WAIT = [
     "notice.approved",
     "objection.address_confirmed",
     "objection.address_corrected",
+    "objection.candidate_chosen",
     "objection.country_corrected",
     "objection.decided",
     "objection.extension_asked",

@@ -35,11 +35,7 @@ class MatchForm(ActForm):
 def why_not(case: Case, actor: User) -> str:
     if case.ticket.member_id is None:
         return ""
-    return (
-        f"{case.ticket} belongs to a member already; that does not change. If it is the wrong one, key the objection"
-        " in once more with the right account and the same receipt: it restricts and finds incidents as"
-        " this one did."
-    )
+    return f"{case.ticket} belongs to a member already. If it is the wrong one, correct the match."
 
 
 def do(
@@ -69,7 +65,7 @@ def _page(case: Case, actor: User) -> Page:
     since = moment_in_words(case.ticket.received_at)
     return Page(
         will=[
-            "The member is out of the purposes named from now on. A match is not taken back.",
+            "The member is out of the purposes named from now on.",
             f"Runs frozen with the member since {since} are recorded as incidents.",
         ]
     )

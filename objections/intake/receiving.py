@@ -8,7 +8,7 @@ from hashlib import sha256
 import structlog
 from django.conf import settings
 from django.db import connection
-from django.db.models import QuerySet, Subquery, Sum
+from django.db.models import Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from common.files import space
@@ -17,14 +17,15 @@ from common.text import words
 from consent import countries, members
 from consent.choices import Purpose, Status
 from consent.models import Member
-from consent.references import MAX_LENGTH, key_of, without_controls
+from consent.references import MAX_LENGTH, folding_of, key_of, without_controls
 from ledger import canonical, entries, open_entry
 from ledger.bulk import among
 from ledger.errors import InvalidInput
 from ledger.references import next_reference
-from objections.choices import UNPROVEN, Channel, Kind, LetterKind, TicketState
+from objections.choices import LOOSELY, UNPROVEN, Channel, FoundBy, Kind, LetterKind, TicketState
 from objections.clock import deadlines
 from objections.errors import FormUsed, TicketIdReused
+from objections.intake import candidates, naming
 from objections.letters import composing
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.redaction import keeping as redaction
@@ -244,7 +245,11 @@ def _bytes_of(files: QuerySet[Attachment]) -> int:
 def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: Stored) -> Ticket:
     now = opened.recorded_at
     vouched = _still_there(filing.member)
-    member = vouched or _member_named(filing.account_ref)
+    # Naming an account excludes it from now on, whether it is the sender's or not: exclusion is the safe side.
+    found_by, named = (
+        (FoundBy.PRODUCT, [vouched.pk]) if vouched else naming.accounts_named(filing.account_ref)
+    )
+    member = named[0] if len(named) == 1 else None
     country = countries.normalise(filing.country)
     if vouched and not country:
         # Only for a verified member: dates and letters would tell a stranger where the member lives.
@@ -256,7 +261,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     clock = deadlines.start(received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE)
     ticket = Ticket(
         reference=next_reference("OBJ", now.year),
-        member=member,
+        member_id=member,
         received_at=received_at,
         recorded_at=now,
         state=TicketState.RECEIVED,
@@ -266,6 +271,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         body_digest=digest,
         country=country,
         is_authenticated=vouched is not None,
+        found_by=found_by if member else None,
         is_set_aside=_is_flood(filing, now),
         linked_to=first_of_person(member, filing.email),
         regime=regime,
@@ -286,6 +292,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         email=filing.email,
         postal_address=filing.postal_address,
         account_named=filing.account_ref,
+        account_folded=naming.folding_named(filing.account_ref),
         statement=filing.statement,
         language=filing.language,
         sender_hash=_sender_hash(filing.sender),
@@ -294,6 +301,8 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     )
     if member is None:
         redaction.begin(ticket, requester)
+        for number in named:
+            candidates.add(ticket, number, found_by)
     waits_until = quarantine.end_of_wait() if filing.files_wait else None
     files = [
         attach(ticket, upload, key, added_by=BY_PERSON, waits_until=waits_until)
@@ -337,42 +346,57 @@ def _filed_before(filing: Filing, digest: str) -> Ticket | None:
     return known
 
 
-def _member_named(account_ref: str) -> Member | None:
-    """Naming an account excludes it from now on, whether it is the sender's or not: exclusion is the safe side."""
-    if not account_ref or members.is_test_account(account_ref):
-        return None
-    found: Member | None = Member.objects.filter(reference__account_key=key_of(account_ref)).first()
-    return found
-
-
 def restrict_new_members(keys: Sequence[str], numbers: Sequence[int]) -> None:
     """Members who named their account before we knew it are out from the entry that creates them.
 
     Needs that entry open. No run can have used them before, so there is no incident to look for.
     """
-    unmatched = Ticket.objects.worked().filter(member=None)
+    waiting = Ticket.objects.worked().filter(
+        Q(member=None) | Q(found_by__in=LOOSELY, closed_at__isnull=True)
+    )
     # Nearly always there is none, and an import of millions asks no more than this.
-    if not unmatched.filter(requester__account_named__gt="").exists():
+    if not waiting.filter(requester__account_named__gt="").exists():
         return
     number_of = dict(zip(keys, numbers, strict=True))
-    where, parameters = among("account_named", list(keys))
+    alike: dict[str, list[int]] = {}
+    for key, number in number_of.items():
+        alike.setdefault(folding_of(key), []).append(number)
+    named = _tickets_where("account_named", list(number_of)) | _tickets_where(
+        "account_folded", list(alike)
+    )
+    for row in waiting.filter(pk__in=named).select_related("requester").order_by("pk"):
+        text = row.requester.account_named
+        if members.is_test_account(text):
+            continue
+        if text in number_of:
+            found_by, found = FoundBy.KEY, [number_of[text]]
+        else:
+            found_by = FoundBy.ADDRESS if naming.ref_in_address(text) else FoundBy.SPELLING
+            found = alike.get(row.requester.account_folded, [])
+        if len(found) == 1 and row.member_id is None and not candidates.of(row).exists():
+            give_member(row, Member.objects.get(pk=found[0]), found_by)
+            continue
+        for number in found:
+            candidates.add(row, number, found_by)
+
+
+def _tickets_where(column: str, values: list[str]) -> set[int]:
+    """The tickets whose requester named one of the values."""
+    where, parameters = among(column, values)
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT ticket_id FROM {Requester._meta.db_table} WHERE {where}", parameters
         )
-        named = [ticket for (ticket,) in cursor.fetchall()]
-    for row in unmatched.filter(pk__in=named).select_related("requester").order_by("pk"):
-        key = row.requester.account_named
-        if not members.is_test_account(key):
-            give_member(row, Member.objects.get(pk=number_of[key]))
+        return {ticket for (ticket,) in cursor.fetchall()}
 
 
-def give_member(ticket: Ticket, member: Member) -> None:
+def give_member(ticket: Ticket, member: Member, found_by: FoundBy = FoundBy.OFFICER) -> None:
     """The ticket is the member's from now on, restricts them, and is linked to their first one.
 
     Needs an open entry, and the ticket locked.
     """
     ticket.member = member
+    ticket.found_by = found_by
     ticket.without_account_at = None
     ticket.save()
     for objection in ticket.objections.all():
@@ -381,14 +405,12 @@ def give_member(ticket: Ticket, member: Member) -> None:
         objection.save()
     # An account is excluded by its number; no list of names is needed any more.
     redaction.follow(ticket)
-    first = first_of_person(member, "", but=ticket)
+    first = first_of_person(member.pk, "", but=ticket)
     if first is not None:
         join_groups(ticket, first)
 
 
-def first_of_person(
-    member: Member | None, email: str, *, but: Ticket | None = None
-) -> Ticket | None:
+def first_of_person(member: int | None, email: str, *, but: Ticket | None = None) -> Ticket | None:
     """The first ticket of the same person, open or closed: the same member, or the same e-mail address."""
     tickets = Ticket.objects.worked().exclude(pk=but.pk if but else None).order_by("pk")
     of_person = []

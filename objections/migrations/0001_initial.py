@@ -66,6 +66,8 @@ class Migration(migrations.Migration):
                 ('erased_at', models.DateTimeField(help_text='When the personal data kept with it was erased.', null=True)),
                 ('version', models.PositiveIntegerField(null=True)),
                 ('assignee', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tickets', to=settings.AUTH_USER_MODEL)),
+                ('found_by', models.CharField(choices=[('product', 'the product vouched for it'), ('key', "the account's reference"), ('spelling', 'another spelling of the reference'), ('address', "a profile's address"), ('officer', 'an officer')], help_text='The way to the member.', max_length=8, null=True)),
+                ('stands_for', models.ForeignKey(help_text='The ticket that may be about this member too: until an officer has chosen, the member is out.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='stand_ins', to='objections.ticket')),
                 ('linked_to', models.ForeignKey(help_text='The first ticket of the same person.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='linked', to='objections.ticket')),
                 ('member', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='tickets', to='consent.member')),
             ],
@@ -151,6 +153,7 @@ class Migration(migrations.Migration):
                 ('email', models.CharField(blank=True, db_index=True, max_length=254, verbose_name='e-mail')),
                 ('postal_address', models.TextField(blank=True)),
                 ('account_named', models.CharField(blank=True, help_text='The account the person says is theirs.', max_length=100)),
+                ('account_folded', models.CharField(blank=True, help_text='The folding of what was named, or of the account in its address.', max_length=200)),
                 ('statement', models.TextField(blank=True)),
                 ('language', models.CharField(default='en', max_length=8)),
                 ('sender_hash', models.CharField(blank=True, help_text='Keyed hash of the network address, against floods.', max_length=64)),
@@ -242,6 +245,8 @@ class Migration(migrations.Migration):
                 ('assignee', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('entry', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='ledger.entry')),
                 ('member', models.ForeignKey(blank=True, db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='consent.member')),
+                ('found_by', models.CharField(choices=[('product', 'the product vouched for it'), ('key', "the account's reference"), ('spelling', 'another spelling of the reference'), ('address', "a profile's address"), ('officer', 'an officer')], help_text='The way to the member.', max_length=8, null=True)),
+                ('stands_for', models.ForeignKey(blank=True, db_constraint=False, help_text='The ticket that may be about this member too: until an officer has chosen, the member is out.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='objections.ticket')),
                 ('linked_to', models.ForeignKey(blank=True, db_constraint=False, help_text='The first ticket of the same person.', null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='objections.ticket')),
             ],
             options={
@@ -361,6 +366,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='requester',
             index=models.Index(fields=['account_named'], name='requester_by_account'),
+        ),
+        migrations.AddIndex(
+            model_name='requester',
+            index=models.Index(fields=['account_folded'], name='requester_by_folding'),
         ),
         migrations.AddIndex(
             model_name='ticket',

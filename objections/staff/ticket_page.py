@@ -174,6 +174,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "files_refused": requester.files_refused if requester else 0,
         "unmatched": UNMATCHED + (" yet" if ticket.is_open else ""),
         "address_standing": _address_in_words(ticket),
+        "candidates": case.candidates,
         "linked": linked[:MAX_LINKED],
         "linked_hidden": len(linked) > MAX_LINKED,
         "clock": case.clock,

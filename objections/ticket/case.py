@@ -56,6 +56,11 @@ class Case:
         return tuple(found.select_related("requester")[:MAX_LINKED])
 
     @cached_property
+    def candidates(self) -> tuple[Ticket, ...]:
+        """The stand-ins of further accounts that the ticket may be about, all of which are out."""
+        return tuple(self.ticket.stand_ins.keeping_out().order_by("pk")[:MAX_LINKED])
+
+    @cached_property
     def erasure(self) -> ProposedChange | None:
         """The erasure of its words that waits for a second person; only a closed ticket can have one."""
         if self.ticket.is_open or self.ticket.erased_at:

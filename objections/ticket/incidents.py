@@ -67,10 +67,15 @@ def incidents_in_words(count: int) -> str:
     return f"{count} run{'' if count == 1 else 's'} used the data since it was received: see Incidents."
 
 
+_MATCHED = (
+    "objection.member_matched",
+    "objection.match_corrected",
+    "objection.candidate_chosen",
+)
 _MAY_BE_LATE = (
     "objection.received",
     "objection.receipt_date_corrected",
-    "objection.member_matched",
+    *_MATCHED,
 )
 
 
@@ -81,7 +86,7 @@ def look_again_for_incidents(now: dt.datetime | None = None) -> int:
     """
     since = (now or clock.now()) - dt.timedelta(days=30)
     lately = Entry.objects.filter(kind__in=_MAY_BE_LATE, recorded_at__gt=since)
-    matched = lately.filter(kind="objection.member_matched")
+    matched = lately.filter(kind__in=_MATCHED)
     late = Ticket.objects.filter(
         Q(received_at__lt=F("recorded_at")) | Q(reference__in=matched.values("subject")),
         reference__in=lately.values("subject"),

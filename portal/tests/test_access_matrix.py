@@ -214,7 +214,7 @@ def both(who: str) -> dict[str, str]:
 
 TICKET_ACTS = [
     "take", "assign", "begin_review", "release", "ask_identity", "record_identity",
-    "go_on_without_identity", "match", "no_account", "link", "confirm_address", "correct_address",
+    "go_on_without_identity", "match", "choose", "correct_match", "no_account", "link", "confirm_address", "correct_address",
     "correct_receipt", "correct_country", "extend", "decide", "withdraw", "close_unidentified",
     "close_abuse", "review", "note", "attach", "keep_files", "erase", "review_erasure",
 ]  # fmt: skip
