@@ -1,7 +1,7 @@
 """The questions asked of members, choices and rules."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.db import models
@@ -27,9 +27,10 @@ class MemberQuerySet(TrackedQuerySet):
     def erased(self) -> "MemberQuerySet":
         return self.filter(status=Status.ERASED)
 
-    def minors(self, on: dt.date) -> "MemberQuerySet":
-        """Under 18 on that day."""
-        return self.filter(adult_on__gt=on)
+    def minors(self, on: dt.date, until: dt.date | None = None) -> "MemberQuerySet":
+        """Under 18 on that day; with `until`, those alone who are of age on it."""
+        rows = self.filter(adult_on__gt=on)
+        return rows if until is None else rows.filter(adult_on__lte=until)
 
     def of_unknown_age(self) -> "MemberQuerySet":
         return self.filter(adult_on__isnull=True)
@@ -45,13 +46,15 @@ class ConsentQuerySet(models.QuerySet[Any]):
     def denied(self, purpose: str) -> "ConsentQuerySet":
         return self.filter(purpose=purpose, choice=Choice.DENY)
 
-    def allowed(self, purpose: str, since: dt.date) -> "ConsentQuerySet":
-        """Members who said yes on that day (UTC) or later.
-
-        A yes from before consent was asked for is a setting left on, not consent (GDPR Art. 4(11), 7).
-        """
-        midnight = dt.datetime.combine(since, dt.time(), dt.UTC)
-        return self.filter(purpose=purpose, choice=Choice.ALLOW, decided_at__gte=midnight)
+    def allowed(self, purpose: str, windows: Iterable[Any]) -> "ConsentQuerySet":
+        """Members whose *yes* counts as consent: given in one of the windows (`consent.rulebook.rules.Window`)."""
+        given = Q(pk__in=[])
+        for window in windows:
+            in_time = Q(notice_version=window.notice, decided_at__gte=window.begins)
+            if window.ends is not None:
+                in_time &= Q(decided_at__lt=window.ends)
+            given |= in_time
+        return self.filter(given, purpose=purpose, choice=Choice.ALLOW)
 
 
 class ProposalQuerySet(AppendOnlyQuerySet):

@@ -70,7 +70,7 @@ class Delivery(Tracked):
 
     cut = models.PositiveBigIntegerField(null=True, help_text="The ledger size it counts.")
     ledger_root = models.CharField(max_length=64, blank=True)
-    as_of = models.DateField(null=True, help_text="The date whose rules apply (UTC).")
+    as_of = models.DateTimeField(null=True, help_text="The instant whose rules apply.")
     digest = models.CharField(
         max_length=64, blank=True, help_text="SHA-256 of its archive: the sets, with numbers only."
     )

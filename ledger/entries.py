@@ -183,6 +183,11 @@ def behind_the_latest() -> dict[int, dt.datetime]:
     return found
 
 
+def last_recorded_at() -> dt.datetime:
+    """The time of the newest entry. Raises Entry.DoesNotExist for an empty ledger."""
+    return Entry.objects.values_list("recorded_at", flat=True).latest("sequence")
+
+
 @contextmanager
 def snapshot() -> Iterator[Head]:
     """One unmoving view of the database and the head that belongs to it: the cut.

@@ -23,7 +23,7 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from concurrent.futures import ProcessPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256, sha512
 from pathlib import Path
@@ -654,8 +654,8 @@ class Piece(NamedTuple):
     """Place of the line, name of the table, row."""
     keys: list[tuple[int, str, Key]]
     """Place of the line, `checkpoint.key_added` or `checkpoint.key_retired`, and which key."""
-    days: dict[int, str]
-    """Place of each line that was recorded on another day (UTC) than the one before it, and that day."""
+    quarters: dict[int, str]
+    """Place of each line that was recorded in another quarter of an hour than the one before it, and that quarter."""
     times: tuple[str, str]
     """The times at which the first and the last of the entries were recorded."""
     waits: array[int]
@@ -705,8 +705,8 @@ def check_piece(place: tuple[str, int, int]) -> Piece:
                 leaves[number] = leaf_hash(leaf_data(line, entry))
             at = _time(entry["recorded_at"])
             piece.sequences.append(entry["sequence"])
-            if at[:10] != last[:10]:
-                piece.days[number] = at[:10]
+            if not last or quarter(at) != quarter(last):
+                piece.quarters[number] = quarter(at)
             if at < last and CLOCK_STEP not in entry["rows"]:
                 piece.problems.append((number, BACKWARDS))
             first, last = first or (at if CLOCK_STEP not in entry["rows"] else MARKED), at
@@ -776,13 +776,13 @@ class Ledger(NamedTuple):
     """Entry, name of the table, row: of the tables the other checks need."""
     keys: list[tuple[int, str, Key]]
     """Entry, kind, key: which keys were made known and retired."""
-    days: dict[int, str]
-    """Each entry that was recorded on another day (UTC) than the one before it, in their order, and that day."""
+    quarters: dict[int, str]
+    """Each entry that was recorded in another quarter of an hour than the one before it, in their order, and that one."""
 
-    def day_of(self, entry: int) -> str:
-        """The day (UTC) on which an entry was recorded."""
-        starts = list(self.days)
-        return self.days[starts[bisect_right(starts, entry) - 1]]
+    def quarter_of(self, entry: int) -> str:
+        """The quarter of an hour (UTC) in which an entry was recorded: within one no day begins anywhere."""
+        starts = list(self.quarters)
+        return self.quarters[starts[bisect_right(starts, entry) - 1]]
 
     def of(self, name: str) -> list[tuple[int, Row]]:
         return [(entry, row) for entry, table, row in self.rows if table == name]
@@ -793,7 +793,7 @@ def read_ledger(path: Path, report: Report) -> Ledger:
     leaves: list[bytes] = []
     rows: list[tuple[int, str, Row]] = []
     keys: list[tuple[int, str, Key]] = []
-    days: dict[int, str] = {}
+    quarters: dict[int, str] = {}
     done, last = 0, ""
     waits: list[int] = []
     for piece in _checked_pieces(path):
@@ -801,7 +801,7 @@ def read_ledger(path: Path, report: Report) -> Ledger:
         if first and first < last:
             report.wrong(f"{path.name}, line {done + 1}: {BACKWARDS}.")
         last = until or last
-        days.update({done + number + 1: day for number, day in piece.days.items()})
+        quarters.update({done + number + 1: one for number, one in piece.quarters.items()})
         for number, what in piece.problems:
             report.wrong(f"{path.name}, line {done + number + 1}: {what}.")
         _check_sequences(piece, done, path.name, report)
@@ -815,7 +815,7 @@ def read_ledger(path: Path, report: Report) -> Ledger:
         f"{path.name}: {done} entries were read; the root over them is {tree.root(done).hex()}."
     )
     _check_clocks(rows, waits, report)
-    return Ledger(tree, rows, keys, days)
+    return Ledger(tree, rows, keys, quarters)
 
 
 def _check_clocks(rows: list[tuple[int, str, Row]], waits: list[int], report: Report) -> None:
@@ -1052,7 +1052,7 @@ def _is_batch(row: Row) -> bool:
 
 MAGIC = b"training-manifest/1\n"
 HEADER_FIELDS = {
-    "as_of", "cut", "data_categories", "ledger_root", "notices", "parent", "parts", "policies", "population", "purpose",
+    "as_of", "consents", "cut", "data_categories", "days", "ledger_root", "notices", "parent", "parts", "policies", "population", "purpose",
     "reasons", "region_rules", "run",
 }  # fmt: skip
 CODES = (
@@ -1364,9 +1364,9 @@ def _check_archive(export: Export, manifest: Frozen) -> Archive:
             raise Wrong(f"{what}: its {name} is not the one that entry {manifest.entry} seals.")
     if number_of(archive.sets["included"]) != row.get("included"):
         raise Wrong(f"{what}: entry {manifest.entry} counts {row.get('included')} included.")
-    if header["as_of"] > export.ledger.day_of(manifest.entry):
+    if quarter(header["as_of"]) > export.ledger.quarter_of(manifest.entry):
         raise Wrong(
-            f"{what} is as of {header['as_of']}, a day that had not come when entry {manifest.entry} froze it."
+            f"{what} is as of {header['as_of']}, which had not come when entry {manifest.entry} froze it."
         )
     if export.ledger.tree.root(row["cut"]).hex() != row.get("ledger_root"):
         raise Wrong(f"{what}: entries 1 to {row['cut']} do not have its ledger_root.")
@@ -1431,7 +1431,7 @@ def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> No
 
 DELIVERY_MAGIC = b"training-delivery/1\n"
 DELIVERY_FIELDS = {
-    "as_of", "cut", "delivery", "form", "ledger_root", "manifest", "parts", "policies", "purpose", "run",
+    "as_of", "consents", "cut", "days", "delivery", "form", "ledger_root", "manifest", "parts", "policies", "purpose", "run",
 }  # fmt: skip
 
 
@@ -1576,15 +1576,14 @@ def _check_against_manifest(
             f"{what}: delivered and subtracted are not the included of {manifest.header['run']}:"
             f" members {few(difference or one.delivered & one.subtracted)}."
         )
-    if one.header["as_of"] > export.ledger.day_of(one.entry):
-        raise Wrong(f"{what} is as of a day that had not come when entry {one.entry} made it.")
+    as_of = quarter(one.header["as_of"])
+    if as_of > export.ledger.quarter_of(one.entry):
+        raise Wrong(f"{what} is as of a moment that had not come when entry {one.entry} made it.")
     if export.ledger.tree.root(one.row["cut"]).hex() != one.row.get("ledger_root"):
         raise Wrong(f"{what}: entries 1 to {one.row['cut']} do not have its ledger_root.")
-    if one.header["as_of"] < export.ledger.day_of(one.row["cut"]):
+    if as_of < export.ledger.quarter_of(one.row["cut"]):
         # Rules that came into force since would not apply to members who are counted.
-        raise Wrong(
-            f"{what} is as of a day before that of entry {one.row['cut']}, which it counts."
-        )
+        raise Wrong(f"{what} is as of a moment before entry {one.row['cut']}, which it counts.")
 
 
 def derive_deliveries(
@@ -1598,9 +1597,10 @@ def derive_deliveries(
     for done, history in enumerate(histories(path, max(waiting, default=0)), 1):
         for one in waiting.get(done, []):
             try:
-                derived = history.derive(
-                    one.row["run_id"], ["included", *codes], None, one.header["as_of"]
-                )
+                derived = history.derive(one.row["run_id"], ["included", *codes], None, one.header)
+            except Wrong as error:
+                report.wrong(f"{one.name}: {error}")
+                continue
             except (KeyError, TypeError, ValueError) as error:
                 report.wrong(f"{one.name} cannot be derived: {type(error).__name__} {error}.")
                 continue
@@ -1634,8 +1634,57 @@ FIRST_DAY = "2024-09-18"
 
 
 def day_after(moment: str) -> str:
-    """The first whole day (UTC) after a moment."""
+    """The first whole day (UTC) after a moment or a day."""
     return str(date(*map(int, moment[:10].split("-"))) + timedelta(days=1))
+
+
+def quarter(moment: str) -> str:
+    """The quarter of an hour that a moment is in: within one no day begins anywhere."""
+    return f"{_time(moment)[:14]}{int(moment[14:16]) // 15 * 15:02}"
+
+
+def moved(moment: str, hours: int) -> str:
+    """A moment some hours later, or earlier."""
+    at = datetime.strptime(_time(moment), "%Y-%m-%dT%H:%M:%S.%fZ") + timedelta(hours=hours)
+    return at.isoformat(timespec="microseconds") + "Z"
+
+
+def days_of(span: str) -> list[str]:
+    """The days of a span: a date, or two with a stroke between."""
+    first, _, until = span.partition("/")
+    found = [str(date(*map(int, first.split("-"))))]
+    while found[-1] < (until or first):
+        found.append(day_after(found[-1]))
+    if found[-1] != (until or first) or len(found) > 3:
+        raise ValueError(f"{span!r} is no span of days")
+    return found
+
+
+class Calendar:
+    """The days that it is where at an instant, as a header seals them."""
+
+    def __init__(self, sealed: Row, as_of: str) -> None:
+        """Raises ValueError for days that it cannot be at that instant anywhere on Earth."""
+        self.world = days_of(sealed["world"])
+        if [self.world[0], self.world[-1]] != [moved(as_of, -12)[:10], moved(as_of, 14)[:10]]:
+            raise ValueError(f"the days of the world are not those of {as_of}")
+        self.places: dict[str, list[str]] = {}
+        for span, countries in sealed["places"].items():
+            days = days_of(span)
+            if not set(days) <= set(self.world):
+                raise ValueError(f"it is {span} nowhere at {as_of}")
+            for country in countries:
+                if country in self.places:
+                    raise ValueError(f"{country} has its days twice")
+                self.places[country] = days
+        self.ahead = set(sealed["ahead"])
+
+    def days_in(self, country: str) -> list[str]:
+        return self.places.get(country, self.world)
+
+    def content_from(self, day: str, country: str) -> str:
+        """The first day in UTC whose whole content is from a day of the country on."""
+        return day if country in self.ahead else day_after(day)
 
 
 class Proposal(NamedTuple):
@@ -1650,8 +1699,10 @@ class History:
 
     def __init__(self) -> None:
         self.members: dict[int, Row] = {}
-        self.choices: dict[tuple[str, int], tuple[str, str]] = {}
-        """Purpose and member: when it was decided, and what."""
+        self.choices: dict[tuple[str, int], tuple[str, str, str]] = {}
+        """Purpose and member: when it was decided, what, and under which notice."""
+        self.recorded: dict[int, str] = {}
+        """When each entry with a proposal or a review was recorded."""
         self.objections: dict[int, Row] = {}
         self.notices: list[Proposal] = []
         self.rules: list[Proposal] = []
@@ -1673,6 +1724,8 @@ class History:
         for row in rows_of(entry, "consent.historicalmember"):
             self._add_place(self.members.get(row["id"]), row, entry["recorded_at"])
             self.members[row["id"]] = row
+        if not {"consent.notice", "consent.regionrule", "consent.review"}.isdisjoint(entry["rows"]):
+            self.recorded[entry["sequence"]] = entry["recorded_at"]
         for row in rows_of(entry, "consent.policy"):
             self.policies.append(Proposal(entry["sequence"], row))
         for row in rows_of(entry, "consent.decision"):
@@ -1701,7 +1754,7 @@ class History:
             row["choice"],
             (row["purpose"], row["member_id"]),
         )
-        known_at, known = self.choices.get(place, ("", ""))
+        known_at, known, _ = self.choices.get(place, ("", "", ""))
         if choice == "deny":
             at = min(sent, self.latest) if sent >= "2000" else self.latest
             # Whole seconds are the last moment of their second.
@@ -1720,7 +1773,7 @@ class History:
         if choice == "deny" and not row.get("evidence_only"):
             self.refused.add(place)
         if wins and not row.get("evidence_only"):
-            self.choices[place] = (at, choice)
+            self.choices[place] = (at, choice, row.get("notice_version") or "")
             self.ahead.discard(place)
             if choice == "allow" and sent > received:
                 self.ahead.add(place)
@@ -1734,8 +1787,8 @@ class History:
 
     # Step 1
 
-    def rules_in_force(self, purpose: str, as_of: str) -> dict[str, Row]:
-        """The row that holds for each country."""
+    def rules_in_force(self, purpose: str, as_of: str) -> dict[str, list[Row]]:
+        """The rows that held for each country one after the other; the last one holds on the day."""
         counting = sorted(
             (
                 row["effective_from"],
@@ -1749,18 +1802,18 @@ class History:
             and row["effective_from"] <= as_of
             and (not row["needs_approval"] or ("region_rule_id", row["id"]) in self.approved)
         )
-        holding: dict[str, Row] = {}
+        holding: dict[str, list[Row]] = {}
         known_since: dict[tuple[str, int], int] = {}
         """Country and strictness: when the last of its rules so far became known."""
         for _, entry, _, approval, row in counting:
             strictness = STRICTNESS[row["rule"]]
             for country in row["countries"]:
-                held = STRICTNESS[holding[country]["rule"]] if country in holding else 2
+                held = STRICTNESS[holding[country][-1]["rule"]] if country in holding else 2
                 stricter = [
                     known_since.get((country, more), 0) for more in range(strictness + 1, 3)
                 ]
                 if strictness >= held or approval > max(stricter, default=0):
-                    holding[country] = row
+                    holding.setdefault(country, []).append(row)
                 place = (country, strictness)
                 known_since[place] = max(known_since.get(place, 0), approval or entry)
         return holding
@@ -1779,19 +1832,112 @@ class History:
             row for row in counting if row["id"] not in superseded and purpose in row["purposes"]
         ]
 
+    # Step 1b: the strictest of the days that it is in a country
+
+    def rules_at(self, purpose: str, calendar: Calendar) -> tuple[dict[str, str], set[int]]:
+        """The rule of each country, and the numbers of the rows that hold on one of the days."""
+        by_day = {day: self.rules_in_force(purpose, day) for day in calendar.world}
+        rules: dict[str, str] = {}
+        used: set[int] = set()
+        for country in {country for found in by_day.values() for country in found}:
+            held = [by_day[day].get(country) for day in calendar.days_in(country)]
+            used |= {rows[-1]["id"] for rows in held if rows}
+            said = [rows[-1]["rule"] for rows in held if rows]
+            if len(said) == len(held):
+                rules[country] = max(said, key=lambda rule: STRICTNESS[rule])
+        return rules, used
+
+    # Step 2b: when a yes is consent
+
+    def known_at(self, column: str, entry: int, row: Row) -> str:
+        """When a row began to count: its approval, where it needs one."""
+        return self.recorded[self.approved[column, row["id"]] if row["needs_approval"] else entry]
+
+    def asks_since(self, purpose: str, country: str, calendar: Calendar) -> tuple[str, str]:
+        """Between which moments a country began to ask for consent: its day began everywhere there in between."""
+        found = []
+        for day in calendar.days_in(country):
+            held = self.rules_in_force(purpose, day).get(country, [])
+            chain: list[tuple[str, str]] = []
+            for row in reversed(held):
+                if row["rule"] != "opt-in":
+                    break
+                entry = next(entry for entry, one in self.rules if one["id"] == row["id"])
+                known = self.known_at("region_rule_id", entry, row)
+                chain.append(_after_both(known, row["effective_from"]))
+            if chain:
+                found.append((min(one for one, _ in chain), min(two for _, two in chain)))
+        return max(one for one, _ in found), max(two for _, two in found)
+
+    def check_consents(
+        self, purpose: str, categories: list[str], rules: Row, calendar: Calendar, sealed: Row
+    ) -> dict[str, list[list[Any]]]:
+        """The windows that a header seals, each held against the rules and notices; raises Wrong.
+
+        When a day began everywhere in a country is a matter of its zones, which the entries do not have: it is held to
+        be within 14 hours before and 12 hours after midnight in UTC.
+        """
+        asking = {country for country, rule in rules.items() if rule == "opt-in"}
+        if not set(sealed) <= asking:
+            raise Wrong(f"The header has consents of {', '.join(sorted(set(sealed) - asking))}.")
+        for country in sorted(asking):
+            earliest, latest = self.asks_since(purpose, country, calendar)
+            expected: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {}
+            for entry, row in self.notices:
+                if row["needs_approval"] and ("notice_id", row["id"]) not in self.approved:
+                    continue
+                if purpose not in row["purposes"] or country not in row["countries"]:
+                    continue
+                if not set(categories) <= set(row["data_categories"]):
+                    continue
+                one, two = _after_both(self.known_at("notice_id", entry, row), row["in_force_from"])
+                later = [
+                    other["in_force_from"]
+                    for _, other in self.notices
+                    if other.get("supersedes_id") == row["id"]
+                    and (not other["needs_approval"] or ("notice_id", other["id"]) in self.approved)
+                ]
+                ends = _around(min(later)) if later else None
+                expected[row["version"]] = (max(one, earliest), max(two, latest)), ends
+            for version, begins, ends in sealed.get(country, []):
+                bounds = expected.pop(version, None)
+                if bounds is None or not bounds[0][0] <= begins <= bounds[0][1]:
+                    raise Wrong(
+                        f"A yes of {country} under {version} does not count from {begins} on."
+                    )
+                is_right = (
+                    ends is None
+                    if bounds[1] is None
+                    else bounds[1][0] <= (ends or "") <= bounds[1][1]
+                )
+                if not is_right:
+                    raise Wrong(f"A yes of {country} under {version} does not count until {ends}.")
+            for version, (begins, ends) in expected.items():
+                # It is left out where it was superseded before it counted.
+                if ends is None or ends[0] > begins[1]:
+                    raise Wrong(f"The header has no consents of {country} under {version}.")
+        return {country: sealed.get(country, []) for country in asking}
+
     def derive(
-        self, run_id: int, codes: Sequence[str], parent: Archive | None, day: str = ""
+        self, run_id: int, codes: Sequence[str], parent: Archive | None, header: Row
     ) -> Derived:
-        """The sets of a run's manifest, with a part for each of `codes`; as of a `day`, else of the run's own."""
+        """The sets of a run's manifest, with a part for each of `codes`.
+
+        Which days it was where, and when a day began there, are the header's, held against what can be.
+        """
         run = self.runs[run_id]
-        purpose, as_of = run["purpose"], day or run["as_of"]
-        holding = self.rules_in_force(purpose, as_of)
-        notices = self.notices_in_force(purpose, as_of)
-        rules = {country: row["rule"] for country, row in holding.items()}
-        since = {country: row["effective_from"] for country, row in holding.items()}
+        purpose, categories = run["purpose"], run["data_categories"]
+        calendar = Calendar(header["days"], header["as_of"])
+        rules, used = self.rules_at(purpose, calendar)
+        by_day = {day: self.notices_in_force(purpose, day) for day in calendar.world}
         covered = {
-            country for country in rules if _is_covered(country, notices, run["data_categories"])
+            country
+            for country in rules
+            if all(
+                _is_covered(country, by_day[day], categories) for day in calendar.days_in(country)
+            )
         }
+        windows = self.check_consents(purpose, categories, rules, calendar, header["consents"])
         # Step 3
         rules.update(TEST_RULES)
         covered.update(TEST_COVERED)
@@ -1802,11 +1948,17 @@ class History:
             raise ValueError("the member numbers are not 1, 2, 3 without gaps")
         sets = {code: bytearray((population >> 3) + 1) for code in codes}
         for number, member in self.members.items():
-            reasons = _facts_against(member, as_of)
+            reasons = _facts_against(member, calendar.days_in(member["country"])[0])
             reasons += _country_against(member["country"], rules, covered)
-            decided_at, choice = self.choices.get((purpose, number), ("", ""))
+            decided_at, choice, shown = self.choices.get((purpose, number), ("", "", ""))
             if rules.get(member["country"]) == "opt-in" and not (
-                choice == "allow" and decided_at[:10] >= since.get(member["country"], "")
+                choice == "allow"
+                and any(
+                    version == shown
+                    and begins <= decided_at
+                    and (ends is None or decided_at < ends)
+                    for version, begins, ends in windows.get(member["country"], [])
+                )
             ):
                 reasons.append("not_opted_in")
             if choice == "deny":
@@ -1817,7 +1969,10 @@ class History:
             for code in [code for code in reasons if code in sets] or ["included"]:
                 sets[code][number >> 3] |= 1 << (number & 7)
         found = {code: int.from_bytes(members, "little") for code, members in sets.items()}
-        policies = {kind: self.policy(kind, purpose, as_of) for kind in USE_FROM}
+        policies = {
+            kind: max(self.policy(kind, purpose, day) for day in calendar.world)
+            for kind in USE_FROM
+        }
         closed = {
             country
             for country in {member["country"] for member in self.members.values()}
@@ -1825,7 +1980,7 @@ class History:
             if country not in ("", *TEST_RULES)
             and (rules.get(country, "excluded") == "excluded" or country not in covered)
         }
-        cohorts = self._cohorts(purpose, as_of, found["included"], policies, closed)
+        cohorts = self._cohorts(purpose, calendar, found["included"], policies, closed)
         return Derived(
             found,
             cohorts,
@@ -1833,10 +1988,9 @@ class History:
                 "policies": policies,
                 "run": run["reference"],
                 "purpose": purpose,
-                "data_categories": run["data_categories"],
-                "as_of": as_of,
-                "notices": sorted(row["version"] for row in notices),
-                "region_rules": sorted({row["id"] for row in holding.values()}),
+                "data_categories": categories,
+                "notices": sorted({row["version"] for rows in by_day.values() for row in rows}),
+                "region_rules": sorted(used),
                 "population": population,
                 "parent": parent and {"run": parent.header["run"], "manifest": parent.digest},
             },
@@ -1886,25 +2040,35 @@ class History:
         return {country: limit for country, limit in limits.items() if limit}
 
     def _cohorts(
-        self, purpose: str, as_of: str, included: int, policies: dict[str, int], closed: set[str]
+        self,
+        purpose: str,
+        calendar: Calendar,
+        included: int,
+        policies: dict[str, int],
+        closed: set[str],
     ) -> dict[str, int]:
         """The included by their latest day."""
-        limits = self.data_limits(purpose, as_of)
+        limits = {day: self.data_limits(purpose, day) for day in calendar.world}
         days: dict[str, bytearray] = {}
         size = (len(self.members) >> 3) + 1
         for number, member in self.members.items():
             if not included >> number & 1:
                 continue
-            found = [limits.get(member["country"], "")]
+            country = member["country"]
+            found = [
+                calendar.content_from(limits[day][country], country)
+                for day in calendar.days_in(country)
+                if country in limits[day]
+            ]
             adult_on = member.get("adult_on")
             if policies["use-from-of-age"] and adult_on and adult_on > FIRST_DAY:
-                found.append(adult_on)
+                found.append(calendar.content_from(adult_on, country))
             if policies["use-from-moved"]:
                 found.append(self._moved(number, closed))
-            decided_at, choice = self.choices.get((purpose, number), ("", ""))
+            decided_at, choice, _ = self.choices.get((purpose, number), ("", "", ""))
             if policies["use-from-yes"] and choice == "allow" and (purpose, number) in self.refused:
                 found.append(day_after(decided_at))
-            if day := max(found):
+            if day := max(found, default=""):
                 days.setdefault(day, bytearray(size))[number >> 3] |= 1 << (number & 7)
         return {day: int.from_bytes(days[day], "little") for day in sorted(days)}
 
@@ -1926,7 +2090,7 @@ class History:
             f"member {number} has the country {member['country'] or 'unknown'}, is of age on"
             f" {member.get('adult_on') or 'an unknown day'}, and the account is {member['status']}"
         )
-        for (purpose, who), (decided_at, choice) in sorted(self.choices.items()):
+        for (purpose, who), (decided_at, choice, _) in sorted(self.choices.items()):
             if who == number:
                 yield f"the choice on {purpose} is {choice}, decided at {decided_at}"
         for row in self.objections.values():
@@ -1950,6 +2114,18 @@ class Derived(NamedTuple):
     header: Row
 
 
+def _around(day: str) -> tuple[str, str]:
+    """The moments between which a day of the calendar begins, wherever that is."""
+    midnight = f"{day}T00:00:00.000000Z"
+    return moved(midnight, -14), moved(midnight, 12)
+
+
+def _after_both(known: str, day: str) -> tuple[str, str]:
+    """Between which moments both have come: what was known, and a day of the calendar."""
+    first, last = _around(day)
+    return max(known, first), max(known, last)
+
+
 def _is_covered(country: str, notices: list[Row], categories: list[str]) -> bool:
     here = [row["data_categories"] for row in notices if country in row["countries"]]
     return bool(here) and set(categories) <= {one for row in here for one in row}
@@ -1958,14 +2134,14 @@ def _is_covered(country: str, notices: list[Row], categories: list[str]) -> bool
 # Step 4: the reasons, in the table's order
 
 
-def _facts_against(member: Row, as_of: str) -> list[str]:
+def _facts_against(member: Row, day: str) -> list[str]:
     reasons = []
     if member["status"] == "erased":
         reasons.append("erased")
     elif member["status"] != "open":
         reasons.append("closed")
     adult_on = member.get("adult_on")
-    if adult_on is None or adult_on > as_of:
+    if adult_on is None or adult_on > day:
         reasons.append("minor")
     return reasons
 
@@ -2026,7 +2202,9 @@ def _check_derived(
         header["parent"] is None
     ):
         raise Wrong(f"{run}: its archive and its run do not agree on whether it has a parent.")
-    derived = history.derive(manifest.row["run_id"], list(archive.sets), parent)
+    if header["as_of"] != history.runs[manifest.row["run_id"]]["as_of"]:
+        raise Wrong(f"{run}: the header is as of {header['as_of']}, the run of another moment.")
+    derived = history.derive(manifest.row["run_id"], list(archive.sets), parent, header)
     for name, value in derived.header.items():
         if header[name] != value:
             raise Wrong(

@@ -16,6 +16,7 @@ from consent import decisions as consent
 from consent.choices import Status
 from consent.members import CANARY_PREFIX
 from consent.models import AccountReference, Member
+from consent.rulebook import days
 from tools.timing import medians
 from training_runs import teams
 from training_runs.eligibility.exclusions import EXCLUSIONS, Question, ask
@@ -36,7 +37,7 @@ def report(rounds: int) -> None:
     _load_rules()
     _opt_out()
     queue = [_requested_run(number, people[0]) for number in range(rounds + 1)]
-    question = ask(queue[0].purpose, _TODAY, queue[0].data_categories)
+    question = ask(queue[0].purpose, days.on(_TODAY), queue[0].data_categories)
 
     found = medians(
         rounds,
@@ -175,7 +176,7 @@ def _loop(question: Question) -> int:
         included += (
             member.status == Status.OPEN
             and member.adult_on is not None
-            and member.adult_on <= question.as_of
+            and member.adult_on <= _TODAY
             and member.country not in out
             and member.country != ""
             and member.pk not in denied

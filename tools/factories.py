@@ -127,6 +127,7 @@ def publish(
     categories: Iterable[str] = DataCategory.values,
     in_force_from: dt.date = LONG_AGO,
     version: str = "",
+    supersedes: Notice | None = None,
 ) -> Notice:
     """A notice in force, approved, for every purpose."""
     row = proposing.propose_notice(
@@ -137,6 +138,7 @@ def publish(
         published_on=min(LONG_AGO, in_force_from),
         in_force_from=in_force_from,
         source="test",
+        supersedes=supersedes,
         actor=proposer,
     )
     proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test")
@@ -152,7 +154,10 @@ def open_world(proposer: Any, approver: Any) -> None:
 def decide(
     account_ref: str, choice: str, *, actor: Any, at: dt.datetime | None = None, **more: Any
 ) -> Any:
-    """Record one decision on generative AI."""
+    """Record one decision on generative AI; an *allow* under the newest notice, unless another is named."""
+    if choice == "allow" and "notice_version" not in more:
+        newest = Notice.objects.order_by("id").last()
+        more["notice_version"] = newest.version if newest else ""
     return consent.record_decision(
         consent.DecisionInput(
             account_ref=account_ref,

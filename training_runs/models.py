@@ -78,7 +78,7 @@ class Run(Tracked):
     state = models.CharField(max_length=10, choices=RunState, default=RunState.REGISTERED)
     registered_at = models.DateTimeField()
     requested_at = models.DateTimeField(null=True)
-    as_of = models.DateField(null=True, help_text="The date whose rules apply (UTC).")
+    as_of = models.DateTimeField(null=True, help_text="The instant whose rules apply.")
     version = models.PositiveIntegerField(default=1, editable=False)
     history = tracked_history()
 
@@ -95,7 +95,7 @@ class Run(Tracked):
             models.CheckConstraint(
                 condition=Q(state__in=[RunState.REGISTERED, RunState.CANCELLED])
                 | Q(requested_at__isnull=False, as_of__isnull=False),
-                name="requested_run_has_a_day",
+                name="requested_run_has_an_instant",
             ),
         ]
         indexes = [

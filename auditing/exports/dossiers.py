@@ -3,7 +3,6 @@
 Each is a fixed number of queries, whatever there is to tell. Nothing here knows who a member or a requester is.
 """
 
-import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from django.urls import reverse
 from consent import countries
 from consent.choices import Channel, Choice, Purpose, Status
 from consent.models import Decision, Member, Notice, RegionRule
+from consent.rulebook.days import Days
 from consent.rulebook.rules import Book
 from ledger.models import AccessRecord, Checkpoint, Entry
 from objections.choices import Effect, Outcome
@@ -261,7 +261,7 @@ def find_member(number: int) -> Member | None:
 
 
 def member_dossier(
-    member: Member, *, today: dt.date, first: int, limit: int, only_in: bool = False
+    member: Member, *, when: Days, first: int, limit: int, only_in: bool = False
 ) -> MemberDossier:
     """Everything that ever decided about a member, and every run. Of the runs those from place `first` (from 0) on."""
     book = Book.read()
@@ -270,9 +270,9 @@ def member_dossier(
     included = {one["pk"]: _is_in(one["digest"], one["population"], member) for one in manifests}
     chosen = [one for one in manifests if included[one["pk"]] or not only_in]
     shown = chosen[first : first + limit]
-    questions = [ask(purpose, today, [], book) for purpose in Purpose.values]
+    questions = [ask(purpose, when, [], book) for purpose in Purpose.values]
     questions += [
-        ask(one["run__purpose"], today, one["run__data_categories"], book) for one in shown
+        ask(one["run__purpose"], when, one["run__data_categories"], book) for one in shown
     ]
     reasons = reasons_of(member, questions)
     purposes = len(Purpose.values)

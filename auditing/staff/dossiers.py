@@ -15,6 +15,7 @@ from auditing.exports import dossiers
 from auditing.staff.forms import MEMBER, NOTICES, RULES, TICKET, FindForm, StateForm
 from common.staff.parameters import one_of, takes, whole_number
 from common.staff.site import page, refusal_shown_in, staff
+from consent.rulebook import days
 from ledger import clock
 from ledger.models import Entry
 from ledger.reads.recording import record_read
@@ -50,7 +51,7 @@ def member_dossier(request: HttpRequest, number: int) -> HttpResponse:
     here = whole_number(request, PAGE_VAR)
     first = max(0, here - 1) * RUNS_A_PAGE
     found = dossiers.member_dossier(
-        member, today=clock.today(), first=first, limit=RUNS_A_PAGE, only_in=only_in
+        member, when=days.at(clock.now()), first=first, limit=RUNS_A_PAGE, only_in=only_in
     )
     pages = Paginator(range(found.chosen), RUNS_A_PAGE)
     return page(

@@ -29,7 +29,7 @@ from training_runs.runs import freezing
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.one_engine]
 
-DAY = dt.timedelta(days=1)
+HOUR = dt.timedelta(hours=1)
 VERIFY = Path(settings.BASE_DIR) / "outsider" / "verify.py"
 
 
@@ -250,7 +250,7 @@ def test_a_delivery_that_kept_a_member_who_was_out_is_derived_and_found(
         everybody = split.delivered | split.subtracted
         return making.Subtraction(
             split.cut, split.as_of, everybody, split.subtracted - everybody, split.cohorts,
-            split.policies,
+            split.policies, split.consents,
         )  # fmt: skip
 
     monkeypatch.setattr(making, "subtract", lax)
@@ -265,7 +265,7 @@ def test_a_delivery_that_kept_a_member_who_was_out_is_derived_and_found(
     assert "do not agree on who was out: members" in done.stdout
 
 
-def test_a_delivery_as_of_a_day_before_its_cut_is_found(world, engineer, monkeypatch, tmp_path):
+def test_a_delivery_as_of_an_hour_before_its_cut_is_found(world, engineer, monkeypatch, tmp_path):
     """A rule that came into force on the day of the cut would not apply to it."""
     from deliveries.made import making  # noqa: PLC0415
 
@@ -273,7 +273,7 @@ def test_a_delivery_as_of_a_day_before_its_cut_is_found(world, engineer, monkeyp
     monkeypatch.setattr(
         making,
         "subtract",
-        lambda delivery: (split := true(delivery)) and replace(split, as_of=split.as_of - DAY),
+        lambda delivery: (split := true(delivery)) and replace(split, as_of=split.as_of - HOUR),
     )
     factories.deliver(Run.objects.earliest("pk"), engineer, form="set")
     signing.sign_now()

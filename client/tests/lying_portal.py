@@ -21,6 +21,9 @@ from training_portal.trust import Withdrawals
 
 NAME = "portal.example/ledger"
 RUN, DELIVERY = "TR-2026-000001", "DL-2026-000001"
+DAYS = {
+    "zones": "tzdata 2026.6", "world": "2026-11-25/2026-11-26", "places": {"2026-11-26": ["FR"]}, "ahead": ["FR"],
+}  # fmt: skip
 CODES = ("erased", "closed", "country_unknown", "minor", "region", "no_notice", "not_opted_in", "opted_out")  # fmt: skip
 SCHEMA = pa.schema(
     [
@@ -91,7 +94,7 @@ class LyingPortal:
     """For which run the tree of members is signed."""
     list_bytes: bytes = b""
     """What is given for the list, where it is something else than what was sealed."""
-    manifest_as_of: str = "2026-11-26"
+    manifest_as_of: str = "2026-11-26T00:00:00.000000Z"
     line: bytes = b""
     """What is given for the entry with all its rows, where it is something else."""
     asked: list[str] = field(default_factory=list)
@@ -190,6 +193,7 @@ class LyingPortal:
     def _manifest(self) -> bytes:
         header = {
             "run": RUN, "purpose": "generative-ai", "data_categories": ["posts"], "parent": None, "as_of": self.manifest_as_of,
+            "days": DAYS, "consents": {},
             "cut": 1, "ledger_root": "00" * 32, "notices": [], "region_rules": [], "policies": {},
             "reasons": {code: {"sentence": "", "ground": ""} for code in self.excluded}, "population": self.population,
         }  # fmt: skip
@@ -207,7 +211,8 @@ class LyingPortal:
         delivered, cohorts = self._split()
         header = {
             "run": RUN, "delivery": DELIVERY, "purpose": "generative-ai", "manifest": sha256(self._manifest()).hexdigest(),
-            "as_of": "2026-11-26", "cut": 1, "ledger_root": "00" * 32, "policies": {}, **self.forms, **self.header,
+            "as_of": "2026-11-26T00:00:00.000000Z", "days": DAYS, "consents": {}, "cut": 1,
+            "ledger_root": "00" * 32, "policies": {}, **self.forms, **self.header,
         }  # fmt: skip
         parts = {"delivered": delivered, "subtracted": self.subtracted}
         parts |= {f"from:{day}": members for day, members in cohorts.items()}
@@ -254,7 +259,7 @@ class LyingPortal:
             ]  # fmt: skip
         row = {
             "id": 1, "reference": DELIVERY, "state": "delivered", "digest": sha256(archive).hexdigest(),
-            "size": len(archive), "cut": 1, "ledger_root": "00" * 32, "as_of": "2026-11-26", "rows": len(delivered),
+            "size": len(archive), "cut": 1, "ledger_root": "00" * 32, "as_of": "2026-11-26T00:00:00.000000Z", "rows": len(delivered),
             "subtracted": len(self.subtracted), "subtraction_digest": sha256(roaring(self.subtracted)).hexdigest(),
             "files": files, "leased_until": self.leased_until, **self.forms, **self.row,
         }  # fmt: skip

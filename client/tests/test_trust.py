@@ -184,7 +184,7 @@ def the_tree_of_another_run(lying):
 
 
 def a_day_before_the_manifest(lying):
-    lying.manifest_as_of = "2026-11-27"
+    lying.manifest_as_of = "2026-11-26T00:15:00.000000Z"
 
 
 def another_kind_of_entry(lying):

@@ -11,7 +11,7 @@ from consent import decisions, members
 from consent.choices import Channel, Choice, DataCategory, Purpose, RuleKind
 from consent.errors import AccountErased, ChoiceChanged, SourceIdReused, WrittenForAnother
 from consent.models import Consent, Decision, Member, Notice
-from consent.rulebook import rules
+from consent.rulebook import days, rules
 from ledger import clock
 from ledger.errors import InvalidInput
 
@@ -39,8 +39,10 @@ class Setting:
     """The choice that counts; None when the member never chose."""
     rule: str | None
     """The rule in the member's country; None where there is none, which excludes."""
-    asked_since: dt.date | None
-    """The day since which consent is asked for, if it is. An earlier yes was a setting left on."""
+    asked_since: dt.datetime | None
+    """The moment since which consent is asked for, if it is. An earlier yes was a setting left on."""
+    consents: tuple[rules.Window, ...]
+    """Where consent is asked for: the windows in which a yes is one."""
     notices: list[Notice]
     """Those in force for the member's country, the one in force last first."""
 
@@ -55,9 +57,10 @@ class Setting:
             return not self.asks_consent
         if self.decision.choice == Choice.DENY:
             return False
-        # The same day that `ConsentQuerySet.allowed` asks for.
-        return self.asked_since is None or (
-            self.decision.counts_at.astimezone(dt.UTC).date() >= self.asked_since
+        # As `ConsentQuerySet.allowed` asks.
+        return not self.asks_consent or any(
+            window.takes(self.decision.notice_version, self.decision.counts_at)
+            for window in self.consents
         )
 
     @property
@@ -78,17 +81,21 @@ class Setting:
 
 def setting_of(member: Member) -> Setting:
     """The member's setting, with the rule and the notices of the member's country."""
-    today = clock.today()
-    rule = rules.rules_in_force(PURPOSE, today).get(member.country)
+    when = days.at(clock.now())
+    ruling = rules.ruling(PURPOSE, when, [])
     notices = [
         row
-        for row in rules.notices_in_force(today)
+        for row in rules.notices_in_force(when.of(member.country).last)
         if PURPOSE in row.purposes and member.country in row.countries
     ]
+    rule = ruling.rule_of.get(member.country)
     return Setting(
         decision=_counting(member),
-        rule=rule.rule if rule else None,
-        asked_since=rule.effective_from if rule and rule.rule == RuleKind.OPT_IN else None,
+        rule=rule,
+        asked_since=rules.asked_since(PURPOSE, member.country, when)
+        if rule == RuleKind.OPT_IN
+        else None,
+        consents=ruling.consents.get(member.country, ()),
         notices=sorted(notices, key=lambda row: (row.in_force_from, row.pk), reverse=True),
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from consent.choices import POLICIES, PolicyKind, Purpose
 from consent.models import Policy
+from consent.rulebook.days import Days
 
 USE_FROM = (PolicyKind.OF_AGE, PolicyKind.MOVED, PolicyKind.YES)
 """The policies that say from when on a member's content may be used."""
@@ -26,6 +27,12 @@ def in_force(kind: str, purpose: str, on: dt.date) -> int:
         .order_by("effective_from", "entry_id", "id")
     )
     return _fold(kind, rows)
+
+
+def in_force_at(kind: str, purpose: str, when: Days) -> int:
+    """The strictest value of the days that it is: a row that allows less holds from the first place on."""
+    values = [in_force(kind, purpose, day) for day in when.world]
+    return max(values) if POLICIES[kind].is_stricter_when_higher else min(values)
 
 
 def _fold(kind: str, rows: Iterable[Policy]) -> int:

@@ -1,31 +1,61 @@
-"""Which rule holds where, and which countries a notice covers, on a given day. Pure: rows in, answers out."""
+"""Which rule holds where, and which countries a notice covers, on the days that it is. Pure: rows in, answers out.
+
+A day begins in one place before another (`consent.rulebook.days`). What holds in a country at an instant is the strictest
+of what holds there on each day that it is there: so what tightens holds from the first place on, what loosens from the last.
+"""
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db.models import Q
 
 from consent.choices import STRICTNESS, RuleKind
 from consent.models import Notice, RegionRule
+from consent.rulebook import days
+from consent.rulebook.days import Days
+
+
+@dataclass(frozen=True, order=True)
+class Window:
+    """A time in which a *yes* counts as consent, given under one version of the notice."""
+
+    notice: str
+    begins: dt.datetime
+    ends: dt.datetime | None
+    """The moment at which the notice is superseded; None while it is not."""
+
+    def takes(self, notice: str, moment: dt.datetime) -> bool:
+        """Whether a *yes* given under a version of the notice at a moment is consent."""
+        in_time = self.begins <= moment and (self.ends is None or moment < self.ends)
+        return notice == self.notice and in_time
 
 
 @dataclass(frozen=True)
 class Ruling:
-    """The state of the rules for one purpose on one day."""
+    """The state of the rules for one purpose at an instant."""
 
     rule_of: dict[str, str]
     """Country to rule; a country that is missing has none and is excluded."""
-    since: dict[str, dt.date]
-    """Country to the day its rule is effective from."""
+    consents: dict[str, tuple[Window, ...]]
+    """Country that asks for consent, to the windows in which a *yes* is one."""
     data_from: dict[str, dt.date]
-    """Country to the oldest content that may be used; a country that is missing has no such limit."""
+    """Country to the oldest content that may be used, by days in UTC; a country that is missing has no such limit."""
     covered: frozenset[str]
     """Countries in which every declared category is covered by a notice in force."""
     gaps: dict[str, list[str]] = field(default_factory=dict)
     """Country to the categories no notice covers; only for countries a rule lets in."""
     rule_ids: tuple[int, ...] = ()
     notice_versions: tuple[str, ...] = ()
+
+    def plain_consents(self) -> dict[str, list[list[Any]]]:
+        """The windows as a manifest's header seals them (docs/reference/manifest-format.md)."""
+        return {
+            country: [[one.notice, one.begins, one.ends] for one in windows]
+            for country, windows in self.consents.items()
+            if windows
+        }
 
     def countries_with(self, rule: str) -> set[str]:
         return {country for country, found in self.rule_of.items() if found == rule}
@@ -67,25 +97,28 @@ def rules_in_force(purpose: str, on: dt.date, book: Book | None = None) -> dict[
     approved it *knowing* every stricter rule of an earlier date: an exclusion recorded after the approval
     stands, also when another exclusion comes between them.
     """
-    return _holding(_rules_until(purpose, on, book))
+    return {
+        country: rows[-1] for country, rows in _holders(_rules_until(purpose, on, book)).items()
+    }
 
 
-def _holding(rows: Iterable[RegionRule]) -> dict[str, RegionRule]:
-    holding: dict[str, RegionRule] = {}
+def _holders(rows: Iterable[RegionRule]) -> dict[str, list[RegionRule]]:
+    """For each country the rules that held there one after the other, the one that holds last."""
+    holders: dict[str, list[RegionRule]] = {}
     known_since: dict[tuple[str, int], int] = {}
     for row in rows:
         approved_at = row.review.entry_id if row.needs_approval else 0
         strictness = STRICTNESS[RuleKind(row.rule)]
         for country in row.countries:
-            before = holding.get(country)
+            before = holders[country][-1] if country in holders else None
             stricter = [known_since.get((country, more), 0) for more in range(strictness + 1, 3)]
             if not _looser(row.rule, before.rule if before else RuleKind.EXCLUDED) or (
                 approved_at > max(stricter, default=0)
             ):
-                holding[country] = row
+                holders.setdefault(country, []).append(row)
             place = (country, strictness)
             known_since[place] = max(known_since.get(place, 0), approved_at or row.entry_id)
-    return holding
+    return holders
 
 
 def oldest_content(purpose: str, on: dt.date, book: Book | None = None) -> dict[str, dt.date]:
@@ -118,7 +151,9 @@ def _rules_until(purpose: str, on: dt.date, book: Book | None) -> list[RegionRul
     if book is not None:
         return [row for row in book.rules if row.purpose == purpose and row.effective_from <= on]
     rows = RegionRule.objects.approved().filter(purpose=purpose, effective_from__lte=on)
-    return list(rows.select_related("review").order_by("effective_from", "entry_id", "id"))
+    return list(
+        rows.select_related("entry", "review__entry").order_by("effective_from", "entry_id", "id")
+    )
 
 
 def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
@@ -132,34 +167,135 @@ def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
 
 
 def ruling(
-    purpose: str, on: dt.date, categories: Collection[str], book: Book | None = None
+    purpose: str, when: Days, categories: Collection[str], book: Book | None = None
 ) -> Ruling:
-    """The ruling for a purpose on a day, for data of these categories; from the book, if there is one.
+    """The ruling for a purpose on the days that it is, for data of these categories; from the book, if there is one.
 
     Without categories the question is whether any notice in force covers the purpose in the country.
     """
-    rows = _rules_until(purpose, on, book)
-    holding = _holding(rows)
-    notices = [row for row in notices_in_force(on, book) if purpose in row.purposes]
-    rule_of = {country: row.rule for country, row in holding.items()}
-    missing = {
-        country: gap
-        for country in rule_of
-        if (gap := _uncovered(country, categories, notices)) is not None
-    }
+    book = book or Book.read()
+    on_day = {day: _Day.read(purpose, day, categories, book) for day in when.world}
+    rule_of: dict[str, str] = {}
+    missing: dict[str, list[str]] = {}
+    limits: dict[str, dt.date] = {}
+    consents: dict[str, tuple[Window, ...]] = {}
+    rows: set[RegionRule] = set()
+    for country in {code for found in on_day.values() for code in found.holders}:
+        here = [on_day[day] for day in when.of(country)]
+        holding = [found.holders[country][-1] for found in here if country in found.holders]
+        rows |= set(holding)
+        if len(holding) < len(here):
+            # Where it is not yet everywhere the day of the first rule, there is none.
+            continue
+        rule_of[country] = max((row.rule for row in holding), key=_strictness)
+        gaps = [found.gaps[country] for found in here if country in found.gaps]
+        if gaps:
+            missing[country] = sorted({category for gap in gaps for category in gap})
+        limit = max(found.limits.get(country, dt.date.min) for found in here)
+        if limit > dt.date.min:
+            limits[country] = when.content_from(limit, country)
+        if rule_of[country] == RuleKind.OPT_IN:
+            since = max(
+                _asked_since(found.holders[country], country)
+                for found in here
+                if found.holders[country][-1].rule == RuleKind.OPT_IN
+            )
+            consents[country] = _windows(purpose, country, categories, since, book)
     return Ruling(
         rule_of=rule_of,
-        since={country: row.effective_from for country, row in holding.items()},
-        data_from=_limits(rows),
+        consents=consents,
+        data_from=limits,
         covered=frozenset(rule_of.keys() - missing.keys()),
         gaps={
             country: gap
             for country, gap in missing.items()
             if rule_of[country] != RuleKind.EXCLUDED
         },
-        rule_ids=tuple(sorted({row.pk for row in holding.values()})),
-        notice_versions=tuple(sorted(row.version for row in notices)),
+        rule_ids=tuple(sorted(row.pk for row in rows)),
+        notice_versions=tuple(
+            sorted({row.version for found in on_day.values() for row in found.notices})
+        ),
     )
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The rules and notices of one day of the calendar."""
+
+    holders: dict[str, list[RegionRule]]
+    limits: dict[str, dt.date]
+    notices: list[Notice]
+    gaps: dict[str, list[str]]
+    """Country to the categories that lack a notice; a country that is missing lacks none."""
+
+    @classmethod
+    def read(cls, purpose: str, day: dt.date, categories: Collection[str], book: Book) -> "_Day":
+        rows = _rules_until(purpose, day, book)
+        holders = _holders(rows)
+        notices = [row for row in notices_in_force(day, book) if purpose in row.purposes]
+        gaps = {
+            country: gap
+            for country in holders
+            if (gap := _uncovered(country, categories, notices)) is not None
+        }
+        return cls(holders, _limits(rows), notices, gaps)
+
+
+def _strictness(rule: str) -> int:
+    return STRICTNESS[RuleKind(rule)]
+
+
+def asked_since(purpose: str, country: str, when: Days) -> dt.datetime | None:
+    """The moment since when a country asks for consent, None where it does not."""
+    found = [
+        _holders(_rules_until(purpose, day, None)).get(country, []) for day in when.of(country)
+    ]
+    asking = [rows for rows in found if rows and rows[-1].rule == RuleKind.OPT_IN]
+    return max((_asked_since(rows, country) for rows in asking), default=None)
+
+
+def _asked_since(holders: Sequence[RegionRule], country: str) -> dt.datetime:
+    """The moment since when the last rule, one that asks for consent, was both in effect and known.
+
+    The same rule listed again begins nothing anew. A *yes* from before it is a setting left on, not consent
+    (GDPR Art. 4(11), 7).
+    """
+    moments = []
+    for row in reversed(holders):
+        if row.rule != RuleKind.OPT_IN:
+            break
+        moments.append(max(days.begins_everywhere(row.effective_from, country), known_at(row)))
+    return min(moments)
+
+
+def known_at(row: RegionRule | Notice) -> dt.datetime:
+    """The moment from which on a row counted: its approval where it needs one."""
+    entry = row.review.entry if row.needs_approval else row.entry
+    return entry.recorded_at
+
+
+def _windows(
+    purpose: str, country: str, categories: Collection[str], since: dt.datetime, book: Book
+) -> tuple[Window, ...]:
+    """The times in which a *yes* is consent to this use: under a notice that was known, in force, and covers all of it."""
+    found = []
+    for row in book.notices:
+        if purpose not in row.purposes or country not in row.countries:
+            continue
+        if not set(categories) <= set(row.data_categories):
+            continue
+        begins = max(since, days.begins_everywhere(row.in_force_from, country), known_at(row))
+        ends = min(
+            (
+                days.begins_somewhere(later.in_force_from, country)
+                for later in book.notices
+                if later.supersedes_id == row.pk
+            ),
+            default=None,
+        )
+        if ends is None or begins < ends:
+            found.append(Window(row.version, begins, ends))
+    return tuple(sorted(found))
 
 
 def _uncovered(

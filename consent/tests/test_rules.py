@@ -7,7 +7,7 @@ import pytest
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
-from consent.rulebook import proposing, rules
+from consent.rulebook import days, proposing, rules
 from tools.factories import publish
 
 pytestmark = pytest.mark.django_db
@@ -231,7 +231,7 @@ def test_gaps_name_the_categories_that_no_notice_covers(
     notice(officer, second_officer, "US", "CA")
     notice(officer, second_officer, "CA", categories=["profile"])
 
-    found = rules.ruling(AI, JULY, categories)
+    found = rules.ruling(AI, days.on(JULY), categories)
 
     assert (found.covered, found.gaps) == (covered, gaps)
     assert found.allowed == {"US", "CA", "DE"}
@@ -246,7 +246,7 @@ def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_offi
     )  # fmt: skip
     proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="x")
 
-    found = rules.ruling(AI, JULY, ["posts"])
+    found = rules.ruling(AI, days.on(JULY), ["posts"])
 
     assert (found.covered, found.notice_versions) == (frozenset(), ())
     assert Notice.objects.count() == 1

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
-from consent.rulebook import proposing, rules, timeline
+from consent.rulebook import days, proposing, rules, timeline
 from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +34,7 @@ NAMED_IN_2024 = [
 
 def usable(day, categories=NAMED_IN_2024):
     """Countries in which a rule and a notice in force let generative AI use these categories."""
-    found = rules.ruling(Purpose.GENERATIVE_AI, day, categories)
+    found = rules.ruling(Purpose.GENERATIVE_AI, days.on(day), categories)
     return found.allowed & found.covered
 
 

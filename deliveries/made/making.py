@@ -13,7 +13,7 @@ from pyroaring import BitMap
 from common.processes import leases
 from consent.choices import PolicyKind
 from consent.models import Suppression
-from consent.rulebook import policies
+from consent.rulebook import days, policies
 from deliveries.choices import DeliveryForm, DeliveryState
 from deliveries.errors import AccountErased, DeliveryDiffers, NothingLeft, RunNotInUse
 from deliveries.made import archives, lists, stores
@@ -44,11 +44,12 @@ class Subtraction:
     """The members of a manifest, split at a cut: delivered, and out by now."""
 
     cut: entries.Head
-    as_of: dt.date
+    as_of: dt.datetime
     delivered: BitMap
     subtracted: BitMap
     cohorts: dict[dt.date, BitMap]
     policies: dict[str, int]
+    consents: dict[str, list[list[Any]]]
 
 
 def make(delivery_id: int) -> Delivery | None:
@@ -79,8 +80,9 @@ def subtract(delivery: Delivery) -> Subtraction:
     """
     run = delivery.run
     with entries.snapshot() as cut:
-        as_of = clock.today()
-        question = ask(run.purpose, as_of, run.data_categories)
+        # The clock may have stepped back by a little since the last entry, which took the time of the one before.
+        as_of = max(clock.now(), entries.last_recorded_at())
+        question = ask(run.purpose, days.at(as_of), run.data_categories)
         now = decide(question, kept=country_sets.load(question.excluded))
         canaries.check(now)
         applied = cohorts.policies_for(question)
@@ -94,7 +96,15 @@ def subtract(delivery: Delivery) -> Subtraction:
             for found in (frozen.cohorts, by_day)
         ]
     )
-    return Subtraction(cut, as_of, delivered, frozen.included - delivered, later, applied)
+    return Subtraction(
+        cut,
+        as_of,
+        delivered,
+        frozen.included - delivered,
+        later,
+        applied,
+        question.ruling.plain_consents(),
+    )
 
 
 def _make(delivery: Delivery) -> Delivery:
@@ -125,6 +135,8 @@ def _facts(delivery: Delivery, split: Subtraction) -> dict[str, Any]:
         "manifest": delivery.manifest.digest,
         "form": delivery.form,
         "as_of": split.as_of,
+        "days": days.at(split.as_of).plain(),
+        "consents": split.consents,
         "cut": split.cut.size,
         "ledger_root": split.cut.root,
         "policies": split.policies,
@@ -211,7 +223,8 @@ def _record(
 def _lease_days(delivery: Delivery) -> int:
     """By the policy of the purpose, as of the delivery's day."""
     assert delivery.as_of is not None
-    return policies.in_force(PolicyKind.LEASE_DAYS, delivery.run.purpose, delivery.as_of)
+    when = days.at(delivery.as_of)
+    return policies.in_force_at(PolicyKind.LEASE_DAYS, delivery.run.purpose, when)
 
 
 def _replaced_by(delivery: Delivery) -> Iterable[Delivery]:

@@ -44,6 +44,7 @@ def derive(delivery: Delivery) -> bytes:
         cut=delivery.cut,
         as_of=delivery.as_of,
         allowed=frozen.included,
+        sealed=archives.load(delivery).header,
     )
     return archives.build(
         {
@@ -53,6 +54,8 @@ def derive(delivery: Delivery) -> bytes:
             "manifest": delivery.manifest.digest,
             "form": delivery.form,
             "as_of": delivery.as_of,
+            "days": found.days,
+            "consents": found.consents,
             "cut": delivery.cut,
             "ledger_root": found.ledger_root,
             "policies": found.policies,

@@ -160,22 +160,22 @@ def test_who_is_17_by_the_databases_day_is_in_no_list_of_a_server_two_days_ahead
         runs.start(run=run, actor=engineer)
         manifest = freezing.freeze(run.pk)
 
-    assert Run.objects.get(pk=run.pk).as_of <= clock.today()
+    assert Run.objects.get(pk=run.pk).as_of <= clock.now()
     assert freezing.load(manifest).reasons(number) == ["minor"]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_as_of_a_day_that_has_not_come_is_not_frozen(officer, second_officer, engineer):
+def test_a_run_as_of_a_moment_that_has_not_come_is_not_frozen(officer, second_officer, engineer):
     """As an earlier release, or a hand in the database, would have left it."""
     factories.open_world(officer, second_officer)
     factories.add_member("acc-0")
     run = runs.start(run=factories.register(engineer), actor=engineer)
     with entries.entry("run.as_of_changed", actor="test"):
         run = Run.objects.get(pk=run.pk)
-        run.as_of = clock.today() + dt.timedelta(days=1)
+        run.as_of = clock.now() + dt.timedelta(days=1)
         run.save()
 
-    with pytest.raises(FreezeRefused, match="it waits for that day"):
+    with pytest.raises(FreezeRefused, match="it waits for that moment"):
         freezing.freeze(run.pk)
 
     assert not Manifest.objects.exists()

@@ -85,7 +85,7 @@ def test_every_leaf_of_the_members_tree_is_the_one_made_member_by_member(made):
 def test_a_members_tree_of_any_population_has_its_leaves(population):
     everybody = BitMap(range(1, population + 1))
     facts = {
-        "as_of": "2026-01-01", "cut": 1, "data_categories": [], "ledger_root": "", "notices": [],
+        "as_of": "2026-01-01T00:00:00.000000Z", "days": {}, "consents": {}, "cut": 1, "data_categories": [], "ledger_root": "", "notices": [],
         "parent": None, "policies": {}, "purpose": "x", "region_rules": [], "run": "TR-2026-000001",
         "reasons": {code: {} for code in CODES[:-1]},
     }  # fmt: skip
@@ -126,7 +126,7 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
     for day, purpose in itertools.product([*DAYS, dt.date(2030, 1, 1)], Purpose.values):
         held = history.rules_in_force(purpose, day.isoformat())
         expected = rules.rules_in_force(purpose, day)
-        assert {country: row["id"] for country, row in held.items()} == {
+        assert {country: rows[-1]["id"] for country, rows in held.items()} == {
             country: row.pk for country, row in expected.items()
         }
         notices = history.notices_in_force(purpose, day.isoformat())
@@ -201,7 +201,7 @@ def test_a_world_of_chance_is_derived_to_the_same_sets(
     history = history_of(sample_export.lines_of_the_database()[: manifest.cut])
 
     archive = verify.archive_from(archives.load(manifest.digest), "it")
-    derived = history.derive(manifest.run_id, list(archive.sets), None)
+    derived = history.derive(manifest.run_id, list(archive.sets), None, archive.header)
 
     assert derived.sets == archive.sets
     assert {name: archive.header[name] for name in derived.header} == derived.header

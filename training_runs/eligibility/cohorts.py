@@ -2,7 +2,9 @@
 
 Most members are in none. A member's day is the latest of four: the limit of the country's rule, the day of majority,
 the day after a move from a country where the purpose is not allowed, and the day after a *yes* that follows a *no*.
-The last two are moments: the day after is the first whole day behind them. Policies may turn three of them off.
+The first two are days of the calendar in the member's country; content carries moments in UTC, so where the day begins
+later than in UTC the day after counts (`consent.rulebook.days.Days.content_from`). The last two are moments: the day
+after is the first whole day behind them. Policies may turn three of them off.
 """
 
 import datetime as dt
@@ -29,7 +31,7 @@ Days = dict[dt.date, BitMap]
 def policies_for(question: Question) -> dict[str, int]:
     """The policies that apply to a question, by kind."""
     return {
-        kind.value: policies.in_force(kind, question.purpose, question.as_of)
+        kind.value: policies.in_force_at(kind, question.purpose, question.days)
         for kind in policies.USE_FROM
     }
 
@@ -72,9 +74,16 @@ def _limits(question: Question, included: BitMap) -> Days:
 
 def _of_age(question: Question, answer: Eligibility) -> Days:
     """Members who came of age since the first day of any run: the index of minors holds them all."""
-    rows = Member.objects.filter(adult_on__gt=FIRST_DAY, adult_on__lte=question.as_of)
-    packed = pack_by(rows.values_list("adult_on", "id"), answer.population)
-    return {_as_day(day): members & answer.included for day, members in packed.items()}
+    rows = Member.objects.filter(adult_on__gt=FIRST_DAY, adult_on__lte=question.days.world.first)
+    ahead = question.days.ahead
+    found: Days = {}
+    # Where the day begins later than in UTC, so does the content that may be used.
+    for chosen, late in ((rows.in_countries(ahead), 0), (rows.exclude(country__in=ahead), 1)):
+        packed = pack_by(chosen.values_list("adult_on", "id"), answer.population)
+        for value, members in packed.items():
+            day = _as_day(value) + late * _DAY
+            found[day] = found.get(day, BitMap()) | (members & answer.included)
+    return found
 
 
 def _as_day(value: Any) -> dt.date:

@@ -7,7 +7,7 @@ and must arrive at the same bytes.
 
 import datetime as dt
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from ledger.merkle.tree import root_of
 from ledger.models import Entry
 from objections.choices import Effect
 from objections.models import Objection
+from training_runs.eligibility.calendars import Calendar, everywhere_from, somewhere_from
 from training_runs.errors import CannotDerive
 from training_runs.manifests import archives, manifest_file
 from training_runs.models import Manifest, Run
@@ -56,6 +57,8 @@ class Derived:
     run: Any
     """The run's row of history by the cut."""
     ledger_root: str
+    days: dict[str, Any]
+    consents: dict[str, Any]
     population: int
     included: BitMap
     excluded: dict[str, BitMap]
@@ -81,7 +84,9 @@ def derive(manifest: Manifest) -> bytes:
         frozen = Manifest.objects.select_related("run").get(run=manifest.run.parent_id)
         parent = {"run": frozen.run.reference, "manifest": frozen.digest}
         allowed = manifest_file.parse(archives.load(frozen.digest)).included
-    found = derive_members(manifest.run_id, codes, cut=manifest.cut, allowed=allowed)
+    found = derive_members(
+        manifest.run_id, codes, cut=manifest.cut, allowed=allowed, sealed=manifest.header
+    )
     sets = found.excluded
     if allowed is not None:
         sets["not_in_parent"] = BitMap(range(1, found.population + 1)) - allowed
@@ -92,6 +97,8 @@ def derive(manifest: Manifest) -> bytes:
             "data_categories": found.run.data_categories,
             "parent": parent,
             "as_of": found.run.as_of,
+            "days": found.days,
+            "consents": found.consents,
             "cut": manifest.cut,
             "ledger_root": found.ledger_root,
             "notices": found.notices,
@@ -112,12 +119,14 @@ def derive_members(
     codes: Iterable[str],
     *,
     cut: int,
-    as_of: dt.date | None = None,
+    as_of: dt.datetime | None = None,
     allowed: BitMap | None = None,
+    sealed: Mapping[str, Any] | None = None,
 ) -> Derived:
-    """Apply reasons to every member at a cut, as of a day (the run's own, if none is given).
+    """Apply reasons to every member at a cut, as of an instant (the run's own, if none is given).
 
-    Only members of `allowed` are included, if it is given.
+    Only members of `allowed` are included, if it is given. `sealed` is the header of the time: its days are used where
+    they come from another release of the time zone database than this one's.
     """
     run = (
         Run.history.filter(id=run_id, entry_id__gte=1, entry_id__lte=cut)
@@ -127,10 +136,10 @@ def derive_members(
     assert run is not None
     as_of = as_of or run.as_of
     assert as_of is not None
-    rules, since, rule_ids = _rules(run.purpose, as_of, cut)
-    notices = _notices(run.purpose, as_of, cut)
-    covered = _covered(rules, notices, run.data_categories)
-    since[CANARY_OPT_IN] = dt.date.min
+    calendar = Calendar.at(as_of, sealed and sealed["days"])
+    rules, since, rule_ids = _rules(run.purpose, calendar, cut)
+    notices, covered = _coverage(run.purpose, calendar, run.data_categories, rules, cut)
+    consents = _consents(run.purpose, run.data_categories, since, cut)
     rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
     covered |= {CANARY_OPEN, CANARY_OPT_IN, CANARY_EXCLUDED}
     root, latest = _ledger(cut)
@@ -142,11 +151,16 @@ def derive_members(
     population = 0
     for number, country, adult_on, status in _members(cut):
         population += 1
-        choice, decided_at = choices.get(number, (None, None))
-        reasons = _facts_against(status, adult_on, as_of)
+        choice, decided_at, shown = choices.get(number, (None, None, ""))
+        reasons = _facts_against(status, adult_on, calendar.everywhere(country))
         reasons += _country_against(country, rules, covered)
         if rules.get(country) == _ASK and not (
-            choice == Choice.ALLOW and decided_at and _day(decided_at) >= since[country]
+            choice == Choice.ALLOW
+            and decided_at
+            and any(
+                version == shown and begins <= decided_at and (ends is None or decided_at < ends)
+                for version, begins, ends in consents.get(country, [])
+            )
         ):
             reasons.append("not_opted_in")
         if choice == Choice.DENY:
@@ -161,19 +175,24 @@ def derive_members(
     members = BitMap(included)
     if allowed is not None:
         members &= allowed
-    applied = {kind: _policy(kind, run.purpose, as_of, cut) for kind in _POLICIES}
+    applied = {
+        kind: max(_policy(kind, run.purpose, day, cut) for day in calendar.world_days)
+        for kind in _POLICIES
+    }
     return Derived(
         run=run,
         ledger_root=root,
         population=population,
         included=members,
         excluded={code: BitMap(numbers) for code, numbers in out.items()},
-        notices=sorted(row.version for row in notices),
+        days=calendar.plain(),
+        consents={country: [list(one) for one in found] for country, found in consents.items()},
+        notices=notices,
         region_rules=sorted(rule_ids),
         policies=applied,
         cohorts=_cohorts(
             run.purpose,
-            as_of,
+            calendar,
             rules=rules,
             covered=covered,
             choices=choices,
@@ -209,13 +228,13 @@ def _day(moment: dt.datetime) -> dt.date:
     return moment.astimezone(dt.UTC).date()
 
 
-def _facts_against(status: str, adult_on: dt.date | None, as_of: dt.date) -> list[str]:
+def _facts_against(status: str, adult_on: dt.date | None, day: dt.date) -> list[str]:
     reasons = []
     if status == Status.ERASED:
         reasons.append("erased")
     elif status != Status.OPEN:
         reasons.append("closed")
-    if adult_on is None or adult_on > as_of:
+    if adult_on is None or adult_on > day:
         reasons.append("minor")
     return reasons
 
@@ -247,20 +266,20 @@ def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
 
 def _choices(
     purpose: str, cut: int, latest: dict[int, dt.datetime]
-) -> dict[int, tuple[str, dt.datetime]]:
-    """Each member's choice and when: the last in time, and among equally late ones a *deny*.
+) -> dict[int, tuple[str, dt.datetime, str]]:
+    """Each member's choice, when, and under which notice: the last in time, and among equally late ones a *deny*.
 
     Received in the order of the entries. No decision is later than its receipt; a *deny* is not made earlier by
     a clock that stepped back, nor by one that was never set; an *allow* from after a *deny* was received is none, and
     one from a clock ahead of ours is none either once a *deny* follows. Whole seconds are a *deny*'s last moment.
     """
-    chosen: dict[int, tuple[str, dt.datetime]] = {}
+    chosen: dict[int, tuple[str, dt.datetime, str]] = {}
     ahead: set[int] = set()
     rows = Decision.objects.filter(
         purpose=purpose, evidence_only=False, entry_id__gte=1, entry_id__lte=cut
     ).order_by("entry_id", "id")
-    for entry, received, number, choice, sent in rows.values_list(
-        "entry_id", "entry__recorded_at", "member_id", "choice", "decided_at"
+    for entry, received, number, choice, sent, shown in rows.values_list(
+        "entry_id", "entry__recorded_at", "member_id", "choice", "decided_at", "notice_version"
     ).iterator(10_000):
         known = chosen.get(number)
         if choice == Choice.DENY:
@@ -274,7 +293,7 @@ def _choices(
             at = min(sent, received)
             wins = known is None or at > known[1]
         if wins:
-            chosen[number] = (choice, at)
+            chosen[number] = (choice, at, shown)
             ahead.discard(number)
             if choice != Choice.DENY and sent > received:
                 ahead.add(number)
@@ -299,28 +318,68 @@ def _objections(purpose: str, cut: int) -> dict[int, list[str]]:
 
 
 def _rules(
-    purpose: str, as_of: dt.date, cut: int
-) -> tuple[dict[str, str], dict[str, dt.date], set[int]]:
-    """The rule of each country, its first day, and the rows it follows from.
+    purpose: str, calendar: Calendar, cut: int
+) -> tuple[dict[str, str], dict[str, dt.datetime], set[int]]:
+    """The rule of each country, since when it asks for consent, and the rows they follow from.
+
+    The strictest of the days that it is in the country holds.
+    """
+    order = [_IN, _ASK, _OUT]
+    by_day = {day: _rules_on(purpose, day, cut) for day in calendar.world_days}
+    known = dict(
+        Entry.objects.filter(
+            sequence__in={
+                entry for found in by_day.values() for held in found.values() for _, entry in held
+            }
+        ).values_list("sequence", "recorded_at")
+    )
+    meaning = {RuleKind.EXCLUDED: _OUT, RuleKind.OPT_IN: _ASK, RuleKind.DEFAULT_ON: _IN}
+    rules: dict[str, str] = {}
+    since: dict[str, dt.datetime] = {}
+    used: set[int] = set()
+    for country in {code for found in by_day.values() for code in found}:
+        said: list[str | None] = []
+        for day in calendar.days_in(country):
+            held = by_day[day].get(country, [])
+            said.append(meaning[RuleKind(held[-1][0].rule)] if held else None)
+            if held:
+                used.add(held[-1][0].pk)
+            if not held or held[-1][0].rule != RuleKind.OPT_IN:
+                continue
+            asked = None
+            for row, entry in held[::-1]:
+                if row.rule != RuleKind.OPT_IN:
+                    break
+                both = max(known[entry], everywhere_from(row.effective_from, country))
+                asked = both if asked is None else min(asked, both)
+            assert asked is not None
+            since[country] = max(since.get(country, asked), asked)
+        if None not in said:
+            rules[country] = order[max(order.index(word) for word in said if word)]
+    since = {country: moment for country, moment in since.items() if rules.get(country) == _ASK}
+    return rules, since, used
+
+
+def _rules_on(purpose: str, day: dt.date, cut: int) -> dict[str, list[tuple[RegionRule, int]]]:
+    """The rows that hold in each country one after the other on a day of the calendar, and the entries that made them count.
 
     A row that lets more happen than the one before it counts only if it was approved after every earlier
     row that lets less happen.
     """
     approvals = _verdicts("region_rule_id", cut)
     weight = {RuleKind.EXCLUDED: 2, RuleKind.OPT_IN: 1, RuleKind.DEFAULT_ON: 0}
-    meaning = {RuleKind.EXCLUDED: _OUT, RuleKind.OPT_IN: _ASK, RuleKind.DEFAULT_ON: _IN}
     rows = [
         (row, approvals.get(row.pk, 0))
         for row in RegionRule.objects.filter(
-            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=day
         )
         if row.pk in approvals or not row.needs_approval
     ]
     rows.sort(key=lambda item: (item[0].effective_from, item[0].entry_id, item[0].pk))
-    found: dict[str, RegionRule] = {}
+    found: dict[str, list[tuple[RegionRule, int]]] = {}
     for place, (row, approved_at) in enumerate(rows):
         for country in row.countries:
-            held = weight[RuleKind(found[country].rule)] if country in found else 2
+            held = weight[RuleKind(found[country][-1][0].rule)] if country in found else 2
             unknown = any(
                 country in earlier.countries
                 and weight[RuleKind(earlier.rule)] > weight[RuleKind(row.rule)]
@@ -328,25 +387,70 @@ def _rules(
                 for earlier, earlier_approved in rows[:place]
             )
             if weight[RuleKind(row.rule)] >= held or (approved_at and not unknown):
-                found[country] = row
+                entry = approvals[row.pk] if row.needs_approval else row.entry_id
+                found.setdefault(country, []).append((row, entry))
+    return found
+
+
+def _known_notices(cut: int) -> list[tuple[Notice, int]]:
+    """The notices that count by a cut, with the entries from which on they do."""
+    approvals = _verdicts("notice_id", cut)
+    return [
+        (row, approvals[row.pk] if row.needs_approval else row.entry_id)
+        for row in Notice.objects.filter(entry_id__gte=1, entry_id__lte=cut)
+        if row.pk in approvals or not row.needs_approval
+    ]
+
+
+def _notices_on(purpose: str, day: dt.date, cut: int) -> list[Notice]:
+    in_force = [row for row, _ in _known_notices(cut) if row.in_force_from <= day]
+    replaced = {row.supersedes_id for row in in_force}
+    return [row for row in in_force if row.pk not in replaced and purpose in row.purposes]
+
+
+def _coverage(
+    purpose: str, calendar: Calendar, categories: list[str], rules: Iterable[str], cut: int
+) -> tuple[list[str], set[str]]:
+    """The notices in force, and the countries that they cover on each day that it is there."""
+    by_day = {day: _notices_on(purpose, day, cut) for day in calendar.world_days}
+    covered = {day: _covered(rules, notices, categories) for day, notices in by_day.items()}
     return (
-        {country: meaning[RuleKind(row.rule)] for country, row in found.items()},
-        {country: row.effective_from for country, row in found.items()},
-        {row.pk for row in found.values()},
+        sorted({row.version for notices in by_day.values() for row in notices}),
+        {
+            country
+            for country in rules
+            if all(country in covered[day] for day in calendar.days_in(country))
+        },
     )
 
 
-def _notices(purpose: str, as_of: dt.date, cut: int) -> list[Notice]:
-    approvals = _verdicts("notice_id", cut)
-    in_force = [
-        row
-        for row in Notice.objects.filter(
-            entry_id__gte=1, entry_id__lte=cut, in_force_from__lte=as_of
+def _consents(
+    purpose: str, categories: list[str], since: dict[str, dt.datetime], cut: int
+) -> dict[str, list[tuple[str, dt.datetime, dt.datetime | None]]]:
+    """For each country that asks: under which notice, and from when until when, a *yes* is consent to this use."""
+    notices = _known_notices(cut)
+    known = dict(
+        Entry.objects.filter(sequence__in={entry for _, entry in notices}).values_list(
+            "sequence", "recorded_at"
         )
-        if row.pk in approvals or not row.needs_approval
-    ]
-    replaced = {row.supersedes_id for row in in_force}
-    return [row for row in in_force if row.pk not in replaced and purpose in row.purposes]
+    )
+    found: dict[str, list[tuple[str, dt.datetime, dt.datetime | None]]] = {}
+    for country, asked in since.items():
+        for row, entry in notices:
+            if purpose in row.purposes and country in row.countries:
+                if set(categories) - set(row.data_categories):
+                    continue
+                ends = [
+                    somewhere_from(later.in_force_from, country)
+                    for later, _ in notices
+                    if later.supersedes_id == row.pk
+                ]
+                begins = [asked, known[entry], everywhere_from(row.in_force_from, country)]
+                if not ends or max(begins) < min(ends):
+                    found.setdefault(country, []).append(
+                        (row.version, max(begins), min(ends) if ends else None)
+                    )
+    return {country: sorted(windows) for country, windows in found.items()}
 
 
 def _verdicts(field: str, cut: int) -> dict[int, int]:
@@ -371,12 +475,12 @@ _FIRST_DAY = dt.date(2024, 9, 18)
 """Majority on this day or before it says nothing: no run is as of an earlier day."""
 
 
-def _policy(kind: str, purpose: str, as_of: dt.date, cut: int) -> int:
+def _policy(kind: str, purpose: str, day: dt.date, cut: int) -> int:
     """Whether a policy of content is on (1): it is, until a row that was approved knowing every row before says 0."""
     approvals = _verdicts("policy_id", cut)
     rows = sorted(
         Policy.objects.filter(
-            kind=kind, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+            kind=kind, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=day
         ),
         key=lambda row: (row.effective_from, row.entry_id, row.pk),
     )
@@ -394,17 +498,17 @@ def _policy(kind: str, purpose: str, as_of: dt.date, cut: int) -> int:
 
 def _cohorts(
     purpose: str,
-    as_of: dt.date,
+    calendar: Calendar,
     *,
     rules: dict[str, str],
     covered: set[str],
-    choices: dict[int, tuple[str, dt.datetime]],
+    choices: dict[int, tuple[str, dt.datetime, str]],
     included: BitMap,
     applied: dict[str, int],
     cut: int,
 ) -> dict[dt.date, BitMap]:
     """The included by the oldest content that may be used: each member's latest day, a member at a time."""
-    limits = _data_limits(purpose, as_of, cut)
+    by_day = {day: _data_limits(purpose, day, cut) for day in calendar.world_days}
     refused = set(
         Decision.objects.filter(
             purpose=purpose, choice=Choice.DENY, evidence_only=False, entry_id__gte=1,
@@ -415,12 +519,16 @@ def _cohorts(
     for number, country, adult_on, moved_at in _lives(cut, rules, covered):
         if number not in included:
             continue
-        days = [limits[country]] if country in limits else []
+        days = [
+            calendar.content_from(by_day[day][country], country)
+            for day in calendar.days_in(country)
+            if country in by_day[day]
+        ]
         if applied["use-from-of-age"] and adult_on is not None and adult_on > _FIRST_DAY:
-            days.append(adult_on)
+            days.append(calendar.content_from(adult_on, country))
         if applied["use-from-moved"] and moved_at is not None:
             days.append(_day(moved_at) + dt.timedelta(days=1))
-        choice, chosen_at = choices.get(number, (None, None))
+        choice, chosen_at, _ = choices.get(number, (None, None, ""))
         if applied["use-from-yes"] and number in refused and choice == Choice.ALLOW and chosen_at:
             days.append(_day(chosen_at) + dt.timedelta(days=1))
         if days:
@@ -465,12 +573,12 @@ def _is_closed(country: str, rules: dict[str, str], covered: set[str]) -> bool:
     return rules.get(country, _OUT) == _OUT or country not in covered
 
 
-def _data_limits(purpose: str, as_of: dt.date, cut: int) -> dict[str, dt.date]:
+def _data_limits(purpose: str, day: dt.date, cut: int) -> dict[str, dt.date]:
     """The oldest content of each country: only an approval that knew every later limit lowers one."""
     approvals = _verdicts("region_rule_id", cut)
     rows = sorted(
         RegionRule.objects.filter(
-            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=as_of
+            purpose=purpose, entry_id__gte=1, entry_id__lte=cut, effective_from__lte=day
         ).exclude(rule=RuleKind.EXCLUDED),
         key=lambda row: (row.effective_from, row.entry_id, row.pk),
     )

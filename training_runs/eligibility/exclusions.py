@@ -5,7 +5,6 @@ is shown first. Subtraction fails open, so `decide` holds the sets against the c
 against the canaries, and a second computation from history (`deriving`) must agree before the result may be used.
 """
 
-import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,6 +18,7 @@ from consent.choices import RuleKind
 from consent.members import missing_references
 from consent.models import Census, Consent, Member
 from consent.rulebook import rules
+from consent.rulebook.days import Days
 from ledger import canonical
 from objections.models import Objection
 from training_runs.errors import FreezeRefused
@@ -32,43 +32,55 @@ CANARY_RULES = {
     countries.CANARY_NO_NOTICE: RuleKind.DEFAULT_ON,
     countries.CANARY_OPT_IN: RuleKind.OPT_IN,
 }
-CANARY_SINCE = dt.date(2000, 1, 1)
 CANARY_COVERED = countries.CANARIES - {countries.CANARY_NO_NOTICE}
 
 
 @dataclass(frozen=True)
 class Question:
-    """The question whose data may be used for a purpose, with some data categories, on a day."""
+    """The question whose data may be used for a purpose, with some data categories, on the days that it is."""
 
     purpose: str
-    as_of: dt.date
+    days: Days
     ruling: rules.Ruling
     excluded: frozenset[str]
     """Countries where the purpose is not allowed, or no rule says anything."""
-    opt_in: dict[dt.date, list[str]]
-    """Countries that ask for consent, by the day since when."""
+    opt_in: dict[tuple[rules.Window, ...], list[str]]
+    """Countries that ask for consent, by the windows in which a *yes* is one."""
     uncovered: frozenset[str]
     """Countries where it would be allowed, but no notice in force covers it."""
 
 
 def ask(
-    purpose: str, as_of: dt.date, categories: Collection[str], book: rules.Book | None = None
+    purpose: str, when: Days, categories: Collection[str], book: rules.Book | None = None
 ) -> Question:
     """Read the rules and notices for a question, or take them from the book. Inside a snapshot they are the snapshot's."""
-    ruling = rules.ruling(purpose, as_of, categories, book)
+    ruling = rules.ruling(purpose, when, categories, book)
     rule_of = {**ruling.rule_of, **CANARY_RULES}
     allowed = {country for country, rule in rule_of.items() if rule != RuleKind.EXCLUDED}
-    opt_in: dict[dt.date, list[str]] = {}
+    opt_in: dict[tuple[rules.Window, ...], list[str]] = {}
     for country in sorted(country for country, rule in rule_of.items() if rule == RuleKind.OPT_IN):
-        opt_in.setdefault(ruling.since.get(country, CANARY_SINCE), []).append(country)
+        opt_in.setdefault(ruling.consents.get(country, ()), []).append(country)
     return Question(
         purpose=purpose,
-        as_of=as_of,
+        days=when,
         ruling=ruling,
         excluded=frozenset((countries.NAMES.keys() | countries.CANARIES) - allowed),
         opt_in=opt_in,
         uncovered=frozenset(allowed - ruling.covered - CANARY_COVERED),
     )
+
+
+def _minors(question: Question) -> list["QuerySet[Any]"]:
+    """Members who are not of age everywhere in their country. Where no day differs, the index alone answers."""
+    oldest, newest = question.days.world.last, question.days.world.first
+    # Where it is a later day than in the last place on Earth, more have come of age.
+    found = [Member.objects.minors(newest)]
+    for span, codes in question.days.by_span().items():
+        if span.last < newest:
+            found.append(Member.objects.minors(span.last, newest).in_countries(codes))
+    placed = question.days.by_country
+    found.append(Member.objects.minors(oldest, newest).exclude(country__in=sorted(placed)))
+    return [*found, Member.objects.of_unknown_age()]
 
 
 @dataclass(frozen=True)
@@ -113,7 +125,7 @@ EXCLUSIONS: list[Exclusion] = [
         "minor",
         "the member is under 18, or the age is not known",
         "GDPR Art. 6(1)(f), in particular where the data subject is a child",
-        lambda q: [Member.objects.minors(q.as_of), Member.objects.of_unknown_age()],
+        _minors,
     ),
     Exclusion(
         REGION,
@@ -133,9 +145,9 @@ EXCLUSIONS: list[Exclusion] = [
         "GDPR Art. 6(1)(a)",
         lambda q: [
             Member.objects.in_countries(codes).filter(
-                ~Exists(Consent.objects.allowed(q.purpose, since).filter(member=OuterRef("pk")))
+                ~Exists(Consent.objects.allowed(q.purpose, windows).filter(member=OuterRef("pk")))
             )
-            for since, codes in q.opt_in.items()
+            for windows, codes in q.opt_in.items()
         ],
     ),
     Exclusion(
@@ -279,9 +291,9 @@ def fingerprint(question: Question) -> str:
     """SHA-256 of everything that a question says beside its members: of an equal one only members' own facts differ."""
     said = [
         question.purpose,
-        question.as_of.isoformat(),
+        question.days.plain(),
         sorted(question.excluded),
-        [[day.isoformat(), sorted(codes)] for day, codes in sorted(question.opt_in.items())],
+        [[[str(one) for one in windows], codes] for windows, codes in question.opt_in.items()],
         sorted(question.uncovered),
         [exclusion.code for exclusion in EXCLUSIONS],
     ]
@@ -291,9 +303,14 @@ def fingerprint(question: Question) -> str:
 def reasons_of(member: Member, questions: Sequence[Question]) -> list[list[str]]:
     """The answers of `reasons_now` to many questions, in one query for all.
 
-    Questions of one purpose and day differ in their data categories only, hence in where no notice covers them.
+    All are asked on the same days. Those of one purpose differ in their data categories only, hence in where no notice
+    covers them, and in which *yes* is consent to them.
     """
-    first = {(one.purpose, one.as_of): one for one in questions}
+    asked_as = [
+        (one.purpose, next((w for w, codes in one.opt_in.items() if member.country in codes), None))
+        for one in questions
+    ]
+    first = dict(zip(asked_as, questions, strict=True))
     asked = [
         rows.filter(**{_number_field(rows): member.pk})
         .order_by()
@@ -306,8 +323,8 @@ def reasons_of(member: Member, questions: Sequence[Question]) -> list[list[str]]
     found = {row[0] for row in asked[0].union(*asked[1:], all=True)} if asked else set()
     places = list(first)
     answers = []
-    for question in questions:
-        place = places.index((question.purpose, question.as_of))
+    for key, question in zip(asked_as, questions, strict=True):
+        place = places.index(key)
         answers.append(
             [
                 code

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('registered', 'registered'), ('requested', 'waiting for its manifest'), ('frozen', 'frozen'), ('training', 'in training'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='registered', max_length=10)),
                 ('registered_at', models.DateTimeField()),
                 ('requested_at', models.DateTimeField(null=True)),
-                ('as_of', models.DateField(help_text='The date whose rules apply (UTC).', null=True)),
+                ('as_of', models.DateTimeField(help_text='The instant whose rules apply.', null=True)),
                 ('version', models.PositiveIntegerField(default=1, editable=False)),
                 ('parent', models.ForeignKey(blank=True, help_text='The run whose manifest is used again: resuming, fine-tuning, handing over.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='children', to='training_runs.run')),
             ],
@@ -184,7 +184,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('registered', 'registered'), ('requested', 'waiting for its manifest'), ('frozen', 'frozen'), ('training', 'in training'), ('completed', 'completed'), ('failed', 'failed'), ('cancelled', 'cancelled')], default='registered', max_length=10)),
                 ('registered_at', models.DateTimeField()),
                 ('requested_at', models.DateTimeField(null=True)),
-                ('as_of', models.DateField(help_text='The date whose rules apply (UTC).', null=True)),
+                ('as_of', models.DateTimeField(help_text='The instant whose rules apply.', null=True)),
                 ('version', models.PositiveIntegerField(default=1, editable=False)),
                 ('history_user_id', models.IntegerField(null=True)),
                 ('history_id', models.BigAutoField(editable=False, primary_key=True, serialize=False)),
@@ -250,7 +250,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='run',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['registered', 'cancelled']), models.Q(('as_of__isnull', False), ('requested_at__isnull', False)), _connector='OR'), name='requested_run_has_a_day'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['registered', 'cancelled']), models.Q(('as_of__isnull', False), ('requested_at__isnull', False)), _connector='OR'), name='requested_run_has_an_instant'),
         ),
         migrations.AddConstraint(
             model_name='teammembership',

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, Purpose, RuleKind
 from consent.models import Member
+from consent.rulebook import days
 from ledger import clock
 from objections.ticket.exposure import Use
 from training_runs.choices import RunState
@@ -62,7 +63,7 @@ def explain(run: Run, member: Member) -> Explanation:
     """
     manifest = Manifest.objects.filter(run=run).first()
     frozen = None if manifest is None else reasons_in(manifest, member.pk)
-    now = reasons_now(ask(run.purpose, clock.today(), run.data_categories), member.pk)
+    now = reasons_now(ask(run.purpose, days.at(clock.now()), run.data_categories), member.pk)
     parent = parent_manifest(run)
     if parent is not None and not _includes(parent, member.pk):
         now.append("not_in_parent")
@@ -152,11 +153,11 @@ class Standing:
 
 def standing(member: Member) -> list[Standing]:
     """For every purpose: the choice, the rule in the member's country, in or out and why."""
-    today = clock.today()
+    when = days.at(clock.now())
     chosen = {row.purpose: row.choice for row in member.consents.all()}
     answers = []
     for purpose in Purpose.values:
-        question = ask(purpose, today, [])
+        question = ask(purpose, when, [])
         answers.append(
             Standing(
                 purpose=purpose,

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pyroaring import BitMap
 
 from consent.models import Decision, Member
+from consent.rulebook import days
 from ledger import clock, entries
 from objections.models import Objection
 from training_runs.eligibility.exclusions import Question, ask, decide, fingerprint, out_among
@@ -43,7 +44,7 @@ def follow(manifest: Manifest) -> Followed:
     """The members who have withdrawn by now: the same set as `withdrawing.withdrawn_since`. Opens a snapshot. Raises FreezeRefused."""
     run = manifest.run
     with entries.snapshot() as head:
-        question = ask(run.purpose, clock.today(), run.data_categories)
+        question = ask(run.purpose, days.at(clock.now()), run.data_categories)
         asked = fingerprint(question)
         kept = _kept(run, asked, head.size)
         changed = _changed_since(kept.cut, run.purpose) if kept else None

@@ -11,6 +11,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 from pyroaring import BitMap
 
+from consent.rulebook import days
 from ledger import clock, entries
 from ledger.errors import Refusal
 from training_runs.choices import RunState
@@ -38,7 +39,7 @@ def freeze(run_id: int) -> Manifest | None:
     """
     started = time.perf_counter()
     try:
-        _move_day(run_id)
+        _move_as_of(run_id)
         with entries.snapshot() as cut:
             run = (
                 Run.objects.requested()
@@ -48,8 +49,8 @@ def freeze(run_id: int) -> Manifest | None:
             )
             if run is None:
                 return Manifest.objects.filter(run_id=run_id).first()
-            _check_day(run, clock.today())
-            question = ask(run.purpose, run.as_of, run.data_categories)
+            as_of = _check_as_of(run, clock.now() + clock.MAX_BACK)
+            question = ask(run.purpose, days.at(as_of), run.data_categories)
             kept = country_sets.load(question.excluded)
             answer = decide(question, parent_included(run), kept)
             canaries.check(answer)
@@ -71,29 +72,34 @@ def freeze(run_id: int) -> Manifest | None:
         raise
 
 
-def _move_day(run_id: int) -> None:
-    """A run that waited past midnight is frozen under the rules of the day it is frozen on."""
-    today = clock.today()
-    late = Run.objects.requested().filter(pk=run_id, as_of__lt=today)
-    if not late.exists():
+def _move_as_of(run_id: int) -> None:
+    """A run that waited past a midnight, wherever that was, is frozen under the rules of the days it is frozen on."""
+    now = clock.now()
+    waiting = Run.objects.requested().filter(pk=run_id, as_of__lt=now)
+    run = waiting.first()
+    if run is None or run.as_of is None or days.same_days(run.as_of, now):
         return
     with entries.entry("run.as_of_changed", actor=FREEZER, reason="waited past midnight") as opened:
-        run = late.select_for_update().first()
+        run = waiting.select_for_update().first()
         if run is None:
             opened.abandon()
             return
-        run.as_of = today
+        run.as_of = opened.recorded_at
         run.save()
         opened.subject = run.reference
 
 
-def _check_day(run: Run, today: dt.date) -> None:
-    """Raises FreezeRefused for a day that has not come: who is 17 today would be in, and rules that do not hold yet."""
-    if run.as_of is None or run.as_of > today:
+def _check_as_of(run: Run, now: dt.datetime) -> dt.datetime:
+    """The instant whose rules apply.
+
+    Raises FreezeRefused for one that has not come: who is 17 now would be in, and rules that do not hold yet.
+    """
+    if run.as_of is None or run.as_of > now:
         raise FreezeRefused(
-            f"{run.reference} is as of {run.as_of}, and by the database's clock it is {today}: it waits for that day,"
+            f"{run.reference} is as of {run.as_of}, and by the database's clock it is {now}: it waits for that moment,"
             " or is cancelled."
         )
+    return run.as_of
 
 
 def _is_waiting(run_id: int) -> bool:
@@ -122,6 +128,8 @@ def header_facts(
         "data_categories": run.data_categories,
         "parent": parent_facts(run.parent),
         "as_of": run.as_of,
+        "days": answer.question.days.plain(),
+        "consents": answer.question.ruling.plain_consents(),
         "cut": cut.size,
         "ledger_root": cut.root,
         "notices": list(answer.question.ruling.notice_versions),
@@ -150,7 +158,7 @@ def _record_manifest(
             # Another worker was faster, or the run was cancelled.
             opened.abandon()
             return Manifest.objects.filter(run_id=run_id).first()
-        _check_day(run, opened.recorded_at.astimezone(dt.UTC).date())
+        _check_as_of(run, opened.recorded_at)
         manifest = Manifest(
             run=run,
             cut=header["cut"],

@@ -1,6 +1,5 @@
 """Registering training runs, starting and cancelling them."""
 
-import datetime as dt
 from collections.abc import Collection
 
 from django.conf import settings
@@ -8,6 +7,7 @@ from django.contrib.auth.models import User
 
 from common import registry
 from consent.choices import DataCategory, Purpose
+from consent.rulebook import days
 from ledger import clock, entries
 from ledger.errors import InvalidInput
 from ledger.references import next_reference
@@ -91,7 +91,7 @@ def rename(*, run: Run, title: str, version: int, actor: User) -> Run:
 def preview(run: Run) -> Eligibility:
     """How many would be in and out if the run were frozen now; nothing is written."""
     with entries.snapshot():
-        question = ask(run.purpose, clock.today(), run.data_categories)
+        question = ask(run.purpose, days.at(clock.now()), run.data_categories)
         return decide(question, parent_included(run))
 
 
@@ -123,7 +123,7 @@ def start(*, run: Run, actor: User, accept_unmatched: bool = False) -> Run:
                 unmatched.of_purpose(run.purpose), is_accepted=accept_unmatched
             )
         run.requested_at = opened.recorded_at
-        run.as_of = opened.recorded_at.astimezone(dt.UTC).date()
+        run.as_of = opened.recorded_at
         move(run, RunState.REQUESTED)
     return run
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap
 
+from consent.rulebook import days
 from ledger import clock, entries
 from training_runs.eligibility.exclusions import Eligibility, ask, decide
 from training_runs.models import Manifest
@@ -27,7 +28,7 @@ def withdrawn_since(manifest: Manifest) -> Withdrawn:
     """Those of the included who would be out now, by reason."""
     run = manifest.run
     with entries.snapshot() as head:
-        now = decide(ask(run.purpose, clock.today(), run.data_categories))
+        now = decide(ask(run.purpose, days.at(clock.now()), run.data_categories))
     included = load(manifest).included
     return Withdrawn(
         now.question,

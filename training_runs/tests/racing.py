@@ -66,7 +66,7 @@ class Oracle:
         # Appending to a list is atomic; order comes from the entries.
         self.acts.append(Act(entry, asked, time.monotonic(), facts))
 
-    def reasons_at(self, cut: int, as_of: dt.date) -> dict[int, set[str]]:
+    def reasons_at(self, cut: int, as_of: dt.datetime) -> dict[int, set[str]]:
         """For every member known at the cut the reasons to be out; an empty set is in."""
         people: dict[int, Facts] = {}
         chosen: dict[int, tuple[dt.datetime, bool]] = {}
@@ -100,7 +100,7 @@ class Oracle:
                     "erased": facts.status == "erased",
                     "closed": facts.status in ("closed", "unknown"),
                     "country_unknown": facts.country == "",
-                    "minor": facts.adult_on is None or facts.adult_on > as_of,
+                    "minor": facts.adult_on is None or facts.adult_on > as_of.date(),
                     "region": facts.country in excluded,
                     "no_notice": facts.country == WITHOUT_NOTICE,
                     "not_opted_in": facts.country == OPT_IN and denies is not False,
@@ -112,7 +112,7 @@ class Oracle:
             }
         return found
 
-    def objections_to(self, cut: int, as_of: dt.date, included: set[int]) -> list[str]:
+    def objections_to(self, cut: int, as_of: dt.datetime, included: set[int]) -> list[str]:
         """What is wrong with an included set that claims a cut; empty when nothing is."""
         must = {number for number, reasons in self.reasons_at(cut, as_of).items() if not reasons}
         return [

@@ -81,9 +81,11 @@ def test_the_limit_of_the_countrys_rule(engineer, officer, second_officer):
 
 def test_the_day_of_majority(engineer):
     factories.add_member("young", adult_on=dt.date(2025, 5, 6))
+    factories.add_member("french", country="FR", adult_on=dt.date(2025, 5, 6))
     factories.add_member("old", adult_on=dt.date(2024, 9, 18))
 
-    assert frozen(engineer) == {"young": "2025-05-06"}
+    # In the United States the day begins later than in UTC, in which content is dated.
+    assert frozen(engineer) == {"young": "2025-05-07", "french": "2025-05-06"}
 
 
 def test_the_day_after_a_move_from_where_it_is_not_allowed(engineer, officer, second_officer):
@@ -256,6 +258,6 @@ def test_the_day_is_explained_and_delivered(engineer, client_of):
     verifying.verify(manifest)
     young = Member.objects.get(reference__account_ref="young")
 
-    assert explaining.explain(manifest.run, young).use_from == dt.date(2025, 5, 6)
+    assert explaining.explain(manifest.run, young).use_from == dt.date(2025, 5, 7)
     said = client_of(engineer).get(f"/api/v1/runs/{manifest.run.reference}/manifest").json()
     assert said["use_from"] == [{"date": "2025-05-06", "members": 1}]

@@ -4,6 +4,7 @@ from pyroaring import BitMap
 from consent import members
 from consent.members import Facts
 from consent.models import Member
+from consent.rulebook import days
 from ledger import entries
 from tools.factories import ADULT, add_members, allow, freeze, open_world
 from training_runs.eligibility.exclusions import ask
@@ -20,7 +21,7 @@ def excluded_countries(officer, second_officer):
     add_members(1, prefix="american")
     open_world(officer, second_officer)
     allow(officer, second_officer, purposes=["generative-ai"], codes=["DE"], rule="excluded")
-    return ask("generative-ai", ADULT.replace(year=2026), ["posts"]).excluded
+    return ask("generative-ai", days.on(ADULT.replace(year=2026)), ["posts"]).excluded
 
 
 def move(number, country):

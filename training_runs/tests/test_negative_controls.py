@@ -16,6 +16,7 @@ from pyroaring import BitMap
 
 from consent.choices import DataCategory
 from consent.models import Member
+from consent.rulebook import days
 from ledger import entries
 from ledger.models import Entry
 from training_runs.eligibility import canaries
@@ -29,7 +30,7 @@ Split = tuple[int, BitMap]
 
 
 def _question() -> Question:
-    return ask(racing.PURPOSE, timezone.now().date(), [DataCategory.POSTS])
+    return ask(racing.PURPOSE, days.at(timezone.now()), [DataCategory.POSTS])
 
 
 def _included(question: Question, between: Pause = lambda: None) -> BitMap:

@@ -43,7 +43,7 @@ def test_no_member_is_on_the_wrong_side_of_any_cut(officer, second_officer, engi
     planted = set(Canary.objects.values_list("member_id", flat=True))
     for item in frozen:
         archive = freezing.load(item.manifest)
-        cut, as_of = item.manifest.cut, dt.date.fromisoformat(archive.header["as_of"])
+        cut, as_of = item.manifest.cut, dt.datetime.fromisoformat(archive.header["as_of"])
         expected = oracle.reasons_at(cut, as_of)
         members = set(range(1, item.manifest.population + 1)) - planted
         found = {number: set(archive.reasons(number)) for number in members}

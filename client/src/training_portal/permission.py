@@ -59,7 +59,7 @@ class Permission:
     """The end of the lease; aware, UTC."""
     leased_until_text: str
     """The same as the ledger seals it; a receipt repeats it to the letter."""
-    as_of: dt.date
+    as_of: dt.datetime
     """The day (UTC) whose rules apply."""
     form: Literal["list", "set"]
     members: BitMap = field(repr=False)

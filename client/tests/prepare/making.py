@@ -73,7 +73,7 @@ def make_permission(
         subtraction=Subtraction(0, "c" * 64, 1589),
         leased_until=UNTIL,
         leased_until_text="2026-12-26T10:00:00.000000Z",
-        as_of=NOW.date(),
+        as_of=NOW,
         form=form,
         members=members,
         cohorts=cohorts,

@@ -105,7 +105,7 @@ def permission_of(directory: Path) -> Permission:
         run="TR-2026-000001", delivery="DL-2026-000001", purpose="generative-ai", data_categories=("posts",),
         manifest="a" * 64, archive="b" * 64, files=(file,), subtraction=Subtraction(0, "c" * 64, 1),
         leased_until=dt.datetime(2999, 1, 1, tzinfo=dt.UTC), leased_until_text="2999-01-01T00:00:00.000000Z",
-        as_of=dt.date(2026, 11, 26), form="list", members=members, cohorts=(), population=MEMBERS,
+        as_of=dt.datetime(2026, 11, 26, tzinfo=dt.UTC), form="list", members=members, cohorts=(), population=MEMBERS,
         withdrawn_digest="d" * 64,
     )  # fmt: skip
 

@@ -34,10 +34,10 @@ EXCLUSIONS = (
 MAX_POPULATION = 2**31 - 1
 
 _MANIFEST_FIELDS = frozenset(
-    "as_of cut data_categories ledger_root notices parent parts policies population purpose reasons region_rules run".split()
+    "as_of consents cut data_categories days ledger_root notices parent parts policies population purpose reasons region_rules run".split()
 )
 _DELIVERY_FIELDS = frozenset(
-    "as_of cut delivery form ledger_root manifest parts policies purpose run".split()
+    "as_of consents cut days delivery form ledger_root manifest parts policies purpose run".split()
 )
 _COHORT = "from:"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)

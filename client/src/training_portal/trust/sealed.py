@@ -160,7 +160,7 @@ def _delivery(
         form=form,
         archive=_text(row["digest"], _DIGEST),
         archive_bytes=_count(row["size"]),
-        as_of=dt.date.fromisoformat(row["as_of"]).isoformat(),
+        as_of=_text(row["as_of"], _MOMENT),
         ledger_root=_text(row["ledger_root"], _DIGEST),
         rows=rows,
         subtraction=Subtraction(

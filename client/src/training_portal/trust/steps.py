@@ -142,7 +142,7 @@ class Trust:
                 f"{entry.reference} and its subtraction are not the included of {entry.run}."
             )
         if archive.header["as_of"] < manifest.header["as_of"]:
-            raise NotVerified(f"{entry.reference} is as of a day before its manifest.")
+            raise NotVerified(f"{entry.reference} is as of a moment before its manifest.")
         for day, members in manifest.cohorts:
             later = [its for one, its in archive.cohorts if one >= day]
             if not members & archive.delivered <= BitMap().union(*later):
@@ -193,7 +193,7 @@ def _permission(
         subtraction=entry.subtraction,
         leased_until=entry.leased_until,
         leased_until_text=entry.leased_until_text,
-        as_of=dt.date.fromisoformat(entry.as_of),
+        as_of=dt.datetime.fromisoformat(entry.as_of),
         form=entry.form,
         members=archive.delivered - withdrawn,
         cohorts=tuple((day, members) for day, members in days if members),
