@@ -26,7 +26,7 @@ BRINGS = Brings(
         EntryKind("manifest.verification_failed", "Verification found a difference", despite_clocks=True),
         EntryKind("manifest.verified", "Manifest verified"),
         EntryKind("run.cancelled", "Run cancelled", despite_clocks=True),
-        EntryKind("run.as_of_changed", "Date whose rules apply changed"),
+        EntryKind("run.as_of_changed", "Instant whose rules apply changed"),
         EntryKind("run.frozen", "Manifest frozen"),
         EntryKind("run.registered", "Run registered"),
         EntryKind("run.renamed", "Run renamed"),

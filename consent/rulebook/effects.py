@@ -16,6 +16,7 @@ from consent.models import Notice, RegionRule, Review
 from consent.rulebook.rules import Book, notices_in_force
 from ledger import clock, entries
 from ledger.errors import LedgerError, Refusal
+from ledger.models import Entry
 
 
 @dataclass(frozen=True)
@@ -149,10 +150,11 @@ def _approved(row: Any, size: int) -> Any:
     if copy.pk is None:
         last = type(row).objects.order_by("-pk").values_list("pk", flat=True).first()
         copy.pk = (last or 0) + 1
-        copy.entry_id = size + 1
+        copy.entry = Entry(sequence=size + 1, recorded_at=clock.now())
     review = getattr(row, "review", None)
     if review is None or review.verdict != ReviewVerdict.APPROVED:
-        review = Review(verdict=ReviewVerdict.APPROVED, entry_id=size + 2)
+        approval = Entry(sequence=size + 2, recorded_at=clock.now())
+        review = Review(verdict=ReviewVerdict.APPROVED, entry=approval)
     copy._state.fields_cache["review"] = review
     return copy
 

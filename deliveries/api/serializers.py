@@ -201,7 +201,7 @@ class DeliveryOutput(serializers.Serializer[Delivery]):
     manifest = serializers.CharField(source="manifest.digest", help_text="SHA-256 of the manifest.")
     cut = serializers.IntegerField(allow_null=True, help_text="The ledger size it counts.")
     ledger_root = serializers.CharField()
-    as_of = serializers.DateField(allow_null=True)
+    as_of = serializers.DateTimeField(allow_null=True)
     digest = serializers.CharField(help_text="SHA-256 of its archive.")
     rows = serializers.IntegerField(help_text="Members delivered.")
     subtracted = serializers.IntegerField(

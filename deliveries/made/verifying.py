@@ -8,6 +8,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 import structlog
 from django.db.models import QuerySet
@@ -44,7 +45,7 @@ def derive(delivery: Delivery) -> bytes:
         cut=delivery.cut,
         as_of=delivery.as_of,
         allowed=frozen.included,
-        sealed=archives.load(delivery).header,
+        sealed=_header(delivery),
     )
     return archives.build(
         {
@@ -64,6 +65,14 @@ def derive(delivery: Delivery) -> bytes:
         frozen.included - found.included,
         _later_of(frozen.cohorts, found.cohorts, found.included),
     )
+
+
+def _header(delivery: Delivery) -> Mapping[str, Any] | None:
+    """The header of the delivery's archive; None for a damaged one, which will differ."""
+    try:
+        return archives.load(delivery).header
+    except (ManifestDamaged, OSError):
+        return None
 
 
 def _later_of(

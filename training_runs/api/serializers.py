@@ -350,7 +350,7 @@ class RunOutput(serializers.Serializer[Run]):
     state = serializers.ChoiceField(choices=RunState.choices)
     registered_at = serializers.DateTimeField()
     requested_at = serializers.DateTimeField(allow_null=True)
-    as_of = serializers.DateField(allow_null=True)
+    as_of = serializers.DateTimeField(allow_null=True)
     assessment = serializers.SerializerMethodField(
         help_text="Of the run's purpose against those of the runs it builds on; it starts when this is"
         " `approved` or `not_needed`."

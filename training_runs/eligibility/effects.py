@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pyroaring import BitMap
 
 from consent.models import Member
+from consent.rulebook import days
 from consent.rulebook.effects import Effect, InCountry
 from consent.rulebook.rules import Book
 from training_runs.eligibility.exclusions import (
@@ -32,7 +33,7 @@ def effect(
     with_row: Book,
 ) -> Effect:
     """Who gets in and who gets out in these countries. Call it inside a snapshot. Raises FreezeRefused."""
-    before, after = (ask(purpose, on, categories, book) for book in (without, with_row))
+    before, after = (ask(purpose, days.on(on), categories, book) for book in (without, with_row))
     by_country: list[InCountry] = []
     # Of equal questions only members' own facts could differ, and they are the same here.
     if fingerprint(before) != fingerprint(after):

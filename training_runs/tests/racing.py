@@ -38,6 +38,9 @@ from training_runs.runs import registering as runs
 PURPOSE = Purpose.GENERATIVE_AI
 ADULT = dt.date(1990, 1, 1)
 OPT_IN, WITHOUT_NOTICE = "HK", "BR"
+NOTICE = "race"
+DAY = dt.timedelta(days=1)
+BEGINNING = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 RULED = ("CA", "GB")
 """Countries whose rule changes during the race, each by a writer of its own."""
 COUNTRIES = ("US", "US", "IN", *RULED, OPT_IN, WITHOUT_NOTICE, countries.UNKNOWN)
@@ -61,6 +64,8 @@ class Oracle:
     """Who must be in and out at any cut, from acknowledgements alone."""
 
     acts: list[Act] = field(default_factory=list)
+    asks_since: dt.datetime = BEGINNING
+    """The moment since when a yes can be consent: the rule that asks and the notice were known."""
 
     def heard(self, entry: int, asked: float, *facts: tuple[Any, ...]) -> None:
         # Appending to a list is atomic; order comes from the entries.
@@ -93,7 +98,7 @@ class Oracle:
             effects.setdefault(number, set()).add(effect)
         found: dict[int, set[str]] = {}
         for number, facts in people.items():
-            denies = chosen[number][1] if number in chosen else None
+            decided_at, denies = chosen.get(number, (self.asks_since, None))
             found[number] = {
                 reason
                 for reason, holds in {
@@ -103,7 +108,8 @@ class Oracle:
                     "minor": facts.adult_on is None or facts.adult_on > as_of.date(),
                     "region": facts.country in excluded,
                     "no_notice": facts.country == WITHOUT_NOTICE,
-                    "not_opted_in": facts.country == OPT_IN and denies is not False,
+                    "not_opted_in": facts.country == OPT_IN
+                    and (denies is not False or decided_at < self.asks_since),
                     "opted_out": denies is True,
                     "objection_open": "restricting" in effects.get(number, ()),
                     "objection_upheld": "upheld" in effects.get(number, ()),
@@ -223,8 +229,8 @@ def world(actor: User, reviewer: User, *, size: int = 300) -> Oracle:
     factories.allow(actor, reviewer, purposes=[PURPOSE])
     factories.allow(actor, reviewer, purposes=[PURPOSE], codes=[OPT_IN], rule=RuleKind.OPT_IN)
     covered = [code for code in countries.NAMES if code != WITHOUT_NOTICE]
-    factories.publish(actor, reviewer, codes=covered)
-    oracle, chance = Oracle(), random.Random(2024)
+    factories.publish(actor, reviewer, codes=covered, version=NOTICE)
+    oracle, chance = Oracle(asks_since=entries.last_recorded_at()), random.Random(2024)
     asked = time.monotonic()
     everybody = [_facts(chance) for _ in range(size)]
     with entries.entry("test.members", actor=actor) as opened:
@@ -239,7 +245,8 @@ def world(actor: User, reviewer: User, *, size: int = 300) -> Oracle:
 
 def _facts(chance: random.Random) -> Facts:
     today = timezone.now().date()
-    ages = [ADULT] * 6 + [today, today + dt.timedelta(days=1), dt.date(2040, 1, 1), None]
+    # Two days from today it is the same in every country.
+    ages = [ADULT] * 6 + [today - 2 * DAY, today + 2 * DAY, dt.date(2040, 1, 1), None]
     status = chance.choice(["open"] * 8 + ["closed", "unknown"])
     return Facts(chance.choice(COUNTRIES), "", chance.choice(ages), status)
 
@@ -260,6 +267,7 @@ def _decision(chance: random.Random, account_ref: str, source_id: str) -> consen
         channel="product",
         source_id=source_id,
         decided_at=decided_at,
+        notice_version=NOTICE,
     )
 
 

@@ -260,4 +260,4 @@ def test_the_day_is_explained_and_delivered(engineer, client_of):
 
     assert explaining.explain(manifest.run, young).use_from == dt.date(2025, 5, 7)
     said = client_of(engineer).get(f"/api/v1/runs/{manifest.run.reference}/manifest").json()
-    assert said["use_from"] == [{"date": "2025-05-06", "members": 1}]
+    assert said["use_from"] == [{"date": "2025-05-07", "members": 1}]
