@@ -2,6 +2,7 @@
 
 from django.contrib.auth.models import User
 
+from common import registry
 from consent import lookup, members
 from consent.models import (
     Member,
@@ -48,6 +49,15 @@ def erase_member(*, account_ref: str, actor: open_entry.Actor, reason: str) -> M
         members.erase(member, account_ref)
         opened.subject = f"member:{member.pk}"
     return member
+
+
+def kept_after_erasure(member: Member) -> list[str]:
+    """Sentences on what is kept although a member's account is erased: an answer that is owed goes out first."""
+    return [
+        sentence
+        for kept in registry.hooks("consent.kept_after_erasure")
+        for sentence in kept(member)
+    ]
 
 
 def not_yours() -> InvalidInput:

@@ -70,6 +70,8 @@ BRINGS = Brings(
             " cost an import next to nothing.",
         "consent.member_erased":
             "Called with the member, in the entry that erases the account: erases personal data that the app keeps.",
+        "consent.kept_after_erasure":
+            "Called with a member: a sentence for each thing that is kept although the account is erased, with its end.",
         "consent.references_spelt":
             "Called with member numbers whose references a file of the product spells, in the entry that seals them. It"
             " must cost an import next to nothing.",

@@ -102,6 +102,8 @@ class PolicyKind(models.TextChoices):
     MOVED = "use-from-moved", "no content from before a member moved to an allowed country"
     YES = "use-from-yes", "no content from before a member's yes that follows a no"
     UNMATCHED_DAYS = "unmatched-days", "days an objection may reach no account before a start asks"
+    EMAIL_DELIVERED = "delivered-by-email", "days until an e-mail counts as delivered"
+    POST_DELIVERED = "delivered-by-post", "days until a letter by post counts as delivered"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class PolicyFacts:
     lowest: int
     highest: int
     is_stricter_when_higher: bool
+    is_by_country: bool = False
+    """Whether a row may name a country; no row of such a policy names a purpose."""
 
 
 POLICIES: dict[str, PolicyFacts] = {
@@ -119,7 +123,19 @@ POLICIES: dict[str, PolicyFacts] = {
     PolicyKind.MOVED: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
     PolicyKind.YES: PolicyFacts(1, 0, 1, is_stricter_when_higher=True),
     PolicyKind.UNMATCHED_DAYS: PolicyFacts(7, 0, 30, is_stricter_when_higher=False),
+    # An e-mail is received when it enters the system that its address names (Electronic Commerce Act 2000, Ireland,
+    # s. 21(2)): that cannot be told from its sending.
+    PolicyKind.EMAIL_DELIVERED: PolicyFacts(
+        0, 0, 90, is_stricter_when_higher=True, is_by_country=True
+    ),
+    # The strictest that we know: a month for letters to other countries (Abgabenordnung § 122(2) no. 2). Others are
+    # shorter: California, CCP § 1013(a), 20 days abroad; CPR 6.26 (England and Wales) two days.
+    PolicyKind.POST_DELIVERED: PolicyFacts(
+        31, 1, 90, is_stricter_when_higher=True, is_by_country=True
+    ),
 }
+BY_COUNTRY = [kind for kind, facts in POLICIES.items() if facts.is_by_country]
+"""Policies whose rows may name a country."""
 
 
 class ReviewVerdict(models.TextChoices):

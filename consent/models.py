@@ -7,7 +7,16 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
-from consent.choices import Channel, Choice, PolicyKind, Purpose, ReviewVerdict, RuleKind, Status
+from consent.choices import (
+    BY_COUNTRY,
+    Channel,
+    Choice,
+    PolicyKind,
+    Purpose,
+    ReviewVerdict,
+    RuleKind,
+    Status,
+)
 from consent.countries import CANARIES, NAMES, UNKNOWN
 from consent.guards import UNTIL_ERASED
 from consent.querysets import ConsentQuerySet, MemberQuerySet, ProposalQuerySet
@@ -233,6 +242,9 @@ class Policy(Sealed):
     purpose = models.CharField(
         max_length=20, choices=Purpose, blank=True, help_text="Empty for every purpose."
     )
+    country = models.CharField(
+        max_length=2, blank=True, help_text="ISO 3166-1, empty for every country not named."
+    )
     value = models.PositiveSmallIntegerField(help_text="Days; or 1 for on and 0 for off.")
     effective_from = models.DateField()
     source = models.CharField(max_length=300, help_text="The decision behind it.")
@@ -244,9 +256,17 @@ class Policy(Sealed):
     class Meta:
         ordering = ["-effective_from", "-id"]
         verbose_name_plural = "policies"
+        constraints = [
+            # What decides who is in reads a policy by its kind and purpose only.
+            models.CheckConstraint(
+                condition=Q(kind__in=BY_COUNTRY, purpose="") | Q(country=""),
+                name="policy_names_a_country_where_it_may",
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.value} from {self.effective_from}"
+        place = f" in {self.country}" if self.country else ""
+        return f"{self.kind} {self.value}{place} from {self.effective_from}"
 
 
 class Review(Sealed):

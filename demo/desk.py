@@ -32,7 +32,7 @@ from objections.choices import (
 from objections.clock import deadlines
 from objections.clock.days import day_of
 from objections.intake import receiving
-from objections.letters import composing, outbox
+from objections.letters import composing, effects, outbox
 from objections.models import Incident, Letter, Proposal, Ticket
 from objections.ticket import uploads
 
@@ -86,8 +86,9 @@ class Desk:
                 heapq.heappush(agenda, (max(goes_on, moment), number, life))
 
     def send_letters(self) -> None:
-        """Send letters, as the worker does seconds after each act."""
+        """Send letters and let restrictions end, as the worker does seconds after each act."""
         outbox.send_due()
+        effects.count_delivered()
 
     def ago(self, days: float) -> dt.datetime:
         """Some time of that day, at which people may write."""

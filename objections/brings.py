@@ -24,6 +24,8 @@ BRINGS = Brings(
         EntryKind("letter.text_changed", "Letter text changed"),
         EntryKind("letter.text_proposed", "Letter text proposed"),
         EntryKind("letter.text_returned", "Letter text sent back by a second person"),
+        EntryKind("objection.answer_delivered", "Answer counts as delivered"),
+        EntryKind("objection.delivery_put_off", "Answer counts as delivered later: stricter days were recorded"),
         EntryKind("objection.email_confirmed", "E-mail address confirmed", despite_clocks=True),
         EntryKind("objection.files_deleted", "Files deleted: the address was not confirmed in time", despite_clocks=True),
         EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
@@ -76,6 +78,7 @@ BRINGS = Brings(
     },
     schedule={
         "letters": Every("objections.tasks.send_letters", "SWEEP_SECONDS"),
+        "deliveries of letters": Every("objections.tasks.count_delivered", "SWEEP_SECONDS"),
         "incidents": Daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
         "erasure": Daily("objections.tasks.erase_expired", hour="5", minute="35"),
         "files": Daily("objections.tasks.sweep_files", hour="5", minute="40"),
@@ -108,5 +111,6 @@ BRINGS = Brings(
         "common.is_erased": "objections.ticket.retention.is_erased",
         "consent.member_created": "objections.intake.receiving.restrict_new_members",
         "consent.member_erased": "objections.ticket.retention.erase_words_of_member",
+        "consent.kept_after_erasure": "objections.ticket.retention.kept_after_erasure",
     },
 )  # fmt: skip

@@ -12,7 +12,7 @@ class Effect(models.TextChoices):
 
 
 class Outcome(models.TextChoices):
-    """The decision on one purpose. UPHELD takes effect at once, every other outcome when its letter is sent."""
+    """The decision on one purpose. UPHELD takes effect at once, every other outcome when its letter counts as delivered."""
 
     UPHELD = "upheld", "upheld"
     REFUSED = "refused", "refused"
@@ -136,6 +136,19 @@ class LetterKind(models.TextChoices):
     WITHDRAWN = "withdrawn", "outcome: withdrawn"
     CLOSED_UNIDENTIFIED = "closed_unidentified", "outcome: closed, not identified"
     DUPLICATE = "duplicate", "outcome: closed as a duplicate"
+
+
+OUTCOME_LETTERS = frozenset(
+    {
+        LetterKind.UPHELD,
+        LetterKind.PARTLY_UPHELD,
+        LetterKind.REFUSED,
+        LetterKind.WITHDRAWN,
+        LetterKind.CLOSED_UNIDENTIFIED,
+        LetterKind.DUPLICATE,
+    }
+)
+"""The letters that answer a ticket."""
 
 
 class LetterState(models.TextChoices):

@@ -122,6 +122,18 @@ class Ticket(Tracked):
     )
     closed_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True, help_text="When the outcome letter was sent.")
+    delivers_at = models.DateTimeField(
+        null=True,
+        help_text="When the outcome letter, which is on its way, will count as delivered: until then what it ends"
+        " restricts.",
+    )
+    delivered_at = models.DateTimeField(
+        null=True, help_text="When the outcome letter counted as delivered."
+    )
+    kept_for_answer_at = models.DateTimeField(
+        null=True,
+        help_text="When the member's account was erased, and the personal data but for what the answer needs.",
+    )
     erased_at = models.DateTimeField(
         null=True, help_text="When the personal data kept with it was erased."
     )
@@ -162,6 +174,10 @@ class Ticket(Tracked):
                 name="closed_ticket_has_a_time",
             ),
             models.UniqueConstraint(fields=["channel", "source_id"], name="ticket_filed_once"),
+            models.CheckConstraint(
+                condition=Q(delivers_at__isnull=True) | Q(delivered_at__isnull=True),
+                name="answer_on_its_way_or_delivered",
+            ),
         ]
         indexes = [
             models.Index(
@@ -171,6 +187,16 @@ class Ticket(Tracked):
             ),
             models.Index(fields=["closed_at", "id"], name="ticket_closed"),
             models.Index(fields=["recorded_at", "id"], name="ticket_recorded"),
+            models.Index(
+                fields=["delivers_at"],
+                name="ticket_answer_on_its_way",
+                condition=Q(delivers_at__isnull=False),
+            ),
+            models.Index(
+                fields=["id"],
+                name="ticket_kept_for_answer",
+                condition=Q(kept_for_answer_at__isnull=False, erased_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -224,7 +250,13 @@ class Objection(Tracked):
         max_length=12,
         choices=Outcome,
         null=True,
-        help_text="Any but an upheld one takes effect when its letter is sent.",
+        help_text="Any but an upheld one takes effect when its letter counts as delivered.",
+    )
+    # Every row has it; a sealed table grows by nullable columns.
+    restricts_since = models.DateTimeField(
+        null=True,
+        help_text="From when it keeps the member out, as we know by now: the receipt; where a letter came back, the"
+        " moment at which that letter had ended the restriction.",
     )
     history = tracked_history()
 
@@ -250,8 +282,13 @@ class Objection(Tracked):
         return f"{self.ticket_id}: {self.purpose} {self.effect}"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        self.member_id = self.ticket.member_id
+        self.follow_ticket()
         super().save(*args, **kwargs)
+
+    def follow_ticket(self) -> None:
+        """Take over from the ticket what the row repeats. Called wherever one is saved."""
+        self.member_id = self.ticket.member_id
+        self.restricts_since = self.restricts_since or self.ticket.received_at
 
 
 class Proposal(Sealed):

@@ -162,7 +162,7 @@ class ObjectionQuerySet(TrackedQuerySet):
     def save_all(self, rows: Sequence[Any]) -> None:
         for row in rows:
             # As `Objection.save`.
-            row.member_id = row.ticket.member_id
+            row.follow_ticket()
         super().save_all(rows)
 
     def restricting(self, purpose: str) -> "ObjectionQuerySet":

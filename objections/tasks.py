@@ -4,7 +4,7 @@ from celery import shared_task
 from django.conf import settings
 
 from common.processes import hints
-from objections.letters import outbox
+from objections.letters import effects, outbox
 from objections.reports import digest
 from objections.ticket import incidents, retention
 
@@ -15,6 +15,11 @@ HINT_SECONDS = 10
 @shared_task
 def send_letters(seconds: float = 60) -> None:
     outbox.send_due(seconds=seconds)
+
+
+@shared_task
+def count_delivered() -> None:
+    effects.count_delivered()
 
 
 # Three tasks: what one of them meets keeps no other from its day.

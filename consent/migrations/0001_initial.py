@@ -125,8 +125,9 @@ class Migration(migrations.Migration):
             name='Policy',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no"), ('unmatched-days', 'days an objection may reach no account before a start asks')], max_length=20)),
+                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no"), ('unmatched-days', 'days an objection may reach no account before a start asks'), ('delivered-by-email', 'days until an e-mail counts as delivered'), ('delivered-by-post', 'days until a letter by post counts as delivered')], max_length=20)),
                 ('purpose', models.CharField(blank=True, choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], help_text='Empty for every purpose.', max_length=20)),
+                ('country', models.CharField(blank=True, help_text='ISO 3166-1, empty for every country not named.', max_length=2)),
                 ('value', models.PositiveSmallIntegerField(help_text='Days; or 1 for on and 0 for off.')),
                 ('effective_from', models.DateField()),
                 ('source', models.CharField(help_text='The decision behind it.', max_length=300)),
@@ -338,6 +339,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='notice',
             constraint=models.CheckConstraint(condition=models.Q(('in_force_from__gte', models.F('published_on'))), name='notice_in_force_after_publication'),
+        ),
+        migrations.AddConstraint(
+            model_name='policy',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['delivered-by-email', 'delivered-by-post']), ('purpose', '')), ('country', ''), _connector='OR'), name='policy_names_a_country_where_it_may'),
         ),
         migrations.AddConstraint(
             model_name='review',

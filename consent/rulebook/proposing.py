@@ -15,7 +15,7 @@ from consent.choices import (
     ReviewVerdict,
     RuleKind,
 )
-from consent.countries import with_followers
+from consent.countries import NAMES, UNKNOWN, with_followers
 from consent.errors import (
     AlreadyReviewed,
     AlreadySuperseded,
@@ -234,11 +234,13 @@ def propose_policy(
     source: str,
     actor: User,
     purpose: str = "",
+    country: str = UNKNOWN,
     reason: str = "",
 ) -> Policy:
     """Record a policy. One that allows more waits for a second person; a stricter one applies at once.
 
-    The latest policy of the kind and purpose proposed once more by the same person, and not rejected, is that one.
+    The latest policy of the kind, purpose and country proposed once more by the same person, and not rejected, is that
+    one.
     """
     _check_words("kind", [kind], PolicyKind.values)
     if purpose:
@@ -249,16 +251,26 @@ def propose_policy(
         raise InvalidInput(
             f"{facts_of_kind.lowest} to {facts_of_kind.highest} for {kind}.", field="value"
         )
+    if country and not facts_of_kind.is_by_country:
+        raise InvalidInput(f"{PolicyKind(kind).label}: the same everywhere.", field="country")
+    if country and country not in NAMES:
+        raise InvalidInput("A country's code, or nothing.", field="country", code="unknown_word")
+    if purpose and facts_of_kind.is_by_country:
+        raise InvalidInput(
+            f"{PolicyKind(kind).label}: the same for every purpose.", field="purpose"
+        )
     facts = {"value": value, "effective_from": effective_from, "source": source}
     with entries.entry("policy.proposed", actor=actor, reason=reason) as opened:
-        last = Policy.objects.filter(kind=kind, purpose=purpose).order_by("id").last()
+        same = Policy.objects.filter(kind=kind, purpose=purpose, country=country)
+        last = same.order_by("id").last()
         if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
             opened.abandon()
             return last
         row = Policy(
             kind=kind,
             purpose=purpose,
-            needs_approval=policies.loosens(kind, purpose, value, effective_from),
+            country=country,
+            needs_approval=policies.loosens(kind, purpose, value, effective_from, country),
             proposed_by=actor,
             **facts,
         )

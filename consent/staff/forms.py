@@ -121,9 +121,12 @@ class RegionRuleForm(forms.Form):
 class PolicyForm(forms.Form):
     kind = forms.ChoiceField(choices=PolicyKind.choices)
     purpose = forms.ChoiceField(choices=[("", "every purpose"), *Purpose.choices], required=False)
-    value = forms.IntegerField(
-        min_value=0, max_value=90, help_text="Days of a lease; otherwise 1 for on, 0 for off."
+    country = forms.ChoiceField(
+        choices=[("", "every country not named"), *countries.NAMES.items()],
+        required=False,
+        help_text="Only for the days until a letter counts as delivered.",
     )
+    value = forms.IntegerField(min_value=0, max_value=90, help_text="Days; or 1 for on, 0 for off.")
     effective_from = forms.DateField(widget=DateInput(), initial=today)
     source = forms.CharField(max_length=300, help_text="The decision behind it.")
     reason = forms.CharField(

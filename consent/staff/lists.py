@@ -285,9 +285,20 @@ class RegionRuleAdmin(ProposalAdmin):
 
 @admin.register(Policy, site=site)
 class PolicyAdmin(ProposalAdmin):
-    list_display = ["effective_from", "kind", "purpose", "value", "source", "proposer", "standing"]
+    list_display = [
+        "effective_from",
+        "kind",
+        "purpose",
+        "country",
+        "value",
+        "source",
+        "proposer",
+        "standing",
+    ]
     list_filter = ["kind", "purpose", "needs_approval"]
-    fields = ["kind", "purpose", "value", "effective_from", "source", "proposer", "standing"]
+    fields = [
+        "kind", "purpose", "country", "value", "effective_from", "source", "proposer", "standing",
+    ]  # fmt: skip
     change_form_template = "admin/consent/proposal.html"
     pages = [("<int:number>/review/", rules_and_notices.review_policy, "consent_policy_review")]
 

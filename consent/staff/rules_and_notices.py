@@ -152,7 +152,10 @@ def review_policy(request: HttpRequest, number: int) -> HttpResponse:
         proposal,
         "admin/consent/policy/review.html",
         reverse("admin:consent_policy_change", args=[proposal.pk]),
-        before=policies.in_force(proposal.kind, proposal.purpose, proposal.effective_from),
+        before=policies.in_force(
+            proposal.kind, proposal.purpose, proposal.effective_from, proposal.country
+        ),
+        place=countries.name(proposal.country) if proposal.country else "every country not named",
     )
 
 

@@ -71,7 +71,7 @@ def _page(case: Case, actor: User) -> Page:
     return Page(
         will=[
             _time_to_answer(case.ticket),
-            "A colleague reviews it. The person is told, and the restriction ends only when that letter is sent.",
+            "A colleague reviews it. The person is told, and the restriction ends only when that letter counts as delivered.",
         ],
         warnings=warnings_of(case.ticket, writes=True),
         to_send=to_send,

@@ -20,7 +20,7 @@ from objections.choices import LetterKind
 from objections.clock.days import moment_in_words
 from objections.errors import NotAllowedHere
 from objections.intake import receiving
-from objections.models import Incident, Ticket
+from objections.models import Incident, Objection, Ticket
 from objections.ticket import exposure
 from objections.ticket.case import Case
 from objections.ticket.clocks import clock_from, keep_clock
@@ -60,8 +60,13 @@ def do(
         if row.is_open:
             keep_clock(row, clock_from(row, received_at))
             clock_changes.call_off_extension(row)
+        # Where a letter came back, the restriction holds anew from a later moment, which stays.
+        earlier = [one for one in case.objections if one.restricts_since == row.received_at]
         row.received_at = received_at
         row.save()
+        for objection in earlier:
+            objection.restricts_since = received_at
+        Objection.objects.save_all(earlier)
         clock_changes.tell_anew(case, told)
     return row, look_for_incidents(row)
 

@@ -31,7 +31,7 @@ from objections.ticket.states import why_no_move
 
 _CHOICES = {
     Outcome.UPHELD: "Uphold: out for good",
-    Outcome.REFUSED: "Refuse: in again once the letter is sent",
+    Outcome.REFUSED: "Refuse: in again once the letter counts as delivered",
     Outcome.DUPLICATE: "Close as a duplicate: another ticket keeps them out",
 }
 
@@ -215,7 +215,7 @@ def _page(case: Case, actor: User) -> Page:
         will=[
             "Upheld: the person is out for good, at once.",
             "Anything else is a proposal: a colleague approves it, and the person is in again only when the"
-            " letter is sent (GDPR Art. 18(3)).",
+            " letter counts as delivered (GDPR Art. 18(3)).",
             f"A refusal must reach the person by {deadlines.in_words(ticket.refuse_by)}."
             if ticket.refuse_by
             else "",

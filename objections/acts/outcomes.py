@@ -1,6 +1,6 @@
 """Code that the acts that end a ticket share. An outcome that excludes takes effect at once.
 
-An outcome that ends an exclusion is proposed, needs a second person, and then waits until the letter is sent.
+An outcome that ends an exclusion is proposed, needs a second person, and then waits until the letter counts as delivered.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -244,7 +244,7 @@ def close(
     together: Sequence[Case],
     words: Mapping[str, str],
 ) -> None:
-    """Record the outcomes; what is upheld holds now, the rest when the letter is sent."""
+    """Record the outcomes; what is upheld holds now, the rest when the letter counts as delivered."""
     for one in [case, *together]:
         _close_one(one, *_own(one, state, outcomes))
     if case.ticket.is_set_aside:

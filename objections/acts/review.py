@@ -1,7 +1,7 @@
 """The second person's word on a proposed outcome: approved, the ticket closes and the letter is queued; sent back, work
 goes on.
 
-The proposer may take it back. The restriction stands until the letter is sent.
+The proposer may take it back. The restriction stands until the letter counts as delivered.
 """
 
 from typing import Any
@@ -125,8 +125,8 @@ def _page(case: Case, actor: User) -> Page:
             else "",
             "Approved, the ticket is closed as abuse: no letter, and the restriction stays."
             if ticket.is_set_aside
-            else "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter is"
-            " sent, not before.",
+            else "Approved, the ticket is closed and the letter is queued. The restriction ends when the letter"
+            " counts as delivered, not before.",
             "Sent back, the ticket stays as it is, and it is the first task of who proposed it, with your reason and what"
             " was written.",
         ],

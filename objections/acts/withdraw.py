@@ -51,7 +51,7 @@ def _page(case: Case, actor: User) -> Page:
 
     return Page(
         will=[
-            "A colleague looks at the message. The person is then told, and is in again only when that letter is sent.",
+            "A colleague looks at the message. The person is then told, and is in again only when that letter counts as delivered.",
             "Who withdrew can object again at any time.",
         ],
         warnings=warnings_of(case.ticket, writes=True),

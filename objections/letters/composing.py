@@ -424,10 +424,10 @@ def cancel(ticket: Ticket, kind: LetterKind) -> bool:
 def why_not_readdressed(case: Case, officer_id: int) -> str:
     """Why an officer may not say where letters go; empty when they may.
 
-    While a letter that ends an exclusion is unsent, the officers who decided it must not choose its recipient.
+    Until a letter that ends an exclusion counts as delivered, the officers who decided it must not choose where it goes.
     """
     ticket = case.ticket
-    if ticket.is_open or ticket.answered_at is not None:
+    if ticket.is_open or ticket.delivered_at is not None:
         return ""
     waits = any(one.effect == Effect.RESTRICTING and one.outcome for one in case.objections)
     if waits and officer_id in _deciders(ticket):
@@ -485,15 +485,17 @@ def others_standing(objection: Objection, *, but: Iterable[Ticket] = ()) -> list
 def is_refused_elsewhere(objection: Objection) -> bool:
     """Whether the same person was told, on another ticket, that the same objection is refused."""
     told = _same_group(objection).filter(
-        effect=Effect.RESTRICTION_LIFTED, outcome=Outcome.REFUSED, ticket__answered_at__isnull=False
+        effect=Effect.RESTRICTION_LIFTED,
+        outcome=Outcome.REFUSED,
+        ticket__delivered_at__isnull=False,
     )
     return any(_is_theirs(one, objection) for one in told)
 
 
 def answered_duplicates(objection: Objection) -> list[Objection]:
-    """Duplicates of an objection whose letter is out, and that keep the person out because nothing else stands."""
+    """Duplicates of an objection whose letter arrived, and that keep the person out because nothing else stands."""
     told = _same_group(objection).filter(
-        effect=Effect.RESTRICTING, outcome=Outcome.DUPLICATE, ticket__answered_at__isnull=False
+        effect=Effect.RESTRICTING, outcome=Outcome.DUPLICATE, ticket__delivered_at__isnull=False
     )
     return [one for one in told if _is_theirs(objection, one) and not others_standing(one)]
 

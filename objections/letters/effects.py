@@ -1,31 +1,39 @@
-"""The effects of a letter: what waits for it takes effect once it is sent, and is undone when it comes back."""
+"""The effects of a letter: what waits for it takes effect once it is sent, and is undone when it comes back.
+
+A restriction waits longer: until the outcome letter counts as delivered (`delivery`).
+"""
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
 
+import structlog
 from django.db.models import Q
 
-from ledger import entries, open_entry
-from objections.choices import Delivery, Effect, LetterKind, LetterState, Outcome, TicketState
+from ledger import clock, entries, open_entry
+from ledger.errors import Refusal
+from objections.choices import (
+    OUTCOME_LETTERS,
+    Delivery,
+    Effect,
+    LetterKind,
+    LetterState,
+    Outcome,
+    TicketState,
+)
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.errors import LetterNotSent
-from objections.letters import composing
-from objections.models import Letter, LetterText, Ticket
+from objections.letters import composing, delivery
+from objections.models import Letter, LetterText, Objection, Ticket
 from objections.redaction import keeping as redaction
 from objections.ticket.clocks import clock_of, keep_clock
 from objections.ticket.states import locked, move, take_back_extension
 
-OUTCOMES = frozenset(
-    {
-        LetterKind.UPHELD,
-        LetterKind.PARTLY_UPHELD,
-        LetterKind.REFUSED,
-        LetterKind.WITHDRAWN,
-        LetterKind.CLOSED_UNIDENTIFIED,
-        LetterKind.DUPLICATE,
-    }
-)
+logger = structlog.get_logger(__name__)
+
+POSTMAN = "system:delivery"
+DELIVERED, PUT_OFF = "objection.answer_delivered", "objection.delivery_put_off"
 
 
 def why_gone(letter: Letter, on: dt.date | None = None) -> str:
@@ -123,10 +131,73 @@ def _take_effect(letter: Letter, ticket: Ticket, sent_on: dt.date) -> None:
             ticket.extended_on = sent_on
             keep_clock(ticket, clock_of(ticket))
             ticket.save()
-    elif letter.kind in OUTCOMES:
-        ticket.answered_at = ticket.answered_at or letter.sent_at
+    elif letter.kind in OUTCOME_LETTERS:
+        if ticket.delivered_at is None:
+            _count_answer(ticket)
         ticket.save()
-        _lift(ticket)
+        if ticket.delivered_at is not None:
+            _lift(ticket)
+
+
+def _count_answer(ticket: Ticket) -> None:
+    """Says of a ticket when it was answered and when that counts as delivered, by the letters that are out."""
+    out = _outcome_letters_out(ticket)
+    ticket.answered_at = min((one.sent_at for one in out if one.sent_at), default=None)
+    moment = min((delivery.counts_from(one, ticket.country or "") for one in out), default=None)
+    is_on_its_way = moment is not None and moment > open_entry.current().recorded_at
+    ticket.delivers_at = moment if is_on_its_way else None
+    ticket.delivered_at = None if is_on_its_way else moment
+
+
+def _outcome_letters_out(ticket: Ticket) -> list[Letter]:
+    """The outcome letters that were sent and did not come back, also those of tickets that were decided with it."""
+    group = ticket.linked_to_id or ticket.pk
+    letters = Letter.objects.filter(
+        Q(ticket=ticket.pk) | Q(ticket=group) | Q(ticket__linked_to=group),
+        kind__in=OUTCOME_LETTERS,
+        state=LetterState.SENT,
+    )
+    return [one for one in letters if one.ticket_id == ticket.pk or ticket.reference in one.also]
+
+
+# --- Once it counts as delivered ----------------------------------------------------------------
+
+
+def count_delivered(only: Ticket | None = None) -> int:
+    """Let the outcome letters count as delivered whose days are over; returns of how many tickets.
+
+    One that fails keeps no other waiting.
+    """
+    if not entries.clocks_agree():
+        # Nothing that ends a restriction can be recorded.
+        return 0
+    over = Ticket.objects.filter(delivers_at__lte=clock.now())
+    if only is not None:
+        over = over.filter(pk=only.pk)
+    count = 0
+    for ticket in list(over.order_by("delivers_at", "pk")):
+        try:
+            count += _count_delivered(ticket)
+        except Refusal as error:
+            logger.error("restriction not lifted", ticket=ticket.reference, error=error.code)
+    return count
+
+
+def _count_delivered(ticket: Ticket) -> bool:
+    """Whether the answer counts as delivered now. Asked again under the lock: the letter may have come back."""
+    with entries.entry(DELIVERED, actor=POSTMAN, subject=ticket.reference) as opened:
+        row = locked(ticket)
+        if row.delivers_at is None or row.delivers_at > opened.recorded_at:
+            opened.abandon()
+            return False
+        _count_answer(row)
+        row.save()
+        if row.delivered_at is None:
+            # Stricter days were recorded meanwhile.
+            opened.kind = PUT_OFF
+            return False
+        _lift(row)
+    return True
 
 
 def _lift(ticket: Ticket) -> None:
@@ -166,10 +237,10 @@ def _undo(letter: Letter, ticket: Ticket, copy: Letter | None) -> None:
         take_back_extension(ticket)
         keep_clock(ticket, clock_of(ticket))
         ticket.save()
-    elif letter.kind in OUTCOMES:
-        ticket.answered_at = copy.sent_at if copy else None
+    elif letter.kind in OUTCOME_LETTERS:
+        _count_answer(ticket)
         ticket.save()
-        if copy is None:
+        if ticket.delivered_at is None:
             _restrict_again(ticket)
 
 
@@ -177,5 +248,14 @@ def _restrict_again(ticket: Ticket) -> None:
     """Keeps the restriction: the letter did not inform the person, and only a letter ends it (GDPR Art. 18(3))."""
     for objection in ticket.objections.select_for_update().filter(effect=Effect.RESTRICTION_LIFTED):
         objection.effect = Effect.RESTRICTING
+        objection.restricts_since = _lifted_at(objection)
         objection.save()
     redaction.follow(ticket)
+
+
+def _lifted_at(objection: Objection) -> dt.datetime:
+    """The moment at which the restriction of a lifted objection ended, from its history."""
+    rows = Objection.history.filter(id=objection.pk).order_by("-entry_id")
+    effects = rows.values_list("effect", "entry__recorded_at")
+    lifted = itertools.takewhile(lambda row: row[0] == Effect.RESTRICTION_LIFTED, effects)
+    return min(moment for _, moment in lifted)

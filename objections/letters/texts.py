@@ -85,7 +85,7 @@ PLACEHOLDERS: Final[dict[str, str]] = {
     "extension_basis": "what the law says about more time",
     "outcomes": "a line for each purpose: what was decided, or that it is dealt with elsewhere",
     "upheld_purposes": "the purposes the data stays out of, in one line",
-    "lifted_purposes": "the purposes whose restriction ends with this letter, in one line",
+    "lifted_purposes": "the purposes whose restriction ends once this letter counts as delivered, in one line",
     "ground": "the compelling ground",
     "balancing_summary": "how the ground was weighed against the person's interests",
     "reasons": "the reasons for the decision",

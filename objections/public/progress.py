@@ -1,7 +1,7 @@
 """How far an objection is, in words for the person.
 
-A decision is told by our letter: until it is sent, the objection is being examined and the data stays out, whatever
-was decided (GDPR Art. 18(3)). It does not disclose a ticket's officer, staff notes, the progress of a letter, or that
+A decision is told by our letter: until it is sent, the objection is being examined, and until it counts as delivered
+the data stays out, whatever was decided (GDPR Art. 18(3)). It does not disclose a ticket's officer, staff notes, the progress of a letter, or that
 another person's account or ticket exists. No page promises more than we can keep: we exclude the data that we can link to the person.
 """
 
@@ -70,7 +70,7 @@ def of(ticket: Ticket, *, to_filer: bool = True) -> Progress:
     assert ticket.kind
     state = _state(ticket)
     purposes = [
-        _purpose(objection, is_answered=ticket.answered_at is not None)
+        _purpose(objection, ticket)
         for objection in sorted(ticket.objections.all(), key=lambda one: one.purpose)
     ]
     due_on = None if clocks.is_paused(ticket, clocks.clock_of(ticket)) else ticket.due_on
@@ -103,11 +103,20 @@ def _is_duplicate(ticket: Ticket) -> bool:
     return ticket.answered_at is not None and ticket.ending == DUPLICATE
 
 
-def _purpose(objection: Objection, *, is_answered: bool) -> PurposeProgress:
+def _purpose(objection: Objection, ticket: Ticket) -> PurposeProgress:
+    is_answered = ticket.answered_at is not None
     # An upheld outcome holds before its letter is sent; telling it would tell the others by their absence.
     effect = Effect(objection.effect) if is_answered else Effect.RESTRICTING
     outcome = OUTCOME_WORDS[objection.outcome or ""] if is_answered else "being examined"
-    return PurposeProgress(objection.purpose, effect, f"{outcome}; {EFFECT_WORDS[effect]}")
+    words = EFFECT_WORDS[effect]
+    # What keeps a duplicate's person out is another objection, which has days of its own.
+    if (
+        effect == Effect.RESTRICTING
+        and ticket.delivers_at is not None
+        and objection.outcome != Outcome.DUPLICATE
+    ):
+        words += f" until {_day(ticket.delivers_at)}, when our letter counts as delivered"
+    return PurposeProgress(objection.purpose, effect, f"{outcome}; {words}")
 
 
 def _to_filer(

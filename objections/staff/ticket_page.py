@@ -20,7 +20,7 @@ from objections.acts import sent_back, steps
 from objections.acts.act import IDENTITY, WORK
 from objections.acts.outcomes import act_of, proposed_in_words
 from objections.acts.previews import dossier_of
-from objections.choices import Delivery, Effect, LetterState, Outcome, TicketState
+from objections.choices import OUTCOME_LETTERS, Delivery, Effect, LetterState, Outcome, TicketState
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.letters import composing
@@ -82,8 +82,11 @@ def _effect_of(objection: Objection, ticket: Ticket) -> ObjectionLine:
         found = effect.label, "warning"
     elif effect == Effect.UPHELD:
         found = "upheld: out for good", "good"
+    elif ticket.delivers_at is not None:
+        until = f"{ticket.delivers_at:%Y-%m-%d %H:%M} UTC"
+        found = f"{words}: still out until {until}, when the letter counts as delivered", "warning"
     else:
-        found = f"{words}: still out, until the letter is sent", "warning"
+        found = f"{words}: still out, until the letter is sent and counts as delivered", "warning"
     return ObjectionLine(Purpose(objection.purpose).label, *found)
 
 
@@ -119,6 +122,14 @@ def _letter_lines(ticket: Ticket, *, with_words: bool) -> list[LetterLine]:
         )
         for row in rows
     ]
+
+
+def _owes_letter(ticket: Ticket) -> bool:
+    """Whether the outcome letter came back or could not be sent, and no copy of it is out."""
+    if ticket.is_open or ticket.answered_at is not None or ticket.erased_at is not None:
+        return False
+    failed = [one for one in ticket.letters.all() if one.state == LetterState.FAILED]
+    return any(one.kind in OUTCOME_LETTERS for one in failed)
 
 
 def _runs_of(case: Case) -> dict[str, Any]:
@@ -181,6 +192,7 @@ def ticket_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
         "explained": deadlines.explained(case.clock, is_extended=ticket.extended_on is not None),
         "pause": pause_in_words(ticket, case.clock),
         "letters": _letter_lines(ticket, with_words=may_read),
+        "owes_letter": _owes_letter(ticket),
         "proposal": case.proposal,
         "proposed": proposed_in_words(case.proposal, with_words=may_read) if case.proposal else {},
         "erasure": case.erasure,

@@ -21,6 +21,7 @@ from consent import countries
 from consent.staff.lists import CountryFilter, OfAMember
 from objections import acts
 from objections.clock.days import day_of, today
+from objections.letters import effects
 from objections.models import Objection, Ticket
 from objections.staff import bulk, figures, queue
 from objections.staff.act_pages import view_of
@@ -129,6 +130,10 @@ class TicketAdmin(OfAMember, ExportedList, ExactSearchAdmin, HistoryModelAdmin):
     add_page = staticmethod(key_in)
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        # The passing of time is no act of the reader; an auditor's look records nothing but itself.
+        if row.delivers_at is not None and self.has_work_permission(request):
+            effects.count_delivered(row)
+            row.refresh_from_db()
         return ticket_context(request, row)
 
     # --- The list -------------------------------------------------------------------------------

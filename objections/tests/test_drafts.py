@@ -279,16 +279,18 @@ def test_drafts_go_with_the_tickets_words_and_with_the_members_erasure(
     client = client_of(officer)
     stays = factories.objection()
     client.post(page_of(stays, "note"), {"text": ""})
-    client.post(page_of(ticket, "withdraw"), {"version": "0", "evidence": SECRET})
+    acts.uphold.do(ticket=ticket, version=ticket.version or 0, actor=officer)
+    factories.send_letters(ticket)
+    client.post(page_of(ticket, "note"), {"version": "0", "text": SECRET})
     client.post(KEY_IN, keyed(preview="1", account_ref="acc-0"))
     client.post(reverse("admin:consent_member_deny", args=[ticket.member_id]), {"reason": SECRET})
-    token = token_in(client, page_of(ticket, "withdraw"))
+    token = token_in(client, page_of(ticket, "note"))
     assert Draft.objects.count() == 4
 
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
     # Nor does a page that is still open bring anything back.
-    client.post(page_of(ticket, "withdraw"), {"version": "0", "evidence": SECRET})
-    Client().post(page_of(ticket, "withdraw"), {"evidence": SECRET, "draft_of": token})
+    client.post(page_of(ticket, "note"), {"version": "0", "text": SECRET})
+    Client().post(page_of(ticket, "note"), {"text": SECRET, "draft_of": token})
 
     assert [draft.subject for draft in Draft.objects.all()] == [stays.reference]
 

@@ -43,7 +43,7 @@ SAID = [
         "Accounts of stalkers are found by this training alone.",
         "It protects the person who objects as well as all others.",
         "Without it we would find fewer stalkers, and later than now.",
-        "With this letter that ends for: Moderation and safety.",
+        "Then that ends for: Moderation and safety.",
         "You can complain to the Swedish Authority for Privacy Protection (IMY).",
         "You can also go to court",
     ],
@@ -153,7 +153,7 @@ def uphold_one_and_refuse_the_other(page: Page) -> None:
     personalisation = page.get_by_role("group", name="Personalisation")
     personalisation.get_by_label("Uphold: out for good").check()
     safety = page.get_by_role("group", name="Moderation and safety")
-    safety.get_by_label("Refuse: in again once the letter is sent").check()
+    safety.get_by_label("Refuse: in again once the letter counts as delivered").check()
     page.get_by_label("The compelling ground").fill(
         "Accounts of stalkers are found by this training alone."
     )

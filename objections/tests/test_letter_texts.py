@@ -106,11 +106,11 @@ COVERED = "This covers your account: it is on no list of accounts whose data new
             ["Your objection is upheld for these purposes: Generative AI. This does not end by itself. "
              + COVERED + " Models whose training began before we recorded your objection, "
              "on 1 July 2026, are not changed.",
-             "With this letter that ends for: Personalisation."],
+             "Then that ends for: Personalisation."],
         ),
         (
             "refused",
-            ["With this letter that ends for: Personalisation.", "complain to the Swedish Authority",
+            ["Then that ends for: Personalisation.", "complain to the Swedish Authority",
              "This answer was due by 4 August 2026.",
              "go to court"],
         ),

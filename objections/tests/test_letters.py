@@ -271,6 +271,9 @@ def test_without_an_e_mail_address_a_letter_goes_by_post(officer, second_officer
     assert ticket.objections.get().effect == "restricting"
 
     on_letters.record_posted.do(letter=letter, posted_on=timezone.localdate(), actor=officer)
+    assert ticket.objections.get().effect == "restricting"
+    with time_machine.travel(timezone.now() + dt.timedelta(days=40), tick=False):
+        tasks.count_delivered()
 
     assert ticket.objections.get().effect == "restriction_lifted"
     assert mail.outbox == []

@@ -438,7 +438,8 @@ def test_a_page_that_another_request_used_meanwhile_leaves_no_files(monkeypatch)
 
 def test_a_staff_members_files_do_not_stay_when_the_ticket_takes_none(officer):
     factories.add_members(1)
-    ticket = factories.objection("acc-0")
+    ticket = factories.uphold(factories.objection("acc-0"), officer)
+    factories.send_letters(ticket)
     accounts.erase_member(account_ref="acc-0", actor=officer, reason="asked for")
 
     with pytest.raises(Refusal):

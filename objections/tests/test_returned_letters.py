@@ -273,7 +273,7 @@ def test_an_officer_records_on_its_page_that_a_letter_came_back(officer, second_
 
     letter.refresh_from_db()
     assert offered == [True] * 3
-    assert "what this letter ended restricts again" in shown
+    assert "what it ended restricts again" in shown
     assert letter.state == LetterState.FAILED
     assert "it came back" in client.get(reverse("admin:objections_letter_changelist")).text
     assert "Letter came back" in client.get(places[0]).text

@@ -44,7 +44,7 @@ def answered_in_time(ticket: Ticket) -> bool | None:
     """Whether the outcome letter left by its day: a refusal has its own. None while none was sent."""
     if ticket.answered_at is None:
         return None
-    return day_of(ticket.answered_at) <= _last_day(ticket)
+    return day_of(ticket.answered_at) <= last_day(ticket)
 
 
 def in_words(day: dt.date, today: dt.date) -> str:
@@ -53,7 +53,8 @@ def in_words(day: dt.date, today: dt.date) -> str:
     return words if day.year == today.year else f"{words} {day.year}"
 
 
-def _last_day(ticket: Ticket) -> dt.date:
+def last_day(ticket: Ticket) -> dt.date:
+    """The last day for the outcome letter; of an open ticket, for any answer."""
     is_refusal = ticket.state in (TicketState.REFUSED, TicketState.PARTLY_UPHELD)
     day = ticket.refuse_by if is_refusal else ticket.due_on
     assert day is not None
@@ -62,7 +63,7 @@ def _last_day(ticket: Ticket) -> dt.date:
 
 def _answered(ticket: Ticket, day: dt.date, today: dt.date) -> Due:
     words = f"answered on {in_words(day, today)}"
-    late = (day - _last_day(ticket)).days
+    late = (day - last_day(ticket)).days
     if late > 0:
         return Due(f"{words}, {_days(late)} late", "danger")
     return Due(words, "good")
@@ -73,7 +74,7 @@ def _decided(ticket: Ticket, today: dt.date) -> Due:
         return Due("closed as abuse: no letter")
     if ticket.erased_at is not None:
         return Due("closed, erased before an answer")
-    words, tone = _until(_last_day(ticket), today)
+    words, tone = _until(last_day(ticket), today)
     return Due(f"decided, letter not sent: {words}", tone or "warning")
 
 

@@ -12,7 +12,7 @@ from consent.models import Member
 from ledger import clock, entries, open_entry
 from ledger.errors import Refusal
 from ledger.models import Entry
-from objections.choices import LetterState
+from objections.choices import OUTCOME_LETTERS, LetterState
 from objections.clock import deadlines
 from objections.clock.days import day_of, today
 from objections.errors import (
@@ -32,7 +32,7 @@ from objections.models import (
     Ticket,
 )
 from objections.querysets import ADDRESS_PROVEN, TicketQuerySet
-from objections.ticket import quarantine, uploads
+from objections.ticket import due, quarantine, uploads
 from objections.ticket.checks import recorded, waiting_proposal
 from objections.ticket.states import locked
 
@@ -44,12 +44,21 @@ RETENTION = "system:retention"
 def held_until(ticket: Ticket) -> dt.date | None:
     """The day from which what was written about a ticket may be erased; None while its answer is owed.
 
-    It counts from the answer. Closed as abuse, from the closing: no answer is owed.
+    It counts from the answer. Closed as abuse, from the closing: no answer is owed. What an erasure left for the answer
+    goes once that counts as delivered.
     """
-    since = ticket.closed_at if ticket.is_closed_as_abuse else ticket.answered_at
-    if ticket.is_open or since is None:
+    if ticket.is_open or ticket.delivers_at is not None:
         return None
-    return day_of(since + dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS))
+    if ticket.kept_for_answer_at is not None:
+        since = ticket.closed_at if ticket.is_closed_as_abuse else ticket.delivered_at
+        return day_of(since) if since else None
+    since = ticket.closed_at if ticket.is_closed_as_abuse else ticket.answered_at
+    return day_of(since + dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)) if since else None
+
+
+def owes_answer(ticket: Ticket) -> bool:
+    """Whether the person has no answer yet: the ticket is open, or its outcome letter does not count as delivered."""
+    return not ticket.is_closed_as_abuse and ticket.delivered_at is None
 
 
 def why_not_erased(ticket: Ticket) -> str:
@@ -61,6 +70,10 @@ def why_not_erased(ticket: Ticket) -> str:
             f"{ticket} is open: the person could not be answered any more.", ForbiddenMove
         )
     until = held_until(ticket)
+    if ticket.delivers_at is not None:
+        return WhyNot(
+            f"The outcome letter of {ticket} is on its way: it may come back.", LetterNotSent
+        )
     if until is None:
         return WhyNot(f"The outcome letter of {ticket} has not been sent.", LetterNotSent)
     if today() < until:
@@ -78,6 +91,8 @@ def _erase_kept_long_enough(ticket: Ticket) -> bool:
     """Erase one that was kept long enough, as was announced; no request is needed."""
     with recorded("objection.data_erased", ticket, RETENTION, reason="kept long enough") as opened:
         row = locked(ticket)
+        if row.kept_for_answer_at is not None:
+            opened.reason = "the member was erased before, and is answered now"
         if row.erased_at:
             opened.abandon()
             return False
@@ -88,8 +103,7 @@ def _erase_kept_long_enough(ticket: Ticket) -> bool:
 
 def erase(ticket: Ticket, at: dt.datetime) -> None:
     """Needs an open entry, and the ticket locked."""
-    keys = list(Attachment.objects.filter(ticket=ticket).values_list("key", flat=True))
-    Attachment.objects.filter(ticket=ticket).delete()
+    _delete_files(ticket)
     Note.objects.filter(ticket=ticket).delete()
     LetterText.objects.filter(letter__ticket=ticket).delete()
     Requester.objects.filter(ticket=ticket).delete()
@@ -101,6 +115,35 @@ def erase(ticket: Ticket, at: dt.datetime) -> None:
         letter.save()
     ticket.erased_at = at
     ticket.save()
+
+
+def keep_for_answer(ticket: Ticket, at: dt.datetime) -> None:
+    """Erase everything but what the answer needs: where it goes, and the words it is made of.
+
+    Needs an open entry, and the ticket locked. The rest goes once the answer counts as delivered.
+    """
+    _delete_files(ticket)
+    notes = Note.objects.filter(ticket=ticket)
+    if proposal := waiting_proposal(ticket):
+        notes = notes.exclude(entry=proposal.entry_id)
+    notes.delete()
+    # One that comes back is sent again.
+    gone = LetterText.objects.filter(
+        letter__ticket=ticket, letter__state__in=[LetterState.SENT, LetterState.CANCELLED]
+    )
+    gone.exclude(letter__kind__in=OUTCOME_LETTERS).delete()
+    Requester.objects.filter(ticket=ticket).update(
+        account_named="", statement="", sender_hash="", files_refused=0
+    )
+    drafts.forget(ticket.reference)
+    ticket.kept_for_answer_at = at
+    ticket.save()
+
+
+def _delete_files(ticket: Ticket) -> None:
+    files = Attachment.objects.filter(ticket=ticket)
+    keys = list(files.values_list("key", flat=True))
+    files.delete()
     # A file goes once the rows are gone for sure; one that stays behind is found by `sweep_files`.
     transaction.on_commit(lambda: _remove(keys), robust=True)
 
@@ -113,11 +156,37 @@ def _remove(keys: list[str]) -> None:
 def erase_words_of_member(member: Member) -> None:
     """Part of a member's erasure (GDPR Art. 17), in its entry: also open tickets lose their words.
 
-    What they decided or still decide stays; the member is out for good anyway. Of tickets without a member those go
-    that an officer linked to one of theirs, and closed ones whose address is proven to be theirs. An open one that
-    shares only an address is left for an officer: otherwise its requester could not be answered any more.
+    What they decided or still decide stays; the member is out for good anyway. A ticket that owes an answer keeps what
+    that needs (Art. 12(3), 12(4)) until it counts as delivered.
     """
     at = open_entry.current().recorded_at
+    for ticket in _with_words_of(member):
+        row = locked(ticket)
+        if owes_answer(row):
+            keep_for_answer(row, at)
+        else:
+            erase(row, at)
+
+
+def kept_after_erasure(member: Member) -> list[str]:
+    """A sentence for each ticket of a member that stays answerable when the account is erased, with its end."""
+    return [_kept_in_words(ticket) for ticket in _with_words_of(member) if owes_answer(ticket)]
+
+
+def _kept_in_words(ticket: Ticket) -> str:
+    kept = f"{ticket} keeps the name and address that its answer goes to"
+    if ticket.delivers_at is not None:
+        return f"{kept} until {ticket.delivers_at:%Y-%m-%d %H:%M} UTC, when the letter counts as delivered."
+    day = due.last_day(ticket)
+    return f"{kept} until the outcome letter counts as delivered. It is due by {day}."
+
+
+def _with_words_of(member: Member) -> list[Ticket]:
+    """The tickets that a member's erasure is about, by number.
+
+    Of tickets without a member these are the ones that an officer linked to one of theirs, and closed ones whose address
+    is proven to be theirs. An open one that shares only an address is left for an officer: it may be a stranger's.
+    """
     own = Ticket.objects.worked().filter(member=member)
     unmatched = Ticket.objects.worked().filter(member=None)
     numbers = {
@@ -126,8 +195,7 @@ def erase_words_of_member(member: Member) -> None:
         *_closed_of_proven_address(own, unmatched),
     }
     found = Ticket.objects.filter(pk__in=numbers, erased_at__isnull=True)
-    for ticket in list(found.order_by("pk")):
-        erase(locked(ticket), at)
+    return list(found.order_by("pk"))
 
 
 def _closed_of_proven_address(own: TicketQuerySet, unmatched: TicketQuerySet) -> set[int]:
@@ -173,10 +241,18 @@ def erase_expired() -> int:
     before = clock.now() - dt.timedelta(days=settings.OBJECTION_RETENTION_DAYS)
     # Nothing is answered before it is closed: the first condition changes nothing, and has an index.
     expired = Ticket.objects.closed().filter(
-        Q(answered_at__lt=before) | Q(is_set_aside=True), closed_at__lt=before, erased_at=None
+        Q(answered_at__lt=before) | Q(is_set_aside=True),
+        closed_at__lt=before,
+        delivers_at=None,
+        erased_at=None,
+    )
+    answered = Ticket.objects.closed().filter(
+        Q(delivered_at__isnull=False) | Q(is_set_aside=True),
+        kept_for_answer_at__isnull=False,
+        erased_at__isnull=True,
     )
     count = 0
-    for ticket in expired.order_by("pk"):
+    for ticket in [*expired.order_by("pk"), *answered.order_by("pk")]:
         try:
             count += _erase_kept_long_enough(ticket)
         except Refusal as error:

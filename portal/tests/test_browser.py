@@ -348,7 +348,7 @@ def test_pages_that_answer_what_an_officer_typed_are_accessible_and_keep_the_pol
     expect(page.get_by_role("heading", name="2 tickets")).to_be_visible()
     faults["found"] = visitor.faults_here()
     visitor.open("admin:objections_ticket_decide", desk.in_review.pk)
-    page.get_by_label("Refuse: in again once the letter is sent").first.check()
+    page.get_by_label("Refuse: in again once the letter counts as delivered").first.check()
     page.get_by_label("Uphold: out for good").last.check()
     page.get_by_role("button", name="Preview the letter").click()
     expect(page.get_by_role("region", name="Text of the letter")).to_be_visible()

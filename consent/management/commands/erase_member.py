@@ -46,3 +46,5 @@ class Command(BaseCommand):
         except Refusal as refusal:
             raise CommandError(str(refusal)) from refusal
         self.stdout.write(f"Erased: {member} is out of every run from now on.")
+        for sentence in accounts.kept_after_erasure(member):
+            self.stdout.write(sentence)

@@ -1,4 +1,4 @@
-"""Recording that staff put a letter into the post: that day it is sent, with every effect."""
+"""Recording that staff put a letter into the post: that day it is sent. A restriction ends once it counts as delivered."""
 
 import datetime as dt
 from zoneinfo import ZoneInfo
@@ -10,8 +10,9 @@ from consent.staff.forms import DateInput
 from ledger import clock, open_entry
 from ledger.errors import InvalidInput
 from objections.acts.on_letters.letter_act import LetterAct
-from objections.choices import Delivery, LetterState
+from objections.choices import OUTCOME_LETTERS, Delivery, LetterState
 from objections.clock.days import day_of, today
+from objections.letters import delivery
 from objections.letters.effects import record_sent, refuse_letter, why_gone
 from objections.models import Letter
 
@@ -46,6 +47,17 @@ def do(*, letter: Letter, posted_on: dt.date, actor: open_entry.Actor) -> Letter
     return record_sent(row, sent_at=sent_at, actor=actor, by_post=True, why_not=why_not)
 
 
+def _delivery_in_words(letter: Letter) -> str:
+    """From when an outcome letter that is posted today counts as delivered."""
+    if letter.kind not in OUTCOME_LETTERS:
+        return ""
+    days = delivery.days_by(Delivery.POST, letter.ticket.country or "", today())
+    return (
+        f"It counts as delivered once {days} days after that one have ended everywhere. Only then does a refused,"
+        " withdrawn or unidentified objection stop keeping the person out, unless the letter came back by then."
+    )
+
+
 ACT = LetterAct(
     name="posted",
     title="Record the {letter} as posted",
@@ -54,8 +66,8 @@ ACT = LetterAct(
     why_not=why_not,
     do=do,
     will=lambda letter: [
-        "That day the letter counts as sent, with everything that waits for it: a pause or an extension"
-        " begins, a refused, withdrawn or unidentified objection stops keeping the person out.",
+        "That day the letter counts as sent: a pause or an extension begins.",
+        _delivery_in_words(letter),
     ],
     done="Recorded: the {letter} was posted on {posted_on}.",
 )

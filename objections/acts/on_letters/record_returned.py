@@ -6,10 +6,10 @@ from ledger import entries, open_entry
 from ledger.registry import EntryKind
 from objections.acts.fields import ReasonField
 from objections.acts.on_letters.letter_act import LetterAct
-from objections.choices import LetterKind, LetterState, TicketState
+from objections.choices import OUTCOME_LETTERS, LetterKind, LetterState, TicketState
 from objections.clock import deadlines
 from objections.letters import composing
-from objections.letters.effects import OUTCOMES, refuse_letter, undo
+from objections.letters.effects import refuse_letter, undo
 from objections.models import Letter, LetterText
 from objections.ticket import clocks
 from objections.ticket.notes import must_say
@@ -31,7 +31,7 @@ def why_not(letter: Letter) -> str:
         return f"It is {letter.get_state_display()}: only a letter that was sent comes back."
     if letter.ticket.erased_at:
         return f"The personal data of {letter.ticket} is erased: nothing could be sent again."
-    return "" if letter.kind in OUTCOMES else _why_nothing_waits(letter)
+    return "" if letter.kind in OUTCOME_LETTERS else _why_nothing_waits(letter)
 
 
 def _why_nothing_waits(letter: Letter) -> str:
@@ -73,10 +73,10 @@ def do(*, letter: Letter, reason: str, actor: open_entry.Actor) -> Letter:
 
 
 def _undone_with(letter: Letter) -> str:
-    if letter.kind in OUTCOMES:
+    if letter.kind in OUTCOME_LETTERS:
         return (
-            "The person has no answer: what this letter ended restricts again. Runs frozen meanwhile stay as they"
-            " are, and the ticket goes on showing them."
+            "The person has no answer, and a new letter is owed: what this letter was to end is not ended, what it ended"
+            " restricts again. Runs frozen meanwhile stay as they are, and the ticket goes on showing them."
         )
     if letter.kind == LetterKind.IDENTITY_REQUEST:
         return "No identity was requested: the clock has not stopped, and silence has no effect."
