@@ -16,7 +16,7 @@ from ledger.verification.verifying import verify_ledger
 from objections import acts, tasks
 from objections.acts import on_letters
 from objections.choices import Effect, Outcome
-from objections.clock.days import ended_everywhere
+from objections.clock.days import ended_everywhere, today
 from objections.errors import NeedsSecondPerson
 from objections.models import Letter, Objection, Ticket
 from objections.public import progress
@@ -59,9 +59,7 @@ def decided(officer, second_officer, *, country="DE", outcome=Outcome.REFUSED, *
 def post(ticket: Ticket, officer) -> Letter:
     """The waiting letters of the ticket, put into the post today; the last of them."""
     for letter in ticket.letters.waiting().order_by("pk"):
-        sent = on_letters.record_posted.do(
-            letter=letter, posted_on=dt.datetime.now(dt.UTC).date(), actor=officer
-        )
+        sent = on_letters.record_posted.do(letter=letter, posted_on=today(), actor=officer)
     ticket.refresh_from_db()
     return sent
 

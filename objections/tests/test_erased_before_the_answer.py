@@ -9,7 +9,6 @@ from django.core import mail
 from django.core.management import call_command
 from django.db import connection
 from django.urls import reverse
-from django.utils import timezone
 
 from consent import accounts
 from consent.models import AccountReference
@@ -18,6 +17,7 @@ from ledger.verification.verifying import verify_ledger
 from objections import acts, tasks
 from objections.acts import on_letters
 from objections.choices import Effect, Outcome
+from objections.clock.days import today
 from objections.errors import LetterNotSent
 from objections.models import Attachment, LetterText, Note, Requester, Ticket
 from objections.ticket import uploads
@@ -178,7 +178,7 @@ def test_an_answer_on_its_way_by_post_is_kept_until_it_counts_as_delivered(offic
     with time_machine.travel(posted + dt.timedelta(days=3), tick=False):
         # It is written again, to the address that is still there.
         on_letters.record_returned.do(letter=letter, reason="no such street", actor=officer)
-        on_letters.record_posted.do(letter=letter, posted_on=timezone.localdate(), actor=officer)
+        on_letters.record_posted.do(letter=letter, posted_on=today(), actor=officer)
         tasks.erase_expired()
         still = Requester.objects.count()
     with time_machine.travel(posted + dt.timedelta(days=20), tick=False):
@@ -194,7 +194,7 @@ def test_nothing_is_erased_while_an_answer_is_on_its_way(officer, second_officer
     where = {"channel": "paper", "email": "", "postal_address": "1 Some Street"}
     ticket = refuse(filed(country="DE", **where), officer, second_officer)
     letter = ticket.letters.waiting().latest("pk")
-    on_letters.record_posted.do(letter=letter, posted_on=timezone.localdate(), actor=officer)
+    on_letters.record_posted.do(letter=letter, posted_on=today(), actor=officer)
 
     tasks.erase_expired()
     with pytest.raises(LetterNotSent, match="is on its way"):
