@@ -6,11 +6,15 @@ from ledger.registry import EntryKind, ReadKind
 
 _RULES = [
     "consent.view_notice", "consent.view_regionrule", "consent.view_policy", "consent.view_review",
+    "consent.view_agerule",
 ]  # fmt: skip
 _CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]
 
 BRINGS = Brings(
     entries=[
+        EntryKind("age_rule.approved", "Age of a country approved by a second person"),
+        EntryKind("age_rule.proposed", "Age of a country proposed", despite_clocks=True),
+        EntryKind("age_rule.rejected", "Age of a country rejected by a second person", despite_clocks=True),
         # An *allow* is refused by `consent.decisions` while the clocks disagree; an opt-out is taken.
         EntryKind("consent.decision", "Decision recorded", despite_clocks=True),
         EntryKind("consent.decisions", "Decisions recorded, in a batch", despite_clocks=True),
@@ -46,7 +50,7 @@ BRINGS = Brings(
     },
     permissions={
         PRIVACY_OFFICER: [
-            *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_policy", "consent.add_review",
+            *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_policy", "consent.add_agerule", "consent.add_review",
             "consent.add_decision", *_CHOICES, "consent.view_accountreference",
         ],
         ML_ENGINEER: _RULES,

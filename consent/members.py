@@ -13,7 +13,7 @@ from django.db.models import F, Max
 from common import drafts, registry
 from consent.choices import Status
 from consent.countries import UNKNOWN
-from consent.models import AccountReference, Census, Member, Suppression
+from consent.models import MAJORITY, AccountReference, Census, Member, Suppression
 from consent.references import folding_of, folding_to_keep, key_of
 from ledger import open_entry
 from ledger.bulk import Rows, among, insert_rows, update_rows
@@ -33,6 +33,7 @@ class Facts(NamedTuple):
     country_given: str = ""
     adult_on: dt.date | None = None
     status: str = Status.UNKNOWN.value
+    adult_at: int = MAJORITY
 
     @property
     def complete(self) -> bool:
@@ -42,8 +43,8 @@ class Facts(NamedTuple):
     def stricter(self, other: "Facts") -> "Facts":
         """Facts that exclude a member whom either of the two excludes. The order of the two does not matter.
 
-        Closed beats unknown, and unknown beats open; no age or the later date of majority; two countries are an
-        unknown one.
+        Closed beats unknown, and unknown beats open; no age or the later date of majority, and the lower age it is for;
+        two countries are an unknown one.
         """
         if self == other:
             return self
@@ -53,6 +54,7 @@ class Facts(NamedTuple):
             min(self.country_given, other.country_given) if is_one_country else "",
             max(self.adult_on, other.adult_on) if self.adult_on and other.adult_on else None,
             max(self.status, other.status, key=_STRICTNESS.index),
+            min(self.adult_at, other.adult_at),
         )
 
 
@@ -388,14 +390,18 @@ def lost_reference() -> str:
 
 
 def facts_of(member: Member) -> Facts:
-    return Facts(member.country, member.country_given, member.adult_on, member.status)
+    return Facts(
+        member.country, member.country_given, member.adult_on, member.status, member.adult_at
+    )
 
 
-def _facts(country: str, given: str, adult_on: dt.date | str | None, status: str) -> Facts:
+def _facts(
+    country: str, given: str, adult_on: dt.date | str | None, status: str, adult_at: int
+) -> Facts:
     """SQLite hands dates out as text."""
     if isinstance(adult_on, str):
         adult_on = dt.date.fromisoformat(adult_on)
-    return Facts(country, given, adult_on, status)
+    return Facts(country, given, adult_on, status, adult_at)
 
 
 def _rows(numbers: Sequence[int], facts: Sequence[Facts], seals: Sequence[str]) -> Rows:

@@ -1,6 +1,8 @@
 """Members, what they chose, and the rules and notices that decide whether a choice is needed."""
 
 import datetime as dt
+from functools import reduce
+from operator import or_
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -25,6 +27,8 @@ from ledger.models import Sealed, Tracked, tracked_history
 
 FIRST_DAY = dt.date(2024, 9, 18)
 """No run is as of an earlier day: a member of age by then need not be in the index of minors."""
+MAJORITY, MAX_AGE = 18, 25
+"""Under the first no member is in anywhere; a country's row may ask for more, up to the second."""
 
 
 class Member(Tracked):
@@ -48,6 +52,11 @@ class Member(Tracked):
         blank=True,
         help_text="The date of majority; the date of birth is not kept.",
     )
+    adult_at = models.PositiveSmallIntegerField(
+        "of age at",
+        default=MAJORITY,
+        help_text="The age that the date of majority was computed for.",
+    )
     status = models.CharField(max_length=8, choices=Status, default=Status.UNKNOWN)
     reference_seal = models.CharField(
         max_length=64, help_text="HMAC-SHA-256 of the account_ref under the member's own salt."
@@ -65,6 +74,10 @@ class Member(Tracked):
             models.CheckConstraint(
                 condition=Q(status__in=Status.values), name="member_status_known"
             ),
+            # A lower age would let in a member whom no rule about ages can keep out.
+            models.CheckConstraint(
+                condition=Q(adult_at__gte=MAJORITY), name="member_of_age_at_18_or_later"
+            ),
             # A code that no rule can name would be in no exclusion.
             models.CheckConstraint(
                 condition=Q(country__in=sorted({UNKNOWN, *NAMES, *CANARIES})),
@@ -73,7 +86,8 @@ class Member(Tracked):
         ]
         # Each index serves one exclusion, so that a freeze reads only who is out.
         indexes = [
-            models.Index(fields=["country", "id"], name="member_by_country"),
+            # With the age: where a country asks for a higher one, only those below it are read.
+            models.Index(fields=["country", "adult_at", "id"], name="member_by_country"),
             models.Index(
                 fields=["adult_on", "id"],
                 name="member_minor",
@@ -269,6 +283,34 @@ class Policy(Sealed):
         return f"{self.kind} {self.value}{place} from {self.effective_from}"
 
 
+class AgeRule(Sealed):
+    """The age from which members in some countries may be used, from a date on: above 18, or back towards it."""
+
+    countries = models.JSONField(help_text="ISO codes.")
+    age = models.PositiveSmallIntegerField(help_text=f"{MAJORITY} to {MAX_AGE}.")
+    effective_from = models.DateField()
+    source = models.CharField(max_length=300, help_text="The law, statement or decision behind it.")
+    needs_approval = models.BooleanField(help_text="It asks for a lower age than before.")
+    proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    objects = ProposalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-effective_from", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(age__gte=MAJORITY, age__lte=MAX_AGE), name="age_rule_from_18_to_25"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"age {self.age} in {len(self.countries)} countries from {self.effective_from}"
+
+
+REVIEWED = ("region_rule", "notice", "policy", "age_rule")
+"""Columns of a review: it is about one of them."""
+
+
 class Review(Sealed):
     """A second person's word on a proposed rule, notice or policy."""
 
@@ -281,21 +323,29 @@ class Review(Sealed):
     policy = models.OneToOneField(
         Policy, models.PROTECT, null=True, blank=True, related_name="review"
     )
+    age_rule = models.OneToOneField(
+        AgeRule, models.PROTECT, null=True, blank=True, related_name="review"
+    )
     verdict = models.CharField(max_length=8, choices=ReviewVerdict)
     reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(region_rule__isnull=False, notice__isnull=True, policy__isnull=True)
-                | Q(region_rule__isnull=True, notice__isnull=False, policy__isnull=True)
-                | Q(region_rule__isnull=True, notice__isnull=True, policy__isnull=False),
+                condition=reduce(
+                    or_,
+                    (
+                        Q(**{f"{name}__isnull": name != one for name in REVIEWED})
+                        for one in REVIEWED
+                    ),
+                ),
                 name="review_of_one_thing",
             ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.verdict}: {self.region_rule or self.notice or self.policy}"
+        about = self.region_rule or self.notice or self.policy or self.age_rule
+        return f"{self.verdict}: {about}"
 
 
 class Decision(Sealed):

@@ -28,9 +28,13 @@ class MemberQuerySet(TrackedQuerySet):
         return self.filter(status=Status.ERASED)
 
     def minors(self, on: dt.date, until: dt.date | None = None) -> "MemberQuerySet":
-        """Under 18 on that day; with `until`, those alone who are of age on it."""
+        """Not of age on that day; with `until`, those alone who are of age on it."""
         rows = self.filter(adult_on__gt=on)
         return rows if until is None else rows.filter(adult_on__lte=until)
+
+    def below_age(self, age: int, codes: Collection[str]) -> "MemberQuerySet":
+        """Members in the countries whose date of majority was computed for a lower age: it does not say when they reach this one."""
+        return self.filter(country__in=sorted(codes), adult_at__lt=age)
 
     def of_unknown_age(self) -> "MemberQuerySet":
         return self.filter(adult_on__isnull=True)

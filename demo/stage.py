@@ -161,6 +161,8 @@ def play_past(people: list[Person], *, say: Callable[[str], None]) -> int:
     from demo import past
 
     def import_and_say() -> None:
+        # What was law before: dates of majority are computed for it.
+        load_rules(dt.date(2024, 9, 17))
         for line in import_members(people):
             say(f"  {line}")
         say("Four months of the objection desk are played at high speed; all of it is synthetic.")

@@ -608,7 +608,7 @@ MARKED = "9999"
 """Stands for the time of a first line that is marked as a clock step: no time before it is later."""
 CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
-    "account_map.ended", "account_map.refused", "assessment.rejected",
+    "account_map.ended", "account_map.refused", "age_rule.proposed", "age_rule.rejected", "assessment.rejected",
     "consent.decision", "consent.decisions", "member.erased", "objection.received",
     "objection.email_confirmed", "objection.member_matched", "objection.match_corrected", "objection.linked", "objection.note_added",
     "objection.files_attached", "objection.assigned", "objection.receipt_date_corrected",
@@ -1707,8 +1707,9 @@ class History:
         self.notices: list[Proposal] = []
         self.rules: list[Proposal] = []
         self.policies: list[Proposal] = []
+        self.ages: list[Proposal] = []
         self.approved: dict[tuple[str, int], int] = {}
-        """`notice_id`, `region_rule_id` or `policy_id`, and its value: the entry that approved it."""
+        """`notice_id`, `region_rule_id`, `policy_id` or `age_rule_id`, and its value: the entry that approved it."""
         self.places: dict[int, list[tuple[str, str]]] = {}
         """Members whose country changed: each country they had, and when that was recorded."""
         self.refused: set[tuple[str, int]] = set()
@@ -1728,6 +1729,8 @@ class History:
             self.recorded[entry["sequence"]] = entry["recorded_at"]
         for row in rows_of(entry, "consent.policy"):
             self.policies.append(Proposal(entry["sequence"], row))
+        for row in rows_of(entry, "consent.agerule"):
+            self.ages.append(Proposal(entry["sequence"], row))
         for row in rows_of(entry, "consent.decision"):
             self._add_decision(row, entry["recorded_at"])
         for row in rows_of(entry, "objections.historicalobjection"):
@@ -1781,7 +1784,7 @@ class History:
     def _add_review(self, sequence: int, row: Row) -> None:
         if row["verdict"] != "approved":
             return
-        for column in ("notice_id", "region_rule_id", "policy_id"):
+        for column in ("notice_id", "region_rule_id", "policy_id", "age_rule_id"):
             if row.get(column) is not None:
                 self.approved[column, row[column]] = sequence
 
@@ -1818,6 +1821,26 @@ class History:
                 known_since[place] = max(known_since.get(place, 0), approval or entry)
         return holding
 
+    def ages_in_force(self, day: str) -> dict[str, int]:
+        """The age of each country that some row names, on a day."""
+        counting = sorted(
+            (row["effective_from"], entry, row["id"], row)
+            for entry, row in self.ages
+            if row["effective_from"] <= day
+            and (not row["needs_approval"] or ("age_rule_id", row["id"]) in self.approved)
+        )
+        holding: dict[str, int] = {}
+        known: dict[str, list[tuple[int, int]]] = {}
+        for _, entry, number, row in counting:
+            approval = self.approved.get(("age_rule_id", number), 0)
+            age = row["age"]
+            for country in row["countries"]:
+                higher = [at for asked, at in known.get(country, []) if asked > age]
+                if age >= holding.get(country, 18) or approval > max(higher, default=0):
+                    holding[country] = age
+                known.setdefault(country, []).append((age, approval or entry))
+        return holding
+
     # Step 2
 
     def notices_in_force(self, purpose: str, as_of: str) -> list[Row]:
@@ -1846,6 +1869,14 @@ class History:
             if len(said) == len(held):
                 rules[country] = max(said, key=lambda rule: STRICTNESS[rule])
         return rules, used
+
+    def ages_at(self, calendar: Calendar) -> dict[str, int]:
+        """The age of each country, the highest of the days that it is there."""
+        by_day = {day: self.ages_in_force(day) for day in calendar.world}
+        return {
+            country: max(by_day[day].get(country, 18) for day in calendar.days_in(country))
+            for country in {country for found in by_day.values() for country in found}
+        }
 
     # Step 2b: when a yes is consent
 
@@ -1930,6 +1961,7 @@ class History:
         calendar = Calendar(header["days"], header["as_of"])
         rules, used = self.rules_at(purpose, calendar)
         by_day = {day: self.notices_in_force(purpose, day) for day in calendar.world}
+        ages = self.ages_at(calendar)
         covered = {
             country
             for country in rules
@@ -1948,7 +1980,8 @@ class History:
             raise ValueError("the member numbers are not 1, 2, 3 without gaps")
         sets = {code: bytearray((population >> 3) + 1) for code in codes}
         for number, member in self.members.items():
-            reasons = _facts_against(member, calendar.days_in(member["country"])[0])
+            country = member["country"]
+            reasons = _facts_against(member, calendar.days_in(country)[0], ages.get(country, 18))
             reasons += _country_against(member["country"], rules, covered)
             decided_at, choice, shown = self.choices.get((purpose, number), ("", "", ""))
             if rules.get(member["country"]) == "opt-in" and not (
@@ -2088,7 +2121,7 @@ class History:
             return
         yield (
             f"member {number} has the country {member['country'] or 'unknown'}, is of age on"
-            f" {member.get('adult_on') or 'an unknown day'}, and the account is {member['status']}"
+            f" {member.get('adult_on') or 'an unknown day'} (for the age of {member.get('adult_at')}), and the account is {member['status']}"
         )
         for (purpose, who), (decided_at, choice, _) in sorted(self.choices.items()):
             if who == number:
@@ -2134,14 +2167,15 @@ def _is_covered(country: str, notices: list[Row], categories: list[str]) -> bool
 # Step 4: the reasons, in the table's order
 
 
-def _facts_against(member: Row, day: str) -> list[str]:
+def _facts_against(member: Row, day: str, age: int) -> list[str]:
     reasons = []
     if member["status"] == "erased":
         reasons.append("erased")
     elif member["status"] != "open":
         reasons.append("closed")
     adult_on = member.get("adult_on")
-    if adult_on is None or adult_on > day:
+    # A date for a lower age does not say when the member reaches this one.
+    if adult_on is None or adult_on > day or member.get("adult_at", 0) < age:
         reasons.append("minor")
     return reasons
 

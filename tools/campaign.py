@@ -171,6 +171,7 @@ def _other(rng: random.Random, value: Any) -> Any:
         "deny": "allow",
         "open": "closed",
         "US": "FR",
+        "KR": "US",
         "approved": "rejected",
     }
     return swapped.get(value, value[:-1] if value and rng.random() < 0.5 else value + "0")

@@ -16,7 +16,7 @@ from consent import countries, members
 from consent import decisions as consent
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
-from consent.models import AccountReference, Member, Notice, RegionRule
+from consent.models import AccountReference, AgeRule, Member, Notice, RegionRule
 from consent.references import key_of
 from consent.rulebook import proposing
 from deliveries import recipients, trained_models
@@ -71,11 +71,15 @@ def person(username: str, role: str | None = None) -> User:
 
 
 def add_member(
-    account_ref: str, country: str = "US", adult_on: dt.date | None = ADULT, status: str = "open"
+    account_ref: str,
+    country: str = "US",
+    adult_on: dt.date | None = ADULT,
+    status: str = "open",
+    adult_at: int = 18,
 ) -> int:
     """A member; returns the number."""
     with entries.entry("test.members", actor="test"):
-        return members.create([(account_ref, Facts(country, "", adult_on, status))])[0]
+        return members.create([(account_ref, Facts(country, "", adult_on, status, adult_at))])[0]
 
 
 def add_members(count: int, country: str = "US", prefix: str = "acc") -> list[int]:
@@ -142,6 +146,29 @@ def publish(
         actor=proposer,
     )
     proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test")
+    return row
+
+
+def ask_age(
+    proposer: Any,
+    age: int = 19,
+    *,
+    codes: Iterable[str] = ("KR",),
+    effective_from: dt.date = LONG_AGO,
+    approver: Any = None,
+) -> AgeRule:
+    """The age that countries ask for; approved, if there is an approver and the row needs it."""
+    row = proposing.propose_age(
+        countries=list(codes),
+        age=age,
+        effective_from=effective_from,
+        source="Civil Act of Korea, Art. 4",
+        actor=proposer,
+    )
+    if approver and row.needs_approval:
+        proposing.review(
+            proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test"
+        )
     return row
 
 
@@ -496,6 +523,7 @@ def live(run: Run, engineer: Any, officer: Any, second_officer: Any, product: An
     account_map.request(actor=engineer)
     account_map.make_due()
     completing.complete(run=run, actor=engineer)
+    ask_age(officer)
     policy = proposing.propose_policy(
         kind="lease-days", value=60, effective_from=LONG_AGO, source="test", actor=officer
     )

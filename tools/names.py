@@ -401,7 +401,7 @@ def _composed() -> Iterator[str]:
 
     yield from (
         f"{what}.{verdict}"
-        for what in ("rule", "notice", "policy")
+        for what in ("rule", "notice", "policy", "age_rule", "assessment")
         for verdict in ReviewVerdict.values
     )
     yield from ("export.ledger", "export.reads")

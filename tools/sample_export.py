@@ -383,6 +383,10 @@ def _tell() -> None:
         factories.add_members(12, country=country, prefix=prefix)
     factories.add_member("minor", adult_on=dt.date(2040, 1, 1))
     factories.add_member("closed", status="closed")
+    factories.add_member("of 18", "KR")
+    factories.add_member("of 19", "KR", adult_at=19)
+    factories.ask_age(olga, 20)
+    factories.ask_age(olga, 19, effective_from=dt.date(2025, 1, 1), approver=otto)
     for number in range(0, 100, 2):
         factories.decide(f"acc-{number}", "deny", actor=product)
     for number in range(6):

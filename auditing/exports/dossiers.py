@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from consent import countries
 from consent.choices import Channel, Choice, Purpose, Status
-from consent.models import Decision, Member, Notice, RegionRule
+from consent.models import MAJORITY, AgeRule, Decision, Member, Notice, RegionRule
 from consent.rulebook.days import Days
 from consent.rulebook.rules import Book
 from ledger.models import AccessRecord, Checkpoint, Entry
@@ -90,6 +90,8 @@ def _told(row: Any) -> tuple[str, str, str]:
     if row is None:
         return "", "", ""
     age = f"{row.adult_on:%Y-%m-%d}" if row.adult_on else "not known"
+    if row.adult_at != MAJORITY:
+        age += f" (for the age of {row.adult_at})"
     return place(row.country), age, Status(row.status).label
 
 
@@ -176,6 +178,19 @@ def _notices(rows: Iterable[Notice], lived_in: Collection[str]) -> Iterator[Even
             )
 
 
+def _ages(rows: Iterable[AgeRule], lived_in: Collection[str]) -> Iterator[Event]:
+    for row in rows:
+        here = [place(country) for country in row.countries if country in lived_in]
+        if here:
+            entry, details = _recorded(row)
+            yield Event(
+                entry,
+                f"Age: {row.age} in {', '.join(here)} from {row.effective_from}",
+                [*details, f"source: {row.source}"],
+                (f"age no. {row.pk}", reverse("admin:consent_agerule_change", args=[row.pk])),
+            )
+
+
 def _time_line(member: Member, book: Book) -> TimeLine:
     facts, facts_cut = _newest(
         Member.history.filter(id=member.pk).select_related("entry").order_by("-history_id")
@@ -197,6 +212,7 @@ def _time_line(member: Member, book: Book) -> TimeLine:
         *_objections(objections),
         *_rules(book.rules, lived_in),
         *_notices(book.notices, lived_in),
+        *_ages(book.ages, lived_in),
     ]
     return TimeLine(
         sorted(events, key=lambda event: -event.entry.sequence),

@@ -13,7 +13,7 @@ from rest_framework import serializers
 from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 from consent import countries, decisions
 from consent.choices import Channel, Choice, DataCategory, Purpose, ReviewVerdict, RuleKind
-from consent.models import Notice, RegionRule
+from consent.models import MAJORITY, MAX_AGE, AgeRule, Notice, RegionRule
 from consent.public.member_links import MemberLink
 from consent.references import MAX_LENGTH, key_of
 
@@ -145,6 +145,16 @@ class RegionRuleInput(Input):
     reason = Text(required=False, allow_blank=True, max_length=1000)
 
 
+class AgeRuleInput(Input):
+    countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
+    age = serializers.IntegerField(min_value=MAJORITY, max_value=MAX_AGE)
+    effective_from = Day()
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="The law, statement or decision behind it."
+    )
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+
 class NoticeInput(Input):
     version = Text(max_length=40)
     purposes = Several(child=Word(choices=Purpose.choices), max_length=20)
@@ -196,7 +206,7 @@ class _ProposalOutput(serializers.Serializer[Any]):
 
     # DRF would leave the field out where there is no review; a reader should see null.
     @extend_schema_field(ReviewOutput(allow_null=True))
-    def get_review(self, row: RegionRule | Notice) -> Any:
+    def get_review(self, row: RegionRule | Notice | AgeRule) -> Any:
         review = getattr(row, "review", None)
         return ReviewOutput(review).data if review else None
 
@@ -252,6 +262,17 @@ class NoticeOutput(_ProposalOutput):
     published_on = serializers.DateField()
     in_force_from = serializers.DateField()
     supersedes = serializers.CharField(source="supersedes.version", allow_null=True, default=None)
+
+
+class AgeRuleOutput(_ProposalOutput):
+    id = serializers.IntegerField()
+    countries = serializers.ListField(child=serializers.CharField())
+    age = serializers.IntegerField()
+    effective_from = serializers.DateField()
+
+
+class ProposedAgeRuleOutput(AgeRuleOutput):
+    effects = EffectsOutput()
 
 
 class ProposedRegionRuleOutput(RegionRuleOutput):

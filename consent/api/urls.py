@@ -12,6 +12,8 @@ urlpatterns = [
         views.RegionRuleReviewView.as_view(),
         name="region-rule-review",
     ),
+    path("age-rules", views.AgeRulesView.as_view(), name="age-rules"),
+    path("age-rules/<int:id>/review", views.AgeRuleReviewView.as_view(), name="age-rule-review"),
     path("notices", views.NoticesView.as_view(), name="notices"),
     path("notices/<str:version>/review", views.NoticeReviewView.as_view(), name="notice-review"),
 ]

@@ -29,10 +29,13 @@ from common.api.schema import EndpointSchema, page_of
 from consent import decisions
 from consent.api.serializers import (
     AccountInput,
+    AgeRuleInput,
+    AgeRuleOutput,
     DecisionInput,
     DecisionOutput,
     NoticeInput,
     NoticeOutput,
+    ProposedAgeRuleOutput,
     ProposedNoticeOutput,
     ProposedRegionRuleOutput,
     RegionRuleInput,
@@ -45,7 +48,7 @@ from consent.api.serializers import (
 )
 from consent.errors import AlreadyReviewed, MemberPagesOff
 from consent.lookup import look_up
-from consent.models import Member, Notice, RegionRule
+from consent.models import AgeRule, Member, Notice, RegionRule
 from consent.public import member_links
 from consent.public.privacy_signals import privacy_signal
 from consent.rulebook import effects, proposing
@@ -233,6 +236,49 @@ class RegionRuleReviewView(Endpoint):
         return _review(request, get_object_or_404(RegionRule, pk=id))
 
 
+class AgeRulesView(Endpoint):
+    access = {
+        "GET": Access("consent.view_agerule", "rules:read"),
+        "POST": Access("consent.add_agerule"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_age_rules", parameters=[PageQuery], responses=page_of(AgeRuleOutput)
+    )
+    def get(self, request: Request) -> Response:
+        """The ages above 18 that countries ask for, the row recorded last first."""
+        read(PageQuery, request.query_params)
+        rows = AgeRule.objects.select_related("proposed_by", "review__reviewer")
+        return _page(self, request, rows, AgeRuleOutput)
+
+    @extend_schema(
+        operation_id="propose_age_rule",
+        request=AgeRuleInput,
+        responses={201: ProposedAgeRuleOutput},
+    )
+    def post(self, request: Request) -> Response:
+        """Propose the age that countries ask for. A higher one applies at once; a lower one waits for a second person.
+
+        Members whose date of majority was computed for a lower age are out until the product sends their date again.
+        The latest row sent once more is the same row and gets the first answer. `effects` is as for a region rule.
+        """
+        row = proposing.propose_age(**read(AgeRuleInput, request.data), actor=caller(request))
+        return _proposed(row, ProposedAgeRuleOutput)
+
+
+class AgeRuleReviewView(Endpoint):
+    access = {"POST": Access("consent.add_review")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="review_age_rule", request=ReviewInput, responses={201: ReviewOutput}
+    )
+    def post(self, request: Request, id: int) -> Response:
+        """The second person's word on an age; it is final. The same again gets the first answer."""
+        return _review(request, get_object_or_404(AgeRule, pk=id))
+
+
 class NoticesView(Endpoint):
     access = {
         "GET": Access("consent.view_notice", "rules:read"),
@@ -280,7 +326,7 @@ def _proposed(row: Any, output: Any) -> Response:
     return Response(output(row).data, status=201)
 
 
-def _review(request: Request, proposal: RegionRule | Notice) -> Response:
+def _review(request: Request, proposal: effects.Counted) -> Response:
     """The same word of the same person again gets the first answer."""
     sent = read(ReviewInput, request.data)
     try:

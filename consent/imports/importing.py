@@ -10,7 +10,7 @@ import datetime as dt
 import gc
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,15 +26,15 @@ from consent.choices import Status
 from consent.imports import member_files
 from consent.imports.member_files import ImportStopped, MemberFile, Reject, Wrong
 from consent.members import Facts, Known, Sealed
-from consent.models import AccountReference, Member
+from consent.models import MAJORITY, MAX_AGE, AccountReference, Member
 from consent.references import MAX_LENGTH, is_fit_for_a_file, key_of
+from consent.rulebook import ages
 from ledger import bulk, clock, entries, open_entry
 
 BATCH_SIZE = 20_000
 """Lines in one ledger entry: its lock keeps decisions waiting for half a second."""
 
 EARLIEST_BIRTH = dt.date(1900, 1, 1)
-AGE_OF_MAJORITY = 18
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _CLOSED = Status.CLOSED.value
 _STATUS = {"open": Status.OPEN.value, "closed": _CLOSED, "": Status.UNKNOWN.value}
@@ -138,11 +138,12 @@ def import_members(
     it writes, unless `expect_new` allows as many. A new account whose reference looks like a number that a
     spreadsheet changed is left out, unless `expect_new` is given. A dry run counts the same and writes nothing.
     `sha256` and `rows` are what the sender says of the file: another one is refused before anything is written.
-    `on_progress` hears the counts so far and an estimate of all lines after each batch. Raises ImportStopped.
+    A birth date becomes the date of majority for the highest age that any row asks for in the line's country; where no
+    country is known, in any. `on_progress` hears the counts so far and an estimate of all lines after each batch. Raises ImportStopped.
     """
     summary = Summary()
     # Asked here: the thread that reads ahead has no connection of its own, and must open none.
-    today = clock.today()
+    today, highest = clock.today(), ages.highest()
 
     def write(batch: _Batch) -> None:
         plan = writer.write(batch)
@@ -167,7 +168,7 @@ def import_members(
             try:
                 with member_files.opened(path, batch_size, sha256=sha256, rows=rows) as file:
                     summary.ignored_columns = file.ignored_columns
-                    for batch in _ahead(_understood(file, today)):
+                    for batch in _ahead(_understood(file, today, highest)):
                         once, again = batch.split(survey.repeated)
                         kept.add(again)
                         write(once)
@@ -547,26 +548,36 @@ class _Readings(dict[str, Any]):
         return meaning
 
 
-def _understood(file: MemberFile, today: dt.date) -> Iterator[_Batch]:
+def _understood(file: MemberFile, today: dt.date, highest: Mapping[str, int]) -> Iterator[_Batch]:
     """Chunks as batches: every line checked, every reference sealed.
 
     Runs in the second thread, so it asks the database nothing.
     """
     country_of = _Readings(_country)
-    day_of = _Readings(_Days(file.day_column, today))
+    day_of = {
+        age: _Readings(_Days(file.day_column, today, age)) for age in range(MAJORITY, MAX_AGE + 1)
+    }
+    is_birth = file.day_column == BIRTH_DATE
+    age_of = _Readings(_age)
+    of_nowhere = max(highest.values(), default=MAJORITY)
     status_of = _Readings(_status)
     make = tuple.__new__  # a third of the time of Facts(...)
     for chunk in file.chunks:
         lines, references, keys, found = [], [], [], []
         rejects = chunk.rejects
-        for line, (ref, country, day, status) in zip(chunk.lines, chunk.rows, strict=True):
+        for line, (ref, country, day, status, *said) in zip(chunk.lines, chunk.rows, strict=True):
             try:
                 # The plainest first: nearly all references are their own keys.
                 is_plain = ref.isascii() and ref.isprintable() and " " not in ref
                 key = ref if is_plain else _fit_key(ref)
                 if not 1 <= len(ref) <= MAX_LENGTH or key.startswith(members.CANARY_PREFIX):
                     raise Wrong(*_BAD_REFERENCE)
-                facts = make(Facts, (*country_of[country], day_of[day], status_of[status]))
+                place = country_of[country]
+                if is_birth:
+                    age = highest.get(place[0], MAJORITY) if place[0] else of_nowhere
+                else:
+                    age = age_of[said[0]] if said else MAJORITY
+                facts = make(Facts, (*place, day_of[age][day], status_of[status], age))
             except Wrong as wrong:
                 rejects.append(Reject(line, *wrong.args))
             else:
@@ -614,16 +625,31 @@ def _status(given: str) -> str:
     return word
 
 
-class _Days:
-    """Reads a day of the column as the date of majority; empty is unknown. The birth date is not kept."""
+def _age(given: str) -> int:
+    text = given.strip()
+    if not text:
+        return MAJORITY
+    if not (text.isascii() and text.isdecimal() and MAJORITY <= int(text[:3]) <= MAX_AGE):
+        raise Wrong("adult_at", given, f"an age from {MAJORITY} to {MAX_AGE}, or nothing")
+    return int(text)
 
-    def __init__(self, column: str, today: dt.date) -> None:
+
+BIRTH_DATE = "birth_date"
+
+
+class _Days:
+    """Reads a day of the column as the date of majority for an age; empty is unknown. The birth date is not kept."""
+
+    def __init__(self, column: str, today: dt.date, age: int) -> None:
         self.column = column
-        self.is_birth = column == "birth_date"
+        self.age = age
+        self.is_birth = column == BIRTH_DATE
         # Somewhere it is tomorrow already.
         youngest = today + dt.timedelta(days=1)
         bounds = EARLIEST_BIRTH, youngest
-        self.earliest, self.latest = bounds if self.is_birth else map(majority, bounds)
+        self.earliest, self.latest = (
+            bounds if self.is_birth else (majority(bound, age) for bound in bounds)
+        )
 
     def __call__(self, given: str) -> dt.date | None:
         text = given.strip()
@@ -638,21 +664,21 @@ class _Days:
             raise Wrong(self.column, given, "a day as YYYY-MM-DD, or nothing")
         if not self.earliest <= day <= self.latest:
             raise Wrong(self.column, given, f"a day from {self.earliest} to {self.latest}")
-        return majority(day) if self.is_birth else day
+        return majority(day, self.age) if self.is_birth else day
 
 
-def majority(born_on: dt.date) -> dt.date:
-    """The 18th birthday.
+def majority(born_on: dt.date, age: int = MAJORITY) -> dt.date:
+    """The birthday of an age.
 
     >>> majority(dt.date(2008, 2, 29))
     datetime.date(2026, 3, 1)
     """
     try:
-        return born_on.replace(year=born_on.year + AGE_OF_MAJORITY)
+        return born_on.replace(year=born_on.year + age)
     except ValueError:
-        # 29 February has no 18th birthday. Laws differ between 28 February and 1 March; the later day
+        # 29 February has a birthday in leap years only. Laws differ between 28 February and 1 March; the later day
         # lets no minor in.
-        return dt.date(born_on.year + AGE_OF_MAJORITY, 3, 1)
+        return dt.date(born_on.year + age, 3, 1)
 
 
 _Item = TypeVar("_Item")

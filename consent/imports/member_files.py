@@ -18,7 +18,7 @@ from io import BufferedReader, StringIO
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pyarrow
 from pyarrow import parquet
@@ -27,6 +27,8 @@ from common.text import strict_json
 from ledger.errors import Refusal
 
 DAY_COLUMNS = ("adult_on", "birth_date")
+AGE_COLUMN = "adult_at"
+"""The age that a date of majority is for. A column that may be missing, and goes with `adult_on` only."""
 _BLOCK = 1 << 20
 
 
@@ -56,10 +58,10 @@ class Reject:
 
 @dataclass
 class Chunk:
-    """A piece of the file: line numbers, and account_ref, country, day and status as they stand there."""
+    """A piece of the file: line numbers, and account_ref, country, day, status and, if there is one, age as they stand there."""
 
     lines: Sequence[int]
-    rows: Sequence[tuple[str, str, str, str]]
+    rows: Sequence[tuple[str, ...]]
     rejects: list[Reject] = field(default_factory=list)
     estimate: int | None = None
     """How many lines the whole file has, as far as can be told."""
@@ -220,11 +222,11 @@ def _decoded(block: bytes, line: int) -> Iterable[str]:
 
 
 def _wanted(names: Sequence[str], what: str) -> tuple[list[str], list[str]]:
-    """The four columns to read, in our order, and the others. Does not repeat names it does not know: a
+    """The columns to read, in our order, and the others. Does not repeat names it does not know: a
     file without a header begins with personal data."""
     if repeated := sorted(
         name for name, times in Counter(names).items()
-        if times > 1 and name in ("account_ref", "country", "status", *DAY_COLUMNS)
+        if times > 1 and name in ("account_ref", "country", "status", AGE_COLUMN, *DAY_COLUMNS)
     ):  # fmt: skip
         raise ImportStopped(f"{what} names {', '.join(repeated)} more than once.")
     days = [name for name in DAY_COLUMNS if name in names]
@@ -236,6 +238,8 @@ def _wanted(names: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     if missing:
         raise ImportStopped(f"{what} does not name {', '.join(missing)}.")
     wanted = ["account_ref", "country", days[0], "status"]
+    if AGE_COLUMN in names and days[0] == "adult_on":
+        wanted.append(AGE_COLUMN)
     return wanted, [name for name in names if name not in wanted]
 
 
@@ -365,7 +369,7 @@ def _ndjson_chunks(
         yield Chunk(lines, rows, rejects, file.estimate(read))
 
 
-def _object_values(text: str, wanted: list[str]) -> tuple[str, str, str, str]:
+def _object_values(text: str, wanted: list[str]) -> tuple[str, ...]:
     """The wanted values of an object; null is nothing. Raises Wrong."""
     try:
         found = strict_json.read(text)
@@ -380,10 +384,12 @@ def _object_values(text: str, wanted: list[str]) -> tuple[str, str, str, str]:
         value = found[name]
         if value is None:
             value = ""
+        elif name == AGE_COLUMN and type(value) is int:
+            value = f"{value}"
         elif type(value) is not str:
             raise Wrong(name, "", "a text or null")
         values.append(value)
-    return cast(tuple[str, str, str, str], tuple(values))
+    return tuple(values)
 
 
 def _read_parquet(file: _Progress, batch_size: int) -> MemberFile:
@@ -402,10 +408,11 @@ def _read_parquet(file: _Progress, batch_size: int) -> MemberFile:
                 kind = kind.value_type
             shown = str(kind)[:100]
         is_day = name in DAY_COLUMNS and pyarrow.types.is_date(kind)
-        if not (is_day or any(is_text(kind) for is_text in _TEXTS)):
+        is_age = name == AGE_COLUMN and pyarrow.types.is_integer(kind)
+        if not (is_day or is_age or any(is_text(kind) for is_text in _TEXTS)):
             raise ImportStopped(
                 f"The column {name} is of type {shown}: it must be text"
-                f"{' or a date' if name in DAY_COLUMNS else ''}."
+                f"{' or a date' if name in DAY_COLUMNS else ''}{' or a whole number' if name == AGE_COLUMN else ''}."
             )
     return MemberFile(
         _parquet_chunks(table, rows, wanted, batch_size), wanted[2], ignored, rows=rows

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('country', models.CharField(blank=True, default='', help_text='ISO 3166-1, empty when unknown.', max_length=2)),
                 ('country_given', models.CharField(blank=True, default='', help_text='As sent, if it was not the code.', max_length=20)),
                 ('adult_on', models.DateField(blank=True, help_text='The date of majority; the date of birth is not kept.', null=True, verbose_name='of age on')),
+                ('adult_at', models.PositiveSmallIntegerField(default=18, help_text='The age that the date of majority was computed for.', verbose_name='of age at')),
                 ('status', models.CharField(choices=[('unknown', 'unknown'), ('open', 'open'), ('closed', 'closed'), ('erased', 'erased')], default='unknown', max_length=8)),
                 ('reference_seal', models.CharField(help_text="HMAC-SHA-256 of the account_ref under the member's own salt.", max_length=64)),
             ],
@@ -88,6 +89,7 @@ class Migration(migrations.Migration):
                 ('country', models.CharField(blank=True, default='', help_text='ISO 3166-1, empty when unknown.', max_length=2)),
                 ('country_given', models.CharField(blank=True, default='', help_text='As sent, if it was not the code.', max_length=20)),
                 ('adult_on', models.DateField(blank=True, help_text='The date of majority; the date of birth is not kept.', null=True, verbose_name='of age on')),
+                ('adult_at', models.PositiveSmallIntegerField(default=18, help_text='The age that the date of majority was computed for.', verbose_name='of age at')),
                 ('status', models.CharField(choices=[('unknown', 'unknown'), ('open', 'open'), ('closed', 'closed'), ('erased', 'erased')], default='unknown', max_length=8)),
                 ('reference_seal', models.CharField(help_text="HMAC-SHA-256 of the account_ref under the member's own salt.", max_length=64)),
                 ('history_user_id', models.IntegerField(null=True)),
@@ -184,7 +186,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='member',
-            index=models.Index(fields=['country', 'id'], name='member_by_country'),
+            index=models.Index(fields=['country', 'adult_at', 'id'], name='member_by_country'),
         ),
         migrations.AddIndex(
             model_name='member',
@@ -340,12 +342,49 @@ class Migration(migrations.Migration):
             model_name='notice',
             constraint=models.CheckConstraint(condition=models.Q(('in_force_from__gte', models.F('published_on'))), name='notice_in_force_after_publication'),
         ),
+        migrations.CreateModel(
+            name='AgeRule',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('countries', models.JSONField(help_text='ISO codes.')),
+                ('age', models.PositiveSmallIntegerField(help_text='18 to 25.')),
+                ('effective_from', models.DateField()),
+                ('source', models.CharField(help_text='The law, statement or decision behind it.', max_length=300)),
+                ('needs_approval', models.BooleanField(help_text='It asks for a lower age than before.')),
+            ],
+            options={
+                'ordering': ['-effective_from', '-id'],
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='member',
+            constraint=models.CheckConstraint(condition=models.Q(('adult_at__gte', 18)), name='member_of_age_at_18_or_later'),
+        ),
+        migrations.AddField(
+            model_name='agerule',
+            name='entry',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry'),
+        ),
+        migrations.AddField(
+            model_name='agerule',
+            name='proposed_by',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='review',
+            name='age_rule',
+            field=models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='review', to='consent.agerule'),
+        ),
         migrations.AddConstraint(
             model_name='policy',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['delivered-by-email', 'delivered-by-post']), ('purpose', '')), ('country', ''), _connector='OR'), name='policy_names_a_country_where_it_may'),
         ),
         migrations.AddConstraint(
             model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('notice__isnull', True), ('policy__isnull', True), ('region_rule__isnull', False)), models.Q(('notice__isnull', False), ('policy__isnull', True), ('region_rule__isnull', True)), models.Q(('notice__isnull', True), ('policy__isnull', False), ('region_rule__isnull', True)), _connector='OR'), name='review_of_one_thing'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('age_rule__isnull', True), ('notice__isnull', True), ('policy__isnull', True), ('region_rule__isnull', False)), models.Q(('age_rule__isnull', True), ('notice__isnull', False), ('policy__isnull', True), ('region_rule__isnull', True)), models.Q(('age_rule__isnull', True), ('notice__isnull', True), ('policy__isnull', False), ('region_rule__isnull', True)), models.Q(('age_rule__isnull', False), ('notice__isnull', True), ('policy__isnull', True), ('region_rule__isnull', True)), _connector='OR'), name='review_of_one_thing'),
+        ),
+        migrations.AddConstraint(
+            model_name='agerule',
+            constraint=models.CheckConstraint(condition=models.Q(('age__gte', 18), ('age__lte', 25)), name='age_rule_from_18_to_25'),
         ),
     ]

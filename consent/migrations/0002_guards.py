@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
             "Notice",
             "RegionRule",
             "Policy",
+            "AgeRule",
             "Review",
             "Decision",
         ),

@@ -12,11 +12,13 @@ from typing import Any
 from common import registry
 from consent import countries
 from consent.choices import DataCategory, Purpose, ReviewVerdict
-from consent.models import Notice, RegionRule, Review
+from consent.models import AgeRule, Notice, RegionRule, Review
 from consent.rulebook.rules import Book, notices_in_force
 from ledger import clock, entries
 from ledger.errors import LedgerError, Refusal
 from ledger.models import Entry
+
+Counted = RegionRule | Notice | AgeRule
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Effects:
     refusal: str = ""
 
 
-def effects_of(row: RegionRule | Notice) -> Effects:
+def effects_of(row: Counted) -> Effects:
     """The effects of a row, recorded or not, by one snapshot of the members; cannot be called inside a transaction.
 
     On the day it takes effect, or today if that has passed. A purpose is counted once for data categories that the
@@ -109,7 +111,7 @@ def effects_of(row: RegionRule | Notice) -> Effects:
     sources = registry.hooks("consent.effect_on_members")
     if not sources:
         raise LedgerError("No source of the members' eligibility is registered.")
-    takes_effect = row.effective_from if isinstance(row, RegionRule) else row.in_force_from
+    takes_effect = row.in_force_from if isinstance(row, Notice) else row.effective_from
     try:
         with entries.snapshot() as head:
             without, with_row = with_and_without(row, head.size)
@@ -132,7 +134,7 @@ def effects_of(row: RegionRule | Notice) -> Effects:
     return Effects(found=tuple(found))
 
 
-def with_and_without(row: RegionRule | Notice, size: int) -> tuple[Book, Book]:
+def with_and_without(row: Counted, size: int) -> tuple[Book, Book]:
     """The book without the row, and with it as if it were approved now: knowing every entry up to `size`."""
     book = Book.read()
     if isinstance(row, RegionRule):
@@ -140,6 +142,11 @@ def with_and_without(row: RegionRule | Notice, size: int) -> tuple[Book, Book]:
         rules = [*rest, _approved(row, size)]
         rules.sort(key=lambda one: (one.effective_from, one.entry_id, one.pk))
         return replace(book, rules=rest), replace(book, rules=rules)
+    if isinstance(row, AgeRule):
+        without = [one for one in book.ages if one.pk != row.pk]
+        ages = [*without, _approved(row, size)]
+        ages.sort(key=lambda one: (one.effective_from, one.entry_id, one.pk))
+        return replace(book, ages=without), replace(book, ages=ages)
     others = [one for one in book.notices if one.pk != row.pk]
     return replace(book, notices=others), replace(book, notices=[*others, _approved(row, size)])
 
@@ -159,13 +166,15 @@ def _approved(row: Any, size: int) -> Any:
     return copy
 
 
-def _touched(row: RegionRule | Notice) -> set[str]:
+def _touched(row: Counted) -> set[str]:
     """Countries where the row can change anything."""
     superseded = row.supersedes if isinstance(row, Notice) else None
     return {*row.countries, *(superseded.countries if superseded else ())}
 
 
-def _purposes(row: RegionRule | Notice) -> list[str]:
+def _purposes(row: Counted) -> list[str]:
+    if isinstance(row, AgeRule):
+        return sorted(Purpose.values)
     if isinstance(row, RegionRule):
         return [row.purpose]
     return sorted({*row.purposes, *(row.supersedes.purposes if row.supersedes else ())})

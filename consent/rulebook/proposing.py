@@ -23,12 +23,15 @@ from consent.errors import (
     VersionReused,
 )
 from consent.models import (
+    MAJORITY,
+    MAX_AGE,
+    AgeRule,
     Notice,
     Policy,
     RegionRule,
     Review,
 )
-from consent.rulebook import policies, rules
+from consent.rulebook import ages, policies, rules
 from ledger import entries
 from ledger.errors import InvalidInput
 
@@ -279,8 +282,72 @@ def propose_policy(
     return row
 
 
+def propose_age(
+    *,
+    countries: Collection[str],
+    age: int,
+    effective_from: dt.date,
+    source: str,
+    actor: User,
+    reason: str = "",
+) -> AgeRule:
+    """Record the age that countries ask for. A higher one applies at once; a lower one waits for a second person.
+
+    The latest row proposed once more by the same person, and not rejected, is that row. Raises InvalidInput below 18.
+    """
+    facts = _facts_of_age(
+        countries=countries, age=age, effective_from=effective_from, source=source
+    )
+    with entries.entry("age_rule.proposed", actor=actor, reason=reason) as opened:
+        last = AgeRule.objects.order_by("id").last()
+        if last is not None and last.proposed_by_id == actor.pk and _has(last, facts):
+            opened.abandon()
+            return last
+        row = _age(facts, actor)
+        row.save()
+        opened.subject = f"age-rule:{row.pk}"
+    return row
+
+
+def drafted_age(
+    *, countries: Collection[str], age: int, effective_from: dt.date, source: str, actor: User
+) -> AgeRule:
+    """The row that `propose_age` would record; nothing is written."""
+    facts = _facts_of_age(
+        countries=countries, age=age, effective_from=effective_from, source=source
+    )
+    return _age(facts, actor)
+
+
+def _facts_of_age(
+    *, countries: Collection[str], age: int, effective_from: dt.date, source: str
+) -> dict[str, Any]:
+    _check_text("source", source, 300)
+    if not countries:
+        raise InvalidInput("Name at least one country.", field="countries")
+    if not MAJORITY <= age <= MAX_AGE:
+        raise InvalidInput(
+            f"{MAJORITY} to {MAX_AGE}: no row lowers the age below {MAJORITY}.", field="age"
+        )
+    return {
+        "countries": sorted(countries),
+        "age": age,
+        "effective_from": effective_from,
+        "source": source,
+    }
+
+
+def _age(facts: dict[str, Any], actor: User) -> AgeRule:
+    loosens = ages.loosens(facts["countries"], facts["age"], facts["effective_from"])
+    return AgeRule(needs_approval=loosens, proposed_by=actor, **facts)
+
+
 def review(
-    *, proposal: RegionRule | Notice | Policy, verdict: ReviewVerdict, actor: User, reason: str
+    *,
+    proposal: RegionRule | Notice | Policy | AgeRule,
+    verdict: ReviewVerdict,
+    actor: User,
+    reason: str,
 ) -> Review:
     """The second person's word on a proposal; it is final.
 
@@ -315,7 +382,7 @@ def _check_text(field: str, value: str, length: int) -> None:
         raise InvalidInput(f"1 to {length} characters.", field=field)
 
 
-def _has(row: RegionRule | Notice | Policy, facts: dict[str, Any]) -> bool:
+def _has(row: RegionRule | Notice | Policy | AgeRule, facts: dict[str, Any]) -> bool:
     """Whether a proposal has exactly these facts and was not rejected."""
     rejected = Review.objects.filter(
         **{_review_field(row): row}, verdict=ReviewVerdict.REJECTED
@@ -323,7 +390,9 @@ def _has(row: RegionRule | Notice | Policy, facts: dict[str, Any]) -> bool:
     return not rejected and all(getattr(row, name) == value for name, value in facts.items())
 
 
-def _review_field(proposal: RegionRule | Notice | Policy) -> str:
+def _review_field(proposal: RegionRule | Notice | Policy | AgeRule) -> str:
+    if isinstance(proposal, AgeRule):
+        return "age_rule"
     if isinstance(proposal, Policy):
         return "policy"
     return "region_rule" if isinstance(proposal, RegionRule) else "notice"

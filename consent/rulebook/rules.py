@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Q
 
 from consent.choices import STRICTNESS, RuleKind
-from consent.models import Notice, RegionRule
+from consent.models import AgeRule, Notice, RegionRule
 from consent.rulebook import days
 from consent.rulebook.days import Days
 
@@ -68,10 +68,11 @@ class Ruling:
 
 @dataclass(frozen=True)
 class Book:
-    """Every approved rule and notice, read once: for many questions, or for one about the past."""
+    """Every approved rule, notice and age, read once: for many questions, or for one about the past."""
 
     rules: Sequence[RegionRule]
     notices: Sequence[Notice]
+    ages: Sequence[AgeRule]
 
     @classmethod
     def read(cls, upto: int | None = None) -> "Book":
@@ -79,14 +80,16 @@ class Book:
         known = Q() if upto is None else Q(entry__lte=upto)
         # An approval that came later approved nothing yet.
         approved = Q() if upto is None else Q(needs_approval=False) | Q(review__entry__lte=upto)
-        rules, notices = (
+        rules, notices, ages = (
             model.objects.approved()
             .filter(known, approved)
             .select_related("entry", "review__entry")
-            for model in (RegionRule, Notice)
+            for model in (RegionRule, Notice, AgeRule)
         )
         return cls(
-            list(rules.order_by("effective_from", "entry_id", "id")), list(notices.order_by("id"))
+            list(rules.order_by("effective_from", "entry_id", "id")),
+            list(notices.order_by("id")),
+            list(ages.order_by("effective_from", "entry_id", "id")),
         )
 
 

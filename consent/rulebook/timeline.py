@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, NAMES
 from consent.errors import NeedsSecondPerson
-from consent.models import Notice, RegionRule
+from consent.models import AgeRule, Notice, RegionRule
 from consent.rulebook import proposing
 from ledger.errors import InvalidInput
 
@@ -126,8 +126,48 @@ class RuleRow:
         )
 
 
+@dataclass(frozen=True)
+class AgeRow:
+    """An age that a country's law asks for, of every purpose."""
+
+    age: int
+    countries: frozenset[str]
+    effective_from: dt.date
+    source: str
+
+    @property
+    def known_from(self) -> dt.date:
+        return self.effective_from
+
+    @property
+    def label(self) -> str:
+        return f"age {self.age} in {', '.join(sorted(self.countries))} from {self.effective_from}"
+
+    def find(self) -> AgeRule | None:
+        return AgeRule.objects.filter(
+            age=self.age, effective_from=self.effective_from, source=self.source
+        ).first()
+
+    def propose(self, actor: User) -> AgeRule:
+        return proposing.propose_age(
+            countries=self.countries,
+            age=self.age,
+            effective_from=self.effective_from,
+            source=self.source,
+            actor=actor,
+            reason="load_timeline",
+        )
+
+
 # In the order of their dates: an approval must know the exclusions it lifts.
-TIMELINE: tuple[NoticeRow | RuleRow, ...] = (
+TIMELINE: tuple[NoticeRow | RuleRow | AgeRow, ...] = (
+    # First: members who are imported after it get their date of majority for this age.
+    AgeRow(
+        19,
+        frozenset({"KR"}),
+        dt.date(2013, 7, 1),
+        "Civil Act of the Republic of Korea, Art. 4: majority at 19, in force 2013-07-01",
+    ),
     # Before this notice there is none: no member's data may be used (press of that day, 404 Media).
     NoticeRow(
         version="2024-09-18",
@@ -223,7 +263,11 @@ def load(*, proposer: User, approver: User, until: dt.date | None = None) -> Ite
     if proposer.pk == approver.pk:
         raise NeedsSecondPerson("The proposer cannot approve: name two different people.")
     for person, field, permissions in (
-        (proposer, "proposed_by", ["consent.add_regionrule", "consent.add_notice"]),
+        (
+            proposer,
+            "proposed_by",
+            ["consent.add_regionrule", "consent.add_notice", "consent.add_agerule"],
+        ),
         (approver, "approved_by", ["consent.add_review"]),
     ):
         if not person.has_perms(permissions):

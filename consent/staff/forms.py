@@ -17,7 +17,7 @@ from consent.choices import (
     ReviewVerdict,
     RuleKind,
 )
-from consent.models import Notice
+from consent.models import MAJORITY, MAX_AGE, Notice
 from ledger import clock
 
 
@@ -109,6 +109,24 @@ class RegionRuleForm(forms.Form):
         label="Content from",
         help_text="The oldest content that may be used; empty for any. An earlier day than before needs approval.",
     )
+    source = forms.CharField(
+        max_length=300,
+        help_text="The law, statement or decision behind it, so that others can read it.",
+    )
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class AgeRuleForm(forms.Form):
+    countries = CountriesField()
+    age = forms.IntegerField(
+        min_value=MAJORITY,
+        max_value=MAX_AGE,
+        help_text=f"{MAJORITY} to {MAX_AGE}. A higher age than before applies at once, a lower one needs approval."
+        f" Under {MAJORITY} is out everywhere.",
+    )
+    effective_from = forms.DateField(widget=DateInput(), initial=today)
     source = forms.CharField(
         max_length=300,
         help_text="The law, statement or decision behind it, so that others can read it.",

@@ -19,7 +19,7 @@ from common.staff.site import (
 )
 from consent import countries
 from consent.choices import ReviewVerdict
-from consent.models import Consent, Decision, Member, Notice, Policy, RegionRule
+from consent.models import AgeRule, Consent, Decision, Member, Notice, Policy, RegionRule
 from consent.staff import members, rules_and_notices
 
 
@@ -91,6 +91,7 @@ class MemberAdmin(ExportedList, HistoryModelAdmin):
         "member": "id",
         "country": "country",
         "adult_on": "adult_on",
+        "adult_at": "adult_at",
         "status": "status",
         "named_by_a_file": "reference__is_confirmed",
     }
@@ -105,6 +106,7 @@ class MemberAdmin(ExportedList, HistoryModelAdmin):
         "country_name",
         "country_given",
         "adult_on",
+        "adult_at",
         "status",
         "reference_seal",
     ]
@@ -303,6 +305,17 @@ class PolicyAdmin(ProposalAdmin):
     pages = [("<int:number>/review/", rules_and_notices.review_policy, "consent_policy_review")]
 
     add_page = staticmethod(rules_and_notices.propose_policy)
+
+
+@admin.register(AgeRule, site=site)
+class AgeRuleAdmin(ProposalAdmin):
+    list_display = ["effective_from", "age", "country_count", "source", "proposer", "standing"]
+    list_filter = ["needs_approval", "effective_from"]
+    fields = ["age", "country_names", "effective_from", "source", "proposer", "standing"]
+    change_form_template = "admin/consent/proposal.html"
+    pages = [("<int:number>/review/", rules_and_notices.review_age, "consent_agerule_review")]
+
+    add_page = staticmethod(rules_and_notices.propose_age)
 
 
 @admin.register(Notice, site=site)

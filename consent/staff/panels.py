@@ -7,7 +7,7 @@ from django.utils.text import capfirst
 from common.staff import start_page
 from common.staff.site import staff
 from consent.choices import Channel, Choice
-from consent.models import AccountReference, Consent, Decision, Notice, RegionRule
+from consent.models import AccountReference, AgeRule, Consent, Decision, Notice, RegionRule
 from consent.querysets import ProposalQuerySet
 
 
@@ -16,6 +16,7 @@ def proposals_panel(request: HttpRequest) -> start_page.Panel:
     waiting = [
         *_waiting(request, RegionRule.objects.all(), "admin:consent_regionrule_review"),
         *_waiting(request, Notice.objects.all(), "admin:consent_notice_review"),
+        *_waiting(request, AgeRule.objects.all(), "admin:consent_agerule_review"),
     ]
     return start_page.Panel(
         "Proposals waiting for your review",

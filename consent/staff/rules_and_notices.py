@@ -22,9 +22,9 @@ from common.staff.parameters import takes
 from common.staff.site import page, refusal_shown_in, staff
 from consent import countries, sent_back
 from consent.choices import Purpose, RuleKind
-from consent.models import Notice, Policy, RegionRule
-from consent.rulebook import effects, policies, proposing, rules
-from consent.staff.forms import NoticeForm, PolicyForm, RegionRuleForm, ReviewForm
+from consent.models import MAJORITY, AgeRule, Notice, Policy, RegionRule
+from consent.rulebook import ages, effects, policies, proposing, rules
+from consent.staff.forms import AgeRuleForm, NoticeForm, PolicyForm, RegionRuleForm, ReviewForm
 from ledger import clock
 
 NO_RULE = "no rule, so excluded"
@@ -102,7 +102,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
 
 
 def _previewed(
-    form: Any, request: HttpRequest, drafted: Callable[..., RegionRule | Notice]
+    form: Any, request: HttpRequest, drafted: Callable[..., effects.Counted]
 ) -> effects.Effects | None:
     """The effects of what was typed, if that is what was asked for: nothing is recorded then."""
     if "preview" not in request.POST:
@@ -112,6 +112,57 @@ def _previewed(
             facts = {name: value for name, value in form.cleaned_data.items() if name != "reason"}
             return effects.effects_of(drafted(actor=staff(request), **facts))
     return effects.Effects(refusal="Correct the fields below: then the members can be counted.")
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required("consent.add_agerule", raise_exception=True)
+def propose_age(request: HttpRequest) -> HttpResponse:
+    form = drafts.form_for(AgeRuleForm, request, title="Propose an age")
+    effect = _previewed(form, request, proposing.drafted_age)
+    if form.is_valid() and effect is None:
+        with refusal_shown_in(form):
+            row = proposing.propose_age(actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
+            messages.success(
+                request,
+                "Proposed. The row asks for a lower age than before, so a second person has to approve it."
+                if row.needs_approval
+                else "Recorded. The row asks for no lower age than before, so it applies at once. Members whose date"
+                " of majority is for a lower age are out until the product sends their date again.",
+            )
+            return HttpResponseRedirect(reverse("admin:consent_agerule_change", args=[row.pk]))
+    return page(
+        request,
+        "admin/consent/propose.html",
+        title="Propose an age",
+        form=form,
+        effects=effect,
+        preview_button=PREVIEW,
+        button="Propose it",
+        lead="A row is never edited. A later row replaces it from its date on, country by country.",
+        back=reverse("admin:consent_agerule_changelist"),
+        back_title="Ages",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_review", "consent.view_agerule"], raise_exception=True)
+def review_age(request: HttpRequest, number: int) -> HttpResponse:
+    proposal = get_object_or_404(
+        AgeRule.objects.select_related("proposed_by", "review", "entry"), pk=number
+    )
+    before = ages.in_force(proposal.effective_from)
+    asked: dict[int, list[str]] = defaultdict(list)
+    for country in proposal.countries:
+        asked[before.get(country, MAJORITY)].append(country)
+    return _review(
+        request,
+        proposal,
+        "admin/consent/agerule/review.html",
+        reverse("admin:consent_agerule_change", args=[proposal.pk]),
+        before=[(age, named(codes)) for age, codes in sorted(asked.items())],
+        effects=waiting_effects(proposal),
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -195,7 +246,7 @@ def review_notice(request: HttpRequest, number: int) -> HttpResponse:
 
 def _review(
     request: HttpRequest,
-    proposal: RegionRule | Notice | Policy,
+    proposal: effects.Counted | Policy,
     template: str,
     back: str,
     **context: object,
@@ -222,13 +273,13 @@ def _review(
     )
 
 
-def waiting_effects(proposal: RegionRule | Notice) -> effects.Effects | None:
+def waiting_effects(proposal: effects.Counted) -> effects.Effects | None:
     """The effects of a proposal on members, while it waits: they are counted by what is known now."""
     is_decided = not proposal.needs_approval or hasattr(proposal, "review")
     return None if is_decided else effects.effects_of(proposal)
 
 
-def why_not_reviewable(proposal: RegionRule | Notice | Policy, request: HttpRequest) -> str:
+def why_not_reviewable(proposal: effects.Counted | Policy, request: HttpRequest) -> str:
     """Why this person cannot give their word on it; empty when they can. The service decides in the end."""
     if not proposal.needs_approval:
         return "It allows no more than before, so it applied at once and needs no approval."

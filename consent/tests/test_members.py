@@ -83,7 +83,9 @@ def test_changed_facts_move_the_member_its_history_and_the_census():
 
     stored = Member.objects.get(pk=number)
     assert (
-        members.facts_of(stored) == members.facts_of(member) == ("", "ZZ", KNOWN.adult_on, "open")
+        members.facts_of(stored)
+        == members.facts_of(member)
+        == ("", "ZZ", KNOWN.adult_on, "open", 18)
     )
     assert list(member.history.order_by("entry_id").values_list("country", "history_type")) == [
         ("US", "+"), ("", "~"),

@@ -125,7 +125,10 @@ def test_an_excluded_country_has_a_setting_without_effect(opened):
     ("facts", "sentence"),
     [
         ({"status": "closed"}, "Your account is closed"),
-        ({"adult_on": None}, "You are under 18, or we do not know your age."),
+        (
+            {"adult_on": None},
+            "You are under 18 or the age that counts in your country, or we do not know your age.",
+        ),
         ({"country": ""}, "We do not know which country you live in."),
     ],
 )

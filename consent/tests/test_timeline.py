@@ -116,13 +116,13 @@ OF_THEIR_OWN = ("CA", "CN", "HK", "MO", "TW")
 @pytest.mark.parametrize(
     ("until", "notices", "loaded"),
     [
-        ("2024-09-17", [], 0),
-        ("2024-09-18", ["2024-09-18"], 10),
-        ("2024-09-20", ["2024-09-18"], 11),
-        ("2024-10-11", ["2024-09-18"], 12),
-        ("2024-12-10", ["2024-09-18"], 13),
-        ("2025-09-18", ["2024-09-18", "2025-09-18"], 14),
-        ("2025-11-03", ["2024-09-18", "2025-09-18"], 15),
+        ("2024-09-17", [], 1),
+        ("2024-09-18", ["2024-09-18"], 11),
+        ("2024-09-20", ["2024-09-18"], 12),
+        ("2024-10-11", ["2024-09-18"], 13),
+        ("2024-12-10", ["2024-09-18"], 14),
+        ("2025-09-18", ["2024-09-18", "2025-09-18"], 15),
+        ("2025-11-03", ["2024-09-18", "2025-09-18"], 16),
     ],
 )
 def test_until_loads_what_was_known_by_that_day(officer, second_officer, until, notices, loaded):
@@ -189,21 +189,21 @@ def test_an_unknown_user_is_named(officer, stranger):
 
 
 def test_a_load_that_broke_off_before_an_approval_is_completed(officer, second_officer):
-    timeline.TIMELINE[0].propose(officer)
+    timeline.TIMELINE[1].propose(officer)
 
     lines = load(officer, second_officer, "2024-09-18")
 
-    assert lines[0].endswith(": was proposed, now approved")
+    assert lines[1].endswith(": was proposed, now approved")
     assert usable(dt.date(2024, 9, 18)) == FIRST
 
 
 def test_a_rejected_row_stays_rejected(officer, second_officer):
-    notice = timeline.TIMELINE[0].propose(officer)
+    notice = timeline.TIMELINE[1].propose(officer)
     proposing.review(
         proposal=notice, verdict=ReviewVerdict.REJECTED, actor=second_officer, reason="not yet"
     )
 
     lines = load(officer, second_officer, "2024-09-18")
 
-    assert lines[0].endswith(": was rejected, left so")
+    assert lines[1].endswith(": was rejected, left so")
     assert usable(dt.date(2024, 9, 18)) == set()

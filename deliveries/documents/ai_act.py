@@ -84,7 +84,7 @@ def _measures(figures: Figures) -> list[str]:
         f"Members who had switched the use off: left out of every run ({band(out['opted_out'])} in all runs together).",
         "Members who had objected: left out from the receipt of the objection on"
         f" ({band(out['objection_open'] + out['objection_upheld'])}).",
-        f"Members under 18 or of unknown age: left out ({band(out['minor'])}).",
+        f"Members under 18 or the age of their country, or of unknown age: left out ({band(out['minor'])}).",
         f"Countries where the use is not allowed: left out ({band(out['region'])} members).",
         f"Members who left after the manifest and before the delivery: {band(figures.subtracted)}.",
     ]

@@ -361,6 +361,7 @@ def test_every_kind_of_entry_is_written_anyway_or_waits_for_the_clocks():
 WAIT = [
     "account_map.made",
     "account_map.requested",
+    "age_rule.approved",
     "assessment.approved",
     "assessment.written",
     "canary.objection_filed",

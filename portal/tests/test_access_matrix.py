@@ -25,7 +25,7 @@ from common import registry
 from common.files import made_files
 from common.identity import tokens
 from common.models import MadeFile
-from consent.models import Notice, RegionRule
+from consent.models import AgeRule, Notice, RegionRule
 from consent.rulebook import proposing
 from deliveries.errors import DigestMismatch
 from deliveries.lineage import accepting, events
@@ -82,6 +82,8 @@ PAGES = {
     "api:member-objections": {"POST": "P"},
     "api:region-rules": {"GET": "OECA", "POST": "O"},
     "api:region-rule-review": {"POST": "O"},
+    "api:age-rules": {"GET": "OECA", "POST": "O"},
+    "api:age-rule-review": {"POST": "O"},
     "api:notices": {"GET": "OECA", "POST": "O"},
     "api:notice-review": {"POST": "O"},
     "api:runs": {"GET": "OECA", "POST": "EC"},
@@ -313,6 +315,7 @@ ADMIN_MODELS = {
     ),
     "deliveries.recipienttold": Model("OA"),
     "deliveries.lineageevent": Model("A"),
+    "consent.agerule": Model("OECA", add="O", pages={"review": both("O")}),
     "consent.policy": Model("OECA", add="O", pages={"review": both("O")}),
     "deliveries.recipient": Model("OECAD", add="D", has_history=True, pages={"edit": both("D")}),
     "training_runs.manifest": Model("OECA"),
@@ -420,6 +423,7 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
         ),
         actor=engineer,
     )
+    factories.ask_age(officer)
     proposing.propose_policy(
         kind="lease-days",
         value=60,
@@ -462,6 +466,8 @@ def fill_desk(ticket: Ticket, officer: User, second_officer: User) -> None:
 def address(name: str, run: Run) -> str:
     if name == "api:region-rule-review":
         return reverse(name, args=[RegionRule.objects.first().pk])
+    if name == "api:age-rule-review":
+        return reverse(name, args=[AgeRule.objects.get().pk])
     if name == "api:notice-review":
         return reverse(name, args=[Notice.objects.get().version])
     if name == "api:objection-detail":

@@ -21,7 +21,7 @@ from consent.countries import (
     CANARY_OPT_IN,
     UNKNOWN,
 )
-from consent.models import Decision, Member, Notice, Policy, RegionRule, Review
+from consent.models import AgeRule, Decision, Member, Notice, Policy, RegionRule, Review
 from ledger.merkle.tree import root_of
 from ledger.models import Entry
 from objections.choices import Effect
@@ -140,6 +140,7 @@ def derive_members(
     rules, since, rule_ids = _rules(run.purpose, calendar, cut)
     notices, covered = _coverage(run.purpose, calendar, run.data_categories, rules, cut)
     consents = _consents(run.purpose, run.data_categories, since, cut)
+    ages = _ages(calendar, cut)
     rules |= {CANARY_OPEN: _IN, CANARY_NO_NOTICE: _IN, CANARY_OPT_IN: _ASK, CANARY_EXCLUDED: _OUT}
     covered |= {CANARY_OPEN, CANARY_OPT_IN, CANARY_EXCLUDED}
     root, latest = _ledger(cut)
@@ -149,10 +150,11 @@ def derive_members(
     out = {code: array("I") for code in codes}
     included = array("I")
     population = 0
-    for number, country, adult_on, status in _members(cut):
+    for number, country, adult_on, status, adult_at in _members(cut):
         population += 1
         choice, decided_at, shown = choices.get(number, (None, None, ""))
-        reasons = _facts_against(status, adult_on, calendar.everywhere(country))
+        is_for_the_age = adult_at >= ages.get(country, 18)
+        reasons = _facts_against(status, adult_on, calendar.everywhere(country), is_for_the_age)
         reasons += _country_against(country, rules, covered)
         if rules.get(country) == _ASK and not (
             choice == Choice.ALLOW
@@ -228,13 +230,16 @@ def _day(moment: dt.datetime) -> dt.date:
     return moment.astimezone(dt.UTC).date()
 
 
-def _facts_against(status: str, adult_on: dt.date | None, day: dt.date) -> list[str]:
+def _facts_against(
+    status: str, adult_on: dt.date | None, day: dt.date, is_for_the_age: bool
+) -> list[str]:
+    """`adult_on` says something only where it is the date of the age that the country asks for."""
     reasons = []
     if status == Status.ERASED:
         reasons.append("erased")
     elif status != Status.OPEN:
         reasons.append("closed")
-    if adult_on is None or adult_on > day:
+    if adult_on is None or adult_on > day or not is_for_the_age:
         reasons.append("minor")
     return reasons
 
@@ -247,12 +252,12 @@ def _country_against(country: str, rules: dict[str, str], covered: set[str]) -> 
     return [] if country in covered else ["no_notice"]
 
 
-def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str]]:
+def _members(cut: int) -> Iterable[tuple[int, str, dt.date | None, str, int]]:
     """Each member's last row up to the cut."""
     rows = (
         Member.history.filter(entry_id__gte=1, entry_id__lte=cut)
         .order_by("id", "history_id")
-        .values_list("id", "country", "adult_on", "status")
+        .values_list("id", "country", "adult_on", "status", "adult_at")
         .iterator(10_000)
     )
     last = None
@@ -422,6 +427,43 @@ def _coverage(
             if all(country in covered[day] for day in calendar.days_in(country))
         },
     )
+
+
+def _ages(calendar: Calendar, cut: int) -> dict[str, int]:
+    """The age that each country asks for: the highest of the days that it is there."""
+    by_day = {day: _ages_on(day, cut) for day in calendar.world_days}
+    return {
+        country: max(by_day[day].get(country, 18) for day in calendar.days_in(country))
+        for country in set().union(*by_day.values())
+    }
+
+
+def _ages_on(day: dt.date, cut: int) -> dict[str, int]:
+    """The age of each country that some row names.
+
+    A row with a lower age than the one before it counts only if it was approved after every earlier row with a higher.
+    """
+    approvals = _verdicts("age_rule_id", cut)
+    rows = [
+        (row, approvals.get(row.pk, 0))
+        for row in AgeRule.objects.filter(
+            entry_id__gte=1, entry_id__lte=cut, effective_from__lte=day
+        )
+        if row.pk in approvals or not row.needs_approval
+    ]
+    rows.sort(key=lambda item: (item[0].effective_from, item[0].entry_id, item[0].pk))
+    found: dict[str, int] = {}
+    for place, (row, approved_at) in enumerate(rows):
+        for country in row.countries:
+            unknown = any(
+                country in earlier.countries
+                and earlier.age > row.age
+                and (earlier_approved or earlier.entry_id) >= approved_at
+                for earlier, earlier_approved in rows[:place]
+            )
+            if row.age >= found.get(country, 18) or (approved_at and not unknown):
+                found[country] = row.age
+    return found
 
 
 def _consents(

@@ -17,7 +17,7 @@ from consent import countries
 from consent.choices import RuleKind
 from consent.members import missing_references
 from consent.models import Census, Consent, Member
-from consent.rulebook import rules
+from consent.rulebook import ages, rules
 from consent.rulebook.days import Days
 from ledger import canonical
 from objections.models import Objection
@@ -48,6 +48,8 @@ class Question:
     """Countries that ask for consent, by the windows in which a *yes* is one."""
     uncovered: frozenset[str]
     """Countries where it would be allowed, but no notice in force covers it."""
+    ages: dict[int, list[str]]
+    """Countries that ask for a higher age than 18, by that age."""
 
 
 def ask(
@@ -60,6 +62,9 @@ def ask(
     opt_in: dict[tuple[rules.Window, ...], list[str]] = {}
     for country in sorted(country for country, rule in rule_of.items() if rule == RuleKind.OPT_IN):
         opt_in.setdefault(ruling.consents.get(country, ()), []).append(country)
+    above: dict[int, list[str]] = {}
+    for country, age in sorted(ages.at(when, book).items()):
+        above.setdefault(age, []).append(country)
     return Question(
         purpose=purpose,
         days=when,
@@ -67,11 +72,15 @@ def ask(
         excluded=frozenset((countries.NAMES.keys() | countries.CANARIES) - allowed),
         opt_in=opt_in,
         uncovered=frozenset(allowed - ruling.covered - CANARY_COVERED),
+        ages=above,
     )
 
 
 def _minors(question: Question) -> list["QuerySet[Any]"]:
-    """Members who are not of age everywhere in their country. Where no day differs, the index alone answers."""
+    """Members who are not of age everywhere in their country, or whose date of majority is for a lower age than it asks for.
+
+    Where no day differs, the index alone answers.
+    """
     oldest, newest = question.days.world.last, question.days.world.first
     # Where it is a later day than in the last place on Earth, more have come of age.
     found = [Member.objects.minors(newest)]
@@ -80,6 +89,7 @@ def _minors(question: Question) -> list["QuerySet[Any]"]:
             found.append(Member.objects.minors(span.last, newest).in_countries(codes))
     placed = question.days.by_country
     found.append(Member.objects.minors(oldest, newest).exclude(country__in=sorted(placed)))
+    found += [Member.objects.below_age(age, codes) for age, codes in question.ages.items()]
     return [*found, Member.objects.of_unknown_age()]
 
 
@@ -123,7 +133,7 @@ EXCLUSIONS: list[Exclusion] = [
     ),
     Exclusion(
         "minor",
-        "the member is under 18, or the age is not known",
+        "the member is under 18 or the age that the country asks for, or the age is not known",
         "GDPR Art. 6(1)(f), in particular where the data subject is a child",
         _minors,
     ),
@@ -295,6 +305,7 @@ def fingerprint(question: Question) -> str:
         sorted(question.excluded),
         [[[str(one) for one in windows], codes] for windows, codes in question.opt_in.items()],
         sorted(question.uncovered),
+        [[age, codes] for age, codes in sorted(question.ages.items())],
         [exclusion.code for exclusion in EXCLUSIONS],
     ]
     return sha256(canonical.dumps(said)).hexdigest()

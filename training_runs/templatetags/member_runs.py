@@ -20,7 +20,9 @@ YOUR_REASONS = {
     "erased": _("Your account was erased."),
     "closed": _("Your account is closed, or it has not been reported to us as open."),
     "country_unknown": _("We do not know which country you live in."),
-    "minor": _("You are under 18, or we do not know your age."),
+    "minor": _(
+        "You are under 18 or the age that counts in your country, or we do not know your age."
+    ),
     "region": _("Your country is excluded at the moment."),
     "no_notice": _("There is no privacy notice in force that covers this use in your country."),
     "not_opted_in": _("In your country this needs your consent, and you have not given it."),

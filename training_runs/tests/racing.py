@@ -84,8 +84,7 @@ class Oracle:
                 if kind == "member":
                     people[key] = value[0]
                 elif kind == "erased":
-                    country, given, adult_on, _ = people[key]
-                    people[key] = Facts(country, given, adult_on, "erased")
+                    people[key] = people[key]._replace(status="erased")
                 elif kind == "choice":
                     # The newest choice counts; of two equally new ones the denial (True > False).
                     chosen[key] = max(chosen.get(key, value[0]), value[0])

@@ -125,9 +125,9 @@ def test_rows_of_an_entry_that_is_none_are_not_derived_from(officer, second_offi
     manifest = factories.freeze(engineer)
     behind_the_back(
         "consent_historicalmember",
-        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, status,"
+        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, adult_at, status,"
         " reference_seal, history_date, history_type, entry_id)"
-        " SELECT id, country, country_given, adult_on, 'closed', reference_seal, history_date,"
+        " SELECT id, country, country_given, adult_on, adult_at, 'closed', reference_seal, history_date,"
         " history_type, 0 FROM consent_historicalmember WHERE id = 1",
     )
 

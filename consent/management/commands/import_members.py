@@ -1,7 +1,7 @@
 """Import members from a file: create those not known, change those whose facts have changed.
 
 With --sha256 and --rows, as the sender gives them, another file is refused before anything is written.
-Columns: account_ref, country, adult_on or birth_date, status. Running it again continues, or changes nothing.
+Columns: account_ref, country, adult_on (with adult_at) or birth_date, status. Running it again continues, or changes nothing.
 Exit codes: 0 all lines imported; 1 the file could not be read to its end; 3 some lines were left out.
 """
 
