@@ -7,6 +7,7 @@ from ledger.registry import EntryKind, ReadKind
 _RULES = [
     "consent.view_notice", "consent.view_regionrule", "consent.view_policy", "consent.view_review",
     "consent.view_agerule",
+    "consent.view_noticedelivery", "consent.view_noticewithdrawal",
 ]  # fmt: skip
 _CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]
 
@@ -21,8 +22,10 @@ BRINGS = Brings(
         EntryKind("member.erased", "Member's data erased", despite_clocks=True),
         EntryKind("members.imported", "Members imported"),
         EntryKind("notice.approved", "Notice approved by a second person"),
+        EntryKind("notice.delivery_recorded", "Delivery of a notice recorded"),
         EntryKind("notice.proposed", "Notice proposed", despite_clocks=True),
         EntryKind("notice.rejected", "Notice rejected by a second person", despite_clocks=True),
+        EntryKind("notice.withdrawn", "Notice withdrawn", despite_clocks=True),
         EntryKind("policy.approved", "Policy approved by a second person"),
         EntryKind("policy.proposed", "Policy proposed", despite_clocks=True),
         EntryKind("policy.rejected", "Policy rejected by a second person", despite_clocks=True),
@@ -46,23 +49,26 @@ BRINGS = Brings(
     scopes={
         "decisions:write": "Record what members decided.",
         "members:read": "Ask where a member stands, and why a member is in or out of a run.",
+        "notices:write": "Record how and when a notice was delivered.",
         "rules:read": "Read region rules and notices.",
     },
     permissions={
         PRIVACY_OFFICER: [
             *_RULES, "consent.add_notice", "consent.add_regionrule", "consent.add_policy", "consent.add_agerule", "consent.add_review",
+            "consent.add_noticedelivery", "consent.add_noticewithdrawal",
             "consent.add_decision", *_CHOICES, "consent.view_accountreference",
         ],
         ML_ENGINEER: _RULES,
         AUDITOR: [*_RULES, *_CHOICES],
         # The product's own service: it tells us what members decide and shows them where they stand.
-        PRODUCT: ["consent.record_decision", "consent.view_standing"],
+        PRODUCT: ["consent.record_decision", "consent.view_standing", "consent.add_noticedelivery"],
     },
     checks={
         "choices follow from decisions": "consent.verification.consent_is_its_decisions",
         "the census is a count": "consent.verification.census_is_a_count",
         "account references are the sealed ones": "consent.verification.references_are_sealed",
         "every member has a reference or was erased": "consent.members.lost_references",
+        "notices are their texts": "consent.verification.notices_are_their_texts",
         "erased accounts are suppressed": "consent.verification.erased_are_suppressed",
     },
     points={

@@ -104,6 +104,7 @@ class PolicyKind(models.TextChoices):
     UNMATCHED_DAYS = "unmatched-days", "days an objection may reach no account before a start asks"
     EMAIL_DELIVERED = "delivered-by-email", "days until an e-mail counts as delivered"
     POST_DELIVERED = "delivered-by-post", "days until a letter by post counts as delivered"
+    NOTICE_DAYS = "notice-days", "days between a notice's publication and its force"
 
 
 @dataclass(frozen=True)
@@ -133,9 +134,22 @@ POLICIES: dict[str, PolicyFacts] = {
     PolicyKind.POST_DELIVERED: PolicyFacts(
         31, 1, 90, is_stricter_when_higher=True, is_by_country=True
     ),
+    PolicyKind.NOTICE_DAYS: PolicyFacts(
+        30, 0, 366, is_stricter_when_higher=True, is_by_country=True
+    ),
 }
 BY_COUNTRY = [kind for kind, facts in POLICIES.items() if facts.is_by_country]
 """Policies whose rows may name a country."""
+
+
+class NoticeChannel(models.TextChoices):
+    """A way in which a notice was delivered to members."""
+
+    E_MAIL = "e-mail", "e-mail"
+    BANNER = "banner", "a banner in the product"
+    PRODUCT_PAGE = "product-page", "a page of the product"
+    MESSAGE = "message", "a message in the product"
+    POST = "post", "a letter by post"
 
 
 class ReviewVerdict(models.TextChoices):

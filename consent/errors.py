@@ -56,3 +56,15 @@ class ChoiceChanged(RuleViolation):
     """The member chose again since the form was shown; only a *deny* counts from an old form."""
 
     code = "choice_changed"
+
+
+class NoticeTooEarly(RuleViolation):
+    """The period between a notice's publication and its force is shorter than a dated row requires."""
+
+    code = "notice_too_early"
+
+
+class AlreadyWithdrawn(RuleViolation):
+    """The notice is withdrawn from an earlier day on."""
+
+    code = "already_withdrawn"

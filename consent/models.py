@@ -13,6 +13,7 @@ from consent.choices import (
     BY_COUNTRY,
     Channel,
     Choice,
+    NoticeChannel,
     PolicyKind,
     Purpose,
     ReviewVerdict,
@@ -190,7 +191,7 @@ class Census(models.Model):
 
 
 class Notice(Sealed):
-    """A version of the privacy notice: what it covers, and from when it may be relied on."""
+    """A version of the privacy notice: its text, what it covers, and from when it may be relied on."""
 
     version = models.CharField(
         max_length=40,
@@ -205,7 +206,16 @@ class Notice(Sealed):
     supersedes = models.ForeignKey(
         "self", models.PROTECT, null=True, blank=True, related_name="successors"
     )
-    source = models.CharField(max_length=300, help_text="Where the text can be read.")
+    texts = models.JSONField(help_text="Language tag (BCP 47) to text.")
+    texts_sha256 = models.CharField(
+        "SHA-256 of the texts",
+        max_length=64,
+        help_text="Of the texts as canonical JSON (RFC 8785).",
+    )
+    address = models.URLField(
+        max_length=300, blank=True, help_text="Where the product publishes the text."
+    )
+    source = models.CharField(max_length=300, help_text="Where the text was taken from.")
     needs_approval = models.BooleanField(default=True)
     proposed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
 
@@ -222,6 +232,57 @@ class Notice(Sealed):
 
     def __str__(self) -> str:
         return f"notice {self.version}"
+
+    @property
+    def languages(self) -> list[str]:
+        return sorted(self.texts)
+
+
+class NoticeDelivery(Sealed):
+    """Evidence that a notice was delivered to a cohort of members: how, when, to how many, by what source."""
+
+    notice = models.ForeignKey(Notice, models.PROTECT, related_name="deliveries")
+    channel = models.CharField(max_length=20, choices=NoticeChannel)
+    countries = models.JSONField(
+        default=list, help_text="ISO codes; empty where a cohort is named."
+    )
+    cohort = models.CharField(
+        max_length=100, blank=True, help_text="The sender's name of the cohort; names no person."
+    )
+    delivered_from = models.DateField()
+    delivered_until = models.DateField()
+    recipients = models.BigIntegerField(help_text="How many members it was delivered to.")
+    source = models.CharField(max_length=300, help_text="The evidence: a send log, a report.")
+
+    class Meta:
+        ordering = ["-entry_id", "-id"]
+        verbose_name_plural = "notice deliveries"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(delivered_until__gte=models.F("delivered_from")),
+                name="notice_delivered_until_after_from",
+            ),
+            models.CheckConstraint(
+                condition=Q(recipients__gte=0), name="notice_delivered_to_a_number"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.notice} by {self.channel} to {self.recipients} members"
+
+
+class NoticeWithdrawal(Sealed):
+    """The end of a notice: from a day on it covers nothing. It tightens, so it needs no second person."""
+
+    notice = models.ForeignKey(Notice, models.PROTECT, related_name="withdrawals")
+    withdrawn_from = models.DateField(help_text="The first day on which it covers nothing.")
+    source = models.CharField(max_length=300, help_text="The decision or finding behind it.")
+
+    class Meta:
+        ordering = ["-entry_id", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.notice} withdrawn from {self.withdrawn_from}"
 
 
 class RegionRule(Sealed):

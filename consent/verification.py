@@ -6,8 +6,17 @@ from django.db.models import Count
 
 from consent import members
 from consent.counting import Counted, Receipt, counted
-from consent.models import AccountReference, Census, Consent, Decision, Member, Suppression
+from consent.models import (
+    AccountReference,
+    Census,
+    Consent,
+    Decision,
+    Member,
+    Notice,
+    Suppression,
+)
 from consent.references import folding_to_keep
+from consent.rulebook.notices import digest_of
 from ledger import entries
 
 
@@ -75,3 +84,10 @@ def erased_are_suppressed() -> Iterator[str]:
     suppressed = Suppression.objects.order_by().values_list("member_id")
     for (number,) in sorted(erased.difference(suppressed)[:20]):
         yield f"Member {number} is erased, and the suppression list does not hold the account: the next import would create it again."
+
+
+def notices_are_their_texts() -> Iterator[str]:
+    """The digest of every notice is that of its texts."""
+    for row in Notice.objects.only("version", "texts", "texts_sha256").iterator(100):
+        if digest_of(row.texts) != row.texts_sha256:
+            yield f"The digest of notice {row.version} is not that of its texts."

@@ -616,7 +616,7 @@ WRITTEN_ANYWAY = {
     "letter.returned", "user.superuser_refused", "objection.data_erased",
     "objection.files_deleted",
     "run.cancelled", "manifest.verification_failed", "delivery.verification_failed", "ledger.verification_failed", "rule.proposed", "rule.rejected",
-    "notice.proposed", "notice.rejected", "objection.outcome_returned",
+    "notice.proposed", "notice.rejected", "notice.withdrawn", "objection.outcome_returned",
     "reads.sealed", "ledger.verified", "checkpoint.key_added", "checkpoint.key_retired",
     "token.revoked", "user.changed", "clock.settled",
     "delivery.cancelled", "delivery.expired", "lineage.received", "delivery.refused", "receipt.refused", "run.used_after_lease",
@@ -1705,6 +1705,8 @@ class History:
         """When each entry with a proposal or a review was recorded."""
         self.objections: dict[int, Row] = {}
         self.notices: list[Proposal] = []
+        self.withdrawals: list[Row] = []
+        """Ends of notices."""
         self.rules: list[Proposal] = []
         self.policies: list[Proposal] = []
         self.ages: list[Proposal] = []
@@ -1737,6 +1739,7 @@ class History:
             self.objections[row["id"]] = row
         for row in rows_of(entry, "consent.notice"):
             self.notices.append(Proposal(entry["sequence"], row))
+        self.withdrawals += rows_of(entry, "consent.noticewithdrawal")
         for row in rows_of(entry, "consent.regionrule"):
             self.rules.append(Proposal(entry["sequence"], row))
         for row in rows_of(entry, "consent.review"):
@@ -1850,10 +1853,9 @@ class History:
             if row["in_force_from"] <= as_of
             and (not row["needs_approval"] or ("notice_id", row["id"]) in self.approved)
         ]
-        superseded = {row.get("supersedes_id") for row in counting}
-        return [
-            row for row in counting if row["id"] not in superseded and purpose in row["purposes"]
-        ]
+        gone = {row.get("supersedes_id") for row in counting}
+        gone |= {row["notice_id"] for row in self.withdrawals if row["withdrawn_from"] <= as_of}
+        return [row for row in counting if row["id"] not in gone and purpose in row["purposes"]]
 
     # Step 1b: the strictest of the days that it is in a country
 
@@ -1927,6 +1929,11 @@ class History:
                     for _, other in self.notices
                     if other.get("supersedes_id") == row["id"]
                     and (not other["needs_approval"] or ("notice_id", other["id"]) in self.approved)
+                ]
+                later += [
+                    end["withdrawn_from"]
+                    for end in self.withdrawals
+                    if end["notice_id"] == row["id"]
                 ]
                 ends = _around(min(later)) if later else None
                 expected[row["version"]] = (max(one, earliest), max(two, latest)), ends

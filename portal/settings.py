@@ -445,6 +445,7 @@ SPECTACULAR_SETTINGS = {
         "Purpose": "consent.choices.Purpose",
         "Choice": "consent.choices.Choice",
         "Channel": "consent.choices.Channel",
+        "NoticeChannel": "consent.choices.NoticeChannel",
         "Rule": "consent.choices.RuleKind",
         "DataCategory": "consent.choices.DataCategory",
         "RunState": "training_runs.choices.RunState",

@@ -16,9 +16,9 @@ from consent import countries, members
 from consent import decisions as consent
 from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.members import Facts
-from consent.models import AccountReference, AgeRule, Member, Notice, RegionRule
+from consent.models import AccountReference, AgeRule, Member, Notice, NoticeDelivery, RegionRule
 from consent.references import key_of
-from consent.rulebook import proposing
+from consent.rulebook import notices, proposing
 from deliveries import recipients, trained_models
 from deliveries.api.serializers import DeliveryOutput
 from deliveries.errors import DigestMismatch
@@ -57,6 +57,8 @@ registry.declare(EntryKind("test.members", "Members of a test created"))
 
 ADULT = dt.date(1990, 1, 1)
 LONG_AGO = dt.date(2024, 9, 18)
+NOTICE_PERIOD = dt.timedelta(days=30)
+TEXTS = {"en": "We train models with your posts. You may say no.", "de": "Wir trainieren Modelle."}
 _numbers = itertools.count(1)
 
 
@@ -139,8 +141,9 @@ def publish(
         purposes=Purpose.values,
         data_categories=list(categories),
         countries=countries.expand(codes),
-        published_on=min(LONG_AGO, in_force_from),
+        published_on=min(LONG_AGO, in_force_from - NOTICE_PERIOD),
         in_force_from=in_force_from,
+        texts=TEXTS,
         source="test",
         supersedes=supersedes,
         actor=proposer,
@@ -170,6 +173,30 @@ def ask_age(
             proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test"
         )
     return row
+
+
+def notice_period(days: int, proposer: Any, approver: Any, since: dt.date = LONG_AGO) -> None:
+    """Days that must lie between the publication of a notice and its force, everywhere."""
+    row = proposing.propose_policy(
+        kind="notice-days", value=days, effective_from=since, source="test", actor=proposer
+    )
+    if row.needs_approval:
+        proposing.review(
+            proposal=row, verdict=ReviewVerdict.APPROVED, actor=approver, reason="test"
+        )
+
+
+def evidence_of(notice: Notice, officer: Any, **other: Any) -> NoticeDelivery:
+    """A delivery of the notice by e-mail."""
+    facts = {
+        "channel": "e-mail",
+        "countries": ["US"],
+        "delivered_from": LONG_AGO,
+        "delivered_until": LONG_AGO,
+        "recipients": 1_000,
+        "source": "send log 17",
+    }
+    return notices.record_delivery(notice=notice, actor=officer, **{**facts, **other})
 
 
 def open_world(proposer: Any, approver: Any) -> None:
@@ -524,6 +551,9 @@ def live(run: Run, engineer: Any, officer: Any, second_officer: Any, product: An
     account_map.make_due()
     completing.complete(run=run, actor=engineer)
     ask_age(officer)
+    ended = publish(officer, second_officer, codes=["AQ"])
+    evidence_of(ended, officer)
+    notices.withdraw(notice=ended, withdrawn_from=LONG_AGO, source="test", actor=officer)
     policy = proposing.propose_policy(
         kind="lease-days", value=60, effective_from=LONG_AGO, source="test", actor=officer
     )

@@ -359,6 +359,7 @@ def _tell() -> None:
     from common.identity import roles
     from consent import accounts, countries
     from consent.choices import Purpose, RuleKind
+    from consent.rulebook import notices
     from tools import factories
 
     people = {
@@ -377,9 +378,11 @@ def _tell() -> None:
         olga, otto, codes=["DE"], rule=RuleKind.OPT_IN, effective_from=dt.date(2025, 1, 1)
     )
     factories.allow(olga, otto, codes=["FR"], rule=RuleKind.EXCLUDED)
-    factories.publish(olga, otto, codes=sorted(set(countries.NAMES) - {"BR"}))
+    factories.publish(olga, otto, codes=sorted(set(countries.NAMES) - {"BR", "IN"}))
+    ended = factories.publish(olga, otto, codes=["IN"])
+    factories.evidence_of(ended, olga, countries=["IN"])
     factories.add_members(150, prefix="acc")
-    for country, prefix in {"DE": "de", "FR": "fr", "BR": "br", "": "nowhere"}.items():
+    for country, prefix in {"DE": "de", "FR": "fr", "BR": "br", "IN": "in", "": "nowhere"}.items():
         factories.add_members(12, country=country, prefix=prefix)
     factories.add_member("minor", adult_on=dt.date(2040, 1, 1))
     factories.add_member("closed", status="closed")
@@ -399,6 +402,9 @@ def _tell() -> None:
         factories.decide(f"acc-{number}", "deny" if number % 3 else "allow", actor=product)
     accounts.erase_member(account_ref="acc-7", actor=olga, reason="Art. 17")
     factories.add_members(20, prefix="late")
+    notices.withdraw(
+        notice=ended, withdrawn_from=dt.date(2025, 6, 1), source="never delivered", actor=olga
+    )
     factories.freeze(emil, parent=parent.run)
     for number in range(0, 140, 2):
         factories.decide(f"acc-{number}", "allow", actor=product)

@@ -12,10 +12,20 @@ from rest_framework import serializers
 
 from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
 from consent import countries, decisions
-from consent.choices import Channel, Choice, DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.choices import (
+    Channel,
+    Choice,
+    DataCategory,
+    NoticeChannel,
+    Purpose,
+    ReviewVerdict,
+    RuleKind,
+)
 from consent.models import MAJORITY, MAX_AGE, AgeRule, Notice, RegionRule
 from consent.public.member_links import MemberLink
 from consent.references import MAX_LENGTH, key_of
+from consent.rulebook import notices
+from ledger.errors import InvalidInput
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
 SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
@@ -131,6 +141,61 @@ class CountriesField(Several):
             raise serializers.ValidationError(str(error)[:300], code="unknown_country") from None
 
 
+class TextsField(serializers.DictField):
+    """Texts by language. What they may be is for `consent.rulebook.notices` to say."""
+
+    child = Text(max_length=notices.MAX_TEXT)
+
+    def to_internal_value(self, data: Any) -> dict[str, str]:
+        if isinstance(data, dict) and len(data) > notices.MAX_LANGUAGES:
+            raise serializers.ValidationError(f"At most {notices.MAX_LANGUAGES} languages.")
+        texts: dict[str, str] = super().to_internal_value(data)
+        try:
+            return notices.cleaned_texts(texts)
+        except InvalidInput as refusal:
+            raise serializers.ValidationError(str(refusal), code=refusal.code) from None
+
+
+class NoticeDeliveryInput(Input):
+    channel = Word(choices=NoticeChannel.choices)
+    countries = CountriesField(required=False, help_text="ISO codes and groups, or name a cohort.")
+    cohort = Text(required=False, allow_blank=True, max_length=100, help_text="Names no person.")
+    delivered_from = Day()
+    delivered_until = Day(help_text="The last day, not in the future.")
+    recipients = serializers.IntegerField(min_value=0, max_value=2**53 - 1)
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="The evidence: a send log, a report."
+    )
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+
+class NoticeDeliveryOutput(serializers.Serializer[Any]):
+    notice = serializers.CharField(source="notice.version")
+    channel = serializers.ChoiceField(choices=NoticeChannel.choices)
+    countries = serializers.ListField(child=serializers.CharField())
+    cohort = serializers.CharField()
+    delivered_from = serializers.DateField()
+    delivered_until = serializers.DateField()
+    recipients = serializers.IntegerField()
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    entry = serializers.IntegerField(source="entry_id")
+
+
+class NoticeWithdrawalInput(Input):
+    withdrawn_from = Day(help_text="The first day on which the notice covers nothing.")
+    source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+        max_length=300, help_text="The decision or finding behind it."
+    )
+    reason = Text(required=False, allow_blank=True, max_length=1000)
+
+
+class NoticeWithdrawalOutput(serializers.Serializer[Any]):
+    notice = serializers.CharField(source="notice.version")
+    withdrawn_from = serializers.DateField()
+    source = serializers.CharField()  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
+    entry = serializers.IntegerField(source="entry_id")
+
+
 class RegionRuleInput(Input):
     purpose = Word(choices=Purpose.choices)
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
@@ -162,8 +227,15 @@ class NoticeInput(Input):
     countries = CountriesField(help_text="ISO codes, and EU, EEA, EU-FOLLOWERS, UK, ALL.")
     published_on = Day()
     in_force_from = Day(help_text="The end of its notice period.")
+    texts = TextsField(help_text="Language tag (BCP 47) to text.")
+    address = serializers.URLField(
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="Where the product publishes it.",
+    )
     source = Text(  # type: ignore[assignment]  # DRF's metaclass takes fields off the class
-        max_length=300, help_text="Where the text can be read."
+        max_length=300, help_text="Where the text was taken from."
     )
     supersedes = Text(required=False, allow_null=True, max_length=40, help_text="A version.")
     reason = Text(required=False, allow_blank=True, max_length=1000)
@@ -261,7 +333,22 @@ class NoticeOutput(_ProposalOutput):
     countries = serializers.ListField(child=serializers.CharField())
     published_on = serializers.DateField()
     in_force_from = serializers.DateField()
+    languages = serializers.ListField(child=serializers.CharField())
+    texts_sha256 = serializers.CharField(
+        help_text="SHA-256 of the texts as canonical JSON (RFC 8785), hexadecimal."
+    )
+    address = serializers.CharField()
+    withdrawn_from = serializers.SerializerMethodField()
     supersedes = serializers.CharField(source="supersedes.version", allow_null=True, default=None)
+
+    @extend_schema_field(serializers.DateField(allow_null=True))
+    def get_withdrawn_from(self, row: Notice) -> str | None:
+        days = [one.withdrawn_from for one in row.withdrawals.all()]
+        return str(min(days)) if days else None
+
+
+class NoticeTextsOutput(NoticeOutput):
+    texts = serializers.DictField(child=serializers.CharField())
 
 
 class AgeRuleOutput(_ProposalOutput):

@@ -15,5 +15,16 @@ urlpatterns = [
     path("age-rules", views.AgeRulesView.as_view(), name="age-rules"),
     path("age-rules/<int:id>/review", views.AgeRuleReviewView.as_view(), name="age-rule-review"),
     path("notices", views.NoticesView.as_view(), name="notices"),
+    path("notices/<str:version>", views.NoticeView.as_view(), name="notice"),
+    path(
+        "notices/<str:version>/deliveries",
+        views.NoticeDeliveriesView.as_view(),
+        name="notice-deliveries",
+    ),
+    path(
+        "notices/<str:version>/withdrawals",
+        views.NoticeWithdrawalsView.as_view(),
+        name="notice-withdrawals",
+    ),
     path("notices/<str:version>/review", views.NoticeReviewView.as_view(), name="notice-review"),
 ]

@@ -33,8 +33,13 @@ from consent.api.serializers import (
     AgeRuleOutput,
     DecisionInput,
     DecisionOutput,
+    NoticeDeliveryInput,
+    NoticeDeliveryOutput,
     NoticeInput,
     NoticeOutput,
+    NoticeTextsOutput,
+    NoticeWithdrawalInput,
+    NoticeWithdrawalOutput,
     ProposedAgeRuleOutput,
     ProposedNoticeOutput,
     ProposedRegionRuleOutput,
@@ -48,10 +53,10 @@ from consent.api.serializers import (
 )
 from consent.errors import AlreadyReviewed, MemberPagesOff
 from consent.lookup import look_up
-from consent.models import AgeRule, Member, Notice, RegionRule
+from consent.models import AgeRule, Member, Notice, NoticeDelivery, RegionRule
 from consent.public import member_links
 from consent.public.privacy_signals import privacy_signal
-from consent.rulebook import effects, proposing
+from consent.rulebook import effects, notices, proposing
 from ledger.errors import Refusal
 
 MAX_LINES = 10_000
@@ -292,7 +297,9 @@ class NoticesView(Endpoint):
     def get(self, request: Request) -> Response:
         """Versions of the privacy notice, the one recorded last first."""
         read(PageQuery, request.query_params)
-        rows = Notice.objects.select_related("proposed_by", "review__reviewer", "supersedes")
+        rows = Notice.objects.select_related(
+            "proposed_by", "review__reviewer", "supersedes"
+        ).prefetch_related("withdrawals")
         return _page(self, request, rows, NoticeOutput)
 
     @extend_schema(
@@ -308,6 +315,72 @@ class NoticesView(Endpoint):
         """
         row = proposing.propose_notice(**read(NoticeInput, request.data), actor=caller(request))
         return _proposed(row, ProposedNoticeOutput)
+
+
+class NoticeView(Endpoint):
+    access = {"GET": Access("consent.view_notice", "rules:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(operation_id="read_notice", responses=NoticeTextsOutput)
+    def get(self, request: Request, version: str) -> Response:
+        """A version of the notice with its texts by language."""
+        return Response(NoticeTextsOutput(get_object_or_404(Notice, version=version)).data)
+
+
+class NoticeDeliveriesView(Endpoint):
+    access = {
+        "GET": Access("consent.view_noticedelivery", "rules:read"),
+        "POST": Access("consent.add_noticedelivery", "notices:write"),
+    }
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_notice_deliveries",
+        parameters=[PageQuery],
+        responses=page_of(NoticeDeliveryOutput),
+    )
+    def get(self, request: Request, version: str) -> Response:
+        """Evidence of how a notice was delivered, the one recorded last first."""
+        read(PageQuery, request.query_params)
+        notice = get_object_or_404(Notice, version=version)
+        rows = NoticeDelivery.objects.filter(notice=notice).select_related("notice")
+        return _page(self, request, rows, NoticeDeliveryOutput)
+
+    @extend_schema(
+        operation_id="record_notice_delivery",
+        request=NoticeDeliveryInput,
+        responses={201: NoticeDeliveryOutput},
+    )
+    def post(self, request: Request, version: str) -> Response:
+        """Record how and when a notice was delivered to a cohort of members. The same once more gets the first answer."""
+        row = notices.record_delivery(
+            notice=get_object_or_404(Notice, version=version),
+            **read(NoticeDeliveryInput, request.data),
+            actor=caller(request),
+        )
+        return Response(NoticeDeliveryOutput(row).data, status=201)
+
+
+class NoticeWithdrawalsView(Endpoint):
+    access = {"POST": Access("consent.add_noticewithdrawal")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="withdraw_notice",
+        request=NoticeWithdrawalInput,
+        responses={201: NoticeWithdrawalOutput},
+    )
+    def post(self, request: Request, version: str) -> Response:
+        """Withdraw a notice from a day on, which may have passed: it covers nothing from then on, and applies at once.
+
+        The same once more gets the first answer; a later day than that of an earlier withdrawal is refused (409).
+        """
+        row = notices.withdraw(
+            notice=get_object_or_404(Notice, version=version),
+            **read(NoticeWithdrawalInput, request.data),
+            actor=caller(request),
+        )
+        return Response(NoticeWithdrawalOutput(row).data, status=201)
 
 
 class NoticeReviewView(Endpoint):

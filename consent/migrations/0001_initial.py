@@ -116,7 +116,10 @@ class Migration(migrations.Migration):
                 ('countries', models.JSONField(help_text='ISO codes.')),
                 ('published_on', models.DateField()),
                 ('in_force_from', models.DateField(help_text='The end of its notice period.')),
-                ('source', models.CharField(help_text='Where the text can be read.', max_length=300)),
+                ('texts', models.JSONField(help_text='Language tag (BCP 47) to text.')),
+                ('texts_sha256', models.CharField(help_text='Of the texts as canonical JSON (RFC 8785).', max_length=64, verbose_name='SHA-256 of the texts')),
+                ('address', models.URLField(blank=True, help_text='Where the product publishes the text.', max_length=300)),
+                ('source', models.CharField(help_text='Where the text was taken from.', max_length=300)),
                 ('needs_approval', models.BooleanField(default=True)),
             ],
             options={
@@ -124,10 +127,41 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='NoticeDelivery',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('channel', models.CharField(choices=[('e-mail', 'e-mail'), ('banner', 'a banner in the product'), ('product-page', 'a page of the product'), ('message', 'a message in the product'), ('post', 'a letter by post')], max_length=20)),
+                ('countries', models.JSONField(default=list, help_text='ISO codes; empty where a cohort is named.')),
+                ('cohort', models.CharField(blank=True, help_text="The sender's name of the cohort; names no person.", max_length=100)),
+                ('delivered_from', models.DateField()),
+                ('delivered_until', models.DateField()),
+                ('recipients', models.BigIntegerField(help_text='How many members it was delivered to.')),
+                ('source', models.CharField(help_text='The evidence: a send log, a report.', max_length=300)),
+                ('notice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='consent.notice')),
+            ],
+            options={
+                'verbose_name_plural': 'notice deliveries',
+                'ordering': ['-entry_id', '-id'],
+                'constraints': [models.CheckConstraint(condition=models.Q(('delivered_until__gte', models.F('delivered_from'))), name='notice_delivered_until_after_from'), models.CheckConstraint(condition=models.Q(('recipients__gte', 0)), name='notice_delivered_to_a_number')],
+            },
+        ),
+        migrations.CreateModel(
+            name='NoticeWithdrawal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('withdrawn_from', models.DateField(help_text='The first day on which it covers nothing.')),
+                ('source', models.CharField(help_text='The decision or finding behind it.', max_length=300)),
+                ('notice', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='withdrawals', to='consent.notice')),
+            ],
+            options={
+                'ordering': ['-entry_id', '-id'],
+            },
+        ),
+        migrations.CreateModel(
             name='Policy',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no"), ('unmatched-days', 'days an objection may reach no account before a start asks'), ('delivered-by-email', 'days until an e-mail counts as delivered'), ('delivered-by-post', 'days until a letter by post counts as delivered')], max_length=20)),
+                ('kind', models.CharField(choices=[('lease-days', 'days a delivery may be used'), ('use-from-of-age', 'no content from before a member came of age'), ('use-from-moved', 'no content from before a member moved to an allowed country'), ('use-from-yes', "no content from before a member's yes that follows a no"), ('unmatched-days', 'days an objection may reach no account before a start asks'), ('delivered-by-email', 'days until an e-mail counts as delivered'), ('delivered-by-post', 'days until a letter by post counts as delivered'), ('notice-days', "days between a notice's publication and its force")], max_length=20)),
                 ('purpose', models.CharField(blank=True, choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], help_text='Empty for every purpose.', max_length=20)),
                 ('country', models.CharField(blank=True, help_text='ISO 3166-1, empty for every country not named.', max_length=2)),
                 ('value', models.PositiveSmallIntegerField(help_text='Days; or 1 for on and 0 for off.')),
@@ -238,6 +272,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='notice',
+            name='entry',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry'),
+        ),
+        migrations.AddField(
+            model_name='noticedelivery',
+            name='entry',
+            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry'),
+        ),
+        migrations.AddField(
+            model_name='noticewithdrawal',
             name='entry',
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry'),
         ),
@@ -377,7 +421,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='policy',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['delivered-by-email', 'delivered-by-post']), ('purpose', '')), ('country', ''), _connector='OR'), name='policy_names_a_country_where_it_may'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('kind__in', ['delivered-by-email', 'delivered-by-post', 'notice-days']), ('purpose', '')), ('country', ''), _connector='OR'), name='policy_names_a_country_where_it_may'),
         ),
         migrations.AddConstraint(
             model_name='review',

@@ -31,6 +31,8 @@ class Migration(migrations.Migration):
             "HistoricalMember",
             "Suppression",
             "Notice",
+            "NoticeDelivery",
+            "NoticeWithdrawal",
             "RegionRule",
             "Policy",
             "AgeRule",

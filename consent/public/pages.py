@@ -10,14 +10,15 @@ from typing import Any
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from consent.errors import AccountErased, ChoiceChanged, WrittenForAnother
-from consent.models import Member
+from consent.models import Member, Notice
 from consent.public import member_links
 from consent.public.privacy_signals import privacy_signal
 from consent.public.setting import ShownForm, receipt, setting_of, switch
@@ -80,6 +81,36 @@ def setting(request: HttpRequest) -> HttpResponse:
     except (InvalidInput, WrittenForAnother, ChoiceChanged) as error:
         return _show(request, member, status=error.status, refused=error.code)
     return redirect(f"{reverse('setting')}?recorded={recorded.entry}")
+
+
+@require_safe
+@member_page
+def notice(request: HttpRequest, version: str, language: str = "") -> HttpResponse:
+    """The text of an approved notice: in the language of the address, else in the browser's, else in the first it has."""
+    found = get_object_or_404(Notice.objects.approved(), version=version)
+    if not language:
+        # Not only the languages of these pages: a notice may have others.
+        asked = parse_accept_lang_header(request.headers.get("Accept-Language", ""))
+        by_word = {one.lower(): one for one in found.languages}
+        by_word |= {
+            one.split("-")[0]: one for one in found.languages if one.split("-")[0] not in by_word
+        }
+        words = [word for given, _ in asked for word in (given, given.split("-")[0])]
+        language = next(
+            (by_word[word] for word in [*words, "en"] if word in by_word), found.languages[0]
+        )
+    elif language not in found.texts:
+        raise Http404
+    return render(
+        request,
+        "member/notice.html",
+        {
+            "notice": found,
+            "language": language,
+            "text": found.texts[language],
+            "withdrawal": found.withdrawals.order_by("withdrawn_from").first(),
+        },
+    )
 
 
 def closed(request: HttpRequest) -> HttpResponse:

@@ -12,13 +12,14 @@ from typing import Any
 from common import registry
 from consent import countries
 from consent.choices import DataCategory, Purpose, ReviewVerdict
-from consent.models import AgeRule, Notice, RegionRule, Review
+from consent.models import AgeRule, Notice, NoticeWithdrawal, RegionRule, Review
 from consent.rulebook.rules import Book, notices_in_force
 from ledger import clock, entries
 from ledger.errors import LedgerError, Refusal
 from ledger.models import Entry
 
 Counted = RegionRule | Notice | AgeRule
+Row = Counted | NoticeWithdrawal
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Effects:
     refusal: str = ""
 
 
-def effects_of(row: Counted) -> Effects:
+def effects_of(row: Row) -> Effects:
     """The effects of a row, recorded or not, by one snapshot of the members; cannot be called inside a transaction.
 
     On the day it takes effect, or today if that has passed. A purpose is counted once for data categories that the
@@ -111,11 +112,10 @@ def effects_of(row: Counted) -> Effects:
     sources = registry.hooks("consent.effect_on_members")
     if not sources:
         raise LedgerError("No source of the members' eligibility is registered.")
-    takes_effect = row.in_force_from if isinstance(row, Notice) else row.effective_from
     try:
         with entries.snapshot() as head:
             without, with_row = with_and_without(row, head.size)
-            on = max(takes_effect, clock.today())
+            on = max(_takes_effect(row), clock.today())
             found = [
                 source(
                     purpose,
@@ -134,9 +134,17 @@ def effects_of(row: Counted) -> Effects:
     return Effects(found=tuple(found))
 
 
-def with_and_without(row: Counted, size: int) -> tuple[Book, Book]:
+def _takes_effect(row: Row) -> dt.date:
+    if isinstance(row, NoticeWithdrawal):
+        return row.withdrawn_from
+    return row.in_force_from if isinstance(row, Notice) else row.effective_from
+
+
+def with_and_without(row: Row, size: int) -> tuple[Book, Book]:
     """The book without the row, and with it as if it were approved now: knowing every entry up to `size`."""
     book = Book.read()
+    if isinstance(row, NoticeWithdrawal):
+        return book, replace(book, withdrawn={**book.withdrawn, row.notice_id: row.withdrawn_from})
     if isinstance(row, RegionRule):
         rest = [one for one in book.rules if one.pk != row.pk]
         rules = [*rest, _approved(row, size)]
@@ -166,15 +174,19 @@ def _approved(row: Any, size: int) -> Any:
     return copy
 
 
-def _touched(row: Counted) -> set[str]:
+def _touched(row: Row) -> set[str]:
     """Countries where the row can change anything."""
+    if isinstance(row, NoticeWithdrawal):
+        return set(row.notice.countries)
     superseded = row.supersedes if isinstance(row, Notice) else None
     return {*row.countries, *(superseded.countries if superseded else ())}
 
 
-def _purposes(row: Counted) -> list[str]:
+def _purposes(row: Row) -> list[str]:
     if isinstance(row, AgeRule):
         return sorted(Purpose.values)
+    if isinstance(row, NoticeWithdrawal):
+        return sorted(row.notice.purposes)
     if isinstance(row, RegionRule):
         return [row.purpose]
     return sorted({*row.purposes, *(row.supersedes.purposes if row.supersedes else ())})

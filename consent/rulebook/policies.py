@@ -1,7 +1,7 @@
 """Policies: numbers that the controller sets by dated rows, and which holds on a day."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from consent.choices import POLICIES, PolicyKind, Purpose
 from consent.countries import EEA, NAMES, UNKNOWN
@@ -35,6 +35,12 @@ def in_force(kind: str, purpose: str, on: dt.date, country: str = UNKNOWN) -> in
         return _fold(kind, rows, purpose, country)
     values = [_fold(kind, rows, purpose, one) for one in {UNKNOWN, *(row.country for row in rows)}]
     return max(values) if POLICIES[kind].is_stricter_when_higher else min(values)
+
+
+def notice_days(on: dt.date, codes: Collection[str]) -> dict[str, int]:
+    """By country: the days that must lie between the publication of a notice on that day and its force."""
+    rows = _rows(PolicyKind.NOTICE_DAYS, on)
+    return {code: _fold(PolicyKind.NOTICE_DAYS, rows, "", code) for code in sorted(codes)}
 
 
 def in_force_at(kind: str, purpose: str, when: Days) -> int:

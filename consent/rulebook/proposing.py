@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -31,7 +31,8 @@ from consent.models import (
     RegionRule,
     Review,
 )
-from consent.rulebook import ages, policies, rules
+from consent.rulebook import ages, notices, policies, rules
+from consent.rulebook.notices import check_text
 from ledger import entries
 from ledger.errors import InvalidInput
 
@@ -106,7 +107,7 @@ def _facts_of_rule(
 ) -> dict[str, Any]:
     _check_words("purpose", [purpose], Purpose.values)
     _check_words("rule", [rule], RuleKind.values)
-    _check_text("source", source, 300)
+    check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
     if data_from is not None and rule == RuleKind.EXCLUDED:
@@ -138,14 +139,17 @@ def propose_notice(
     countries: Collection[str],
     published_on: dt.date,
     in_force_from: dt.date,
+    texts: Mapping[str, str],
     source: str,
     actor: User,
+    address: str = "",
     supersedes: Notice | None = None,
     reason: str = "",
 ) -> Notice:
     """Record a version of the privacy notice; it counts once a second person has approved it.
 
-    The same notice again is that notice; raises VersionReused when the version has other facts.
+    The same notice again is that notice; raises VersionReused when the version has other facts, NoticeTooEarly where
+    the period between its publication and its force is too short.
     """
     row = drafted_notice(
         version=version,
@@ -154,8 +158,10 @@ def propose_notice(
         countries=countries,
         published_on=published_on,
         in_force_from=in_force_from,
+        texts=texts,
         source=source,
         actor=actor,
+        address=address,
         supersedes=supersedes,
     )
     with entries.entry("notice.proposed", actor=actor, reason=reason) as opened:
@@ -169,6 +175,7 @@ def propose_notice(
             opened.abandon()
             return known
         _check_not_superseded(supersedes)
+        notices.check_period(row)
         row.full_clean(exclude=["entry"])
         row.save()
         opened.subject = f"notice:{row.version}"
@@ -181,6 +188,8 @@ _FACTS_OF_NOTICE = (
     "countries",
     "published_on",
     "in_force_from",
+    "texts",
+    "address",
     "supersedes",
     "source",
 )
@@ -194,20 +203,23 @@ def drafted_notice(
     countries: Collection[str],
     published_on: dt.date,
     in_force_from: dt.date,
+    texts: Mapping[str, str],
     source: str,
     actor: User,
+    address: str = "",
     supersedes: Notice | None = None,
 ) -> Notice:
     """The row that `propose_notice` would record; nothing is written."""
     _check_words("purposes", purposes, Purpose.values)
     _check_words("data_categories", data_categories, DataCategory.values)
-    _check_text("source", source, 300)
+    check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
     if in_force_from < published_on:
         raise InvalidInput(
             "A notice cannot be in force before it is published.", field="in_force_from"
         )
+    texts = notices.cleaned_texts(texts)
     return Notice(
         version=version,
         purposes=sorted(purposes),
@@ -215,6 +227,9 @@ def drafted_notice(
         countries=sorted(countries),
         published_on=published_on,
         in_force_from=in_force_from,
+        texts=texts,
+        texts_sha256=notices.digest_of(texts),
+        address=address,
         supersedes=supersedes,
         source=source,
         proposed_by=actor,
@@ -248,7 +263,7 @@ def propose_policy(
     _check_words("kind", [kind], PolicyKind.values)
     if purpose:
         _check_words("purpose", [purpose], Purpose.values)
-    _check_text("source", source, 300)
+    check_text("source", source, 300)
     facts_of_kind = POLICIES[kind]
     if not facts_of_kind.lowest <= value <= facts_of_kind.highest:
         raise InvalidInput(
@@ -322,7 +337,7 @@ def drafted_age(
 def _facts_of_age(
     *, countries: Collection[str], age: int, effective_from: dt.date, source: str
 ) -> dict[str, Any]:
-    _check_text("source", source, 300)
+    check_text("source", source, 300)
     if not countries:
         raise InvalidInput("Name at least one country.", field="countries")
     if not MAJORITY <= age <= MAX_AGE:
@@ -351,7 +366,8 @@ def review(
 ) -> Review:
     """The second person's word on a proposal; it is final.
 
-    Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one.
+    Raises NeedsSecondPerson when it is the proposer's own, AlreadyReviewed when it has one, NoticeTooEarly for the
+    approval of a notice whose period is too short.
     """
     field = _review_field(proposal)
     if not reason.strip():
@@ -366,6 +382,9 @@ def review(
             raise NeedsSecondPerson("You proposed it, so you cannot approve it: ask a colleague.")
         if not proposal.needs_approval or Review.objects.filter(**{field: proposal}).exists():
             raise AlreadyReviewed(f"{str(proposal).capitalize()} is decided already.")
+        if isinstance(proposal, Notice) and verdict == ReviewVerdict.APPROVED:
+            # Longer periods may have been set since it was proposed.
+            notices.check_period(proposal)
         row = Review(**{field: proposal}, verdict=verdict, reviewer=actor)
         row.save()
     return row
@@ -375,11 +394,6 @@ def _check_words(field: str, words: Collection[Any], known: Collection[str]) -> 
     unknown = [word for word in words if word not in known]
     if unknown or not words:
         raise InvalidInput(f"One or more of {', '.join(known)}.", field=field, code="unknown_word")
-
-
-def _check_text(field: str, value: str, length: int) -> None:
-    if not 1 <= len(value.strip()) <= length:
-        raise InvalidInput(f"1 to {length} characters.", field=field)
 
 
 def _has(row: RegionRule | Notice | Policy | AgeRule, facts: dict[str, Any]) -> bool:

@@ -5,14 +5,14 @@ of what holds there on each day that it is there: so what tightens holds from th
 """
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db.models import Q
 
 from consent.choices import STRICTNESS, RuleKind
-from consent.models import AgeRule, Notice, RegionRule
+from consent.models import AgeRule, Notice, NoticeWithdrawal, RegionRule
 from consent.rulebook import days
 from consent.rulebook.days import Days
 
@@ -24,7 +24,7 @@ class Window:
     notice: str
     begins: dt.datetime
     ends: dt.datetime | None
-    """The moment at which the notice is superseded; None while it is not."""
+    """The moment at which the notice is superseded or withdrawn; None while it is not."""
 
     def takes(self, notice: str, moment: dt.datetime) -> bool:
         """Whether a *yes* given under a version of the notice at a moment is consent."""
@@ -73,6 +73,8 @@ class Book:
     rules: Sequence[RegionRule]
     notices: Sequence[Notice]
     ages: Sequence[AgeRule]
+    withdrawn: Mapping[int, dt.date] = field(default_factory=dict)
+    """By the key of a notice: the first day on which it covers nothing."""
 
     @classmethod
     def read(cls, upto: int | None = None) -> "Book":
@@ -90,6 +92,7 @@ class Book:
             list(rules.order_by("effective_from", "entry_id", "id")),
             list(notices.order_by("id")),
             list(ages.order_by("effective_from", "entry_id", "id")),
+            withdrawn_from(NoticeWithdrawal.objects.filter(known)),
         )
 
 
@@ -160,13 +163,28 @@ def _rules_until(purpose: str, on: dt.date, book: Book | None) -> list[RegionRul
 
 
 def notices_in_force(on: dt.date, book: Book | None = None) -> list[Notice]:
-    """Notices whose period has run and that no other notice in force supersedes."""
+    """Notices whose period has run, that no other such notice supersedes, and that are not withdrawn.
+
+    A notice that was withdrawn supersedes as before: its end brings no older notice back.
+    """
     if book is not None:
         rows = [row for row in book.notices if row.in_force_from <= on]
+        withdrawn = book.withdrawn
     else:
         rows = list(Notice.objects.approved().filter(in_force_from__lte=on).order_by("id"))
-    superseded = {row.supersedes_id for row in rows}
-    return [row for row in rows if row.pk not in superseded]
+        withdrawn = withdrawn_from(NoticeWithdrawal.objects.filter(withdrawn_from__lte=on))
+    gone = {row.supersedes_id for row in rows}
+    gone |= {number for number, day in withdrawn.items() if day <= on}
+    return [row for row in rows if row.pk not in gone]
+
+
+def withdrawn_from(rows: Iterable[NoticeWithdrawal]) -> dict[int, dt.date]:
+    """By the key of a notice: the first day on which it covers nothing. Of several withdrawals the earliest holds."""
+    found: dict[int, dt.date] = {}
+    for row in rows:
+        known = found.get(row.notice_id, row.withdrawn_from)
+        found[row.notice_id] = min(known, row.withdrawn_from)
+    return found
 
 
 def ruling(
@@ -288,14 +306,10 @@ def _windows(
         if not set(categories) <= set(row.data_categories):
             continue
         begins = max(since, days.begins_everywhere(row.in_force_from, country), known_at(row))
-        ends = min(
-            (
-                days.begins_somewhere(later.in_force_from, country)
-                for later in book.notices
-                if later.supersedes_id == row.pk
-            ),
-            default=None,
-        )
+        last = [later.in_force_from for later in book.notices if later.supersedes_id == row.pk]
+        if row.pk in book.withdrawn:
+            last.append(book.withdrawn[row.pk])
+        ends = min((days.begins_somewhere(day, country) for day in last), default=None)
         if ends is None or begins < ends:
             found.append(Window(row.version, begins, ends))
     return tuple(sorted(found))

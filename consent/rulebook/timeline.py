@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 
-from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
+from consent.choices import DataCategory, PolicyKind, Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, NAMES
 from consent.errors import NeedsSecondPerson
-from consent.models import AgeRule, Notice, RegionRule
+from consent.models import AgeRule, Notice, Policy, RegionRule
 from consent.rulebook import proposing
 from ledger.errors import InvalidInput
 
@@ -62,6 +62,7 @@ class NoticeRow:
     in_force_from: dt.date
     source: str
     data_categories: tuple[DataCategory, ...]
+    texts: dict[str, str]
 
     @property
     def known_from(self) -> dt.date:
@@ -83,6 +84,42 @@ class NoticeRow:
             countries=self.countries,
             published_on=self.published_on,
             in_force_from=self.in_force_from,
+            texts=self.texts,
+            source=self.source,
+            actor=actor,
+            reason="load_timeline",
+        )
+
+
+@dataclass(frozen=True)
+class PeriodRow:
+    """The days that must lie between the publication of a notice and its force, in every country."""
+
+    days: int
+    effective_from: dt.date
+    source: str
+
+    @property
+    def known_from(self) -> dt.date:
+        return self.effective_from
+
+    @property
+    def label(self) -> str:
+        return f"notice period of {self.days} days from {self.effective_from}"
+
+    def find(self) -> Policy | None:
+        return Policy.objects.filter(
+            kind=PolicyKind.NOTICE_DAYS,
+            effective_from=self.effective_from,
+            value=self.days,
+            source=self.source,
+        ).first()
+
+    def propose(self, actor: User) -> Policy:
+        return proposing.propose_policy(
+            kind=PolicyKind.NOTICE_DAYS,
+            value=self.days,
+            effective_from=self.effective_from,
             source=self.source,
             actor=actor,
             reason="load_timeline",
@@ -159,14 +196,64 @@ class AgeRow:
         )
 
 
+RECONSTRUCTED = "Reconstructed for this timeline from public reports; not the company's own words."
+"""What each text of the timeline begins with: the portal says nothing in the name of the company."""
+
+TEXTS_OF_2024 = {
+    "en": f"""{RECONSTRUCTED}
+
+From 18 September 2024 we use personal data and content of members to train models that generate content. This applies to
+us and to our affiliates.
+
+Data: your profile, your posts and articles, your feedback, the language you prefer, how often you use the product, and
+what you type into generative features. Never: private messages, passwords, payment data, salary data.
+
+The setting "Data for Generative AI improvement" is on. You may switch it off at any time. Your data is then not used from
+that moment on; training that has been done is not undone. Data of members in the European Union, the European Economic
+Area and Switzerland is not used until further notice.
+
+For other machine learning, such as personalisation and safety, you may object by the Data Processing Objection Form.""",
+}
+TEXTS_OF_2025 = {
+    "en": f"""{RECONSTRUCTED}
+
+Published on 18 September 2025. From 3 November 2025 we also use data of members in the European Union, the European
+Economic Area, Switzerland, the United Kingdom, Canada and Hong Kong to train models that generate content. The basis is our
+legitimate interest.
+
+Data: your profile, your posts and articles, your feedback, the language you prefer, how often you use the product, what
+you type into generative features, job-related data and what you do in groups. Never: private messages, passwords, payment
+data, salary data. Data of members under 18 is not used.
+
+You may switch the setting "Data for Generative AI improvement" off before that day and at any time after it, or object.
+Who has switched it off stays out.""",
+    "de": """Für diese Zeitleiste aus öffentlichen Berichten rekonstruiert; nicht der Wortlaut des Unternehmens.
+
+Veröffentlicht am 18. September 2025. Ab dem 3. November 2025 verwenden wir auch Daten von Mitgliedern in der Europäischen
+Union, im Europäischen Wirtschaftsraum, in der Schweiz, im Vereinigten Königreich, in Kanada und in Hongkong, um Modelle zu
+trainieren, die Inhalte erzeugen. Grundlage ist unser berechtigtes Interesse.
+
+Daten: Ihr Profil, Ihre Beiträge und Artikel, Ihr Feedback, die bevorzugte Sprache, wie oft Sie das Produkt nutzen, Eingaben
+in generative Funktionen, berufsbezogene Daten und Ihre Aktivität in Gruppen. Nie: private Nachrichten, Passwörter,
+Zahlungsdaten, Gehaltsdaten. Daten von Mitgliedern unter 18 Jahren werden nicht verwendet.
+
+Sie können die Einstellung vor diesem Tag und jederzeit danach ausschalten oder widersprechen.""",
+}
+
 # In the order of their dates: an approval must know the exclusions it lifts.
-TIMELINE: tuple[NoticeRow | RuleRow | AgeRow, ...] = (
+TIMELINE: tuple[NoticeRow | RuleRow | AgeRow | PeriodRow, ...] = (
     # First: members who are imported after it get their date of majority for this age.
     AgeRow(
         19,
         frozenset({"KR"}),
         dt.date(2013, 7, 1),
         "Civil Act of the Republic of Korea, Art. 4: majority at 19, in force 2013-07-01",
+    ),
+    # History as it was, not a rule to follow: this one notice held from its publication on.
+    PeriodRow(
+        0,
+        dt.date(2024, 9, 18),
+        "Historical exception of this day: the setting went live before the privacy policy said so (404 Media)",
     ),
     # Before this notice there is none: no member's data may be used (press of that day, 404 Media).
     NoticeRow(
@@ -176,6 +263,7 @@ TIMELINE: tuple[NoticeRow | RuleRow | AgeRow, ...] = (
         in_force_from=dt.date(2024, 9, 18),
         source="Privacy policy and FAQ of 2024-09-18",
         data_categories=NAMED_IN_2024,
+        texts=TEXTS_OF_2024,
     ),
     RuleRow(
         RuleKind.EXCLUDED,
@@ -216,6 +304,9 @@ TIMELINE: tuple[NoticeRow | RuleRow | AgeRow, ...] = (
         )
         for code in sorted(OF_THEIR_OWN)
     ),
+    PeriodRow(
+        30, dt.date(2024, 9, 19), "The end of the exception: 30 days of notice, as everywhere"
+    ),
     RuleRow(
         RuleKind.EXCLUDED,
         CROWN,
@@ -243,6 +334,7 @@ TIMELINE: tuple[NoticeRow | RuleRow | AgeRow, ...] = (
         in_force_from=dt.date(2025, 11, 3),
         source="Company notice of 2025-09-18; DPC statement of 2025-11-07",
         data_categories=NAMED_IN_2025,
+        texts=TEXTS_OF_2025,
     ),
     RuleRow(
         RuleKind.DEFAULT_ON,
@@ -266,7 +358,12 @@ def load(*, proposer: User, approver: User, until: dt.date | None = None) -> Ite
         (
             proposer,
             "proposed_by",
-            ["consent.add_regionrule", "consent.add_notice", "consent.add_agerule"],
+            [
+                "consent.add_regionrule",
+                "consent.add_notice",
+                "consent.add_agerule",
+                "consent.add_policy",
+            ],
         ),
         (approver, "approved_by", ["consent.add_review"]),
     ):

@@ -12,6 +12,7 @@ from consent.choices import (
     PURPOSES,
     Control,
     DataCategory,
+    NoticeChannel,
     PolicyKind,
     Purpose,
     ReviewVerdict,
@@ -45,6 +46,40 @@ class CountriesField(forms.CharField):
             return countries.expand(words)
         except ValueError as error:
             raise forms.ValidationError(f"{capfirst(str(error))}.") from error
+
+
+class TextsField(forms.CharField):
+    """A notice's text in each language, below a line with the language's tag; the value is a dict."""
+
+    LINE = re.compile(r"\[([A-Za-z0-9-]{2,20})\][ \t]*\Z")
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            widget=forms.Textarea(attrs={"rows": 14}),
+            help_text="The text as it is published. Begin each language with its tag on a line of its own: [en].",
+            strip=False,
+            **kwargs,
+        )
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return "\n\n".join(f"[{language}]\n{text}" for language, text in value.items())
+        return value
+
+    def clean(self, value: str) -> dict[str, str]:
+        found: dict[str, list[str]] = {}
+        lines: list[str] | None = None
+        for line in super().clean(value).splitlines():
+            tag = self.LINE.match(line)
+            if tag and tag[1] in found:
+                raise forms.ValidationError(f"[{tag[1]}] is there twice.")
+            if tag:
+                lines = found.setdefault(tag[1], [])
+            elif lines is not None:
+                lines.append(line)
+            elif line.strip():
+                raise forms.ValidationError("Begin with a line such as [en].")
+        return {language: "\n".join(text).strip() for language, text in found.items()}
 
 
 class LookUpForm(forms.Form):
@@ -142,9 +177,11 @@ class PolicyForm(forms.Form):
     country = forms.ChoiceField(
         choices=[("", "every country not named"), *countries.NAMES.items()],
         required=False,
-        help_text="Only for the days until a letter counts as delivered.",
+        help_text="Only for the days until a letter counts as delivered, and for days of notice.",
     )
-    value = forms.IntegerField(min_value=0, max_value=90, help_text="Days; or 1 for on, 0 for off.")
+    value = forms.IntegerField(
+        min_value=0, max_value=366, help_text="Days; or 1 for on, 0 for off."
+    )
     effective_from = forms.DateField(widget=DateInput(), initial=today)
     source = forms.CharField(max_length=300, help_text="The decision behind it.")
     reason = forms.CharField(
@@ -170,10 +207,48 @@ class NoticeForm(forms.Form):
         widget=DateInput(),
         help_text="The end of its notice period; not before the date of publication.",
     )
+    texts = TextsField()
+    address = forms.URLField(
+        max_length=300,
+        required=False,
+        assume_scheme="https",
+        help_text="Where the product publishes it.",
+    )
     supersedes = forms.ModelChoiceField(
         Notice.objects.all(), required=False, empty_label="no other notice"
     )
-    source = forms.CharField(max_length=300, help_text="Where the text can be read.")
+    source = forms.CharField(max_length=300, help_text="Where the text was taken from.")
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class NoticeDeliveryForm(forms.Form):
+    channel = forms.ChoiceField(choices=NoticeChannel.choices)
+    countries = CountriesField(required=False)
+    cohort = forms.CharField(
+        max_length=100,
+        required=False,
+        help_text="The sender's name of the cohort, if countries do not say it. No names of people.",
+    )
+    delivered_from = forms.DateField(widget=DateInput())
+    delivered_until = forms.DateField(
+        widget=DateInput(), help_text="The last day, not in the future."
+    )
+    recipients = forms.IntegerField(min_value=0, label="Number of recipients")
+    source = forms.CharField(max_length=300, help_text="The evidence: a send log, a report.")
+    reason = forms.CharField(
+        max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class NoticeWithdrawalForm(forms.Form):
+    withdrawn_from = forms.DateField(
+        widget=DateInput(),
+        initial=today,
+        help_text="The first day on which the notice covers nothing. It may have passed.",
+    )
+    source = forms.CharField(max_length=300, help_text="The decision or finding behind it.")
     reason = forms.CharField(
         max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
     )

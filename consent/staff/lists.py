@@ -257,6 +257,8 @@ class ProposalAdmin(SealedModelAdmin):
 
     @admin.display(description="countries")
     def country_names(self, row: Any) -> str:
+        if not row.countries:
+            return "every country"
         return f"{len(row.countries)}: {rules_and_notices.named(row.countries)}"
 
 
@@ -332,9 +334,23 @@ class NoticeAdmin(ProposalAdmin):
     search_fields = ["version"]
     fields = [
         "version", "purposes", "data_categories", "country_names", "published_on", "in_force_from",
-        "supersedes", "source", "proposer", "standing",
+        "texts_sha256", "address", "supersedes", "source", "proposer", "standing",
     ]  # fmt: skip
     change_form_template = "admin/consent/proposal.html"
-    pages = [("<int:number>/review/", rules_and_notices.review_notice, "consent_notice_review")]
+    pages = [
+        ("<int:number>/review/", rules_and_notices.review_notice, "consent_notice_review"),
+        ("<int:number>/delivered/", rules_and_notices.record_delivery, "consent_notice_delivered"),
+        ("<int:number>/withdraw/", rules_and_notices.withdraw_notice, "consent_notice_withdraw"),
+    ]
 
     add_page = staticmethod(rules_and_notices.propose_notice)
+
+    def page_context(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        return {
+            **super().page_context(request, row),
+            "notice": row,
+            "deliveries": [
+                (one, rules_and_notices.named(one.countries)) for one in row.deliveries.all()
+            ],
+            "withdrawals": list(row.withdrawals.select_related("entry")),
+        }

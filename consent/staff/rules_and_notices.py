@@ -22,9 +22,17 @@ from common.staff.parameters import takes
 from common.staff.site import page, refusal_shown_in, staff
 from consent import countries, sent_back
 from consent.choices import Purpose, RuleKind
-from consent.models import MAJORITY, AgeRule, Notice, Policy, RegionRule
-from consent.rulebook import ages, effects, policies, proposing, rules
-from consent.staff.forms import AgeRuleForm, NoticeForm, PolicyForm, RegionRuleForm, ReviewForm
+from consent.models import MAJORITY, AgeRule, Notice, NoticeWithdrawal, Policy, RegionRule
+from consent.rulebook import ages, effects, notices, policies, proposing, rules
+from consent.staff.forms import (
+    AgeRuleForm,
+    NoticeDeliveryForm,
+    NoticeForm,
+    NoticeWithdrawalForm,
+    PolicyForm,
+    RegionRuleForm,
+    ReviewForm,
+)
 from ledger import clock
 
 NO_RULE = "no rule, so excluded"
@@ -102,7 +110,7 @@ def propose_notice(request: HttpRequest) -> HttpResponse:
 
 
 def _previewed(
-    form: Any, request: HttpRequest, drafted: Callable[..., effects.Counted]
+    form: Any, request: HttpRequest, drafted: Callable[..., effects.Row]
 ) -> effects.Effects | None:
     """The effects of what was typed, if that is what was asked for: nothing is recorded then."""
     if "preview" not in request.POST:
@@ -207,6 +215,62 @@ def review_policy(request: HttpRequest, number: int) -> HttpResponse:
             proposal.kind, proposal.purpose, proposal.effective_from, proposal.country
         ),
         place=countries.name(proposal.country) if proposal.country else "every country not named",
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_noticedelivery", "consent.view_notice"], raise_exception=True)
+def record_delivery(request: HttpRequest, number: int) -> HttpResponse:
+    notice = get_object_or_404(Notice, pk=number)
+    title = f"Record a delivery of {notice}"
+    form = drafts.form_for(NoticeDeliveryForm, request, title=title)
+    if form.is_valid():
+        with refusal_shown_in(form):
+            row = notices.record_delivery(notice=notice, actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
+            messages.success(request, f"Recorded: {row}.")
+            return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[number]))
+    return page(
+        request,
+        "admin/act.html",
+        title=title,
+        form=form,
+        button="Record it",
+        lead="Evidence of how and when the notice reached a cohort of members. It is sealed and never edited.",
+        back=reverse("admin:consent_notice_change", args=[number]),
+        back_title=capfirst(str(notice)),
+    )
+
+
+@require_http_methods(["GET", "POST"])
+@permission_required(["consent.add_noticewithdrawal", "consent.view_notice"], raise_exception=True)
+def withdraw_notice(request: HttpRequest, number: int) -> HttpResponse:
+    notice = get_object_or_404(Notice, pk=number)
+    title = f"Withdraw {notice}"
+    form = drafts.form_for(NoticeWithdrawalForm, request, title=title)
+
+    def drafted(*, withdrawn_from: dt.date, **_: Any) -> NoticeWithdrawal:
+        return NoticeWithdrawal(notice=notice, withdrawn_from=withdrawn_from)
+
+    effect = _previewed(form, request, drafted)
+    if form.is_valid() and effect is None:
+        with refusal_shown_in(form):
+            row = notices.withdraw(notice=notice, actor=staff(request), **form.cleaned_data)
+            drafts.done(form)
+            messages.success(request, f"{capfirst(str(row))}: it covers nothing from that day on.")
+            return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[number]))
+    return page(
+        request,
+        "admin/consent/propose.html",
+        title=title,
+        form=form,
+        effects=effect,
+        preview_button=PREVIEW,
+        button="Withdraw it",
+        dangerous=True,
+        lead="A withdrawal applies at once and cannot be taken back. The notice that it superseded does not return.",
+        back=reverse("admin:consent_notice_change", args=[number]),
+        back_title=capfirst(str(notice)),
     )
 
 

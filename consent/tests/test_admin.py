@@ -34,6 +34,8 @@ NOTICE = {
     "countries": "ALL",
     "published_on": "2025-09-18",
     "in_force_from": "2025-11-03",
+    "texts": "[en]\nWe train models with your posts.\n\n[de]\nWir trainieren Modelle.",
+    "address": "https://example.org/privacy",
     "source": "the public notice",
 }
 
@@ -551,6 +553,8 @@ def test_the_review_of_a_notice_warns_of_dates_that_need_a_second_look(
     client_of: Any,
 ) -> None:
     today = timezone.now().date()
+    if published == in_force:
+        factories.notice_period(0, officer, second_officer)
     dates = {
         "published_on": today + dt.timedelta(days=published),
         "in_force_from": today + dt.timedelta(days=in_force),

@@ -16,6 +16,7 @@ from consent.rulebook import proposing
 from ledger.errors import InvalidInput
 from ledger.models import Entry
 from ledger.verification import verifying
+from tools import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -39,8 +40,9 @@ def a_notice(actor, **other):
         "purposes": [Purpose.GENERATIVE_AI],
         "data_categories": ["posts"],
         "countries": ["US"],
-        "published_on": DAY,
+        "published_on": DAY - factories.NOTICE_PERIOD,
         "in_force_from": DAY,
+        "texts": factories.TEXTS,
         "source": "test",
     }
     return proposing.propose_notice(**{**facts, **other}, actor=actor)
@@ -136,7 +138,7 @@ def test_a_rule_that_means_nothing_is_refused(officer, wrong, field):
         ({"data_categories": ["private-messages"]}, "data_categories"),
         ({"countries": []}, "countries"),
         ({"source": ""}, "source"),
-        ({"in_force_from": DAY - dt.timedelta(days=1)}, "in_force_from"),
+        ({"in_force_from": DAY - dt.timedelta(days=31)}, "in_force_from"),
     ],
 )
 def test_a_notice_that_means_nothing_is_refused(officer, wrong, field):

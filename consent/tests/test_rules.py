@@ -8,6 +8,7 @@ from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from consent.countries import EU, FOLLOWING_THE_EU
 from consent.models import Notice
 from consent.rulebook import days, proposing, rules
+from tools import factories
 from tools.factories import publish
 
 pytestmark = pytest.mark.django_db
@@ -191,7 +192,7 @@ def test_a_notice_counts_from_the_end_of_its_period(officer, second_officer):
 
 def test_a_notice_that_is_not_approved_covers_no_member(officer):
     proposing.propose_notice(
-        version="1", purposes=[AI], data_categories=["posts"], countries=["US"],
+        version="1", purposes=[AI], data_categories=["posts"], countries=["US"], texts=factories.TEXTS,
         published_on=MAY, in_force_from=JUNE, source="test", actor=officer,
     )  # fmt: skip
 
@@ -202,7 +203,7 @@ def test_a_superseding_notice_replaces_the_one_before_from_its_own_day(officer, 
     first = notice(officer, second_officer, "US", since=JUNE)
     second = proposing.propose_notice(
         version="2", purposes=[AI], data_categories=["posts"], countries=["CA"], supersedes=first,
-        published_on=JUNE, in_force_from=JULY, source="test", actor=officer,
+        texts=factories.TEXTS, published_on=JUNE, in_force_from=JULY, source="test", actor=officer,
     )  # fmt: skip
     assert rules.notices_in_force(JULY) == [first]
 
@@ -242,7 +243,8 @@ def test_a_notice_for_another_purpose_covers_nothing(agree, officer, second_offi
     agree(RuleKind.DEFAULT_ON, MAY)
     row = proposing.propose_notice(
         version="1", purposes=[Purpose.SAFETY], data_categories=DataCategory.values,
-        countries=["US"], published_on=MAY, in_force_from=MAY, source="test", actor=officer,
+        countries=["US"], published_on=MAY - factories.NOTICE_PERIOD, in_force_from=MAY,
+        texts=factories.TEXTS, source="test", actor=officer,
     )  # fmt: skip
     proposing.review(proposal=row, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="x")
 

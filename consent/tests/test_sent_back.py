@@ -40,6 +40,7 @@ def proposed_notice(officer: User) -> Notice:
         countries=["BR", "IN"],
         published_on=dt.date(2025, 12, 1),
         in_force_from=dt.date(2026, 1, 1),
+        texts={"en": "We train models.", "pt-BR": "Treinamos modelos."},
         source="https://example.org/notice",
         actor=officer,
     )

@@ -92,7 +92,7 @@ def test_the_page_names_what_the_notice_covers_and_what_is_never_used(browser, o
         in said
     )
     assert "payment data" in said
-    assert "Version 2025-09-18, published on 18 September 2024, in force since" in said
+    assert "Version 2025-09-18, published on 19 August 2024, in force since" in said
 
 
 def test_where_no_notice_is_in_force_the_page_says_that_nothing_is_used(
@@ -576,7 +576,8 @@ def test_a_hostile_source_of_a_notice_is_shown_as_text(browser, officer, second_
     factories.open_world(officer, second_officer)
     row = proposing.propose_notice(
         version="2026-01", purposes=["generative-ai"], data_categories=["posts"], countries=["US"],
-        published_on=factories.LONG_AGO, in_force_from=factories.LONG_AGO,
+        published_on=factories.LONG_AGO - factories.NOTICE_PERIOD, in_force_from=factories.LONG_AGO,
+        texts={"en": "<script>alert(2)</script>"},
         source='<script>alert(1)</script> javascript:alert(1) https://example.org/"onclick=x',
         actor=officer,
     )  # fmt: skip

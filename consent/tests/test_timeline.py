@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.countries import FOLLOWING_THE_EU, GROUPS, NAMES
 from consent.models import Notice, RegionRule, Review
-from consent.rulebook import days, proposing, rules, timeline
+from consent.rulebook import days, policies, proposing, rules, timeline
 from ledger.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -117,12 +117,12 @@ OF_THEIR_OWN = ("CA", "CN", "HK", "MO", "TW")
     ("until", "notices", "loaded"),
     [
         ("2024-09-17", [], 1),
-        ("2024-09-18", ["2024-09-18"], 11),
-        ("2024-09-20", ["2024-09-18"], 12),
-        ("2024-10-11", ["2024-09-18"], 13),
-        ("2024-12-10", ["2024-09-18"], 14),
-        ("2025-09-18", ["2024-09-18", "2025-09-18"], 15),
-        ("2025-11-03", ["2024-09-18", "2025-09-18"], 16),
+        ("2024-09-18", ["2024-09-18"], 12),
+        ("2024-09-20", ["2024-09-18"], 14),
+        ("2024-10-11", ["2024-09-18"], 15),
+        ("2024-12-10", ["2024-09-18"], 16),
+        ("2025-09-18", ["2024-09-18", "2025-09-18"], 17),
+        ("2025-11-03", ["2024-09-18", "2025-09-18"], 18),
     ],
 )
 def test_until_loads_what_was_known_by_that_day(officer, second_officer, until, notices, loaded):
@@ -162,7 +162,7 @@ def test_rules_that_admit_members_were_proposed_by_one_and_approved_by_the_other
     assert set(Review.objects.values_list("verdict", "reviewer")) == {
         (ReviewVerdict.APPROVED, second_officer.pk)
     }
-    assert Review.objects.count() == 9
+    assert Review.objects.count() == 10
 
 
 def test_one_person_in_both_parts_is_refused(officer):
@@ -198,12 +198,44 @@ def test_a_load_that_broke_off_before_an_approval_is_completed(officer, second_o
 
 
 def test_a_rejected_row_stays_rejected(officer, second_officer):
-    notice = timeline.TIMELINE[1].propose(officer)
-    proposing.review(
-        proposal=notice, verdict=ReviewVerdict.REJECTED, actor=second_officer, reason="not yet"
-    )
+    period, notice = timeline.TIMELINE[1:3]
+    for row, verdict in ((period, ReviewVerdict.APPROVED), (notice, ReviewVerdict.REJECTED)):
+        proposing.review(
+            proposal=row.propose(officer), verdict=verdict, actor=second_officer, reason="not yet"
+        )
 
     lines = load(officer, second_officer, "2024-09-18")
 
-    assert lines[1].endswith(": was rejected, left so")
+    assert lines[2].endswith(": was rejected, left so")
     assert usable(dt.date(2024, 9, 18)) == set()
+
+
+def test_without_the_exception_of_2024_its_notice_is_refused(officer, second_officer):
+    period, notice = timeline.TIMELINE[1:3]
+    proposing.review(
+        proposal=period.propose(officer),
+        verdict=ReviewVerdict.REJECTED,
+        actor=second_officer,
+        reason="no exceptions",
+    )
+
+    with pytest.raises(CommandError, match="from 2024-10-18 at the earliest: 30 days of notice"):
+        load(officer, second_officer)
+
+    assert (notice.find(), usable(dt.date(2025, 1, 1))) == (None, set())
+
+
+def test_the_exception_holds_for_its_day_only(officer, second_officer):
+    load(officer, second_officer)
+
+    days = [policies.notice_days(dt.date(2024, 9, day), NAMES) for day in (17, 18, 19)]
+
+    assert [set(found.values()) for found in days] == [{30}, {0}, {30}]
+
+
+def test_every_text_says_that_it_is_reconstructed(officer, second_officer):
+    load(officer, second_officer)
+
+    for row in Notice.objects.all():
+        assert "Reconstructed" in row.texts["en"]
+    assert Notice.objects.get(version="2025-09-18").languages == ["de", "en"]

@@ -149,8 +149,8 @@ def test_every_exclusion_since_is_subtracted(engineer, officer, second_officer, 
         row = proposing.propose_notice(
             version="without-germany", purposes=old.purposes, data_categories=old.data_categories,
             countries=[code for code in old.countries if code != "DE"],
-            published_on=factories.LONG_AGO, in_force_from=factories.LONG_AGO, source="test",
-            supersedes=old, actor=officer,
+            published_on=old.published_on, in_force_from=factories.LONG_AGO, texts=old.texts,
+            source="test", supersedes=old, actor=officer,
         )  # fmt: skip
         if row.needs_approval:
             proposing.review(

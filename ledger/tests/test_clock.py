@@ -383,6 +383,7 @@ WAIT = [
     "members.imported",
     "model.changed",
     "notice.approved",
+    "notice.delivery_recorded",
     "objection.address_confirmed",
     "objection.address_corrected",
     "objection.answer_delivered",

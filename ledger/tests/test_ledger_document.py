@@ -22,6 +22,7 @@ FLAGS = {
 }  # fmt: skip
 JSON = {
     "also", "also_versions", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
+    "texts",
 }  # fmt: skip
 TIMES = re.compile(r".*_at|history_date")
 

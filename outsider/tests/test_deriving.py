@@ -5,6 +5,7 @@ import itertools
 import json
 import random
 import struct
+from contextlib import suppress
 
 import pytest
 from pyroaring import BitMap
@@ -12,7 +13,7 @@ from pyroaring import BitMap
 from consent import countries
 from consent.choices import Purpose, ReviewVerdict, RuleKind
 from consent.models import Notice
-from consent.rulebook import proposing, rules
+from consent.rulebook import notices, proposing, rules
 from ledger.errors import Refusal
 from outsider import verify
 from tools import factories, sample_export
@@ -116,6 +117,8 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
             verdict = rng.choice([ReviewVerdict.APPROVED] * 4 + [ReviewVerdict.REJECTED])
             proposal = waiting.pop(rng.randrange(len(waiting)))
             proposing.review(proposal=proposal, verdict=verdict, actor=second_officer, reason="x")
+        elif rng.random() < 0.15:
+            _withdraw_notice(rng, officer)
         elif rng.random() < 0.7:
             waiting += _propose_rule(rng, officer)
         else:
@@ -129,8 +132,8 @@ def test_rules_and_notices_hold_as_the_portal_says(officer, second_officer, seed
         assert {country: rows[-1]["id"] for country, rows in held.items()} == {
             country: row.pk for country, row in expected.items()
         }
-        notices = history.notices_in_force(purpose, day.isoformat())
-        assert {row["version"] for row in notices} == {
+        found = history.notices_in_force(purpose, day.isoformat())
+        assert {row["version"] for row in found} == {
             row.version for row in rules.notices_in_force(day) if purpose in row.purposes
         }
 
@@ -157,7 +160,8 @@ def _propose_notice(rng, officer, number):
             purposes=rng.sample(Purpose.values, 2),
             data_categories=["posts"],
             countries=countries.expand(rng.sample(PLACES, 2)),
-            published_on=DAYS[0],
+            published_on=DAYS[0] - factories.NOTICE_PERIOD,
+            texts=factories.TEXTS,
             in_force_from=rng.choice(DAYS),
             source="test",
             supersedes=rng.choice([None, *Notice.objects.all()]),
@@ -166,6 +170,18 @@ def _propose_notice(rng, officer, number):
     except Refusal:
         return []
     return [row]
+
+
+def _withdraw_notice(rng, officer):
+    known = list(Notice.objects.all())
+    if known:
+        with suppress(Refusal):
+            notices.withdraw(
+                notice=rng.choice(known),
+                withdrawn_from=rng.choice(DAYS),
+                source="test",
+                actor=officer,
+            )
 
 
 @pytest.mark.django_db(transaction=True)

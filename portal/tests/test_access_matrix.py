@@ -86,6 +86,9 @@ PAGES = {
     "api:age-rule-review": {"POST": "O"},
     "api:notices": {"GET": "OECA", "POST": "O"},
     "api:notice-review": {"POST": "O"},
+    "api:notice": {"GET": "OECA"},
+    "api:notice-deliveries": {"GET": "OECA", "POST": "OP"},
+    "api:notice-withdrawals": {"POST": "O"},
     "api:runs": {"GET": "OECA", "POST": "EC"},
     "api:run-detail": {"GET": "OECA"},
     "api:run-preview": {"GET": "OECA"},
@@ -148,6 +151,8 @@ PAGES = {
     # Only a member who came by a link from the product (consent.tests.test_member_links).
     "setting": {},
     "setting-link": {},
+    "notice-text": {"GET": EVERYBODY},
+    "notice-text-in": {"GET": EVERYBODY},
     # A forged link is answered like an old one.
     "objection": {"GET": EVERYBODY, "POST": EVERYBODY},
     "objection-filed": {"GET": EVERYBODY},
@@ -232,7 +237,11 @@ ADMIN_MODELS = {
     "consent.regionrule": Model(
         "OECA", add="O", pages={"today": {"GET": "OECA"}, "review": both("O")}
     ),
-    "consent.notice": Model("OECA", add="O", pages={"review": both("O")}),
+    "consent.notice": Model(
+        "OECA",
+        add="O",
+        pages={"review": both("O"), "delivered": both("O"), "withdraw": both("O")},
+    ),
     "objections.ticket": Model(
         "OA",
         add="O",
@@ -468,7 +477,11 @@ def address(name: str, run: Run) -> str:
         return reverse(name, args=[RegionRule.objects.first().pk])
     if name == "api:age-rule-review":
         return reverse(name, args=[AgeRule.objects.get().pk])
-    if name == "api:notice-review":
+    if name == "notice-text-in":
+        return reverse(name, args=[Notice.objects.first().version, "en"])
+    if name == "notice-text":
+        return reverse(name, args=[Notice.objects.first().version])
+    if name.startswith("api:notice-") or name == "api:notice":
         return reverse(name, args=[Notice.objects.get().version])
     if name == "api:objection-detail":
         return reverse(

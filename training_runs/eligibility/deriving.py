@@ -21,7 +21,16 @@ from consent.countries import (
     CANARY_OPT_IN,
     UNKNOWN,
 )
-from consent.models import AgeRule, Decision, Member, Notice, Policy, RegionRule, Review
+from consent.models import (
+    AgeRule,
+    Decision,
+    Member,
+    Notice,
+    NoticeWithdrawal,
+    Policy,
+    RegionRule,
+    Review,
+)
 from ledger.merkle.tree import root_of
 from ledger.models import Entry
 from objections.choices import Effect
@@ -409,8 +418,18 @@ def _known_notices(cut: int) -> list[tuple[Notice, int]]:
 
 def _notices_on(purpose: str, day: dt.date, cut: int) -> list[Notice]:
     in_force = [row for row, _ in _known_notices(cut) if row.in_force_from <= day]
-    replaced = {row.supersedes_id for row in in_force}
-    return [row for row in in_force if row.pk not in replaced and purpose in row.purposes]
+    gone = {row.supersedes_id for row in in_force}
+    gone |= {number for number, ended in _ends_of_notices(cut) if ended <= day}
+    return [row for row in in_force if row.pk not in gone and purpose in row.purposes]
+
+
+def _ends_of_notices(cut: int) -> list[tuple[int, dt.date]]:
+    """The notices that were withdrawn by a cut, each with a first day on which it covers nothing."""
+    return list(
+        NoticeWithdrawal.objects.filter(entry_id__gte=1, entry_id__lte=cut).values_list(
+            "notice_id", "withdrawn_from"
+        )
+    )
 
 
 def _coverage(
@@ -476,6 +495,7 @@ def _consents(
             "sequence", "recorded_at"
         )
     )
+    withdrawn = _ends_of_notices(cut)
     found: dict[str, list[tuple[str, dt.datetime, dt.datetime | None]]] = {}
     for country, asked in since.items():
         for row, entry in notices:
@@ -486,6 +506,9 @@ def _consents(
                     somewhere_from(later.in_force_from, country)
                     for later, _ in notices
                     if later.supersedes_id == row.pk
+                ]
+                ends += [
+                    somewhere_from(day, country) for number, day in withdrawn if number == row.pk
                 ]
                 begins = [asked, known[entry], everywhere_from(row.in_force_from, country)]
                 if not ends or max(begins) < min(ends):

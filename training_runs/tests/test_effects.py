@@ -9,7 +9,7 @@ from django.urls import reverse
 from common import registry
 from consent.choices import DataCategory, ReviewVerdict, RuleKind
 from consent.models import Census, Notice, RegionRule
-from consent.rulebook import effects, proposing
+from consent.rulebook import days, effects, proposing
 from ledger import clock
 from ledger.errors import LedgerError
 from ledger.models import Entry
@@ -70,7 +70,7 @@ def test_a_lift_says_whom_it_lets_in_and_who_objected_and_stays_out(europe, offi
 def test_the_figures_are_those_of_the_freeze_after_the_approval(europe, officer, second_officer):
     row = proposing.propose_rule(**rule(["DE", "FR"]), actor=officer)
     (foretold,) = effects.effects_of(row).found
-    asked = ("generative-ai", clock.today(), [DataCategory.POSTS])
+    asked = ("generative-ai", days.on(clock.today()), [DataCategory.POSTS])
     before = decide(ask(*asked)).included
 
     proposing.review(
@@ -124,6 +124,7 @@ def notice(**more):
         "countries": ["US", "DE"],
         "published_on": TODAY,
         "in_force_from": TODAY + dt.timedelta(days=46),
+        "texts": factories.TEXTS,
         "source": "the text",
         **more,
     }
