@@ -40,6 +40,7 @@ BRINGS = Brings(
         ReadKind("decision.read", "Page of a decision"),
         ReadKind("export.decision", "List of decisions, as a file"),
         ReadKind("export.member", "List of members, as a file"),
+        ReadKind("member.consent_receipts", "Consent receipts of a member"),
         ReadKind("member.history_read", "History of a member"),
         ReadKind("member.listed", "List of members"),
         ReadKind("member.read", "Record of a member"),
@@ -75,6 +76,8 @@ BRINGS = Brings(
         "consent.effect_on_members":
             "Called with a purpose, a day, data categories, the countries concerned, and the book of rules without and with"
             " a proposed row, in a snapshot; returns the `consent.rulebook.effects.Effect` on members.",
+        "consent.objected_purposes":
+            "Called with a member: the purposes that an objection of the member restricts or keeps out.",
         "consent.member_created":
             "Called with account keys and member numbers, thousands in one call, in the entry that creates them. It must"
             " cost an import next to nothing.",

@@ -109,6 +109,7 @@ BRINGS = Brings(
     hooks={
         "common.work_of_account": "objections.ticket.officers.work_of",
         "common.is_erased": "objections.ticket.retention.is_erased",
+        "consent.objected_purposes": "objections.ticket.exposure.objected_purposes",
         "consent.member_created": "objections.intake.receiving.restrict_new_members",
         "consent.member_erased": "objections.ticket.retention.erase_words_of_member",
         "consent.kept_after_erasure": "objections.ticket.retention.kept_after_erasure",

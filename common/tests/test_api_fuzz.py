@@ -30,6 +30,7 @@ OPERATIONS = [
     "record_decision",
     "record_decisions",
     "ask_standing",
+    "ask_consent_receipts",
     "link_to_setting",
     "file_objection",
     "read_objection",

@@ -6,6 +6,11 @@ urlpatterns = [
     path("decisions", views.DecisionsView.as_view(), name="decisions"),
     path("decisions/bulk", views.BulkDecisionsView.as_view(), name="decisions-bulk"),
     path("members/setting-link", views.SettingLinkView.as_view(), name="member-setting-link"),
+    path(
+        "members/consent-receipts",
+        views.ConsentReceiptsView.as_view(),
+        name="member-consent-receipts",
+    ),
     path("region-rules", views.RegionRulesView.as_view(), name="region-rules"),
     path(
         "region-rules/<int:id>/review",

@@ -26,7 +26,7 @@ from common.api.endpoints import (
 )
 from common.api.problems import flat_errors, problem, refusal
 from common.api.schema import EndpointSchema, page_of
-from consent import decisions
+from consent import consent_receipts, decisions
 from consent.api.serializers import (
     AccountInput,
     AgeRuleInput,
@@ -192,6 +192,26 @@ class SettingLinkView(Endpoint):
         member = asked_member(request, "member.setting_link")
         link = SettingLinkOutput(member_links.link_for(member)).data
         return Response(link, status=201, headers={"Cache-Control": "no-store"})
+
+
+class ConsentReceiptsView(Endpoint):
+    access = {"POST": Access("consent.view_standing", "members:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="ask_consent_receipts",
+        request=AccountInput,
+        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+    )
+    def post(self, request: Request) -> Response:
+        """The receipts of a member's consents: JSON-LD, fields of ISO/IEC TS 27560:2023, terms of DPV 2.3.
+
+        Only a *yes* under an opt-in rule, given under a notice in force, is a consent. A setting that is on by default and
+        was left alone yields no receipt: its standing is `dpv:LegitimateInterestNotObjected`, without a consent record.
+        POST, because the reference is personal data.
+        """
+        member = asked_member(request, "member.consent_receipts")
+        return Response(consent_receipts.receipts_of(member), headers={"Cache-Control": "no-store"})
 
 
 class RegionRulesView(Endpoint):

@@ -4,6 +4,7 @@ Who comes without a link from the product sees a page that says so, whatever the
 forged one and none at all look the same.
 """
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -17,6 +18,7 @@ from django.utils.translation.trans_real import parse_accept_lang_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from consent import consent_receipts
 from consent.errors import AccountErased, ChoiceChanged, WrittenForAnother
 from consent.models import Member, Notice
 from consent.public import member_links
@@ -110,6 +112,24 @@ def notice(request: HttpRequest, version: str, language: str = "") -> HttpRespon
             "text": found.texts[language],
             "withdrawal": found.withdrawals.order_by("withdrawn_from").first(),
         },
+    )
+
+
+@require_safe
+@member_page
+def receipts(request: HttpRequest) -> HttpResponse:
+    """The member's consent receipts, as a file."""
+    member = member_links.member_of(request)
+    if member is None:
+        return closed(request)
+    try:
+        found = consent_receipts.receipts_of(member)
+    except AccountErased:
+        return closed(request)
+    return HttpResponse(
+        json.dumps(found, ensure_ascii=False, indent=2),
+        content_type="application/ld+json; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="consent-receipts.jsonld"'},
     )
 
 

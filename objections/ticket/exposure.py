@@ -8,7 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from common import registry
+from consent.models import Member
 from ledger.errors import LedgerError
+from objections.choices import Effect
+from objections.models import Objection
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,12 @@ class Use:
     frozen_at: dt.datetime
     cut: int
     """The ledger size its manifest counts."""
+
+
+def objected_purposes(member: Member) -> set[str]:
+    """The purposes that the member is out of by an objection: one that is examined, or was upheld."""
+    rows = Objection.objects.filter(member=member, effect__in=[Effect.RESTRICTING, Effect.UPHELD])
+    return set(rows.values_list("purpose", flat=True))
 
 
 def uses_of(

@@ -76,6 +76,7 @@ PAGES = {
     "api:decisions": {"POST": "P"},
     "api:decisions-bulk": {"POST": "P"},
     "api:member-standing": {"POST": "P"},
+    "api:member-consent-receipts": {"POST": "P"},
     "api:member-setting-link": {"POST": "P"},
     "api:objections": {"POST": "P"},
     "api:objection-detail": {"GET": "P"},
@@ -153,6 +154,7 @@ PAGES = {
     "setting-link": {},
     "notice-text": {"GET": EVERYBODY},
     "notice-text-in": {"GET": EVERYBODY},
+    "setting-receipts": {},
     # A forged link is answered like an old one.
     "objection": {"GET": EVERYBODY, "POST": EVERYBODY},
     "objection-filed": {"GET": EVERYBODY},
