@@ -9,7 +9,12 @@ _RULES = [
     "consent.view_agerule",
     "consent.view_noticedelivery", "consent.view_noticewithdrawal",
 ]  # fmt: skip
-_CHOICES = ["consent.view_member", "consent.view_decision", "consent.view_consent"]
+_CHOICES = [
+    "consent.view_member",
+    "consent.view_decision",
+    "consent.view_consent",
+    "consent.view_accountchange",
+]
 
 BRINGS = Brings(
     entries=[
@@ -19,6 +24,8 @@ BRINGS = Brings(
         # An *allow* is refused by `consent.decisions` while the clocks disagree; an opt-out is taken.
         EntryKind("consent.decision", "Decision recorded", despite_clocks=True),
         EntryKind("consent.decisions", "Decisions recorded, in a batch", despite_clocks=True),
+        EntryKind("account.merged", "Account merged into another one", despite_clocks=True),
+        EntryKind("account.split", "Accounts split off from another one", despite_clocks=True),
         EntryKind("member.erased", "Member's data erased", despite_clocks=True),
         EntryKind("members.imported", "Members imported"),
         EntryKind("notice.approved", "Notice approved by a second person"),
@@ -34,6 +41,8 @@ BRINGS = Brings(
         EntryKind("rule.rejected", "Region rule rejected by a second person", despite_clocks=True),
     ],
     reads=[
+        ReadKind("accountchange.listed", "List of merges and splits of accounts"),
+        ReadKind("accountchange.read", "Page of a merge or a split of accounts"),
         ReadKind("consent.listed", "List of choices"),
         ReadKind("consent.read", "Page of a choice"),
         ReadKind("decision.listed", "List of decisions"),
@@ -48,6 +57,7 @@ BRINGS = Brings(
         ReadKind("member.standing", "Standing of a member"),
     ],
     scopes={
+        "accounts:write": "Say that accounts were merged or split.",
         "decisions:write": "Record what members decided.",
         "members:read": "Ask where a member stands, and why a member is in or out of a run.",
         "notices:write": "Record how and when a notice was delivered.",
@@ -62,7 +72,9 @@ BRINGS = Brings(
         ML_ENGINEER: _RULES,
         AUDITOR: [*_RULES, *_CHOICES],
         # The product's own service: it tells us what members decide and shows them where they stand.
-        PRODUCT: ["consent.record_decision", "consent.view_standing", "consent.add_noticedelivery"],
+        PRODUCT: [
+            "consent.record_decision", "consent.record_accountchange", "consent.view_standing", "consent.add_noticedelivery",
+        ],
     },
     checks={
         "choices follow from decisions": "consent.verification.consent_is_its_decisions",
@@ -76,6 +88,9 @@ BRINGS = Brings(
         "consent.effect_on_members":
             "Called with a purpose, a day, data categories, the countries concerned, and the book of rules without and with"
             " a proposed row, in a snapshot; returns the `consent.rulebook.effects.Effect` on members.",
+        "consent.account_changed":
+            "Called with member numbers, in the entry that merges or splits accounts: what these members refuse comes to"
+            " more accounts.",
         "consent.objected_purposes":
             "Called with a member: the purposes that an objection of the member restricts or keeps out.",
         "consent.member_created":

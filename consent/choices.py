@@ -59,6 +59,14 @@ class Channel(models.TextChoices):
     SETTING_PAGE = "setting-page", "the portal's setting page"
     STAFF = "staff", "staff, on the member's behalf"
     SIGNAL = "signal", "a privacy signal of the browser"
+    INHERITED = "inherited", "an account that was merged or split"
+
+
+class AccountChangeKind(models.TextChoices):
+    """Changes of accounts that the product sends."""
+
+    MERGED = "merged", "merged into another account"
+    SPLIT = "split", "split off into another account"
 
 
 class Status(models.TextChoices):

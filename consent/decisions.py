@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from consent import members
+from consent import heirs, members
 from consent.accounts import check_account_ref, not_yours
-from consent.choices import PURPOSES, Channel, Choice, Control, Purpose
+from consent.choices import PURPOSES, Channel, Choice, Control, Purpose, Status
 from consent.counting import Counted, Receipt, counted
 from consent.errors import (
     AccountErased,
@@ -17,6 +17,7 @@ from consent.errors import (
     SourceIdReused,
 )
 from consent.models import (
+    AccountChange,
     Consent,
     Decision,
     Member,
@@ -67,7 +68,7 @@ class DecisionInput:
         for field, value, known in (
             ("purpose", self.purpose, Purpose.values),
             ("choice", self.choice, Choice.values),
-            ("channel", self.channel, Channel.values),
+            ("channel", self.channel, [one for one in Channel.values if one != Channel.INHERITED]),
         ):
             if value not in known:
                 raise InvalidInput(f"One of {', '.join(known)}.", field=field, code="unknown_word")
@@ -353,4 +354,64 @@ def _write_decisions(
         update_fields=["choice", "decided_at", "notice_version", "is_ahead"],
         batch_size=2000,
     )
+    refused = sorted({place for place, row in moved.items() if row.choice == Choice.DENY})
+    passing = heirs.with_heirs({number for number, _ in refused}) if refused else set()
+    for number, purpose in refused:
+        if number in passing:
+            pass_on(number, purpose, opened)
     return rows, current
+
+
+def pass_on(number: int, purpose: str, opened: open_entry.OpenEntry) -> None:
+    """Let the heirs of an account refuse what it refuses now. Needs the entry open; again it changes nothing.
+
+    A derived *deny* is decided when the account was refused or merged, whichever is later: it takes over from an
+    *allow* before that, and gives way to one that the heir's person gives afterwards.
+    """
+    deny = (
+        Decision.objects.filter(
+            member=number, purpose=purpose, choice=Choice.DENY, evidence_only=False
+        )
+        .order_by("-counts_at", "-pk")
+        .first()
+    )
+    if deny is None or not _refuses(number, purpose):
+        return
+    received = Receipt(opened.recorded_at, opened.latest_at)
+    for heir in heirs.heirs_of(number, deny.counts_at):
+        source_id = f"{deny.pk}-{heir}"
+        known = Decision.objects.filter(channel=Channel.INHERITED, source_id=source_id)
+        if known.exists() or Member.objects.filter(pk=heir, status=Status.ERASED).exists():
+            continue
+        edges = AccountChange.objects.filter(heir=heir).values_list("held_at", flat=True)
+        decided_at = max([deny.counts_at, *edges])
+        said = counted(Choice.DENY, decided_at, received)
+        row = Decision(
+            member_id=heir,
+            purpose=purpose,
+            choice=Choice.DENY,
+            channel=Channel.INHERITED,
+            source_id=source_id,
+            decided_at=decided_at,
+            counts_at=said.at,
+            body_digest=members.keyed_hash("inherited", source_id.encode()),
+            account_known=None,
+        )
+        entries.add([row])
+        before = _chosen({heir}).get((heir, purpose))
+        if said.takes_over_from(before, received_at=received.at):
+            Consent.objects.update_or_create(
+                member_id=heir,
+                purpose=purpose,
+                defaults={
+                    "choice": Choice.DENY,
+                    "decided_at": said.at,
+                    "notice_version": "",
+                    "is_ahead": False,
+                },
+            )
+
+
+def _refuses(number: int, purpose: str) -> bool:
+    current = _chosen({number}).get((number, purpose))
+    return current is not None and current.choice == Choice.DENY

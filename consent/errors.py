@@ -68,3 +68,9 @@ class AlreadyWithdrawn(RuleViolation):
     """The notice is withdrawn from an earlier day on."""
 
     code = "already_withdrawn"
+
+
+class AccountsInACircle(RuleViolation):
+    """An account would go into one that went into it before."""
+
+    code = "accounts_in_a_circle"

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import F, Max
 
 from common import drafts, registry
+from consent import heirs
 from consent.choices import Status
 from consent.countries import UNKNOWN
 from consent.models import MAJORITY, AccountReference, Census, Member, Suppression
@@ -292,6 +293,9 @@ def change_known(
     if not changes:
         return
     opened, spelt = open_entry.current(), spelt or {}
+    changes = _with_merges(changes, spelt)
+    if not changes:
+        return
     for before, _ in changes:
         if before.facts.status == Status.ERASED.value:
             raise LedgerError(f"member {before.number} is erased and stays as it is.")
@@ -322,6 +326,36 @@ def change_known(
             respelt(list(spelt))
     _add_history(opened, rows, "~")
     _count(complete=sum(after.complete - before.facts.complete for before, after in changes))
+
+
+def _with_merges(
+    changes: Sequence[tuple[Known, Facts]], spelt: Mapping[int, Sealed]
+) -> Sequence[tuple[Known, Facts]]:
+    """The changes without what a file undoes of a merge: an account that went stays closed, and the later date of
+    majority holds for the one that stays."""
+    numbers = {before.number for before, _ in changes}
+    merges = heirs.merges_of(numbers)
+    if not merges:
+        return changes
+    gone = {went for went, _ in merges}
+    days: dict[int, list[tuple[dt.date, int]]] = {}
+    known = Member.objects.filter(pk__in=gone, adult_on__isnull=False)
+    for number, adult_on, adult_at in known.values_list("pk", "adult_on", "adult_at"):
+        for stays in (stays for went, stays in merges if went == number):
+            days.setdefault(stays, []).append((adult_on, adult_at))
+    kept = []
+    for before, said in changes:
+        after = said
+        if before.number in gone and after.status != Status.ERASED:
+            after = after._replace(status=Status.CLOSED.value)
+        if after.adult_on is not None and before.number in days:
+            dates, ages = zip(*days[before.number], strict=True)
+            after = after._replace(
+                adult_on=max(after.adult_on, *dates), adult_at=min(after.adult_at, *ages)
+            )
+        if after != before.facts or before.number in spelt:
+            kept.append((before, after))
+    return kept
 
 
 def erase(member: Member, account_ref: str) -> None:

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from consent.choices import (
     BY_COUNTRY,
+    AccountChangeKind,
     Channel,
     Choice,
     NoticeChannel,
@@ -366,6 +367,34 @@ class AgeRule(Sealed):
 
     def __str__(self) -> str:
         return f"age {self.age} in {len(self.countries)} countries from {self.effective_from}"
+
+
+class AccountChange(Sealed):
+    """A merge or a split of accounts, as the product sent it: what the first account refused, the second one refuses."""
+
+    kind = models.CharField(max_length=6, choices=AccountChangeKind)
+    source_id = models.CharField(
+        max_length=100, help_text="The sender's own id: a replay is recognised by it."
+    )
+    body_digest = models.CharField(
+        max_length=64, help_text="HMAC-SHA-256 of what was sent, to recognise a replay."
+    )
+    member = models.ForeignKey(Member, models.PROTECT, related_name="passed_on")
+    heir = models.ForeignKey(Member, models.PROTECT, related_name="inherited")
+    held_at = models.DateTimeField(help_text="When the product did it, as it was sent.")
+
+    class Meta:
+        ordering = ["-entry_id", "-id"]
+        permissions = [("record_accountchange", "Can record merges and splits for the product")]
+        constraints = [
+            models.UniqueConstraint(fields=["source_id", "heir"], name="account_change_once"),
+            models.CheckConstraint(
+                condition=~Q(member=models.F("heir")), name="account_changes_to_another"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"member {self.member_id} {self.get_kind_display()}, member {self.heir_id}"
 
 
 REVIEWED = ("region_rule", "notice", "policy", "age_rule")

@@ -111,6 +111,7 @@ BRINGS = Brings(
         "common.is_erased": "objections.ticket.retention.is_erased",
         "consent.objected_purposes": "objections.ticket.exposure.objected_purposes",
         "consent.member_created": "objections.intake.receiving.restrict_new_members",
+        "consent.account_changed": "objections.ticket.inherited.follow_members",
         "consent.member_erased": "objections.ticket.retention.erase_words_of_member",
         "consent.kept_after_erasure": "objections.ticket.retention.kept_after_erasure",
     },

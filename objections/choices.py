@@ -83,6 +83,7 @@ class FoundBy(models.TextChoices):
     SPELLING = "spelling", "another spelling of the reference"
     ADDRESS = "address", "a profile's address"
     OFFICER = "officer", "an officer"
+    HEIR = "heir", "an account that was merged or split"
 
 
 LOOSELY = (FoundBy.SPELLING, FoundBy.ADDRESS)

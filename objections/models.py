@@ -56,7 +56,7 @@ class Ticket(Tracked):
     sealed table grows by nullable columns only.)
     """
 
-    reference = models.CharField(max_length=20, unique=True)
+    reference = models.CharField(max_length=30, unique=True)
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="tickets")
     received_at = models.DateTimeField(help_text="When it reached us; corrected backwards only.")
     state = models.CharField(max_length=20, choices=TicketState, null=True)

@@ -21,6 +21,7 @@ from objections.choices import (
     ChangeKind,
     ChangeVerdict,
     Effect,
+    FoundBy,
     LetterState,
     Outcome,
     RedactionState,
@@ -80,7 +81,9 @@ def without_officer() -> Q:
 def candidates() -> QuerySet[Any]:
     """The tickets that keep out one more account which the ticket outside may be about."""
     tickets = apps.get_model("objections", "Ticket")._default_manager
-    return tickets.filter(Exists(_restricting()), stands_for=OuterRef("pk"))
+    return tickets.filter(
+        ~Q(found_by=FoundBy.HEIR), Exists(_restricting()), stands_for=OuterRef("pk")
+    )
 
 
 def _restricting() -> QuerySet[Any]:
@@ -148,6 +151,10 @@ class TicketQuerySet(TrackedQuerySet):
         return self.open().filter(
             ~Exists(candidates()), Exists(standing), member=None, without_account_at=None
         )
+
+    def candidates(self) -> "TicketQuerySet":
+        """Of stand-ins, those of accounts that may be meant and are out."""
+        return self.keeping_out().filter(~Q(found_by=FoundBy.HEIR))
 
     def keeping_out(self) -> "TicketQuerySet":
         """Tickets whose account is still out while they are examined."""

@@ -609,7 +609,7 @@ MARKED = "9999"
 CLOCK_SETTLEMENT = "ledger.clocksettlement"
 WRITTEN_ANYWAY = {
     "account_map.ended", "account_map.refused", "age_rule.proposed", "age_rule.rejected", "assessment.rejected",
-    "consent.decision", "consent.decisions", "member.erased", "objection.received",
+    "consent.decision", "consent.decisions", "account.merged", "account.split", "member.erased", "objection.received",
     "objection.email_confirmed", "objection.member_matched", "objection.match_corrected", "objection.linked", "objection.note_added",
     "objection.files_attached", "objection.assigned", "objection.receipt_date_corrected",
     "objection.incident_found", "objection.erasure_proposed", "objection.erasure_returned",

@@ -29,6 +29,8 @@ CHECKS = [
 OPERATIONS = [
     "record_decision",
     "record_decisions",
+    "merge_accounts",
+    "split_account",
     "ask_standing",
     "ask_consent_receipts",
     "link_to_setting",

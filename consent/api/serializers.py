@@ -11,7 +11,7 @@ from drf_spectacular.utils import (
 from rest_framework import serializers
 
 from common.api.endpoints import Day, Flag, Input, Moment, PageQuery, Several, Text, Word
-from consent import countries, decisions
+from consent import account_changes, countries, decisions
 from consent.choices import (
     Channel,
     Choice,
@@ -28,7 +28,9 @@ from consent.rulebook import notices
 from ledger.errors import InvalidInput
 
 # What staff record on a member's behalf is recorded in the admin, with a reason.
-SENT_CHANNELS = [choice for choice in Channel.choices if choice[0] != Channel.STAFF]
+SENT_CHANNELS = [
+    choice for choice in Channel.choices if choice[0] not in (Channel.STAFF, Channel.INHERITED)
+]
 
 
 class Reference(Text):
@@ -100,6 +102,35 @@ class DecisionInput(Input):
         required=False, allow_blank=True, max_length=40, help_text="Letters, digits and -._ only."
     )
     privacy_signal = Flag(required=False, allow_null=True, help_text="Sec-GPC as you received it.")
+
+
+class ChangeInput(Input):
+    source_id = Text(
+        max_length=100,
+        help_text="Yours, without an account in it; a replay is recognised by it.",
+    )
+
+
+class MergedInput(ChangeInput):
+    account_ref = Reference(help_text="The account that goes.")
+    into = Reference(help_text="The account that stays.")
+    merged_at = AnyMoment(help_text="By your clock.")
+
+
+class SplitInput(ChangeInput):
+    account_ref = Reference(help_text="The account that was split.")
+    new = serializers.ListField(
+        child=Reference(), min_length=1, max_length=100, help_text="The accounts split off from it."
+    )
+    split_at = AnyMoment(help_text="By your clock.")
+
+
+class ChangedOutput(serializers.Serializer[account_changes.Changed]):
+    """A replay gets the first entry and time."""
+
+    source_id = serializers.CharField()
+    entry = serializers.IntegerField(help_text="The ledger entry that holds it.")
+    recorded_at = serializers.DateTimeField()
 
 
 class DecisionOutput(serializers.Serializer[decisions.Recorded]):

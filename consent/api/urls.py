@@ -5,6 +5,8 @@ from consent.api import views
 urlpatterns = [
     path("decisions", views.DecisionsView.as_view(), name="decisions"),
     path("decisions/bulk", views.BulkDecisionsView.as_view(), name="decisions-bulk"),
+    path("accounts/merged", views.MergedView.as_view(), name="accounts-merged"),
+    path("accounts/split", views.SplitView.as_view(), name="accounts-split"),
     path("members/setting-link", views.SettingLinkView.as_view(), name="member-setting-link"),
     path(
         "members/consent-receipts",

@@ -26,13 +26,15 @@ from common.api.endpoints import (
 )
 from common.api.problems import flat_errors, problem, refusal
 from common.api.schema import EndpointSchema, page_of
-from consent import consent_receipts, decisions
+from consent import account_changes, consent_receipts, decisions
 from consent.api.serializers import (
     AccountInput,
     AgeRuleInput,
     AgeRuleOutput,
+    ChangedOutput,
     DecisionInput,
     DecisionOutput,
+    MergedInput,
     NoticeDeliveryInput,
     NoticeDeliveryOutput,
     NoticeInput,
@@ -49,6 +51,7 @@ from consent.api.serializers import (
     ReviewOutput,
     RuleQuery,
     SettingLinkOutput,
+    SplitInput,
     decision,
 )
 from consent.errors import AlreadyReviewed, MemberPagesOff
@@ -111,6 +114,40 @@ class DecisionsView(Endpoint):
             actor=caller(request),
         )
         return Response(DecisionOutput(recorded).data, status=200 if recorded.is_replay else 201)
+
+
+class MergedView(Endpoint):
+    access = {"POST": Access("consent.record_accountchange", "accounts:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="merge_accounts",
+        request=MergedInput,
+        responses={201: ChangedOutput, 200: OpenApiResponse(ChangedOutput, "Sent before.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Say that an account went into another one. The strictest of both holds: what either refused stays refused.
+
+        The account that goes is closed. A *yes* is not passed on, and the later date of majority holds. What is learned
+        of the account later reaches the one that stays. An account that no file of yours has named yet is kept, and out.
+        """
+        changed = account_changes.merged(**read(MergedInput, request.data), actor=caller(request))
+        return Response(ChangedOutput(changed).data, status=200 if changed.is_replay else 201)
+
+
+class SplitView(Endpoint):
+    access = {"POST": Access("consent.record_accountchange", "accounts:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="split_account",
+        request=SplitInput,
+        responses={201: ChangedOutput, 200: OpenApiResponse(ChangedOutput, "Sent before.")},
+    )
+    def post(self, request: Request) -> Response:
+        """Say that accounts were split off from another one: each refuses what that one had refused by then."""
+        changed = account_changes.split(**read(SplitInput, request.data), actor=caller(request))
+        return Response(ChangedOutput(changed).data, status=200 if changed.is_replay else 201)
 
 
 class BulkDecisionsView(Endpoint):

@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('purpose', models.CharField(choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], max_length=20)),
                 ('choice', models.CharField(choices=[('allow', 'allow'), ('deny', 'deny')], max_length=5)),
-                ('channel', models.CharField(choices=[('product', "the product's setting"), ('setting-page', "the portal's setting page"), ('staff', "staff, on the member's behalf"), ('signal', 'a privacy signal of the browser')], max_length=12)),
+                ('channel', models.CharField(choices=[('product', "the product's setting"), ('setting-page', "the portal's setting page"), ('staff', "staff, on the member's behalf"), ('signal', 'a privacy signal of the browser'), ('inherited', 'an account that was merged or split')], max_length=12)),
                 ('source_id', models.CharField(help_text="The sender's own id: a replay is recognised by it.", max_length=100)),
                 ('decided_at', models.DateTimeField(help_text='As it was sent.')),
                 ('counts_at', models.DateTimeField(help_text='When it counts as decided: not after it was received.', null=True)),
@@ -430,5 +430,23 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='agerule',
             constraint=models.CheckConstraint(condition=models.Q(('age__gte', 18), ('age__lte', 25)), name='age_rule_from_18_to_25'),
+        ),
+        migrations.CreateModel(
+            name='AccountChange',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('kind', models.CharField(choices=[('merged', 'merged into another account'), ('split', 'split off into another account')], max_length=6)),
+                ('source_id', models.CharField(help_text="The sender's own id: a replay is recognised by it.", max_length=100)),
+                ('body_digest', models.CharField(help_text='HMAC-SHA-256 of what was sent, to recognise a replay.', max_length=64)),
+                ('held_at', models.DateTimeField(help_text='When the product did it, as it was sent.')),
+                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
+                ('heir', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='inherited', to='consent.member')),
+                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='passed_on', to='consent.member')),
+            ],
+            options={
+                'ordering': ['-entry_id', '-id'],
+                'permissions': [('record_accountchange', 'Can record merges and splits for the product')],
+                'constraints': [models.UniqueConstraint(fields=('source_id', 'heir'), name='account_change_once'), models.CheckConstraint(condition=models.Q(('member', models.F('heir')), _negated=True), name='account_changes_to_another')],
+            },
         ),
     ]

@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
             "AgeRule",
             "Review",
             "Decision",
+            "AccountChange",
         ),
         Guard("Member", guard="undeletable"),
         Guard("AccountReference", guard=UNTIL_ERASED),

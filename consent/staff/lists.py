@@ -19,7 +19,16 @@ from common.staff.site import (
 )
 from consent import countries
 from consent.choices import ReviewVerdict
-from consent.models import AgeRule, Consent, Decision, Member, Notice, Policy, RegionRule
+from consent.models import (
+    AccountChange,
+    AgeRule,
+    Consent,
+    Decision,
+    Member,
+    Notice,
+    Policy,
+    RegionRule,
+)
 from consent.staff import members, rules_and_notices
 
 
@@ -354,3 +363,11 @@ class NoticeAdmin(ProposalAdmin):
             ],
             "withdrawals": list(row.withdrawals.select_related("entry")),
         }
+
+
+@admin.register(AccountChange, site=site)
+class AccountChangeAdmin(SealedModelAdmin):
+    list_display = ["held_at", "kind", "member", "heir", "entry"]
+    list_filter = ["kind"]
+    list_select_related = ["member", "heir", "entry"]
+    fields = ["kind", "member", "heir", "held_at", "source_id", "entry"]

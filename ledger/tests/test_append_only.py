@@ -9,10 +9,11 @@ from collections.abc import Collection
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from auditing import services, verification
 from common.identity import roles
-from consent import accounts
+from consent import account_changes, accounts
 from deliveries.made import verifying as delivered
 from ledger import entries
 from ledger.append_only import guard_sql, guarded_models, missing_guards, trigger_name
@@ -43,8 +44,15 @@ def rows_everywhere(shared_database) -> None:
     product = factories.person("product", roles.PRODUCT)
     auditor = factories.person("ada", roles.AUDITOR)
     factories.open_world(officer, second_officer)
-    factories.add_members(3)
+    factories.add_members(4)
     factories.decide("acc-0", "deny", actor=product)
+    account_changes.merged(
+        source_id="m-1",
+        account_ref="acc-0",
+        into="acc-3",
+        merged_at=timezone.now(),
+        actor=product,
+    )
     accounts.erase_member(account_ref="acc-1", actor=officer, reason="test")
     run = runs.start(run=factories.register(engineer), actor=engineer)
     manifest = freezing.freeze(run.pk)

@@ -30,6 +30,7 @@ from objections.errors import CannotBeRefused, LetterNotSent, NotAllowedHere, Wh
 from objections.letters import composing
 from objections.models import Note, Objection, Proposal, Requester, Ticket
 from objections.redaction import keeping as redaction
+from objections.ticket import inherited
 from objections.ticket.case import Case, locked_cases
 from objections.ticket.clocks import clock_after_identity, keep_clock
 from objections.ticket.notes import write_note
@@ -274,6 +275,7 @@ def _close_one(case: Case, state: TicketState, outcomes: Mapping[str, str]) -> N
         _record(objection, outcomes[objection.purpose])
     Objection.objects.save_all(case.objections)
     redaction.follow(ticket)
+    inherited.follow_effects(ticket)
     for letter in ticket.letters.filter(state=LetterState.FAILED):
         # The outcome tells the person more than what could not be delivered.
         letter.state = LetterState.CANCELLED

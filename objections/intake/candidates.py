@@ -7,11 +7,12 @@ from django.db.models import QuerySet
 
 from objections.choices import Effect, FoundBy
 from objections.models import Objection, Ticket
+from objections.ticket import inherited
 
 
 def of(ticket: Ticket) -> QuerySet[Ticket]:
     """The stand-ins of a ticket whose accounts are still out because of it."""
-    found: QuerySet[Ticket] = ticket.stand_ins.keeping_out().order_by("pk")
+    found: QuerySet[Ticket] = ticket.stand_ins.candidates().order_by("pk")
     return found
 
 
@@ -33,6 +34,7 @@ def add(ticket: Ticket, number: int, found_by: FoundBy | None) -> None:
             for purpose in ticket.objections.order_by("purpose").values_list("purpose", flat=True)
         ]
     )
+    inherited.follow(row, is_new=True)
 
 
 def lift(ticket: Ticket) -> int:
@@ -42,4 +44,5 @@ def lift(ticket: Ticket) -> int:
         for objection in row.objections.filter(effect=Effect.RESTRICTING):
             objection.effect = Effect.RESTRICTION_LIFTED
             objection.save()
+        inherited.follow(row)
     return len(found)

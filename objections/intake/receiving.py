@@ -29,7 +29,7 @@ from objections.intake import candidates, naming
 from objections.letters import composing
 from objections.models import Attachment, Objection, Requester, Ticket
 from objections.redaction import keeping as redaction
-from objections.ticket import quarantine, uploads
+from objections.ticket import inherited, quarantine, uploads
 from objections.ticket.case import Case, case_of
 from objections.ticket.incidents import look_for_incidents
 from objections.ticket.states import join_groups
@@ -286,6 +286,7 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
         Objection(ticket=ticket, purpose=purpose) for purpose in sorted(set(filing.purposes))
     ]
     Objection.objects.save_all(objections)
+    inherited.follow(ticket, is_new=True)
     requester = Requester.objects.create(
         ticket=ticket,
         name=filing.name,
@@ -405,6 +406,7 @@ def give_member(ticket: Ticket, member: Member, found_by: FoundBy = FoundBy.OFFI
         objection.save()
     # An account is excluded by its number; no list of names is needed any more.
     redaction.follow(ticket)
+    inherited.follow(ticket)
     first = first_of_person(member.pk, "", but=ticket)
     if first is not None:
         join_groups(ticket, first)

@@ -27,6 +27,7 @@ from objections.errors import LetterNotSent
 from objections.letters import composing, delivery
 from objections.models import Letter, LetterText, Objection, Ticket
 from objections.redaction import keeping as redaction
+from objections.ticket import inherited
 from objections.ticket.clocks import clock_of, keep_clock
 from objections.ticket.states import locked, move, take_back_extension
 
@@ -216,7 +217,9 @@ def _lift(ticket: Ticket) -> None:
             duplicate.effect = Effect.RESTRICTION_LIFTED
             duplicate.save()
             redaction.follow(duplicate.ticket)
+            inherited.follow_effects(duplicate.ticket)
     redaction.follow(ticket)
+    inherited.follow_effects(ticket)
 
 
 # --- When it comes back -------------------------------------------------------------------------
@@ -251,6 +254,7 @@ def _restrict_again(ticket: Ticket) -> None:
         objection.restricts_since = _lifted_at(objection)
         objection.save()
     redaction.follow(ticket)
+    inherited.follow_effects(ticket)
 
 
 def _lifted_at(objection: Objection) -> dt.datetime:

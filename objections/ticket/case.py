@@ -58,7 +58,7 @@ class Case:
     @cached_property
     def candidates(self) -> tuple[Ticket, ...]:
         """The stand-ins of further accounts that the ticket may be about, all of which are out."""
-        return tuple(self.ticket.stand_ins.keeping_out().order_by("pk")[:MAX_LINKED])
+        return tuple(self.ticket.stand_ins.candidates().order_by("pk")[:MAX_LINKED])
 
     @cached_property
     def erasure(self) -> ProposedChange | None:

@@ -18,6 +18,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import get_resolver, resolve, reverse
 from django.urls.resolvers import URLResolver
+from django.utils import timezone
 
 from auditing import services as auditing
 from auditing import verification
@@ -25,6 +26,7 @@ from common import registry
 from common.files import made_files
 from common.identity import tokens
 from common.models import MadeFile
+from consent import account_changes
 from consent.models import AgeRule, Notice, RegionRule
 from consent.rulebook import proposing
 from deliveries.errors import DigestMismatch
@@ -75,6 +77,8 @@ PAGES = {
     "api:docs": {"GET": EVERYBODY},
     "api:decisions": {"POST": "P"},
     "api:decisions-bulk": {"POST": "P"},
+    "api:accounts-merged": {"POST": "P"},
+    "api:accounts-split": {"POST": "P"},
     "api:member-standing": {"POST": "P"},
     "api:member-consent-receipts": {"POST": "P"},
     "api:member-setting-link": {"POST": "P"},
@@ -236,6 +240,7 @@ ADMIN_MODELS = {
     ),
     "consent.decision": Model("OA", pages={"export": {"GET": "OA"}}),
     "consent.consent": Model("OA"),
+    "consent.accountchange": Model("OA"),
     "consent.regionrule": Model(
         "OECA", add="O", pages={"today": {"GET": "OECA"}, "review": both("O")}
     ),
@@ -441,6 +446,13 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
         effective_from=factories.LONG_AGO,
         source="test",
         actor=second_officer,
+    )
+    account_changes.split(
+        source_id="s-1",
+        account_ref="acc-0",
+        new=["split-off"],
+        split_at=timezone.now(),
+        actor=product,
     )
     record_read(auditor, "manifest.read", manifest.run.reference)
     tokens.issue_token(user=product, name="x", scopes=["runs:read"], days=1, actor="test")
