@@ -36,7 +36,8 @@ def test_without_the_kept_checkpoint_the_strongest_would_not_be_noticed(made, tm
     """So it is the kept checkpoint that notices them, and not a mistake of the alteration."""
     bench = campaign.Bench(tmp_path, made)
     altered = [kind(random.Random(seed), made, bench.true_files) for seed in range(12)]
-    altered = [one.files for one in altered if not one.apart]
+    # An entry without rows has no column to drop: such a copy is true.
+    altered = [one.files for one in altered if not one.apart and one.files != bench.true_files]
 
     with_it = [bench.notices(files) for files in altered]
     bench.kept = None
