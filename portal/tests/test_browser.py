@@ -23,7 +23,7 @@ from playwright.sync_api import expect
 from common.identity import tokens
 from common.staff.site import HistoryModelAdmin, PortalModelAdmin, site
 from consent.choices import Purpose
-from consent.models import Decision, Member, RegionRule
+from consent.models import Decision, Member, Notice, RegionRule
 from consent.public import member_links
 from consent.rulebook import proposing
 from deliveries.models import Delivery, Recipient, TrainedModel, Waiver
@@ -64,6 +64,7 @@ def world(officer: User, second_officer: User, engineer: User, administrator: Us
     number = factories.add_member("customer-1")
     factories.add_members(20)
     factories.add_members(5, country="DE", prefix="de")
+    factories.evidence_of(Notice.objects.get(), officer)
     factories.decide("acc-1", "deny", actor=officer)
     manifest = factories.freeze(engineer)
     with_child = factories.register(engineer, parent=manifest.run)
@@ -220,6 +221,8 @@ def pages_of(me: User, role: str, world: World, desk: Desk, use: Use) -> list[st
             ("consent_regionrule_today", []),
             ("consent_regionrule_review", [world.waiting.pk]),
             ("consent_notice_add", []),
+            ("consent_notice_delivered", [Notice.objects.latest("pk").pk]),
+            ("consent_notice_withdraw", [Notice.objects.latest("pk").pk]),
             ("training_runs_run_change", [run]),
             ("training_runs_run_verify", [run]),
             ("training_runs_assessment_change", [use.assessment.pk]),
@@ -426,6 +429,7 @@ def test_the_pages_of_members_are_accessible_and_keep_the_policy(
     expect(page.get_by_role("status")).to_be_visible()
     faults["confirmed"] = visitor.faults_here()
     faults["setting"] = visitor.faults_of(link_for("customer-1"))
+    faults["notice"] = visitor.faults_of(f"/notices/{Notice.objects.get().version}/")
     faults["member's form"] = visitor.faults_of("/objection/")
     faults["expired"] = visitor.faults_of("/objection/confirm/no-link/")
 
