@@ -276,4 +276,6 @@ def test_a_manifest_that_does_not_follow_is_named(made, tmp_path, capsys):
 
     assert code == 1
     cut = verify.archive_from(made.sample.archives["TR-2026-000003"], "it").header["cut"]
-    assert f"TR-2026-000003: the archive and the entries 1 to {cut} do not agree on who is in" in said
+    assert (
+        f"TR-2026-000003: the archive and the entries 1 to {cut} do not agree on who is in" in said
+    )
