@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from common.staff.subjects import Subject
 from consent.models import Decision, Member
-from objections.models import Incident, Letter, Objection, RedactionEntry, Ticket
-from training_runs.models import Finding, Manifest, Run, Verification
+from objections.models import Letter, Objection, RedactionEntry, Ticket
+from training_runs.models import Finding, Incident, Manifest, Run, Verification
 
 
 def _find_member(reference: str) -> int | None:
@@ -35,15 +35,13 @@ def _entries_of_run(key: int) -> Iterator[int]:
     yield from Manifest.objects.filter(run=key).values_list("entry_id", flat=True)
     yield from Verification.objects.filter(manifest__run=key).values_list("entry_id", flat=True)
     yield from Finding.objects.filter(run=key).values_list("entry_id", flat=True)
-    incidents = Incident.objects.filter(run__in=Run.objects.filter(pk=key).values("reference"))
-    yield from incidents.values_list("entry_id", flat=True)
+    yield from Incident.history.filter(run_id=key).values_list("entry_id", flat=True)
 
 
 def _entries_of_ticket(key: int) -> Iterator[int]:
     yield from Ticket.history.filter(id=key).values_list("entry_id", flat=True)
     yield from Objection.history.filter(ticket_id=key).values_list("entry_id", flat=True)
     yield from Letter.history.filter(ticket_id=key).values_list("entry_id", flat=True)
-    yield from Incident.objects.filter(ticket=key).values_list("entry_id", flat=True)
     yield from RedactionEntry.history.filter(ticket_id=key).values_list("entry_id", flat=True)
 
 

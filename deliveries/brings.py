@@ -109,6 +109,7 @@ BRINGS = Brings(
         ),
     ],
     hooks={
+        "training_runs.exposure_of_members": "deliveries.exposure.of_members",
         "consent.member_created": "deliveries.made.account_map.note_created",
         "consent.references_spelt": "deliveries.made.account_map.note_spelt",
         "consent.member_erased": "deliveries.made.ending.end_with_member",

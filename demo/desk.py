@@ -33,8 +33,9 @@ from objections.clock import deadlines
 from objections.clock.days import day_of
 from objections.intake import receiving
 from objections.letters import composing, effects, outbox
-from objections.models import Incident, Letter, Proposal, Ticket
+from objections.models import Letter, Proposal, Ticket
 from objections.ticket import uploads
+from training_runs.models import Incident
 
 Life = Iterator[dt.datetime]
 """The course of one ticket. Between two acts it yields the time of the next one."""

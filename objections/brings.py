@@ -11,7 +11,7 @@ MAX_UNSENT = dt.timedelta(hours=1)
 
 _TICKETS = [
     "objections.view_ticket", "objections.view_objection", "objections.view_letter",
-    "objections.view_proposal", "objections.view_incident", "objections.view_redactionentry",
+    "objections.view_proposal", "objections.view_redactionentry",
     "objections.view_redactionloan",
 ]  # fmt: skip
 
@@ -28,7 +28,6 @@ BRINGS = Brings(
         EntryKind("objection.delivery_put_off", "Answer counts as delivered later: stricter days were recorded"),
         EntryKind("objection.email_confirmed", "E-mail address confirmed", despite_clocks=True),
         EntryKind("objection.files_deleted", "Files deleted: the address was not confirmed in time", despite_clocks=True),
-        EntryKind("objection.incident_found", "Incident found", despite_clocks=True),
         EntryKind("canary.objection_filed", "Objection of a test account filed"),
         EntryKind("objection.received", "Received", despite_clocks=True),
         EntryKind("redaction.corrected", "Redaction list: values corrected"),
@@ -40,8 +39,6 @@ BRINGS = Brings(
     reads=[
         ReadKind("attachment.read", "File of a ticket"),
         ReadKind("export.ticket", "List of tickets, as a file"),
-        ReadKind("incident.listed", "List of incidents"),
-        ReadKind("incident.read", "Page of an incident"),
         ReadKind("letter.history_read", "History of a letter"),
         ReadKind("letter.listed", "List of letters"),
         ReadKind("letter.read", "Letter"),
@@ -79,7 +76,6 @@ BRINGS = Brings(
     schedule={
         "letters": Every("objections.tasks.send_letters", "SWEEP_SECONDS"),
         "deliveries of letters": Every("objections.tasks.count_delivered", "SWEEP_SECONDS"),
-        "incidents": Daily("objections.tasks.look_again_for_incidents", hour="5", minute="30"),
         "erasure": Daily("objections.tasks.erase_expired", hour="5", minute="35"),
         "files": Daily("objections.tasks.sweep_files", hour="5", minute="40"),
         # Again and again through the morning: who has the day's digest gets no other, a mail that failed is tried anew.
@@ -95,6 +91,10 @@ BRINGS = Brings(
             "objections.redaction.verification.values_are_sealed",
     },
     points={
+        "objections.incidents_of_tickets":
+            "Called with references of tickets: the incidents of which entries about each are the cause.",
+        "objections.look_for_incidents": "Called after an entry about a restriction that may be older than itself.",
+        "objections.new_incidents": "Called with a moment: the incidents found since, in words, with the keys of their pages.",
         "objections.list_facts":
             "Called with a purpose: whether each of these receipts names a version of the redaction list that was lent."
             " Without an answer no letter says so.",

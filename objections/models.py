@@ -358,26 +358,6 @@ class ChangeReview(Sealed):
         return f"{self.change}: {self.verdict}"
 
 
-class Incident(Sealed):
-    """A run that used a member's data although an objection had reached us before. A manifest is never edited."""
-
-    ticket = models.ForeignKey(Ticket, models.PROTECT, related_name="incidents")
-    run = models.CharField(max_length=20, help_text="The run's reference.")
-    purpose = models.CharField(max_length=20, choices=Purpose)
-    received_at = models.DateTimeField(help_text="When we received the objection.")
-    frozen_at = models.DateTimeField(help_text="When the run was frozen with the member in it.")
-
-    class Meta:
-        ordering = ["-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["ticket", "run"], name="incident_recorded_once"),
-        ]
-        indexes = [models.Index(fields=["run"], name="incident_by_run")]
-
-    def __str__(self) -> str:
-        return f"{self.ticket}: in {self.run} after it had reached us"
-
-
 # --- Letters ------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from django.conf import settings
 from common.processes import hints
 from objections.letters import effects, outbox
 from objections.reports import digest
-from objections.ticket import incidents, retention
+from objections.ticket import retention
 
 HINT_SECONDS = 10
 """How long the letters of one message may keep a worker from the day's digests."""
@@ -22,12 +22,7 @@ def count_delivered() -> None:
     effects.count_delivered()
 
 
-# Three tasks: what one of them meets keeps no other from its day.
-
-
-@shared_task
-def look_again_for_incidents() -> None:
-    incidents.look_again_for_incidents()
+# Two tasks: what one of them meets keeps no other from its day.
 
 
 @shared_task

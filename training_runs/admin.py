@@ -1,5 +1,5 @@
 """Training runs in the admin. Django looks here: `staff` has the pages."""
 
-from training_runs.staff import assessment_pages, lists, panels, team_pages
+from training_runs.staff import assessment_pages, incident_pages, lists, panels, team_pages
 
-__all__ = ["assessment_pages", "lists", "panels", "team_pages"]
+__all__ = ["assessment_pages", "incident_pages", "lists", "panels", "team_pages"]

@@ -10,6 +10,8 @@ from ledger.registry import EntryKind, ReadKind
 MAX_WAIT = dt.timedelta(minutes=5)
 # A verification takes seconds, of ten million members minutes.
 MAX_UNVERIFIED = dt.timedelta(minutes=15)
+# The sweeper looks every 20 seconds.
+MAX_LATE = dt.timedelta(minutes=15)
 
 _RUNS = [
     "training_runs.view_run", "training_runs.view_manifest", "training_runs.view_verification",
@@ -23,6 +25,11 @@ BRINGS = Brings(
         EntryKind("assessment.written", "Compatibility assessment written"),
         EntryKind("canary.opened", "Test account opened"),
         EntryKind("canary.planted", "Test account created"),
+        EntryKind("incident.acknowledged", "Incident acknowledged", despite_clocks=True),
+        EntryKind("incident.assessed", "Incident assessed", despite_clocks=True),
+        EntryKind("incident.closed", "Incident closed", despite_clocks=True),
+        EntryKind("incident.found", "Incident found", despite_clocks=True),
+        EntryKind("incident.reviewed", "Assessment of an incident reviewed", despite_clocks=True),
         EntryKind("manifest.verification_failed", "Verification found a difference", despite_clocks=True),
         EntryKind("manifest.verified", "Manifest verified"),
         EntryKind("run.cancelled", "Run cancelled", despite_clocks=True),
@@ -40,6 +47,8 @@ BRINGS = Brings(
     reads=[
         ReadKind("export.run", "List of runs, as a file"),
         ReadKind("export.verification", "List of verifications, as a file"),
+        ReadKind("incident.listed", "List of incidents"),
+        ReadKind("incident.read", "Page of an incident"),
         ReadKind("manifest.archive", "Archive of a manifest"),
         ReadKind("manifest.read", "Manifest"),
         ReadKind("manifest.withdrawn", "Accounts withdrawn since the manifest"),
@@ -55,6 +64,8 @@ BRINGS = Brings(
     permissions={
         PRIVACY_OFFICER: [
             "training_runs.explain_run", "training_runs.add_verification", *_RUNS,
+            "training_runs.view_incident", "training_runs.change_incident",
+            "training_runs.add_incidentassessment", "training_runs.add_incidentreview",
             "training_runs.view_finding", "training_runs.add_assessmentreview",
         ],
         ML_ENGINEER: [
@@ -67,19 +78,21 @@ BRINGS = Brings(
             "training_runs.view_team", "training_runs.add_team", "training_runs.change_team",
         ],
         AUDITOR: [
-            *_RUNS, "training_runs.view_team", "training_runs.view_finding", "training_runs.view_canary",
+            *_RUNS, "training_runs.view_incident", "training_runs.view_team", "training_runs.view_finding", "training_runs.view_canary",
             "training_runs.explain_run",
         ],
     },
     schedule={
         "freezes": Every("training_runs.tasks.sweep_freezes", "SWEEP_SECONDS"),
         "verifications": Every("training_runs.tasks.sweep_verifications", "SWEEP_SECONDS"),
+        "late_facts": Every("training_runs.tasks.look_for_late_facts", "SWEEP_SECONDS"),
     },
     queues={
         "training_runs.tasks.freeze_run": "freezes",
         "training_runs.tasks.sweep_freezes": "freezes",
         "training_runs.tasks.verify_manifest": "verifications",
         "training_runs.tasks.sweep_verifications": "verifications",
+        "training_runs.tasks.look_for_late_facts": "verifications",
     },
     waiting=[
         Waiting("oldest_requested_run", "training_runs.runs.freezing.oldest_requested", MAX_WAIT),
@@ -87,10 +100,13 @@ BRINGS = Brings(
             "oldest_unverified_manifest", "training_runs.runs.verifying.oldest_unverified",
             MAX_UNVERIFIED,
         ),
+        Waiting("oldest_late_fact", "training_runs.incidents.finding.oldest_late_fact", MAX_LATE),
     ],
     files=["training_runs.downloads.withdrawn.WithdrawnSet"],
     trees=["training_runs.downloads.proofs.sign_trees"],
     points={
+        "training_runs.exposure_of_members":
+            "Called with a run's key and members: those who were delivered, and those who were used as receipts say.",
         "training_runs.run_ended": "Called with a run and a sentence, in the entry that cancels the run.",
         "training_runs.use_of_runs":
             "Called with the keys of runs; returns by key what an answer says of the use of their data.",
@@ -99,5 +115,8 @@ BRINGS = Brings(
         "common.work_of_account": "training_runs.teams.answered_for_by",
         "consent.effect_on_members": "training_runs.eligibility.effects.effect",
         "objections.uses_of_member": "training_runs.runs.explaining.uses_of",
+        "objections.incidents_of_tickets": "training_runs.incidents.of_tickets.of_tickets",
+        "objections.look_for_incidents": "training_runs.incidents.of_tickets.look",
+        "objections.new_incidents": "training_runs.incidents.of_tickets.new_since",
     },
 )  # fmt: skip

@@ -33,6 +33,25 @@ class TeamKind(models.TextChoices):
     SERVICE = "service", "service"
 
 
+class Measure(models.TextChoices):
+    """What was done about an incident."""
+
+    SUBTRACTED = "subtracted", "the members are subtracted at the next delivery"
+    STOPPED = "stopped", "the training was stopped"
+    RETRAINED = "retrained", "the model was trained anew without the members"
+    DELETED = "deleted", "the model was deleted"
+    NOTHING = "nothing", "nothing was needed: no data was used"
+
+
+class IncidentState(models.TextChoices):
+    """How far an incident has come."""
+
+    FOUND = "found", "found"
+    ACKNOWLEDGED = "acknowledged", "acknowledged by the run's team"
+    ASSESSED = "assessed", "assessed"
+    CLOSED = "closed", "closed"
+
+
 class Agreement(models.TextChoices):
     """The result of deriving a manifest a second time."""
 

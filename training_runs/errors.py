@@ -47,6 +47,18 @@ class AssessmentDecided(RuleViolation):
     code = "assessment_decided"
 
 
+class AlreadyAssessed(RuleViolation):
+    """The incident is assessed, or an assessment of it waits for a review."""
+
+    code = "already_assessed"
+
+
+class NotAssessed(RuleViolation):
+    """Two privacy officers have not assessed the incident yet."""
+
+    code = "not_assessed"
+
+
 class OwnAssessment(RuleViolation):
     """The person wrote it, or is in the run's team."""
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from consent.choices import Purpose, ReviewVerdict
 from ledger.append_only import AppendOnly
 from ledger.models import Sealed, Tracked, tracked_history
-from training_runs.choices import Agreement, FindingKind, RunState, TeamKind
+from training_runs.choices import Agreement, FindingKind, IncidentState, RunState, TeamKind
 from training_runs.querysets import ManifestQuerySet, RunQuerySet
 
 
@@ -89,7 +89,6 @@ class Run(Tracked):
         permissions = [
             ("start_run", "Can start, complete and cancel a run"),
             ("explain_run", "Can ask why a member is in or out of a run"),
-            ("view_own_incident", "Can see the incidents of own runs"),
         ]
         constraints = [
             models.CheckConstraint(
@@ -290,6 +289,100 @@ class Finding(Sealed):
 
     def __str__(self) -> str:
         return f"{self.run or 'no run'}: {self.kind}"
+
+
+class Incident(Tracked):
+    """A run that used members who were out, as an entry said after it was frozen. Its manifest never changes.
+
+    One for each run and entry. The members are in an archive, by the reason that was not known.
+    """
+
+    reference = models.CharField(max_length=20, unique=True, editable=False)
+    run = models.ForeignKey(Run, models.PROTECT, related_name="incidents")
+    cause = models.PositiveBigIntegerField(help_text="The entry that recorded the facts.")
+    reasons = models.JSONField(help_text="By reason, how many members it kept out.")
+    members = models.PositiveIntegerField()
+    digest = models.CharField(max_length=64, help_text="SHA-256 of its archive: who, by reason.")
+    found_at = models.DateTimeField()
+    delivered = models.PositiveIntegerField(
+        default=0, help_text="Members in a delivery of the run when it was found."
+    )
+    used = models.PositiveIntegerField(
+        default=0, help_text="Members in a delivery with a receipt when it was found."
+    )
+    assess_by = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="72 hours from finding it (GDPR Art. 33(1)); empty where no data was delivered.",
+    )
+    state = models.CharField(max_length=12, choices=IncidentState, default=IncidentState.FOUND)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    history = tracked_history()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("view_own_incident", "Can see and acknowledge the incidents of own runs")]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "cause"], name="one_incident_of_a_cause"),
+        ]
+        indexes = [models.Index(fields=["cause"], name="incident_by_cause")]
+
+    def __str__(self) -> str:
+        return self.reference
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            self.version += 1
+        super().save(*args, **kwargs)
+
+
+class IncidentAssessment(Sealed):
+    """A privacy officer's assessment of an incident: what was done, and who must be told (GDPR Art. 33 and 34)."""
+
+    incident = models.ForeignKey(Incident, models.PROTECT, related_name="assessments")
+    measures = models.JSONField(help_text="What was done.")
+    tell_authority = models.BooleanField(
+        help_text="Whether the supervisory authority must be told (Art. 33)."
+    )
+    tell_members = models.BooleanField(help_text="Whether the members must be told (Art. 34).")
+    reasons = models.TextField(max_length=2000)
+    assessed_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    assessed_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"assessment of {self.incident.reference}"
+
+
+class IncidentReview(Sealed):
+    """A second privacy officer's word on the assessment of an incident."""
+
+    assessment = models.OneToOneField(IncidentAssessment, models.PROTECT, related_name="review")
+    verdict = models.CharField(max_length=8, choices=ReviewVerdict)
+    reviewer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.assessment}"
+
+
+class LateLook(models.Model):
+    """The ledger size up to which late facts were looked for. Not part of the record: looking again finds the same."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    looked_upto = models.PositiveBigIntegerField(default=0)
+    looked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="one_late_look")]
+
+    def __str__(self) -> str:
+        return f"looked up to entry {self.looked_upto}"
 
 
 class Canary(Sealed):

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from common.processes import hints
 from common.tasks import sign_soon
+from training_runs.incidents import finding, telling
 from training_runs.runs import freezing, sweeping, verifying
 
 SWEEP_FOR = 60
@@ -32,3 +33,9 @@ def sweep_freezes() -> None:
 def sweep_verifications() -> None:
     if sweeping.sweep_verifications(seconds=SWEEP_FOR)["verified"]:
         sign_soon()
+
+
+@shared_task
+def look_for_late_facts() -> None:
+    for incident in finding.look():
+        telling.tell_team(incident)

@@ -17,7 +17,7 @@ from consent.rulebook.days import Days
 from consent.rulebook.rules import Book
 from ledger.models import AccessRecord, Checkpoint, Entry
 from objections.choices import Effect, Outcome
-from objections.models import Incident, Objection
+from objections.models import Objection
 from training_runs.choices import RunState
 from training_runs.eligibility.exclusions import (
     BY_CODE,
@@ -27,8 +27,9 @@ from training_runs.eligibility.exclusions import (
     reasons_of,
 )
 from training_runs.errors import ManifestDamaged
+from training_runs.incidents import access
 from training_runs.manifests import roaring_lookup
-from training_runs.models import Finding, Manifest, Run, Verification
+from training_runs.models import Finding, Incident, Manifest, Run, Verification
 
 MAX_ROWS = 1_000
 """Rows of one kind that a time line holds, the newest of them; the list of entries has all."""
@@ -316,12 +317,12 @@ def member_dossier(
 
 def _manifests(member: Member) -> Any:
     """Every manifest, the latest first, with what a line about it shows."""
-    incidents = Incident.objects.filter(ticket__member=member).values("run")
+    incidents = access.runs_with(member.pk)
     return (
         Manifest.objects.with_agreement()
         .annotate(
             is_incident=ExpressionWrapper(
-                Q(run__reference__in=incidents), output_field=BooleanField()
+                Q(run__in=incidents), output_field=BooleanField()
             )
         )
         .order_by("-pk")
@@ -425,7 +426,7 @@ def run_dossier(run: Run) -> RunDossier:
         verifications=list(Verification.objects.filter(manifest__run=run).select_related("entry")),
         children=list(run.children.all()),
         findings=list(run.findings.all()),
-        incidents=list(Incident.objects.filter(run=run.reference).select_related("ticket")),
+        incidents=list(run.incidents.all()),
         reads=reads[:MAX_READS],
         has_more_reads=len(reads) > MAX_READS,
     )

@@ -25,6 +25,7 @@ from ledger.errors import Refusal, RuleViolation
 from training_runs.choices import FindingKind
 from training_runs.eligibility import canaries, cohorts
 from training_runs.eligibility.exclusions import ask, decide
+from training_runs.incidents import finding
 from training_runs.manifests import archives as manifest_archives
 from training_runs.manifests import country_sets
 from training_runs.models import Finding
@@ -87,8 +88,10 @@ def subtract(delivery: Delivery) -> Subtraction:
         canaries.check(now)
         applied = cohorts.policies_for(question)
         by_day = cohorts.cohorts(now, applied)
+        # Who was out at the freeze, as we know by now, stays out: also where it would be in again.
+        incidents = finding.out_by_incidents(run.pk, cut=cut.size)
     frozen = freezing.load(delivery.manifest)
-    delivered = frozen.included & now.included
+    delivered = (frozen.included & now.included) - incidents
     # What was not usable at the freeze does not become usable since: of two days the later one holds.
     later = cohorts.latest(
         [
@@ -109,6 +112,7 @@ def subtract(delivery: Delivery) -> Subtraction:
 
 def _make(delivery: Delivery) -> Delivery:
     usable_manifest(delivery.run)
+    finding.look()
     tries = 0
     while True:
         tries += 1
@@ -201,6 +205,9 @@ def _record(
             BitMap(erased.values_list("member_id", flat=True))
         ):
             raise AccountErased("Accounts were erased while the list was written.")
+        since = finding.out_by_incidents(delivery.run_id, cut=entries.read_head().size)
+        if not split.delivered.isdisjoint(since):
+            raise AccountErased("An incident was found while the delivery was made.")
         delivery.cut, delivery.ledger_root = split.cut.size, split.cut.root
         delivery.as_of = split.as_of
         delivery.digest, delivery.size = stored

@@ -23,9 +23,11 @@ from ledger import entries
 from training_runs.choices import Agreement, FindingKind
 from training_runs.eligibility import deriving
 from training_runs.errors import ManifestDamaged
+from training_runs.incidents import archive
 from training_runs.manifests import archives as store
+from training_runs.manifests import container
 from training_runs.manifests.container import differences
-from training_runs.models import Finding
+from training_runs.models import Finding, Incident
 from training_runs.runs import freezing
 from training_runs.runs.sweeping import within
 
@@ -44,7 +46,7 @@ def derive(delivery: Delivery) -> bytes:
         deriving.CODES,
         cut=delivery.cut,
         as_of=delivery.as_of,
-        allowed=frozen.included,
+        allowed=frozen.included - _out_by_incidents(delivery),
         sealed=_header(delivery),
     )
     return archives.build(
@@ -64,6 +66,21 @@ def derive(delivery: Delivery) -> bytes:
         found.included,
         frozen.included - found.included,
         _later_of(frozen.cohorts, found.cohorts, found.included),
+    )
+
+
+def _out_by_incidents(delivery: Delivery) -> BitMap:
+    """The members of the run's incidents, as history has these by the delivery's cut."""
+    rows = Incident.history.filter(
+        run_id=delivery.run_id, history_type="+", entry_id__lte=delivery.cut
+    )
+    return BitMap.union(
+        BitMap(),
+        *(
+            members
+            for digest in rows.values_list("digest", flat=True)
+            for members in container.unpack(archive.MAGIC, store.load(digest))[1].values()
+        ),
     )
 
 

@@ -14,9 +14,9 @@ from objections.acts.act import Act, ActForm, Page, Said, acting
 from objections.acts.correct_match import CORRECTED
 from objections.acts.fields import ReasonField
 from objections.intake import candidates, receiving
-from objections.models import Incident, Ticket
+from objections.models import Ticket
 from objections.ticket.case import Case
-from objections.ticket.incidents import incidents_in_words, look_for_incidents
+from objections.ticket.incidents import FoundIncident, incidents_in_words, look_for_incidents
 from objections.ticket.notes import must_say
 
 NONE = 0
@@ -57,7 +57,7 @@ def why_not(case: Case, actor: User) -> str:
 
 def do(
     *, ticket: Ticket, member: int, reason: str, version: int, actor: User
-) -> tuple[Ticket, list[Incident]]:
+) -> tuple[Ticket, list[FoundIncident]]:
     """Choose an account by its number, or none of them."""
     must_say("reason", reason, "Say how you know it: the ledger keeps it, so no names.")
     with acting(

@@ -15,9 +15,9 @@ from objections.acts.match import MatchForm
 from objections.choices import FoundBy
 from objections.clock.days import moment_in_words
 from objections.intake import candidates, receiving
-from objections.models import Incident, Ticket
+from objections.models import Ticket
 from objections.ticket.case import Case
-from objections.ticket.incidents import incidents_in_words, look_for_incidents
+from objections.ticket.incidents import FoundIncident, incidents_in_words, look_for_incidents
 from objections.ticket.notes import must_say
 
 CORRECTED = "objection.match_corrected"
@@ -34,7 +34,7 @@ def why_not(case: Case, actor: User) -> str:
 
 def do(
     *, ticket: Ticket, account_ref: str, reason: str, version: int, actor: User
-) -> tuple[Ticket, list[Incident]]:
+) -> tuple[Ticket, list[FoundIncident]]:
     """Raises NotFound; the look is on record, also then."""
     must_say("reason", reason, "Say how you know it is theirs: the ledger keeps it, so no names.")
     if members.is_test_account(account_ref):

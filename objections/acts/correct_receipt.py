@@ -20,11 +20,11 @@ from objections.choices import LetterKind
 from objections.clock.days import moment_in_words
 from objections.errors import NotAllowedHere
 from objections.intake import receiving
-from objections.models import Incident, Objection, Ticket
+from objections.models import Objection, Ticket
 from objections.ticket import exposure
 from objections.ticket.case import Case
 from objections.ticket.clocks import clock_from, keep_clock
-from objections.ticket.incidents import incidents_in_words, look_for_incidents
+from objections.ticket.incidents import FoundIncident, incidents_in_words, look_for_incidents
 from objections.ticket.notes import must_say
 
 
@@ -44,7 +44,7 @@ def why_not(case: Case, actor: User) -> str:
 
 def do(
     *, ticket: Ticket, received_at: dt.datetime, reason: str, version: int, actor: User
-) -> tuple[Ticket, list[Incident]]:
+) -> tuple[Ticket, list[FoundIncident]]:
     must_say("reason", reason, "Say where the earlier receipt is documented.")
     receiving.check_received_at(received_at)
     with acting(

@@ -197,21 +197,6 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='letters', to='objections.ticket'),
         ),
         migrations.CreateModel(
-            name='Incident',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('run', models.CharField(help_text="The run's reference.", max_length=20)),
-                ('purpose', models.CharField(choices=[('generative-ai', 'Generative AI'), ('personalisation', 'Personalisation'), ('safety', 'Moderation and safety')], max_length=20)),
-                ('received_at', models.DateTimeField(help_text='When we received the objection.')),
-                ('frozen_at', models.DateTimeField(help_text='When the run was frozen with the member in it.')),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='%(class)ss', to='ledger.entry')),
-                ('ticket', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='incidents', to='objections.ticket')),
-            ],
-            options={
-                'ordering': ['-id'],
-            },
-        ),
-        migrations.CreateModel(
             name='HistoricalTicket',
             fields=[
                 ('id', models.BigIntegerField(auto_created=True, blank=True, db_index=True, verbose_name='ID')),
@@ -434,14 +419,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='letter',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'sent', 'failed', 'cancelled']), models.Q(models.Q(('sent_at__isnull', False), ('state', 'sent')), models.Q(models.Q(('state', 'sent'), _negated=True), ('sent_at__isnull', True)), _connector='OR')), name='sent_letter_has_a_time'),
-        ),
-        migrations.AddIndex(
-            model_name='incident',
-            index=models.Index(fields=['run'], name='incident_by_run'),
-        ),
-        migrations.AddConstraint(
-            model_name='incident',
-            constraint=models.UniqueConstraint(fields=('ticket', 'run'), name='incident_recorded_once'),
         ),
         migrations.AddIndex(
             model_name='attachment',

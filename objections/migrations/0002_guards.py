@@ -15,7 +15,6 @@ class Migration(migrations.Migration):
             "Approval",
             "ProposedChange",
             "ChangeReview",
-            "Incident",
             "LetterTemplate",
             "HistoricalRedactionEntry",
             "RedactionLoan",

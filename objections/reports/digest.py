@@ -17,12 +17,13 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
 
+from common import registry
 from common.staff import start_page
 from objections.acts import sent_back
 from objections.choices import Delivery, Regime
 from objections.clock.days import today as this_day
 from objections.letters.texts import date_in_words
-from objections.models import Digest, Incident, Letter, Proposal, ProposedChange, Ticket
+from objections.models import Digest, Letter, Proposal, ProposedChange, Ticket
 from objections.querysets import paused, working_officers
 from objections.ticket.clocks import clock_of
 
@@ -142,7 +143,11 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
     in_post = Letter.objects.waiting().filter(
         delivery=Delivery.POST, queued_at__lt=timezone.now() - dt.timedelta(days=POST_DAYS)
     )
-    incidents = Incident.objects.filter(entry__recorded_at__gt=_last_heard(officer, today))
+    incidents = [
+        Row(words, _address("admin:training_runs_incident_change", key))
+        for source in registry.hooks("objections.new_incidents")
+        for words, key in source(_last_heard(officer, today))
+    ]
     others = Proposal.objects.waiting().exclude(proposed_by=officer).select_related("ticket")
     failed = Letter.objects.failed().select_related("ticket").order_by("pk")
     came_back = [
@@ -196,11 +201,7 @@ def what_waits(officer: User, today: dt.date) -> list[Section]:
             in_post.select_related("ticket").order_by("queued_at", "pk"),
             lambda row: Row(str(row), _address("admin:objections_letter_change", row.pk)),
         ),
-        _section(
-            "new incidents",
-            incidents.select_related("ticket").order_by("pk"),
-            lambda row: Row(str(row), _address("admin:objections_incident_change", row.pk)),
-        ),
+        Section("new incidents", len(incidents), incidents[:MAX_ROWS]),
         _tickets("unassigned in the team", Ticket.objects.open().unassigned()),
         _tickets("waiting for the person", mine.waiting_for_the_person()),
     ]

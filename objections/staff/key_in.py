@@ -21,7 +21,7 @@ from objections.clock import deadlines
 from objections.intake import receiving
 from objections.staff.forms import KeyInForm
 from objections.staff.ticket_page import url_of
-from objections.ticket.incidents import incidents_in_words
+from objections.ticket.incidents import incidents_in_words, incidents_of
 
 
 @require_http_methods(["GET", "POST"])
@@ -39,7 +39,7 @@ def key_in(request: HttpRequest) -> HttpResponse:
             ticket = receiving.receive(filing, actor=staff(request))
             drafts.done(form)
             tasks.hint()
-            count = ticket.incidents.count()
+            count = len(incidents_of([ticket.reference]).get(ticket.reference, []))
             messages.success(
                 request,
                 f"{ticket}: the restriction stands, due on {ticket.due_on}."

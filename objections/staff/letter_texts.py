@@ -28,7 +28,7 @@ from objections.errors import AlreadySettled
 from objections.letters import composing, texts
 from objections.letters.differences import TextLine, differences
 from objections.letters.texts import Text
-from objections.models import ChangeReview, Incident, Letter, LetterTemplate, ProposedChange, Ticket
+from objections.models import ChangeReview, Letter, LetterTemplate, ProposedChange
 from objections.reports import digest
 from objections.staff.letter_forms import LetterTemplateForm
 from objections.ticket import two_person
@@ -436,25 +436,6 @@ def changes_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-@start_page.panel("objections.view_incident", order=9)
-def incidents_panel(request: HttpRequest) -> start_page.Panel:
-    latest = Incident.objects.select_related("ticket")
-    return start_page.Panel(
-        "Latest incidents",
-        [
-            start_page.PanelLine(
-                f"{row.run} used data although {row.ticket} had reached us",
-                reverse("admin:objections_incident_change", args=[row.pk]),
-                f"received {row.received_at:%Y-%m-%d %H:%M}, frozen {row.frozen_at:%Y-%m-%d %H:%M} UTC",
-                "danger",
-            )
-            for row in latest[:SHOWN]
-        ],
-        _no_incident_in_words(),
-        [("Incidents", reverse("admin:objections_incident_changelist"))],
-    )
-
-
 @start_page.panel("auth.change_user", order=72)
 def without_digest_panel(request: HttpRequest) -> start_page.Panel:
     return start_page.Panel(
@@ -469,15 +450,6 @@ def without_digest_panel(request: HttpRequest) -> start_page.Panel:
             for officer in digest.without_digest()
         ],
         _all_mailed_in_words(),
-    )
-
-
-def _no_incident_in_words() -> str:
-    count = Ticket.objects.worked().count()
-    return (
-        f"No incident is recorded for any of the {count:,} tickets."
-        if count
-        else "No objection has been received yet."
     )
 
 

@@ -16,7 +16,7 @@ from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, SealedModelAd
 from consent.choices import Purpose
 from objections.acts.on_letters.record_returned import RETURNED
 from objections.choices import ChangeVerdict, Delivery, LetterState, Outcome
-from objections.models import Incident, Letter, LetterTemplate, Proposal
+from objections.models import Letter, LetterTemplate, Proposal
 from objections.staff import letter_texts
 from objections.staff.ticket_page import LetterLine, subject_of
 
@@ -300,28 +300,3 @@ class ProposalAdmin(TicketSearchAdmin, SealedModelAdmin):
     def reviewed_for(self, row: Proposal) -> str | None:
         approval = getattr(row, "approval", None)
         return approval.entry.reason if approval else None
-
-
-# --- Incidents ----------------------------------------------------------------------------------
-
-
-@admin.register(Incident, site=site)
-class IncidentAdmin(TicketSearchAdmin, SealedModelAdmin):
-    """Runs that used a member's data although their objection had reached us. A manifest is never edited."""
-
-    list_display = ["id", "ticket_link", "run_link", "purpose", "received_at", "frozen_at"]
-    list_filter = ["purpose", "frozen_at"]
-    search_fields = ["ticket", "run"]
-    search_help_text = "The reference of a ticket or of a run, in full."
-    fields = ["ticket_link", "run_link", "purpose", "received_at", "frozen_at"]
-    change_list_template = "admin/objections/incident/change_list.html"
-    list_title = "Incidents"
-
-    def rows_named(self, rows: QuerySet[Any], term: str) -> QuerySet[Any]:
-        return super().rows_named(rows, term) | rows.filter(run=term.upper())
-
-    @admin.display(description="run")
-    def run_link(self, row: Incident) -> SafeString:
-        # Runs know the desk, not the other way round: their list finds one by its reference.
-        address = reverse("admin:training_runs_run_changelist")
-        return format_html('<a href="{}?q={}">{}</a>', address, row.run, row.run)

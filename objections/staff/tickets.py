@@ -43,7 +43,7 @@ from objections.staff.filters import (
 )
 from objections.staff.key_in import key_in
 from objections.staff.letter_pages import LETTER_PAGES
-from objections.staff.letters import ProposalAdmin  # noqa: F401  registers letters, proposals, incidents
+from objections.staff.letters import ProposalAdmin  # noqa: F401  registers letters, proposals
 from objections.staff.ticket_page import ticket_context
 from objections.ticket.due import due
 from objections.ticket.officers import officer_in_words, officer_of

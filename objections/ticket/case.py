@@ -12,7 +12,6 @@ from objections.clock import deadlines
 from objections.errors import AlreadyProposed, PersonalDataErased, WhyNot
 from objections.models import (
     Attachment,
-    Incident,
     Objection,
     Proposal,
     ProposedChange,
@@ -20,6 +19,7 @@ from objections.models import (
     Ticket,
 )
 from objections.ticket import clocks, two_person
+from objections.ticket.incidents import FoundIncident, incidents_of
 from objections.ticket.states import check_version, same_person
 
 MAX_LINKED = 100
@@ -41,7 +41,7 @@ class Case:
     proposal: Proposal | None
     """The outcome that waits for a second person."""
     attachments: tuple[Attachment, ...]
-    incidents: tuple[Incident, ...]
+    incidents: tuple[FoundIncident, ...]
     """The runs that used the data after the objection had reached us."""
 
     @property
@@ -128,10 +128,11 @@ def case_of(ticket: Ticket) -> Case:
 def cases_of(tickets: Iterable[Ticket]) -> list[Case]:
     """The cases of tickets in their order, by as many questions for many as for one."""
     rows = list(tickets)
-    prefetch_related_objects(rows, "requester", "objections", "attachments", "incidents")
+    prefetch_related_objects(rows, "requester", "objections", "attachments")
     waiting = Proposal.objects.waiting().select_related("proposed_by")
     proposals = {one.ticket_id: one for one in waiting.filter(ticket__in=rows)}
-    return [_case(row, proposals.get(row.pk)) for row in rows]
+    found = incidents_of([row.reference for row in rows])
+    return [_case(row, proposals.get(row.pk), tuple(found.get(row.reference, ()))) for row in rows]
 
 
 def locked_case(ticket: Ticket, version: int | None = None) -> Case:
@@ -148,7 +149,7 @@ def locked_cases(tickets: QuerySet[Ticket]) -> list[Case]:
     return cases_of(rows.select_related("requester", "assignee").order_by("pk"))
 
 
-def _case(ticket: Ticket, proposal: Proposal | None) -> Case:
+def _case(ticket: Ticket, proposal: Proposal | None, incidents: tuple[FoundIncident, ...]) -> Case:
     objections = sorted(ticket.objections.all(), key=lambda one: one.purpose)
     for objection in objections:
         # The very row that an act changes, not another copy of it.
@@ -159,5 +160,5 @@ def _case(ticket: Ticket, proposal: Proposal | None) -> Case:
         objections=tuple(objections),
         proposal=proposal,
         attachments=tuple(ticket.attachments.all()),
-        incidents=tuple(ticket.incidents.all()),
+        incidents=incidents,
     )

@@ -1,94 +1,67 @@
-"""Incidents: runs that were frozen with a member in them whose objection had reached us."""
+"""Incidents of which a ticket is the cause: runs frozen with the member in them after the objection had reached us.
+
+The runs find them (`training_runs.incidents`) and declare both answers (`common.registry.Brings.hooks`); the desk asks
+without knowing them.
+"""
 
 import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
 
 import structlog
-from django.db.models import F, Min, Q
 
-from ledger import clock, entries
-from ledger.errors import Refusal
-from ledger.models import Entry
-from objections.models import Incident, Objection, Ticket
-from objections.ticket import exposure
+from common import registry
+from ledger.errors import LedgerError, Refusal
+from objections.models import Ticket
 
 logger = structlog.get_logger(__name__)
 
-DESK = "system:desk"
+
+@dataclass(frozen=True)
+class FoundIncident:
+    """A run that used the data of a ticket's member although the objection had reached us."""
+
+    reference: str
+    run: str
+    purpose: str
+    frozen_at: dt.datetime
+    found_at: dt.datetime
 
 
-def look_for_incidents(ticket: Ticket) -> list[Incident]:
-    """Record every run frozen with the member in it after the objection had reached us and before it was recorded.
+def incidents_of(references: Collection[str]) -> dict[str, list[FoundIncident]]:
+    """The incidents that entries about these tickets are the cause of, by the ticket's reference."""
+    sources = registry.hooks("objections.incidents_of_tickets")
+    if not sources:
+        raise LedgerError("No source of incidents is registered: one could be missed.")
+    found: dict[str, list[FoundIncident]] = {}
+    for source in sources:
+        for reference, incidents in source(references).items():
+            found.setdefault(reference, []).extend(incidents)
+    return found
+
+
+def look_for_incidents(ticket: Ticket) -> list[FoundIncident]:
+    """Look now for runs frozen with the member in them since the objection reached us; those that were found.
 
     Called wherever a restriction turns out to be older than its entry, after that entry: reading old archives takes
-    time and can fail, and no restriction may depend on it. What fails is logged and looked for again every day.
-    The manifests stay as they are.
+    time and can fail, and no restriction may depend on it. What fails is logged, and a worker looks again within the minute.
     """
     if ticket.member_id is None or ticket.state is None:
         return []
-    purposes = list(ticket.objections.values_list("purpose", flat=True))
+    known = {one.reference for one in incidents_of([ticket.reference]).get(ticket.reference, [])}
     try:
-        uses = exposure.uses_of(ticket.member_id, purposes, since=ticket.received_at)
+        for look in registry.hooks("objections.look_for_incidents"):
+            look()
     except (Refusal, OSError) as error:
         logger.error(
             "incidents not looked for", ticket=ticket.reference, error=type(error).__name__
         )
         return []
-    recorded_in = _first_recorded(ticket)
-    with entries.entry("objection.incident_found", actor=DESK, subject=ticket.reference) as opened:
-        known = set(ticket.incidents.values_list("run", flat=True))
-        found = [
-            Incident(
-                ticket=ticket,
-                run=use.run,
-                purpose=use.purpose,
-                received_at=ticket.received_at,
-                frozen_at=use.frozen_at,
-            )
-            for use in uses
-            # A cut that counts the restriction has the member in it only where it was lifted by then.
-            if use.run not in known and use.cut < recorded_in[use.purpose]
-        ]
-        opened.reason = ", ".join(incident.run for incident in found)
-        entries.add(found)
-        if not found:
-            opened.abandon()
-    return found
-
-
-def _first_recorded(ticket: Ticket) -> dict[str, int]:
-    """For each purpose, the entry from which on the ledger has the objection as this member's."""
-    rows = Objection.history.filter(ticket_id=ticket.pk, member_id=ticket.member_id)
-    return dict(rows.order_by("purpose").values_list("purpose").annotate(Min("entry_id")))
+    found = incidents_of([ticket.reference]).get(ticket.reference, [])
+    return [one for one in found if one.reference not in known]
 
 
 def incidents_in_words(count: int) -> str:
     if not count:
         return "No run used the data since it was received."
     return f"{count} run{'' if count == 1 else 's'} used the data since it was received: see Incidents."
-
-
-_MATCHED = (
-    "objection.member_matched",
-    "objection.match_corrected",
-    "objection.candidate_chosen",
-)
-_MAY_BE_LATE = (
-    "objection.received",
-    "objection.receipt_date_corrected",
-    *_MATCHED,
-)
-
-
-def look_again_for_incidents(now: dt.datetime | None = None) -> int:
-    """Look once more at restrictions older than their entries, recorded in the last 30 days; returns the incidents.
-
-    A run that was being frozen meanwhile had its manifest recorded later; and a look may have failed.
-    """
-    since = (now or clock.now()) - dt.timedelta(days=30)
-    lately = Entry.objects.filter(kind__in=_MAY_BE_LATE, recorded_at__gt=since)
-    matched = lately.filter(kind__in=_MATCHED)
-    late = Ticket.objects.filter(
-        Q(received_at__lt=F("recorded_at")) | Q(reference__in=matched.values("subject")),
-        reference__in=lately.values("subject"),
-    )
-    return sum(len(look_for_incidents(ticket)) for ticket in late.order_by("pk"))

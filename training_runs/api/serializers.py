@@ -19,9 +19,10 @@ from training_runs import teams
 from training_runs.api import waiting
 from training_runs.choices import BEFORE_THE_FREEZE, Agreement, FindingKind, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
+from training_runs.incidents import access as incidents
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import MAX_POINT, Assessment, Finding, Manifest, Run, Team
-from training_runs.runs import assessments, explaining, incidents
+from training_runs.runs import assessments, explaining
 from training_runs.runs.unmatched import Unmatched
 
 _REFERENCE = re.compile(r"TR-[0-9]{4}-[0-9]{6,}")

@@ -54,12 +54,12 @@ from training_runs.api.serializers import (
 )
 from training_runs.choices import BEFORE_THE_FREEZE
 from training_runs.downloads import withdrawn
+from training_runs.incidents import access as incidents
 from training_runs.manifests import archives
 from training_runs.models import Run
 from training_runs.runs import (
     assessments,
     explaining,
-    incidents,
     registering,
     unmatched,
     verifying,

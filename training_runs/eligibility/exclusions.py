@@ -21,6 +21,7 @@ from consent.rulebook import ages, rules
 from consent.rulebook.days import Days
 from ledger import canonical
 from objections.models import Objection
+from training_runs.eligibility import lateness
 from training_runs.errors import FreezeRefused
 from training_runs.manifests.country_sets import Kept
 from training_runs.manifests.packing import pack
@@ -102,6 +103,17 @@ class Exclusion:
     """Ends "The member is out because …"."""
     ground: str
     members: Callable[[Question], list["QuerySet[Any]"]]
+    late: tuple[lateness.Source, ...] = ()
+    """The ways to find facts of the reason that held before they were recorded."""
+    never_late: str = ""
+    """The reason why there is none."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a reason that does not say how its lateness is found."""
+        if bool(self.late) == bool(self.never_late):
+            raise ValueError(
+                f"{self.code} says how its late facts are found, or why there are none."
+            )
 
 
 NO_NOTICE = "no_notice"
@@ -118,36 +130,42 @@ EXCLUSIONS: list[Exclusion] = [
         "the account was erased",
         "GDPR Art. 17",
         lambda q: [Member.objects.erased()],
+        never_late="An erasure holds from the moment at which it is recorded.",
     ),
     Exclusion(
         "closed",
         "the account is closed, or was never reported open",
         "GDPR Art. 5(1)(b), purpose limitation",
         lambda q: [Member.objects.closed()],
+        never_late="A closing holds from the moment at which it is recorded.",
     ),
     Exclusion(
         "country_unknown",
         "the country is not known, so no rule can allow it",
         "GDPR Art. 5(2), accountability: unknown is out",
         lambda q: [Member.objects.of_unknown_country()],
+        never_late="A move holds from the moment at which it is recorded.",
     ),
     Exclusion(
         "minor",
         "the member is under 18 or the age that the country asks for, or the age is not known",
         "GDPR Art. 6(1)(f), in particular where the data subject is a child",
         _minors,
+        late=(lateness.majorities,),
     ),
     Exclusion(
         REGION,
         "no rule allows the purpose in the member's country",
         "the region rule of the country",
         lambda q: [Member.objects.in_countries(q.excluded)],
+        late=(lateness.rulebook,),
     ),
     Exclusion(
         NO_NOTICE,
         "no privacy notice in force covers the purpose and the data in the member's country",
         "GDPR Art. 13 and 14",
         lambda q: [Member.objects.in_countries(q.uncovered)],
+        late=(lateness.rulebook,),
     ),
     Exclusion(
         NOT_OPTED_IN,
@@ -159,24 +177,28 @@ EXCLUSIONS: list[Exclusion] = [
             )
             for windows, codes in q.opt_in.items()
         ],
+        late=(lateness.rulebook, lateness.denials),
     ),
     Exclusion(
         "opted_out",
         "the member's setting for the purpose is off",
         "GDPR Art. 21(1)",
         lambda q: [Consent.objects.denied(q.purpose)],
+        late=(lateness.denials,),
     ),
     Exclusion(
         "objection_open",
         "an objection of the member is being examined",
         "GDPR Art. 18(1)(d)",
         lambda q: [Objection.objects.restricting(q.purpose)],
+        late=(lateness.objections,),
     ),
     Exclusion(
         "objection_upheld",
         "an objection of the member was upheld",
         "GDPR Art. 21(1)",
         lambda q: [Objection.objects.upheld(q.purpose)],
+        late=(lateness.objections,),
     ),
 ]
 
@@ -186,6 +208,7 @@ NOT_IN_PARENT = Exclusion(
     "the member's data was not in the run this one builds on",
     "GDPR Art. 5(1)(b): using a data set again is new processing",
     lambda q: [],
+    never_late="A parent's manifest never changes.",
 )
 # No rule of a freeze: what is said of a member who joined after it.
 UNKNOWN_AT_CUT = Exclusion(
@@ -193,6 +216,7 @@ UNKNOWN_AT_CUT = Exclusion(
     "the portal did not know the account when the manifest was frozen",
     "GDPR Art. 5(2), accountability: unknown is out",
     lambda q: [],
+    never_late="It is no rule of a freeze.",
 )
 BY_CODE = {exclusion.code: exclusion for exclusion in [*EXCLUSIONS, NOT_IN_PARENT, UNKNOWN_AT_CUT]}
 

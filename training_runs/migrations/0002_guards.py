@@ -16,8 +16,11 @@ class Migration(migrations.Migration):
             "Finding",
             "Canary",
             "ManifestCheckpoint",
+            "HistoricalIncident",
+            "IncidentAssessment",
+            "IncidentReview",
             "Assessment",
             "AssessmentReview",
         ),
-        Guard("Team", "TeamMembership", "Run", guard="undeletable"),
+        Guard("Team", "TeamMembership", "Run", "Incident", guard="undeletable"),
     ]

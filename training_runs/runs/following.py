@@ -15,6 +15,7 @@ from consent.rulebook import days
 from ledger import clock, entries
 from objections.models import Objection
 from training_runs.eligibility.exclusions import Question, ask, decide, fingerprint, out_among
+from training_runs.incidents import finding
 from training_runs.manifests import container
 from training_runs.models import Manifest, Run, WithdrawnAnswer
 from training_runs.runs.freezing import load
@@ -50,9 +51,11 @@ def follow(manifest: Manifest) -> Followed:
         changed = _changed_since(kept.cut, run.purpose) if kept else None
         if kept is None or changed is None:
             now = decide(question)
-            return Followed(head.size, load(manifest).included - now.included, asked, False)
-        members = _go_on(manifest, kept, changed, question)
-    return Followed(head.size, members, asked, True)
+            members = load(manifest).included - now.included
+        else:
+            members = _go_on(manifest, kept, changed, question)
+        members |= finding.out_by_incidents(run.pk, cut=head.size)
+    return Followed(head.size, members, asked, kept is not None and changed is not None)
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from ledger.reads.recording import record_read
 from training_runs import tasks, teams
 from training_runs.choices import NEXT_STATES, RunState
 from training_runs.errors import StartRefused
+from training_runs.incidents import access as incidents
 from training_runs.models import Manifest, Run
 from training_runs.runs import (
     explaining,
-    incidents,
     registering,
     unmatched,
     verifying,

@@ -7,10 +7,10 @@ from django.urls import reverse
 
 from common.staff import start_page
 from common.staff.site import staff
-from training_runs.choices import RunState
-from training_runs.models import Finding, FreezeAttempt, Manifest, Run
+from training_runs.choices import IncidentState, RunState
+from training_runs.incidents import cases
+from training_runs.models import Finding, FreezeAttempt, Incident, Manifest, Run
 from training_runs.querysets import teams_of
-from training_runs.runs import incidents
 from training_runs.staff.run_page import url_of
 
 
@@ -34,24 +34,26 @@ def own_runs_panel(request: HttpRequest) -> start_page.Panel:
     )
 
 
-@start_page.panel(incidents.OWN, order=19)
+@start_page.panel(cases.OWN, order=19)
 def own_incidents_panel(request: HttpRequest) -> start_page.Panel:
-    found = incidents.of_runs_of(staff(request))
+    found = Incident.objects.filter(run__team__in=teams_of(staff(request))).exclude(
+        state=IncidentState.CLOSED
+    )
     by_run = dict(found.order_by().values_list("run").annotate(Count("pk")))
-    runs = Run.objects.owned_by(staff(request)).filter(reference__in=by_run).order_by("-pk")
+    runs = Run.objects.owned_by(staff(request)).filter(pk__in=by_run).order_by("-pk")
     frozen = Manifest.objects.filter(run__team__in=teams_of(staff(request))).count()
     return start_page.Panel(
         "Incidents of your runs",
         [
             start_page.PanelLine(
-                f"{run.reference}: {by_run[run.reference]} incident{'' if by_run[run.reference] == 1 else 's'}",
+                f"{run.reference}: {by_run[run.pk]} incident{'' if by_run[run.pk] == 1 else 's'}",
                 reverse("admin:training_runs_run_incidents", args=[run.pk]),
-                "it used data of a member whose objection we had received before",
+                "it was frozen with members who, as we know by now, were out",
                 "danger",
             )
             for run in runs[:10]
         ],
-        f"No incident is recorded for your {frozen} frozen run{'' if frozen == 1 else 's'}."
+        f"No open incident is recorded for your {frozen} frozen run{'' if frozen == 1 else 's'}."
         if frozen
         else "You have no frozen run yet.",
     )

@@ -13,9 +13,10 @@ from training_runs import teams
 from training_runs.choices import BEFORE_THE_FREEZE, NEXT_STATES, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.errors import StartRefused
+from training_runs.incidents import access as incidents
 from training_runs.manifests.manifest_file import COHORT
 from training_runs.models import FreezeAttempt, Manifest, Run
-from training_runs.runs import assessments, incidents, unmatched
+from training_runs.runs import assessments, unmatched
 from training_runs.staff.forms import ExplainForm
 
 

@@ -1,0 +1,201 @@
+"""Finding: for what entries recorded late, one incident for each run and entry.
+
+A worker looks a few seconds after each entry that may have recorded something late, and the sweeper comes by: writing an
+entry never waits for it. It asks what was touched since the last look, and about those members only, whether the manifests
+that have them in would have left them out. Looking again finds the same: an incident is one for a run and its cause.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+import structlog
+from django.db.models import Max
+from pyroaring import BitMap
+
+from common import registry
+from common.processes import leases
+from consent.models import Member
+from ledger import clock, entries
+from ledger.models import Entry
+from ledger.references import next_reference
+from training_runs.choices import RunState
+from training_runs.eligibility import lateness
+from training_runs.eligibility.exclusions import EXCLUSIONS
+from training_runs.incidents import archive
+from training_runs.incidents.cases import TIME_TO_ASSESS
+from training_runs.incidents.hindsight import Hindsight, Sets, rules_at
+from training_runs.manifests import archives
+from training_runs.models import Incident, LateLook, Manifest
+from training_runs.runs.freezing import load
+
+logger = structlog.get_logger(__name__)
+
+FINDER = "system:incidents"
+LOOKING = "look for late facts"
+
+
+def look() -> list[Incident]:
+    """Look at what was recorded since the last look; the incidents it found. Raises ManifestDamaged, OSError.
+
+    One process at a time looks; another one finds nothing meanwhile.
+    """
+    with leases.held(LOOKING) as is_ours:
+        if not is_ours:
+            return []
+        last, _ = LateLook.objects.get_or_create(pk=1)
+        upto = entries.read_head().size
+        found = list(_found(last.looked_upto, upto))
+        # Only now: what fails is looked at again, and finds what was recorded already.
+        LateLook.objects.filter(pk=1).update(looked_upto=upto, looked_at=clock.now())
+    return found
+
+
+def _found(after: int, upto: int) -> Iterator[Incident]:
+    manifests = Manifest.objects.filter(cut__lt=upto).exclude(run__state=RunState.CANCELLED)
+    newest = manifests.aggregate(at=Max("frozen_at"))["at"]
+    if newest is None:
+        return
+    # A manifest that was recorded since the last look has a cut before it.
+    fresh = manifests.filter(entry_id__gt=after)
+    first = min([after, *fresh.values_list("cut", flat=True)])
+    window = lateness.Window(first, upto, newest)
+    facts = list(_facts(window))
+    if not facts:
+        return
+    for manifest in manifests.select_related("run").order_by("pk"):
+        since = manifest.cut if manifest.entry_id > after else max(after, manifest.cut)
+        own = [fact for fact in facts if fact.entry > since and _is_about(fact, manifest)]
+        if own:
+            yield from _of_manifest(manifest, own)
+
+
+def _facts(window: lateness.Window) -> Iterator[lateness.LateFact]:
+    """Each fact once: several reasons may have the same source."""
+    for source in dict.fromkeys(source for exclusion in EXCLUSIONS for source in exclusion.late):
+        yield from source(window)
+
+
+def _is_about(fact: lateness.LateFact, manifest: Manifest) -> bool:
+    held = fact.holds_from is None or fact.holds_from <= manifest.frozen_at
+    return held and fact.purpose in ("", manifest.run.purpose)
+
+
+def _of_manifest(manifest: Manifest, facts: Iterable[lateness.LateFact]) -> Iterator[Incident]:
+    included = load(manifest).included
+    touched: dict[int, BitMap] = {}
+    rulebook: set[int] = set()
+    for fact in facts:
+        if fact.member is None:
+            rulebook.add(fact.entry)
+        elif fact.member in included:
+            touched.setdefault(fact.entry, BitMap()).add(fact.member)
+    seen = Hindsight(manifest)
+    by_rules: dict[int, Sets] = {}
+    if rulebook:
+        changed = _changed(manifest, included)
+        for entry in rulebook:
+            by_rules[entry] = seen.by_rules(entry, included, changed)
+            one_by_one = changed | seen.consenting(entry, included)
+            if one_by_one:
+                touched[entry] = touched.get(entry, BitMap()) | one_by_one
+    known = _known(manifest)
+    rules = rules_at(touched, _written_rules(manifest), manifest.cut)
+    answers = dict(seen.reasons(touched, rules))
+    for entry in sorted({*answers, *by_rules}):
+        owed: Sets = {}
+        for answer in (answers.get(entry, {}), by_rules.get(entry, {})):
+            for code, members in answer.items():
+                owed[code] = owed.get(code, BitMap()) | members
+        new = {
+            code: members - known.get(code, BitMap())
+            for code, members in sorted(owed.items())
+            if members - known.get(code, BitMap())
+        }
+        if not new:
+            continue
+        for code, members in new.items():
+            known[code] = known.get(code, BitMap()) | members
+        if incident := _record(manifest, entry, new):
+            yield incident
+
+
+def _changed(manifest: Manifest, included: BitMap) -> BitMap:
+    """Those of the included about whom a file said something since the cut: their country may be another one now."""
+    rows = Member.history.filter(entry_id__gt=manifest.cut, history_type="~").order_by()
+    return BitMap(rows.values_list("id", flat=True).iterator(50_000)) & included
+
+
+def _written_rules(manifest: Manifest) -> set[int]:
+    window = lateness.Window(manifest.cut, entries.read_head().size, manifest.frozen_at)
+    return {fact.entry for fact in lateness.rulebook(window)}
+
+
+def _known(manifest: Manifest) -> Sets:
+    """The members of the run's incidents so far, by reason."""
+    found: Sets = {}
+    for incident in Incident.objects.filter(run=manifest.run_id):
+        for code, members in archive.load(incident).items():
+            found[code] = found.get(code, BitMap()) | members
+    return found
+
+
+def _record(manifest: Manifest, cause: int, by_reason: Sets) -> Incident | None:
+    """Record an incident. None for one that is there already."""
+    run = manifest.run
+    data = archive.build(
+        {
+            "run": run.reference,
+            "manifest": manifest.digest,
+            "cause": cause,
+            "frozen_at": manifest.frozen_at,
+        },
+        by_reason,
+    )
+    digest = archives.store(data)
+    members = BitMap.union(BitMap(), *by_reason.values())
+    with entries.entry("incident.found", actor=FINDER, subject=run.reference) as opened:
+        if Incident.objects.filter(run=run, cause=cause).exists():
+            opened.abandon()
+            return None
+        # Under the ledger's lock: of a delivery made at the same time, one of the two sees the other.
+        delivered, used = exposure(run.pk, members)
+        incident = Incident(
+            reference=next_reference("INC", opened.recorded_at.year),
+            run=run,
+            cause=cause,
+            reasons={code: len(members) for code, members in by_reason.items()},
+            members=len(members),
+            digest=digest,
+            found_at=opened.recorded_at,
+            delivered=len(delivered),
+            used=len(used),
+            assess_by=opened.recorded_at + TIME_TO_ASSESS if delivered else None,
+        )
+        incident.save()
+        opened.reason = f"{incident.reference}: entry {cause}, {incident.members} members"
+    logger.warning("incident found", run=run.reference, incident=incident.reference)
+    return incident
+
+
+def exposure(run_id: int, members: BitMap) -> tuple[BitMap, BitMap]:
+    """Those of the members who were delivered, and those who were used. Raises ManifestDamaged, OSError."""
+    delivered, used = BitMap(), BitMap()
+    for source in registry.hooks("training_runs.exposure_of_members"):
+        one, two = source(run_id, members)
+        delivered, used = delivered | one, used | two
+    return delivered, used
+
+
+def oldest_late_fact(now: dt.datetime) -> dt.timedelta | None:
+    """How long ago the oldest entry was recorded that was not looked at yet; None when none waits."""
+    looked = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
+    waiting = Entry.objects.filter(sequence__gt=looked).order_by("sequence")
+    recorded_at = waiting.values_list("recorded_at", flat=True).first()
+    return now - recorded_at if recorded_at and Manifest.objects.exists() else None
+
+
+def out_by_incidents(run_id: int, *, cut: int) -> BitMap:
+    """The members of a run's incidents that were recorded up to a cut. Raises ManifestDamaged, OSError."""
+    rows = Incident.history.filter(run_id=run_id, history_type="+", entry_id__lte=cut).values("id")
+    found = Incident.objects.filter(pk__in=rows)
+    return BitMap.union(BitMap(), *(archive.members_of(incident) for incident in found))
