@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib.auth.models import Group, User
 from django.test import override_settings
 from django.utils import timezone
+from pyroaring import BitMap
 
 from common.files import made_files
 from common.identity.roles import ML_ENGINEER
@@ -29,6 +30,7 @@ from deliveries.models import DataSet, Delivery, Receipt, RecipientTold
 from deliveries.receipts import accepting, completing, keys, waivers
 from deliveries.use import acknowledging, starting
 from ledger import bulk, entries, registry
+from ledger.references import next_reference
 from ledger.registry import EntryKind
 from objections import acts
 from objections.choices import ChangeVerdict as Word
@@ -48,7 +50,9 @@ from tools.receipts import Runner, statement
 from tools.receipts import file as receipt_file
 from training_runs import teams
 from training_runs.downloads import withdrawn
-from training_runs.models import Manifest, Run, Team, WithdrawnAnswer
+from training_runs.incidents import archive as incident_archive
+from training_runs.manifests import archives
+from training_runs.models import Incident, Manifest, Run, Team, WithdrawnAnswer
 from training_runs.querysets import teams_of
 from training_runs.runs import assessments, freezing, verifying
 from training_runs.runs import registering as runs
@@ -560,3 +564,24 @@ def live(run: Run, engineer: Any, officer: Any, second_officer: Any, product: An
     proposing.review(
         proposal=policy, verdict=ReviewVerdict.APPROVED, actor=second_officer, reason="test"
     )
+
+
+def incident(
+    run: Run, *, numbers: Iterable[int] = (1,), reason: str = "opted_out", **facts: Any
+) -> Incident:
+    """An incident of a run, recorded as the finder does, whatever the ledger says."""
+    members = BitMap(numbers)
+    data = incident_archive.build({"run": run.reference, "cause": 1}, {reason: members})
+    with entries.entry("incident.found", actor="test", subject=run.reference) as opened:
+        row = Incident(
+            reference=next_reference("INC", opened.recorded_at.year),
+            run=run,
+            cause=opened.sequence,
+            reasons={reason: len(members)},
+            members=len(members),
+            digest=archives.store(data),
+            found_at=opened.recorded_at,
+            **facts,
+        )
+        row.save()
+    return row

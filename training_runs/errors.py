@@ -53,6 +53,12 @@ class AlreadyAssessed(RuleViolation):
     code = "already_assessed"
 
 
+class LateFactsWaiting(Refusal):
+    """What was recorded since the freeze is not looked through yet: whom it keeps out is not known."""
+
+    code = "late_facts_waiting"
+
+
 class NotAssessed(RuleViolation):
     """Two privacy officers have not assessed the incident yet."""
 

@@ -340,6 +340,16 @@ class Incident(Tracked):
         super().save(*args, **kwargs)
 
 
+class LateLookOwed(models.Model):
+    """A manifest that could not be read when late facts were looked for: the next look begins there again."""
+
+    manifest = models.OneToOneField(Manifest, models.CASCADE, primary_key=True, related_name="+")
+    after = models.PositiveBigIntegerField(help_text="The entry behind which to look.")
+
+    def __str__(self) -> str:
+        return f"{self.manifest}: owed from entry {self.after} on"
+
+
 class IncidentAssessment(Sealed):
     """A privacy officer's assessment of an incident: what was done, and who must be told (GDPR Art. 33 and 34)."""
 

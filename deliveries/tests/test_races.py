@@ -21,6 +21,7 @@ from ledger.models import Entry
 from ledger.verification.verifying import verify_ledger
 from tools import factories
 from tools.receipts import file
+from training_runs.incidents import finding
 from training_runs.models import Canary, Run
 from training_runs.runs import freezing
 from training_runs.tests import racing
@@ -83,7 +84,11 @@ def test_no_member_whose_no_was_acknowledged_before_the_request_is_delivered(
         archive = archives.load(delivery)
         reasons = oracle.reasons_at(delivery.cut, delivery.as_of)
         assert not planted & set(archive.delivered)
-        assert set(archive.delivered) == {number for number in included if not reasons[number]}
+        # Who was out at the freeze, as was known by the delivery, stays out.
+        late = finding.out_by_incidents(delivery.run_id, cut=delivery.cut)
+        assert set(archive.delivered) == {
+            number for number in included if not reasons[number] and number not in late
+        }
         assert archive.delivered | archive.subtracted == included
         assert oracle.missing_before(asked[delivery.pk], delivery.cut) == []
         assert delivery.rows == len(archive.delivered)

@@ -15,6 +15,7 @@ from objections import acts
 from objections.choices import FoundBy
 from objections.intake import candidates
 from objections.models import Objection, Ticket
+from objections.ticket.incidents import incidents_of
 from tools import factories
 from training_runs.runs import unmatched
 
@@ -178,7 +179,7 @@ def test_a_wrong_match_is_made_right_and_a_colleague_lets_the_wrong_one_in(
     ticket.refresh_from_db()
     assert both == {wrong, right}
     assert (ticket.member_id, restricted()) == (right, {right})
-    assert ticket.incidents.exists()
+    assert incidents_of([ticket.reference])
     assert factories.freeze(engineer).included == 2
 
 

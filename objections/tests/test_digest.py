@@ -19,7 +19,7 @@ from objections.choices import LetterState
 from objections.clock.days import day_of
 from objections.clock.days import today as this_day
 from objections.letters.texts import date_in_words
-from objections.models import Digest, Incident, Ticket
+from objections.models import Digest, Ticket
 from objections.reports import digest
 from objections.ticket.clocks import clock_of
 from tools import factories
@@ -184,14 +184,7 @@ def test_an_incident_is_new_until_an_officer_heard_of_it(ticket, olga, otto):
     Digest.objects.create(
         officer=otto, day=day - dt.timedelta(days=1), sent_at=timezone.now() - dt.timedelta(days=1)
     )
-    with entries.entry("test.incident", actor="test"):
-        Incident(
-            ticket=ticket,
-            run="TR-2026-000001",
-            purpose="safety",
-            received_at=timezone.now(),
-            frozen_at=timezone.now(),
-        ).save()
+    factories.incident(factories.register(factories.person("emil")))
 
     heard = [sections(officer, day).get("new incidents") for officer in (olga, otto)]
     Digest.objects.filter(officer=otto).update(sent_at=timezone.now())

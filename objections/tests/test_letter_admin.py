@@ -20,7 +20,7 @@ from objections.errors import NeedsSecondPerson
 from objections.letters import composing, texts
 from objections.letters.differences import differences
 from objections.letters.texts import Text
-from objections.models import Incident, Letter, LetterTemplate, ProposedChange, Ticket
+from objections.models import Letter, LetterTemplate, ProposedChange, Ticket
 from objections.reports import digest
 from tools import factories
 
@@ -461,19 +461,11 @@ def test_the_text_is_read_on_record_and_by_no_auditor(ticket, officer, auditor, 
     assert list(reads.values_list("actor_name", flat=True)) == ["olga"]
 
 
-@pytest.mark.parametrize("model", ["letter", "proposal", "incident"])
+@pytest.mark.parametrize("model", ["letter", "proposal"])
 def test_looking_at_what_is_a_tickets_is_on_record(model, client, ticket, officer):
     acts.withdraw.do(
         ticket=ticket, evidence=factories.EVIDENCE, version=ticket.version, actor=officer
     )
-    with entries.entry("test.incident", actor="test"):
-        Incident(
-            ticket=ticket,
-            run="TR-2026-000007",
-            purpose="safety",
-            received_at=ticket.received_at,
-            frozen_at=ticket.received_at,
-        ).save()
     row = apps.get_model("objections", model).objects.get()
 
     client.get(reverse(f"admin:objections_{model}_changelist"))
@@ -556,26 +548,3 @@ def test_proposals_are_filtered_by_their_standing(standing, count, client, offic
 
     assert len(references(html)) == count
     assert ("approved by otto" in html) is (standing == "approved")
-
-
-def test_an_incident_leads_to_its_ticket_and_its_run(client, ticket):
-    with entries.entry("test.incident", actor="test"):
-        incident = Incident(
-            ticket=ticket,
-            run="TR-2026-000007",
-            purpose="safety",
-            received_at=ticket.received_at,
-            frozen_at=ticket.received_at,
-        )
-        incident.save()
-
-    page = client.get(reverse("admin:objections_incident_change", args=[incident.pk])).text
-    start = client.get(reverse("admin:index")).text
-    found = client.get(
-        reverse("admin:objections_incident_changelist"), {"q": "tr-2026-000007"}
-    ).text
-
-    assert reverse("admin:objections_ticket_change", args=[ticket.pk]) in page
-    assert reverse("admin:training_runs_run_changelist") + "?q=TR-2026-000007" in page
-    assert f"TR-2026-000007 used data although {ticket} had reached us" in start
-    assert references(found) == [ticket.reference]

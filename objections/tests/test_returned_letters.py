@@ -13,8 +13,10 @@ from objections import acts, tasks
 from objections.acts import on_letters
 from objections.choices import Effect, LetterState, Outcome, TicketState
 from objections.errors import LetterNotSent
-from objections.models import Incident, Letter, Objection, Ticket
+from objections.models import Letter, Objection, Ticket
 from tools import factories
+from training_runs.incidents import finding
+from training_runs.models import Incident
 
 pytestmark = pytest.mark.django_db
 
@@ -114,20 +116,19 @@ def test_a_copy_that_is_out_counts_in_the_place_of_what_came_back(officer, secon
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_run_frozen_meanwhile_is_shown_and_no_incident(
-    officer, second_officer, engineer, client_of
-):
+def test_a_run_frozen_meanwhile_is_an_incident(officer, second_officer, engineer, client_of):
     factories.open_world(officer, second_officer)
     factories.add_member("acc-1")
     (ticket,) = refused(officer, second_officer)
+    assert effects() == [Effect.RESTRICTION_LIFTED]
     run = factories.freeze(engineer, purpose="safety").run
 
     came_back(of(ticket, "refused"), officer)
-    tasks.look_again_for_incidents()
+    finding.look()
 
     page = client_of(officer).get(reverse("admin:objections_ticket_change", args=[ticket.pk]))
     assert run.reference in page.text
-    assert not Incident.objects.exists()
+    assert Incident.objects.get().run == run
     assert factories.freeze(engineer, purpose="safety").included == 1
 
 

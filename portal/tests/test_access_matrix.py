@@ -40,7 +40,7 @@ from ledger.models import Checkpoint, ClockSettlement, ClockStep, Entry
 from ledger.reads.recording import record_read
 from objections import acts
 from objections.letters.texts import built_in
-from objections.models import Incident, Ticket
+from objections.models import Ticket
 from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
@@ -476,14 +476,6 @@ def fill_desk(ticket: Ticket, officer: User, second_officer: User) -> None:
     factories.attach(ticket=ticket, files=[uploads.check("a.txt", b"words")], actor=officer)
     text = replace(built_in("upheld"), subject="{{ reference }}")
     factories.put_into_use("upheld", text, officer, second_officer)
-    with entries.entry("test.incident", actor="test"):
-        Incident(
-            ticket=ticket,
-            run="TR-2026-000001",
-            purpose="safety",
-            received_at=ticket.received_at,
-            frozen_at=ticket.received_at,
-        ).save()
 
 
 def address(name: str, run: Run) -> str:

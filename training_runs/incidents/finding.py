@@ -7,6 +7,7 @@ that have them in would have left them out. Looking again finds the same: an inc
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import structlog
 from django.db.models import Max
@@ -16,16 +17,18 @@ from common import registry
 from common.processes import leases
 from consent.models import Member
 from ledger import clock, entries
+from ledger.errors import Refusal
 from ledger.models import Entry
 from ledger.references import next_reference
 from training_runs.choices import RunState
 from training_runs.eligibility import lateness
 from training_runs.eligibility.exclusions import EXCLUSIONS
+from training_runs.errors import LateFactsWaiting
 from training_runs.incidents import archive
 from training_runs.incidents.cases import TIME_TO_ASSESS
 from training_runs.incidents.hindsight import Hindsight, Sets, rules_at
 from training_runs.manifests import archives
-from training_runs.models import Incident, LateLook, Manifest
+from training_runs.models import Incident, LateLook, LateLookOwed, Manifest
 from training_runs.runs.freezing import load
 
 logger = structlog.get_logger(__name__)
@@ -35,9 +38,10 @@ LOOKING = "look for late facts"
 
 
 def look() -> list[Incident]:
-    """Look at what was recorded since the last look; the incidents it found. Raises ManifestDamaged, OSError.
+    """Look at what was recorded since the last look; the incidents it found.
 
-    One process at a time looks; another one finds nothing meanwhile.
+    One process at a time looks; another one finds nothing meanwhile. A manifest that cannot be read keeps no other
+    waiting: it is logged, and looked at again from there the next time.
     """
     with leases.held(LOOKING) as is_ours:
         if not is_ours:
@@ -56,17 +60,36 @@ def _found(after: int, upto: int) -> Iterator[Incident]:
     if newest is None:
         return
     # A manifest that was recorded since the last look has a cut before it.
-    fresh = manifests.filter(entry_id__gt=after)
-    first = min([after, *fresh.values_list("cut", flat=True)])
+    begins = dict(manifests.filter(entry_id__gt=after).values_list("pk", "cut"))
+    begins |= dict(LateLookOwed.objects.values_list("manifest", "after"))
+    first = min([after, *begins.values()])
     window = lateness.Window(first, upto, newest)
     facts = list(_facts(window))
     if not facts:
         return
     for manifest in manifests.select_related("run").order_by("pk"):
-        since = manifest.cut if manifest.entry_id > after else max(after, manifest.cut)
+        since = max(manifest.cut, begins.get(manifest.pk, after))
         own = [fact for fact in facts if fact.entry > since and _is_about(fact, manifest)]
-        if own:
-            yield from _of_manifest(manifest, own)
+        try:
+            yield from _of_manifest(manifest, own) if own else ()
+        except (Refusal, OSError) as error:
+            LateLookOwed.objects.update_or_create(manifest=manifest, defaults={"after": since})
+            logger.error(
+                "late facts not looked for", run=manifest.run.reference, error=type(error).__name__
+            )
+        else:
+            LateLookOwed.objects.filter(manifest=manifest).delete()
+
+
+def check_looked(manifest: Manifest) -> None:
+    """Look, so that what is known by now is in the incidents of a manifest. Raises LateFactsWaiting where that is not sure."""
+    size = entries.read_head().size
+    look()
+    looked = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
+    if looked < size or LateLookOwed.objects.filter(manifest=manifest).exists():
+        raise LateFactsWaiting(
+            f"Late facts about {manifest.run.reference} are being looked for: try again in a minute."
+        )
 
 
 def _facts(window: lateness.Window) -> Iterator[lateness.LateFact]:
@@ -76,8 +99,23 @@ def _facts(window: lateness.Window) -> Iterator[lateness.LateFact]:
 
 
 def _is_about(fact: lateness.LateFact, manifest: Manifest) -> bool:
-    held = fact.holds_from is None or fact.holds_from <= manifest.frozen_at
-    return held and fact.purpose in ("", manifest.run.purpose)
+    """Whether a fact held before the manifest was recorded, and was not known by its cut.
+
+    What was recorded while the manifest was being made, at the moment from which it holds, is no late fact: it counts
+    from then on, as for every delivery.
+    """
+    if fact.purpose not in ("", manifest.run.purpose):
+        return False
+    if fact.holds_from is None:
+        return True
+    if fact.holds_from > manifest.frozen_at:
+        return False
+    return fact.entry > manifest.entry_id or fact.holds_from < _recorded_at(fact.entry)
+
+
+@lru_cache(maxsize=1_000)
+def _recorded_at(entry: int) -> dt.datetime:
+    return Entry.objects.values_list("recorded_at", flat=True).get(sequence=entry)
 
 
 def _of_manifest(manifest: Manifest, facts: Iterable[lateness.LateFact]) -> Iterator[Incident]:

@@ -30,7 +30,7 @@ def of_tickets(references: Collection[str]) -> dict[str, list[FoundIncident]]:
 
 
 def look() -> None:
-    """Look for late facts at once. Raises ManifestDamaged, OSError."""
+    """Look for late facts at once."""
     finding.look()
 
 

@@ -381,6 +381,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='LateLookOwed',
+            fields=[
+                ('manifest', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='+', serialize=False, to='training_runs.manifest')),
+                ('after', models.PositiveBigIntegerField(help_text='The entry behind which to look.')),
+            ],
+        ),
+        migrations.CreateModel(
             name='LateLook',
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),

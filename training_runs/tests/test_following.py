@@ -178,7 +178,7 @@ def test_every_answer_of_a_race_is_the_oracles_at_its_cut(officer, second_office
     with racing.race(oracle, officer, second_officer) as race:
         for _ in range(40):
             race.wait_for_acts(3)
-            day = dt.datetime.now(dt.UTC).date()
+            day = dt.datetime.now(dt.UTC)
             answer = following.follow(manifest)
             following.remember(manifest.run, answer)
             answers.append((answer, day))
@@ -222,6 +222,6 @@ def test_pages_that_are_read_while_members_leave_are_one_answer(
         assert len(said) > 2
         assert len(numbers) == len(set(numbers)) == withdrawn
         assert sha256(container.portable(BitMap(numbers))).hexdigest() == digest
-        reasons = oracle.reasons_at(cut, dt.datetime.now(dt.UTC).date())
+        reasons = oracle.reasons_at(cut, dt.datetime.now(dt.UTC))
         assert set(numbers) == {number for number in included if reasons[number]}
     assert len({said[0] for _, said in answers}) == 4

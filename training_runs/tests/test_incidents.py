@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ledger.models import AccessRecord
-from objections.models import Incident, Ticket
+from objections.models import Ticket
 from tools import factories
-from training_runs.models import Run
+from training_runs.models import Incident, Run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,14 +43,14 @@ def test_the_owner_reads_the_incidents_of_a_run_without_the_person(
 ) -> None:
     client = client_of(engineer)
     run = runs_of(engineer)[0]
-    incident = Incident.objects.get(run=run.reference)
+    incident = Incident.objects.get(run=run)
 
     own_page = client.get(f"/admin/training_runs/run/{run.pk}/change/").content.decode()
     listed = client.get(f"/admin/training_runs/run/{run.pk}/incidents/").content.decode()
     start = client.get("/admin/").content.decode()
 
     assert "1 incident<" in own_page
-    assert f"no. {incident.pk}" in listed
+    assert incident.reference in listed
     assert f"{run.reference}: 1 incident" in start
     for page in (own_page, listed, start):
         assert ticket.reference not in page
@@ -67,13 +67,15 @@ def test_the_incidents_of_a_colleagues_run_stay_closed(
 ) -> None:
     client = client_of(engineer)
     [theirs] = runs_of(second_engineer)
-    [incident] = Incident.objects.filter(run=theirs.reference)
+    [incident] = Incident.objects.filter(run=theirs)
 
     assert client.get(f"/admin/training_runs/run/{theirs.pk}/incidents/").status_code == 403
-    assert client.get("/admin/objections/incident/").status_code == 403
-    assert client.get(f"/admin/objections/incident/{incident.pk}/change/").status_code == 403
+    assert client.get("/admin/training_runs/incident/").text.count(incident.reference) == 0
+    assert client.get(f"/admin/training_runs/incident/{incident.pk}/change/").status_code == 403
     page = client.get(f"/admin/training_runs/run/{theirs.pk}/change/").content.decode()
-    assert "ncident" not in page
+    assert incident.reference not in page
+    assert "No incident is recorded" not in page
+    assert "1 incident" not in page
     assert theirs.reference not in client.get("/admin/").content.decode()
 
 
@@ -107,7 +109,7 @@ def test_incidents_are_counted_only_for_an_answer_that_tells_their_number(
     def counts(user: User, path: str) -> int:
         with CaptureQueriesContext(connection) as asked:
             assert client_of(user).get(path).status_code == 200
-        return sum("objections_incident" in query["sql"] for query in asked.captured_queries)
+        return sum("training_runs_incident" in query["sql"] for query in asked.captured_queries)
 
     assert (
         counts(engineer, "/api/v1/runs") == counts(engineer, f"/api/v1/runs/{run.reference}") == 1
@@ -131,7 +133,7 @@ def test_without_an_incident_the_owner_reads_of_how_many_runs_that_is_so(
     page = client_of(engineer).get(f"/admin/training_runs/run/{run.pk}/change/").content.decode()
 
     assert "You have no frozen run yet." in empty
-    assert "No incident is recorded for your 1 frozen run." in start
+    assert "No open incident is recorded for your 1 frozen run." in start
     assert "No incident is recorded for this run." in page
     assert client_of(engineer).get(f"/api/v1/runs/{run.reference}").json()["incidents"] == 0
     theirs = client_of(second_engineer).get(f"/admin/training_runs/run/{run.pk}/change/")

@@ -175,12 +175,12 @@ def test_a_narrower_notice_that_is_recorded_late(frozen, officer, second_officer
 @pytest.mark.parametrize("adult_on", [dt.date(2028, 1, 1), None])
 def test_a_member_found_to_be_16_or_of_unknown_age(frozen, adult_on):
     member = Member.objects.get(pk=number_of("acc-1"))
-    with at(LATER), entries.entry("test.changed", actor="test"):
+    with at(LATER), entries.entry("test.moved", actor="test"):
         consent_members.change(
             [(member, consent_members.facts_of(member)._replace(adult_on=adult_on))]
         )
 
-    assert found() == [("test.changed", {"minor": ["acc-1"]})]
+    assert found() == [("test.moved", {"minor": ["acc-1"]})]
 
 
 def test_an_objection_that_is_entered_late(frozen):
@@ -264,7 +264,7 @@ def test_a_reason_says_how_its_late_facts_are_found():
 def test_a_restriction_that_was_lifted_by_the_freeze_is_none(engineer):
     with at("2026-05-01T12:00"):
         ticket = factories.objection("acc-1", purposes=["generative-ai"])
-        with entries.entry("test.lifted", actor="test"):
+        with entries.entry("test.moved", actor="test"):
             (row,) = ticket.objections.all()
             row.effect = Effect.RESTRICTION_LIFTED
             row.save()

@@ -86,7 +86,7 @@ def _objections_to(freeze: Callable[[Pause], Split], officer, second_officer) ->
         for _ in range(ATTEMPTS):
             splits.append(freeze(lambda: race.wait_for_acts(3)))
     assert race.faults == []
-    today = dt.datetime.now(dt.UTC).date()
+    today = dt.datetime.now(dt.UTC)
     return [
         objection
         for cut, included in splits
