@@ -61,6 +61,7 @@ def rows_everywhere(shared_database) -> None:
     factories.assess(child, engineer, officer)
     factories.live(run, engineer, officer, second_officer, product)
     ticket = factories.objection("acc-2", received_at=manifest.frozen_at - dt.timedelta(days=1))
+    factories.assessed(run.incidents.get(), officer, second_officer)
     factories.withdraw(ticket, officer, second_officer)
     delivered.verify_due()
     text = texts.Text("Upheld", texts.built_in("upheld").body)

@@ -44,6 +44,7 @@ from objections.models import Ticket
 from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
+from training_runs.incidents import cases
 from training_runs.models import Run
 from training_runs.runs import assessments
 
@@ -281,7 +282,6 @@ ADMIN_MODELS = {
     ),
     "objections.letter": Model("OA", has_history=True),
     "objections.proposal": Model("OA"),
-    "objections.incident": Model("OA"),
     "objections.redactionentry": Model(
         "OA", has_history=True, pages=dict.fromkeys(["correct", "told", "erase"], both("O"))
     ),
@@ -303,6 +303,19 @@ ADMIN_MODELS = {
         },
     ),
     "training_runs.assessment": Model("OECA", pages={"review": both("O")}),
+    "training_runs.incident": Model(
+        "OEA",
+        has_history=True,
+        pages={
+            # A team's people see the list of their own.
+            "changelist": both("OECA"),
+            "acknowledge": both("E"),
+            "assess": both("O"),
+            "review": both("O"),
+            "close": both("O"),
+            "export": {"GET": "OECA"},
+        },
+    ),
     "training_runs.team": Model(
         "AD",
         add="D",
@@ -428,6 +441,10 @@ def run(people, officer, second_officer, engineer, auditor, product) -> Run:
     factories.send_receipt(runner, delivery, engineer)
     waivers.ask(run=completed, reasons="There is no receipt of this run.", actor=engineer)
     factories.use_of(completed, engineer, officer)
+    cases.assess(
+        incident=factories.incident(manifest.run, numbers=[999]), measures=["stopped"], tell_authority=False,
+        tell_members=False, reasons="test", actor=second_officer,
+    )  # fmt: skip
     child = factories.register(engineer, purpose="personalisation", parent=completed)
     assessments.write(run=child, actor=engineer, **factories.ASSESSMENT)
     factories.deliver(manifest.run, engineer)

@@ -164,6 +164,11 @@ OWN: dict[str, Callable[[Any, str, User], bool]] = {
         words == row.event_type or (words.startswith("another") and row.event_type == "")
     ),
     "deliveries.delivery team": lambda row, words, me: is_of_my_team(row.run, me),
+    "training_runs.incident use": lambda row, words, me: (
+        words
+        in [word for word in ("delivered", "used") if getattr(row, word)]
+        + ([] if row.delivered else ["not delivered"])
+    ),
     "deliveries.delivery lease": lambda row, words, me: (
         words == ("may be used now" if is_leased(row) else "over") and row.state != "requested"
     ),
@@ -174,7 +179,7 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
     "objections.ticket": lambda row: [row.reference],
     "objections.letter": lambda row: [row.ticket.reference],
     "objections.proposal": lambda row: [row.ticket.reference],
-    "objections.incident": lambda row: [row.ticket.reference, row.run],
+    "training_runs.incident": lambda row: [row.reference, row.run.reference],
     "consent.decision": lambda row: [str(row.member_id)],
     "consent.consent": lambda row: [str(row.member_id)],
     "consent.notice": lambda row: [row.version],
@@ -207,10 +212,10 @@ FOUND_BY: dict[str, Callable[[Any], Iterable[str]]] = {
 
 IN_FILE = {"ticket": "reference", "run": "reference", "member": "pk", "decision": "entry_id",
            "verification": "entry_id", "entry": "sequence", "accessrecord": "pk",
-           "delivery": "reference", "receipt": "reference"}  # fmt: skip
+           "delivery": "reference", "receipt": "reference", "incident": "reference"}  # fmt: skip
 COLUMNS = {"ticket": "reference", "run": "run", "member": "member", "decision": "entry",
            "verification": "entry", "entry": "sequence", "accessrecord": "id",
-           "delivery": "delivery", "receipt": "receipt"}  # fmt: skip
+           "delivery": "delivery", "receipt": "receipt", "incident": "incident"}  # fmt: skip
 
 
 # Read once with the rows, so that asking each of them is cheap.
@@ -221,7 +226,7 @@ TOGETHER = {
     "consent.consent": ["member__reference"],
     "objections.letter": ["ticket"],
     "objections.proposal": ["ticket", "approval"],
-    "objections.incident": ["ticket"],
+    "training_runs.incident": ["run"],
     "training_runs.manifest": ["run"],
     "training_runs.verification": ["manifest__run"],
     "training_runs.assessment": ["run", "review"],

@@ -151,7 +151,7 @@ EXCLUSIONS: list[Exclusion] = [
         "the member is under 18 or the age that the country asks for, or the age is not known",
         "GDPR Art. 6(1)(f), in particular where the data subject is a child",
         _minors,
-        late=(lateness.majorities,),
+        late=(lateness.majorities, lateness.rulebook),
     ),
     Exclusion(
         REGION,

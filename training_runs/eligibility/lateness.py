@@ -12,7 +12,16 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from consent.choices import Choice
-from consent.models import FIRST_DAY, Decision, Member, Notice, RegionRule, Review
+from consent.models import (
+    FIRST_DAY,
+    AgeRule,
+    Decision,
+    Member,
+    Notice,
+    NoticeWithdrawal,
+    RegionRule,
+    Review,
+)
 from objections.choices import Effect
 from objections.models import Objection
 
@@ -77,10 +86,15 @@ def objections(window: Window) -> Iterator[LateFact]:
 
 
 def majorities(window: Window) -> Iterator[LateFact]:
-    """A date of majority that is another than was believed, or that is not known after all."""
+    """A date of majority that is another than was believed, that is not known after all, or that is for a lower age."""
+    older = {
+        country
+        for countries in AgeRule.objects.values_list("countries", flat=True)
+        for country in countries
+    }
     rows = Member.history.filter(
         window.entries,
-        Q(adult_on__isnull=True) | Q(adult_on__gt=FIRST_DAY),
+        Q(adult_on__isnull=True) | Q(adult_on__gt=FIRST_DAY) | Q(country__in=sorted(older)),
         history_type="~",
     ).order_by()
     for entry, member in rows.values_list("entry_id", "id").iterator(_CHUNK):
@@ -88,13 +102,13 @@ def majorities(window: Window) -> Iterator[LateFact]:
 
 
 def rulebook(window: Window) -> Iterator[LateFact]:
-    """A rule or a notice that was recorded or approved: its day may have begun before."""
+    """A rule, an age, a notice or its end that was recorded or approved: its day may have begun before."""
     found: set[tuple[int, str]] = set()
     for entry, purpose in RegionRule.objects.filter(window.entries).values_list(
         "entry_id", "purpose"
     ):
         found.add((entry, purpose))
-    for model in (Notice, Review):
+    for model in (Notice, NoticeWithdrawal, AgeRule, Review):
         found |= {
             (entry, "")
             for entry in model.objects.filter(window.entries).values_list("entry_id", flat=True)

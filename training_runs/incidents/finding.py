@@ -27,9 +27,8 @@ from training_runs.errors import LateFactsWaiting
 from training_runs.incidents import archive
 from training_runs.incidents.cases import TIME_TO_ASSESS
 from training_runs.incidents.hindsight import Hindsight, Sets, rules_at
-from training_runs.manifests import archives
+from training_runs.manifests import archives, manifest_file
 from training_runs.models import Incident, LateLook, LateLookOwed, Manifest
-from training_runs.runs.freezing import load
 
 logger = structlog.get_logger(__name__)
 
@@ -119,7 +118,7 @@ def _recorded_at(entry: int) -> dt.datetime:
 
 
 def _of_manifest(manifest: Manifest, facts: Iterable[lateness.LateFact]) -> Iterator[Incident]:
-    included = load(manifest).included
+    included = manifest_file.parse(archives.load(manifest.digest)).included
     touched: dict[int, BitMap] = {}
     rulebook: set[int] = set()
     for fact in facts:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from pyroaring import BitMap
 
 from consent.choices import Choice
@@ -34,7 +34,7 @@ class _Life(NamedTuple):
     entry: int
     country: str
     adult_on: dt.date | None
-    status: str
+    adult_at: int
 
 
 class _Said(NamedTuple):
@@ -101,7 +101,11 @@ class Hindsight:
         question = self.question(entry)
         asking = [code for codes in question.opt_in.values() for code in codes]
         never = Consent.objects.filter(purpose=self._purpose, choice=Choice.ALLOW).values("member")
+        too_young = Q(pk__in=[])
+        for age, codes in question.ages.items():
+            too_young |= Q(country__in=codes, adult_at__lt=age)
         sources: dict[str, QuerySet[Any]] = {
+            "minor": Member.objects.filter(too_young),
             "region": Member.objects.in_countries(question.excluded),
             "no_notice": Member.objects.in_countries(question.uncovered),
             "not_opted_in": Member.objects.in_countries(asking).exclude(pk__in=never),
@@ -129,7 +133,10 @@ class Hindsight:
         life = next((one for one in facts.lives[number] if one.entry <= entry), None)
         if life is None:
             return
-        if life.adult_on is None or life.adult_on > self._days.of(life.country).last:
+        is_below = any(
+            life.adult_at < age and life.country in codes for age, codes in question.ages.items()
+        )
+        if life.adult_on is None or is_below or life.adult_on > self._days.of(life.country).last:
             yield "minor"
         if life.country == UNKNOWN:
             yield "country_unknown"
@@ -189,7 +196,7 @@ class _Facts:
         self.lives: dict[int, list[_Life]] = defaultdict(list)
         """The newest first."""
         rows = Member.history.filter(id__in=numbers).order_by("id", "-history_id")
-        for number, *life in rows.values_list("id", "entry_id", "country", "adult_on", "status"):
+        for number, *life in rows.values_list("id", "entry_id", "country", "adult_on", "adult_at"):
             self.lives[number].append(_Life(*life))
         self.said: dict[int, list[_Said]] = defaultdict(list)
         """In the order of their receipt."""

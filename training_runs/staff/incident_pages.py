@@ -147,11 +147,13 @@ def assess(request: HttpRequest, number: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @permission_required([cases.REVIEW, cases.ALL], raise_exception=True)
 def review(request: HttpRequest, number: int) -> HttpResponse:
-    """Another officer's word on an assessment."""
-    assessment = get_object_or_404(
-        IncidentAssessment.objects.select_related("incident__run__team", "assessed_by"), pk=number
-    )
-    row = assessment.incident
+    """Another officer's word on the assessment that waits."""
+    row = _incident(number)
+    waiting = row.assessments.filter(review__isnull=True).select_related("incident", "assessed_by")
+    assessment = waiting.first()
+    if assessment is None:
+        messages.warning(request, f"No assessment of {row.reference} waits for a review.")
+        return HttpResponseRedirect(_page_of(row))
     form = drafts.form_for(ReviewForm, request, title=f"Review the {assessment}")
     if form.is_valid():
         with refusal_shown_in(form):
@@ -273,7 +275,7 @@ class IncidentAdmin(ExportedList, HistoryModelAdmin):
         ("<int:number>/acknowledge/", acknowledge, "training_runs_incident_acknowledge"),
         ("<int:number>/assess/", assess, "training_runs_incident_assess"),
         ("<int:number>/close/", close, "training_runs_incident_close"),
-        ("review/<int:number>/", review, "training_runs_incident_review"),
+        ("<int:number>/review/", review, "training_runs_incident_review"),
     ]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -127,7 +127,7 @@ def test_widening_the_notice_asks_again_and_narrowing_keeps_what_was_given(
 @pytest.mark.parametrize(
     ("day", "recorded", "said", "expected"),
     [
-        # Back-dated: it asked nobody in March.
+        # Back-dated: it asked no member in March.
         ("2025-03-01", "2025-05-01T12:00", "2025-04-01T12:00", OUT),
         ("2025-03-01", "2025-05-01T12:00", "2025-05-01T12:01", IN),
         # Known ahead: it asks from its day in Seoul on.
