@@ -1,4 +1,4 @@
-"""What became of members of a run: delivered, and used as receipts say."""
+"""The exposure of members of a run: delivered, and used as receipts say."""
 
 from pyroaring import BitMap
 

@@ -1702,7 +1702,7 @@ class History:
         self.choices: dict[tuple[str, int], tuple[str, str, str]] = {}
         """Purpose and member: when it was decided, what, and under which notice."""
         self.recorded: dict[int, str] = {}
-        """When each entry with a proposal or a review was recorded."""
+        """The time of each entry with a proposal or a review."""
         self.objections: dict[int, Row] = {}
         self.notices: list[Proposal] = []
         self.withdrawals: list[Row] = []
@@ -1883,7 +1883,7 @@ class History:
     # Step 2b: when a yes is consent
 
     def known_at(self, column: str, entry: int, row: Row) -> str:
-        """When a row began to count: its approval, where it needs one."""
+        """The time from which on a row counts: that of its approval, where it needs one."""
         return self.recorded[self.approved[column, row["id"]] if row["needs_approval"] else entry]
 
     def asks_since(self, purpose: str, country: str, calendar: Calendar) -> tuple[str, str]:

@@ -45,6 +45,7 @@ BRINGS = Brings(
         EntryKind("verification.requested", "Verification requested again"),
     ],
     reads=[
+        ReadKind("export.incident", "List of incidents, as a file"),
         ReadKind("export.run", "List of runs, as a file"),
         ReadKind("export.verification", "List of verifications, as a file"),
         ReadKind("incident.listed", "List of incidents"),

@@ -34,7 +34,7 @@ class TeamKind(models.TextChoices):
 
 
 class Measure(models.TextChoices):
-    """What was done about an incident."""
+    """A step that was taken about an incident."""
 
     SUBTRACTED = "subtracted", "the members are subtracted at the next delivery"
     STOPPED = "stopped", "the training was stopped"

@@ -54,7 +54,7 @@ class AlreadyAssessed(RuleViolation):
 
 
 class LateFactsWaiting(Refusal):
-    """What was recorded since the freeze is not looked through yet: whom it keeps out is not known."""
+    """The entries since the freeze are not looked through yet: whom they keep out is not known."""
 
     code = "late_facts_waiting"
 

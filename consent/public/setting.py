@@ -42,7 +42,7 @@ class Setting:
     asked_since: dt.datetime | None
     """The moment since which consent is asked for, if it is. An earlier yes was a setting left on."""
     consents: tuple[rules.Window, ...]
-    """Where consent is asked for: the windows in which a yes is one."""
+    """The windows in which a yes is consent, where it is asked for."""
     notices: list[Notice]
     """Those in force for the member's country, the one in force last first."""
 

@@ -97,7 +97,7 @@ def _countries(count: int) -> str:
 
 @dataclass(frozen=True)
 class Effects:
-    """What is shown of a row: its effects, or why they cannot be counted now."""
+    """The figures that are shown of a row: its effects, or why they cannot be counted now."""
 
     found: tuple[Effect, ...] = ()
     refusal: str = ""

@@ -197,7 +197,7 @@ class AgeRow:
 
 
 RECONSTRUCTED = "Reconstructed for this timeline from public reports; not the company's own words."
-"""What each text of the timeline begins with: the portal says nothing in the name of the company."""
+"""The beginning of each text of the timeline: the portal says nothing in the name of the company."""
 
 TEXTS_OF_2024 = {
     "en": f"""{RECONSTRUCTED}

@@ -5,6 +5,7 @@ import re
 import uuid
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
@@ -184,11 +185,11 @@ def test_where_consent_is_asked_for_the_setting_is_off_until_it_is_given(
 def test_a_yes_from_before_consent_was_asked_for_is_not_consent(
     browser, member, officer, second_officer, days, is_on
 ):
-    today = timezone.now().date()
-    factories.allow(officer, second_officer, rule="opt-in", effective_from=today)
-    factories.publish(officer, second_officer)
-    midnight = dt.datetime.combine(today, dt.time(), dt.UTC)
-    factories.decide("customer-1", "allow", actor="test", at=midnight - dt.timedelta(days=days))
+    begins = timezone.now().replace(hour=12) - dt.timedelta(days=3)
+    with time_machine.travel(begins - dt.timedelta(days=9), tick=False):
+        factories.allow(officer, second_officer, rule="opt-in", effective_from=begins.date())
+        factories.publish(officer, second_officer)
+    factories.decide("customer-1", "allow", actor="test", at=begins - dt.timedelta(days=days))
 
     answer = browser.get(PAGE)
 

@@ -213,7 +213,7 @@ def test_a_deny_after_a_step_back_is_in_force_and_marked(database_clock, adminis
     history = verify.History()
     for line in sample_export.lines_of_the_database():
         history.add(json.loads(line))
-    assert [choice for _, choice in history.choices.values()] == ["deny"]
+    assert [choice for _, choice, _ in history.choices.values()] == ["deny"]
 
 
 @pytest.mark.django_db

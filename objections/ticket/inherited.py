@@ -67,7 +67,7 @@ def _stand_in(ticket: Ticket, number: int, effects: dict[str, Objection]) -> Tic
 
 
 def follow_members(numbers: Collection[int]) -> None:
-    """What these members object to comes to more accounts. Called in the entry that merges or splits accounts."""
+    """The objections of these members come to more accounts. Called in the entry that merges or splits accounts."""
     for ticket in (
         Ticket.objects.filter(member__in=numbers).exclude(found_by=FoundBy.HEIR).order_by("pk")
     ):

@@ -54,7 +54,7 @@ def three_ways():
         history.add(json.loads(line))
     read = {
         number: (choice, dt.datetime.fromisoformat(at))
-        for (_, number), (at, choice) in history.choices.items()
+        for (_, number), (at, choice, _) in history.choices.items()
     }
     return [kept, deriving._choices(PURPOSE, cut, latest), read]
 

@@ -32,7 +32,7 @@ def effect(
     without: Book,
     with_row: Book,
 ) -> Effect:
-    """Who gets in and who gets out in these countries. Call it inside a snapshot. Raises FreezeRefused."""
+    """The members who get in and who get out in these countries. Call it inside a snapshot. Raises FreezeRefused."""
     before, after = (ask(purpose, days.on(on), categories, book) for book in (without, with_row))
     by_country: list[InCountry] = []
     # Of equal questions only members' own facts could differ, and they are the same here.

@@ -189,7 +189,7 @@ class Hindsight:
 
 
 class _Facts:
-    """What history says of some members."""
+    """The history of some members."""
 
     def __init__(self, purpose: str, members: BitMap) -> None:
         numbers = list(members)

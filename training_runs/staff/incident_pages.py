@@ -199,7 +199,7 @@ def close(request: HttpRequest, number: int) -> HttpResponse:
 
 
 def facts_of(row: Incident) -> list[tuple[str, Any]]:
-    """What is known of an incident, without whom it is about."""
+    """The facts of an incident, without whom it is about."""
     delivered, used = finding.exposure(row.run_id, members_of(row))
     cause = Entry.objects.get(sequence=row.cause)
     lag = cause.recorded_at - row.run.manifest.frozen_at
