@@ -397,13 +397,14 @@ def _composed() -> Iterator[str]:
     """Kinds that the code puts together: from a model's name, a verdict, a kind of file."""
     from common.staff.list_exports import ExportedList
     from common.staff.site import site
-    from consent.choices import ReviewVerdict
+    from consent.choices import AccountChangeKind, ReviewVerdict
 
     yield from (
         f"{what}.{verdict}"
         for what in ("rule", "notice", "policy", "age_rule", "assessment")
         for verdict in ReviewVerdict.values
     )
+    yield from (f"account.{kind}" for kind in AccountChangeKind.values)
     yield from ("export.ledger", "export.reads")
     for model, shown in site._registry.items():
         name = model._meta.model_name

@@ -367,6 +367,7 @@ class NoticeAdmin(ProposalAdmin):
 
 @admin.register(AccountChange, site=site)
 class AccountChangeAdmin(SealedModelAdmin):
+    read_on_record = True
     list_display = ["held_at", "kind", "member", "heir", "entry"]
     list_filter = ["kind"]
     list_select_related = ["member", "heir", "entry"]

@@ -56,7 +56,11 @@ def three_ways():
         number: (choice, dt.datetime.fromisoformat(at))
         for (_, number), (at, choice, _) in history.choices.items()
     }
-    return [kept, deriving._choices(PURPOSE, cut, latest), read]
+    derived = {
+        number: (choice, at)
+        for number, (choice, at, _) in deriving._choices(PURPOSE, cut, latest).items()
+    }
+    return [kept, derived, read]
 
 
 CASES = {
