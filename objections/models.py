@@ -208,6 +208,12 @@ class Ticket(Tracked):
         super().save(*args, **kwargs)
 
     @property
+    def received_on(self) -> dt.date:
+        """The day of receipt, where the clock counts it; a new start of the clock does not move it."""
+        zone = self.clock["time_zone"] if self.clock else settings.CONTROLLER_TIME_ZONE
+        return local_date(self.received_at, zone)
+
+    @property
     def is_open(self) -> bool:
         return self.state is not None and self.state not in FINAL_STATES
 

@@ -29,7 +29,7 @@
 | MEMBER_LINK_MINUTES | 10 | how long a link to the setting page can be opened |
 | EMAIL_URL | files in the data directory in development | `smtp+tls://user:password@host:port`; letters leave by it |
 | CONTROLLER_NAME, CONTROLLER_CONTACT | an example in development | who answers objections, and the address people write to |
-| CONTROLLER_TIME_ZONE | Europe/Dublin | the controller's time zone: its day is the day of receipt |
+| CONTROLLER_TIME_ZONE | Europe/Dublin | the controller's time zone: its day is the day of receipt under the law of the EU, the UK and Switzerland |
 | IDENTITY_PROMPT_DAYS | 7 | an identity request asked for within so many days of receipt is prompt, and pauses an EU clock |
 | CONFIRMATION_DAYS | 7 | how long the link in a confirmation can be opened |
 | DRAFT_DAYS | 30 | so many days after it was typed what staff left unfinished in a form is deleted |

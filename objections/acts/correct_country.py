@@ -86,6 +86,7 @@ def _page(case: Case, actor: User) -> Page:
 
 def _change(ticket: Ticket, known: Said) -> dict[str, Any]:
     moved = copy.copy(ticket)
+    moved.country = countries.normalise(place(known)["country"])
     moved.regime = deadlines.regime_for(**place(known))
     return {
         "lead": f"{moved.get_regime_display()}.",

@@ -20,11 +20,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import holidays
 
-from consent.countries import UNITED_KINGDOM, normalise
+from consent.countries import EEA, UNITED_KINGDOM, WITH_THE_EU, normalise
+from consent.rulebook import days
 from objections.choices import Regime
 
 CALENDAR_VERSION: Final = f"holidays {version('holidays')}"
 CALENDARS: Final = {Regime.EU: "IE", Regime.UK: "GB-ENG", Regime.US_CA: "US", Regime.CH: ""}
+
+CALIFORNIA_ZONE: Final = "America/Los_Angeles"
+FARTHEST_ZONE: Final = "Etc/GMT+12"
+"""The zone in which a day begins last, UTC−12 (the sign of its name is the other way round)."""
 
 # Data (Use and Access) Act 2025, s. 76: for requests received from this day on (SI 2026/82, reg. 4).
 UK_ARTICLE_12A: Final = date(2026, 2, 5)
@@ -70,6 +75,7 @@ class Clock:
     """ "IE", "GB-ENG", "US" (federal); empty where days are counted without one."""
     calendar_version: str
     time_zone: str
+    """Where it was the day of receipt: the controller's, the law's own or the person's (`receipt_zone`)."""
     receipt_date: date
     """From where it counts; in the UK the answer to an identity request moves it."""
     base_raw: date
@@ -129,6 +135,34 @@ def regime_for(country: str, region: str = "") -> Regime:
     return Regime.EU
 
 
+def receipt_zone(received_at: datetime, regime: str, country: str, *, controller: str) -> str:
+    """The time zone in which a moment of receipt becomes a day. `country` (ISO 3166-1) is the person's, or empty.
+
+    The EU, the United Kingdom and Switzerland bind the controller where it is established, and California's days
+    are California's. A country that only borrows the EU's rule names no zone: the earlier day of the controller's and
+    the person's counts, and the answer is due no later than either wants it. Who names no country has the EU's rule
+    as it is.
+
+    In the evening in Brazil it is the next day in Dublin already:
+
+    >>> evening = datetime.fromisoformat("2026-07-01T00:30Z")
+    >>> receipt_zone(evening, "eu", "BR", controller="Europe/Dublin")
+    'America/Noronha'
+    >>> receipt_zone(evening, "eu", "FR", controller="Europe/Dublin")
+    'Europe/Dublin'
+    """
+    ours = local_date(received_at, controller)
+    if regime == Regime.US_CA:
+        return CALIFORNIA_ZONE
+    country = normalise(country)
+    is_borrowed = regime == Regime.EU and country and country not in EEA | WITH_THE_EU
+    # Outside of the years there is no clock, and the first and last days of the calendar have no neighbours.
+    if not is_borrowed or ours.year not in YEARS or days.at(received_at).of(country).last >= ours:
+        return controller
+    theirs = [zone.key for zone in days.zones().get(country, [])] or [FARTHEST_ZONE]
+    return min(theirs, key=lambda zone: local_date(received_at, zone))
+
+
 def local_date(moment: datetime, time_zone: str) -> date:
     """The day on which `moment` falls in `time_zone`. Raises ValueError for a naive time or an unknown zone."""
     if moment.utcoffset() is None:
@@ -145,15 +179,18 @@ def is_prompt(received_on: date, asked_on: date, *, within_days: int) -> bool:
 
 
 # --- The clock ----------------------------------------------------------------------------------
-def start(received_at: datetime | date, regime: str, *, time_zone: str) -> Clock:
-    """The clock of a request received at a moment, or on a day of the controller's.
+def start(received_at: datetime | date, regime: str, *, time_zone: str, country: str = "") -> Clock:
+    """The clock of a request received at a moment, or on a day as the law counts it.
 
-    A weekend counts as any day does. Raises ValueError for a naive time, an unknown regime or time zone,
+    `time_zone` is the controller's, `country` the person's: `receipt_zone` says which of their days counts. A weekend counts as any day does. Raises ValueError for a naive time, an unknown regime or time zone,
     and a year whose public holidays are not known (before 2000; from late in 2100 on).
     """
     _zone(time_zone)
     if isinstance(received_at, datetime):
+        time_zone = receipt_zone(received_at, Regime(regime), country, controller=time_zone)
         received_at = local_date(received_at, time_zone)
+    elif regime == Regime.US_CA:
+        time_zone = CALIFORNIA_ZONE
     return _counted(Regime(regime), received_at, time_zone, pauses=())
 
 
@@ -331,7 +368,7 @@ def explained(clock: Clock, *, is_extended: bool = False) -> list[str]:
     is_restarted = any(_has_restarted(clock, pause) for pause in clock.pauses)
     why = "the day of the answer" if is_restarted else "the day of receipt"
     sentences = [
-        f"Counted from {in_words(clock.receipt_date)}, {why} in {clock.time_zone}.",
+        f"Counted from {in_words(clock.receipt_date)}, {why} in {_place(clock.time_zone)}.",
         clock.rule,
         *(_pause_explained(clock, pause) for pause in clock.pauses),
     ]
@@ -351,6 +388,10 @@ def explained(clock: Clock, *, is_extended: bool = False) -> list[str]:
 def in_words(day: date) -> str:
     """Sunday 5 April 2026."""
     return f"{day:%A} {_short(day)}"
+
+
+def _place(time_zone: str) -> str:
+    return "UTC−12" if time_zone == FARTHEST_ZONE else time_zone
 
 
 def _short(day: date) -> str:

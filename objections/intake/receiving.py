@@ -258,7 +258,9 @@ def _record(filing: Filing, digest: str, opened: open_entry.OpenEntry, stored: S
     given = filing.received_at
     received_at = min(given, now) if given and given >= EARLIEST else now
     regime = deadlines.regime_for(country, filing.region)
-    clock = deadlines.start(received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE)
+    clock = deadlines.start(
+        received_at, regime, time_zone=settings.CONTROLLER_TIME_ZONE, country=country
+    )
     ticket = Ticket(
         reference=next_reference("OBJ", now.year),
         member_id=member,

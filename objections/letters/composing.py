@@ -161,7 +161,7 @@ def _values(case: Case, requester: Requester) -> dict[str, str]:
         "name": requester.name if is_address_proven(ticket) else "",
         "reference": ticket.reference,
         "request": texts.REQUEST_WORDS[ticket.kind],
-        "received_on": in_words(day_of(ticket.received_at)),
+        "received_on": in_words(ticket.received_on),
         "purposes": _named(case.purposes),
         "restricted_on": in_words(day_of(ticket.recorded_at)),
         "scope": _scope(case),

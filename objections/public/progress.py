@@ -123,7 +123,7 @@ def _to_filer(
     ticket: Ticket, state: TicketState, due_on: date | None, purposes: list[PurposeProgress]
 ) -> Iterator[str]:
     request = REQUEST_WORDS[ticket.kind or ""]
-    yield f"We received your {request} on {_day(ticket.received_at)}."
+    yield f"We received your {request} on {date_in_words(ticket.received_on)}."
     if ticket.answered_at is not None:
         yield _answer(ticket, state, request)
         yield from _decided(purposes)
@@ -174,7 +174,7 @@ def _to_member(
 ) -> Iterator[str]:
     """Text for an account that an unverified person named: our letters went to that person."""
     request = REQUEST_WORDS[ticket.kind or ""]
-    yield f"This {request} names your account; it reached us on {_day(ticket.received_at)}."
+    yield f"This {request} names your account; it reached us on {date_in_words(ticket.received_on)}."
     if ticket.answered_at is None:
         yield f"While we examine it, your account stays off the lists for new training for {_named(purposes)}."
         return

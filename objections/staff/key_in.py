@@ -70,11 +70,12 @@ def key_in(request: HttpRequest) -> HttpResponse:
 def _change_of_keying(known: dict[str, Any]) -> dict[str, Any]:
     """The law and the clock of what is being keyed in."""
     received_at = known.get("received_at") or timezone.now()
-    regime = deadlines.regime_for(**place(known))
+    where = place(known)
+    regime = deadlines.regime_for(**where)
     zone = settings.CONTROLLER_TIME_ZONE
     try:
         receiving.check_received_at(received_at)
-        clock = deadlines.start(received_at, regime, time_zone=zone)
+        clock = deadlines.start(received_at, regime, time_zone=zone, country=where["country"])
     except Refusal as refusal:
         return {"lead": str(refusal), "explained": []}
     return {

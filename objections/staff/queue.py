@@ -124,7 +124,7 @@ def lines(tickets: Any) -> Iterator[list[object]]:
         yield [
             ticket.reference,
             ticket.ending,
-            day_of(ticket.received_at),
+            ticket.received_on,
             ticket.due_on,
             ticket.refuse_by,
             ticket.closed_at and day_of(ticket.closed_at),

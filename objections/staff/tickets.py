@@ -20,7 +20,7 @@ from common.staff.site import ExactSearchAdmin, HistoryModelAdmin, badge, site, 
 from consent import countries
 from consent.staff.lists import CountryFilter, OfAMember
 from objections import acts
-from objections.clock.days import day_of, today
+from objections.clock.days import today
 from objections.letters import effects
 from objections.models import Objection, Ticket
 from objections.staff import bulk, figures, queue
@@ -266,7 +266,7 @@ class TicketAdmin(OfAMember, ExportedList, ExactSearchAdmin, HistoryModelAdmin):
 
     @admin.display(description="received", ordering="received_at")
     def received_on(self, ticket: Ticket) -> str:
-        day = day_of(ticket.received_at)
+        day = ticket.received_on
         return f"{day.day} {day:%b %Y}"
 
     def export_header(self) -> Sequence[str]:

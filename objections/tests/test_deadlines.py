@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from dataclasses import asdict, replace
+from zoneinfo import ZoneInfo
 
 import holidays
 import pytest
@@ -191,7 +192,8 @@ def test_a_clock_names_its_rule_calendar_and_time_zone(regime, received, rule, c
     assert clock.rule.partition(":")[0] == rule
     assert clock.calendar == calendar
     assert clock.calendar_version == f"holidays {holidays.__version__}"
-    assert [clock.regime, clock.time_zone] == [regime, DUBLIN]
+    assert clock.regime == regime
+    assert clock.time_zone == ("America/Los_Angeles" if regime == "us-ca" else DUBLIN)
 
 
 # --- The day of receipt -------------------------------------------------------------------------
@@ -224,6 +226,68 @@ def test_a_clock_names_its_rule_calendar_and_time_zone(regime, received, rule, c
 )
 def test_the_day_of_receipt_is_the_controllers(moment, time_zone, expected):
     assert start(moment, time_zone=time_zone).receipt_date == day(expected)
+
+
+def test_no_californian_deadline_is_late_at_any_hour():
+    """Each quarter of an hour of a year, against the business days of California's own calendar day."""
+    zone = ZoneInfo("America/Los_Angeles")
+    begin = dt.datetime(2026, 1, 1, 8, tzinfo=dt.UTC)
+    moments = [begin + n * dt.timedelta(minutes=15) for n in range(365 * 96)]
+    due = {
+        day: deadlines.start(day, "us-ca", time_zone=DUBLIN).base_due
+        for day in {moment.astimezone(zone).date() for moment in moments}
+    }
+
+    late = [
+        moment
+        for moment in moments
+        if deadlines.start(moment, "us-ca", time_zone=DUBLIN).base_due
+        > due[moment.astimezone(zone).date()]
+    ]
+
+    assert f"{len(late) / len(moments):.0%}" == "0%"
+    assert not late
+
+
+@pytest.mark.parametrize(
+    ("moment", "regime", "country", "expected", "zone"),
+    [
+        # 00:30 in Dublin, the evening before in the Americas.
+        ("2026-06-30T23:30Z", "us-ca", "US", "2026-06-30", "America/Los_Angeles"),
+        ("2026-06-30T07:30Z", "us-ca", "US", "2026-06-30", "America/Los_Angeles"),
+        ("2026-06-30T06:30Z", "us-ca", "US", "2026-06-29", "America/Los_Angeles"),
+        ("2026-06-30T23:30Z", "eu", "BR", "2026-06-30", "America/Noronha"),
+        ("2026-06-30T09:30Z", "eu", "US", "2026-06-29", "Pacific/Honolulu"),
+        ("2026-06-30T10:30Z", "eu", "US", "2026-06-30", DUBLIN),
+        # A new day in Auckland is no reason for a later one.
+        ("2026-06-30T13:00Z", "eu", "NZ", "2026-06-30", DUBLIN),
+        # No zone is known of Kosovo: the last there is.
+        ("2026-06-30T11:30Z", "eu", "XK", "2026-06-29", "Etc/GMT+12"),
+        ("2026-06-30T12:30Z", "eu", "XK", "2026-06-30", DUBLIN),
+        # The law's own countries, also where it is the evening before, and a person of no known country.
+        ("2026-06-30T23:30Z", "eu", "PT", "2026-07-01", DUBLIN),
+        ("2026-06-30T23:30Z", "eu", "GP", "2026-07-01", DUBLIN),
+        ("2026-06-30T23:30Z", "eu", "", "2026-07-01", DUBLIN),
+        ("2026-06-30T23:30Z", "uk", "GB", "2026-07-01", DUBLIN),
+        ("2026-06-30T23:30Z", "ch", "CH", "2026-07-01", DUBLIN),
+    ],
+)
+def test_the_day_of_receipt_is_one_of_the_law_or_the_earlier_one(
+    moment, regime, country, expected, zone
+):
+    at = dt.datetime.fromisoformat(moment)
+
+    clock = deadlines.start(at, regime, time_zone=DUBLIN, country=country)
+
+    assert (clock.receipt_date, clock.time_zone) == (day(expected), zone)
+
+
+def test_a_place_without_zones_is_named_by_its_distance_from_utc():
+    at = dt.datetime.fromisoformat("2026-06-30T11:30Z")
+
+    words = explained(deadlines.start(at, "eu", time_zone=DUBLIN, country="XK"))
+
+    assert words[0] == "Counted from Monday 29 June 2026, the day of receipt in UTC−12."
 
 
 def test_a_day_is_taken_as_the_controllers_own():
@@ -621,7 +685,7 @@ def test_the_json_holds_texts_numbers_lists_and_nothing_else():
         "without federal holidays (5 U.S.C. § 6103(a)).",
         "calendar": "US",
         "calendar_version": f"holidays {holidays.__version__}",
-        "time_zone": "Europe/Dublin",
+        "time_zone": "America/Los_Angeles",
         "receipt_date": "2026-03-05",
         "base_raw": "2026-03-26",
         "base_due": "2026-03-26",

@@ -20,8 +20,13 @@ from objections.choices import Effect, TicketState
 from objections.errors import FormUsed, LinkExpired, NotAllowedHere, TicketIdReused
 from objections.intake import receiving
 from objections.intake.receiving import Filing
+from objections.letters import composing
+from objections.letters.texts import date_in_words
 from objections.models import Attachment, Letter, Objection, Requester, Ticket
+from objections.public import progress
+from objections.staff import queue
 from objections.ticket import uploads
+from objections.ticket.case import case_of
 from tools import factories
 from training_runs.incidents import finding
 from training_runs.manifests import archives
@@ -153,6 +158,51 @@ def test_the_clock_is_that_of_the_persons_law(country, region, known_country, re
 
     assert ticket.regime == regime
     assert ticket.clock["regime"] == regime
+
+
+@pytest.mark.parametrize(
+    ("country", "region", "received_on", "due_on"),
+    [
+        ("US", "CA", "2026-06-30", "2026-07-21"),
+        ("US", "NY", "2026-06-30", "2026-07-30"),
+        ("BR", "", "2026-06-30", "2026-07-30"),
+        ("JP", "", "2026-07-01", "2026-08-04"),
+        ("DE", "", "2026-07-01", "2026-08-04"),
+        ("CH", "", "2026-07-01", "2026-07-31"),
+    ],
+)
+@pytest.mark.django_db
+def test_the_ticket_keeps_the_day_of_receipt_of_its_law_and_what_is_sent_and_shown_names_it(
+    country, region, received_on, due_on
+):
+    with time_machine.travel("2026-06-30T23:30Z", tick=False):
+        ticket = file(country=country, region=region)
+        _, letter = composing.compose(case_of(ticket), "acknowledgement")
+
+    assert (ticket.clock["receipt_date"], str(ticket.due_on)) == (received_on, due_on)
+    day = dt.date.fromisoformat(received_on)
+    assert f"on {date_in_words(day)}" in letter.body
+    assert f"on {date_in_words(day)}." in progress.of(ticket).sentences[0]
+    [line] = queue.lines(Ticket.objects.all())
+    assert line[queue.HEADER.index("received")] == day
+
+
+@pytest.mark.django_db
+def test_a_corrected_country_counts_from_its_own_day(officer):
+    with time_machine.travel("2026-06-30T23:30Z", tick=False):
+        ticket = factories.reviewed(file(country="DE", channel="email"), officer)
+        ticket = acts.correct_country.do(
+            ticket=ticket,
+            country="BR",
+            region="",
+            reason="The letter says so.",
+            version=ticket.version,
+            actor=officer,
+        )
+
+    assert ticket.clock["receipt_date"] == "2026-06-30"
+    assert ticket.clock["time_zone"] == "America/Noronha"
+    assert str(ticket.due_on) == "2026-07-30"
 
 
 @pytest.mark.django_db

@@ -66,7 +66,12 @@ def clock_after_identity(ticket: Ticket, on: dt.date) -> deadlines.Clock:
 def clock_from(ticket: Ticket, received_at: dt.datetime) -> deadlines.Clock:
     """The clock the ticket would have, had it reached us then: identity requests and answers included."""
     assert ticket.regime
-    clock = deadlines.start(received_at, ticket.regime, time_zone=settings.CONTROLLER_TIME_ZONE)
+    clock = deadlines.start(
+        received_at,
+        ticket.regime,
+        time_zone=settings.CONTROLLER_TIME_ZONE,
+        country=ticket.country or "",
+    )
     for pause in clock_of(ticket).pauses:
         was_prompt = deadlines.is_prompt(
             clock.receipt_date, pause.asked, within_days=settings.IDENTITY_PROMPT_DAYS

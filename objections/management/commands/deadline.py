@@ -28,6 +28,10 @@ class Command(BaseCommand):
             "--identity", metavar="ASKED:ANSWERED",
             help="an identity request and its answer (YYYY-MM-DD:YYYY-MM-DD)",
         )  # fmt: skip
+        parser.add_argument(
+            "--country", default="",
+            help="the person's country (ISO 3166-1): where the EU's rule is borrowed, the day may be theirs",
+        )  # fmt: skip
         parser.add_argument("--extended", action="store_true", help="the extension notice was sent")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,7 +39,10 @@ class Command(BaseCommand):
         received = _day_or_time(options["received"])
         try:
             clock = deadlines.start(
-                received, options["regime"], time_zone=settings.CONTROLLER_TIME_ZONE
+                received,
+                options["regime"],
+                time_zone=settings.CONTROLLER_TIME_ZONE,
+                country=options["country"],
             )
             if options["identity"]:
                 clock = _answered(clock, options["identity"])
