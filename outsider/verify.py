@@ -601,6 +601,7 @@ RUN = "training_runs.historicalrun"
 MANIFEST = "training_runs.manifest"
 VERIFICATION = "training_runs.verification"
 DELIVERY = "deliveries.historicaldelivery"
+INCIDENT = "training_runs.historicalincident"
 READ_BATCH = "ledger.readbatch"
 CLOCK_STEP = "ledger.clockstep"
 BACKWARDS = "it was recorded before the entry above it, and no clock step is sealed in it"
@@ -623,7 +624,9 @@ WRITTEN_ANYWAY = {
     "recipient.told", "runner_key.ended", "team.person_removed", "policy.proposed", "policy.rejected",
 }  # fmt: skip
 """Kinds of entries that may follow a clock step before it is settled; a decision among them may not be an *allow*."""
-WATCHED = {RUN, MANIFEST, VERIFICATION, DELIVERY, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT}
+WATCHED = {
+    RUN, MANIFEST, VERIFICATION, DELIVERY, INCIDENT, READ_BATCH, CLOCK_STEP, CLOCK_SETTLEMENT,
+}  # fmt: skip
 """Tables whose rows say what else is in the export."""
 
 Row = Dict[str, Any]
@@ -1427,6 +1430,139 @@ def _check_no_others(directory: Path, runs: Iterable[str], report: Report) -> No
             report.wrong(f"manifests/{path.name} belongs to no manifest of the ledger.")
 
 
+# --- Incidents: docs/reference/incidents.md ---------------------------------------------------------
+
+INCIDENT_MAGIC = b"training-incident/1\n"
+INCIDENT_FIELDS = {"cause", "frozen_at", "manifest", "parts", "run"}
+
+
+class Incident(NamedTuple):
+    """An incident's archive, and the entry that found it."""
+
+    entry: int
+    row: Row
+    run: str
+    sets: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        return str(self.row["reference"])
+
+    @property
+    def members(self) -> int:
+        return union(self.sets.values())
+
+
+def union(sets: Iterable[int]) -> int:
+    found = 0
+    for members in sets:
+        found |= members
+    return found
+
+
+def incident_from(data: bytes, what: str) -> tuple[Row, dict[str, int]]:
+    """Header, and the members by reason; raises Wrong."""
+    try:
+        if not data.startswith(INCIDENT_MAGIC):
+            raise ValueError("the first line is not training-incident/1")
+        end = data.index(b"\n", len(INCIDENT_MAGIC))
+        header = canonical(data[len(INCIDENT_MAGIC) : end])
+        if not isinstance(header, dict) or set(header) != INCIDENT_FIELDS:
+            raise ValueError("the header does not have its fields")
+        names = [part["name"] for part in header["parts"]]
+        if not names or names != sorted(set(names) & set(CODES[1:])):
+            raise ValueError("its parts are not reasons in their order")
+        sets, at = {}, end + 1
+        for part in header["parts"]:
+            blob = data[at : at + part["bytes"]]
+            if sha256(blob).hexdigest() != part["sha256"]:
+                raise ValueError(f"the part {part['name']} does not have its SHA-256")
+            sets[part["name"]] = set_from(blob, MAX_MEMBERS)
+            if not part["members"] or number_of(sets[part["name"]]) != part["members"]:
+                raise ValueError(f"the part {part['name']} does not have its count")
+            at += len(blob)
+        if at != len(data):
+            raise ValueError("there are bytes after the last part")
+    except (ValueError, KeyError, TypeError, IndexError, struct.error) as error:
+        raise Wrong(f"{what} is not an undamaged archive of an incident: {error}.") from None
+    return header, sets
+
+
+def found_incidents(ledger: Ledger) -> Iterator[tuple[int, Row]]:
+    """The rows of incidents, as the entries that found them sealed them."""
+    for entry, row in ledger.of(INCIDENT):
+        if row.get("history_type") == "+":
+            yield entry, row
+
+
+def check_incidents(export: Export, archives: dict[str, Archive], report: Report) -> list[Incident]:
+    """Every incident against its entry and its manifest."""
+    frozen = {one.row["run_id"]: one for one in frozen_manifests(export.ledger, Report())}
+    found: list[Incident] = []
+    rows = list(found_incidents(export.ledger))
+    causes: set[tuple[Any, Any]] = set()
+    for entry, row in rows:
+        name = str(row.get("reference"))
+        what = f"incidents/{name}.incident"
+        try:
+            if not re.fullmatch("[A-Za-z0-9-]{1,40}", name):
+                raise Wrong(f"Entry {entry} found an incident without a reference.")
+            cause = (row.get("run_id"), row.get("cause"))
+            if cause in causes:
+                raise Wrong(f"{name} is the second incident of its run for the same entry.")
+            causes.add(cause)
+            path = export.directory / "incidents" / f"{name}.incident"
+            if not path.is_file():
+                raise Wrong(f"{what} is missing; entry {entry} found it.")
+            manifest = frozen.get(row["run_id"]) if type(row.get("run_id")) is int else None
+            if manifest is None or manifest.run not in archives:
+                raise Wrong(f"{what}: the manifest of its run is not in the export.")
+            data = read_file(path)
+            if sha256(data).hexdigest() != row.get("digest"):
+                raise Wrong(f"{what} does not have the digest that entry {entry} seals.")
+            header, sets = incident_from(data, what)
+            one = Incident(entry, row, manifest.run, sets)
+            _check_incident(one, header, manifest, archives[manifest.run])
+            found.append(one)
+        except Wrong as error:
+            report.wrong(str(error))
+    _check_unchanged(export.ledger, dict(rows), report)
+    directory = export.directory / "incidents"
+    expected = {f"{row.get('reference')}.incident" for _, row in rows}
+    for path in sorted(directory.iterdir()) if directory.is_dir() else []:
+        if path.name not in expected:
+            report.wrong(f"incidents/{path.name} belongs to no incident of the ledger.")
+    report.say(f"incidents: {len(found)} of {len(rows)} archives are those the ledger seals.")
+    return found
+
+
+def _check_incident(one: Incident, header: Row, manifest: Frozen, archive: Archive) -> None:
+    what, cause = f"incidents/{one.name}.incident", one.row.get("cause")
+    if header["run"] != manifest.run or header["manifest"] != archive.digest:
+        raise Wrong(f"{what} is of {header['run']}, and entry {one.entry} names {manifest.run}.")
+    if header["cause"] != cause:
+        raise Wrong(f"{what} is about entry {header['cause']}, and entry {one.entry} says {cause}.")
+    if header["frozen_at"] != manifest.row.get("frozen_at"):
+        raise Wrong(f"{what}: {manifest.run} was not frozen at {header['frozen_at']}.")
+    if type(cause) is not int or not manifest.row["cut"] < cause < one.entry:
+        raise Wrong(f"{what}: its cause is no entry between the cut and entry {one.entry}.")
+    counts = {code: number_of(members) for code, members in one.sets.items()}
+    if counts != one.row.get("reasons") or number_of(one.members) != one.row.get("members"):
+        raise Wrong(f"{what}: entry {one.entry} counts other members.")
+    if strangers := one.members & ~archive.sets["included"]:
+        raise Wrong(f"{what}: members {few(strangers)} were not in {one.run}.")
+
+
+def _check_unchanged(ledger: Ledger, found: dict[int, Row], report: Report) -> None:
+    """What an incident was found as stays; only the case moves."""
+    first = {row["id"]: row for row in found.values()}
+    for entry, row in ledger.of(INCIDENT):
+        was = first.get(row["id"], {})
+        for name in ("reference", "run_id", "cause", "digest", "members", "reasons"):
+            if row.get(name) != was.get(name):
+                report.wrong(f"Entry {entry} changes the {name} of an incident.")
+
+
 # --- Deliveries: docs/reference/delivery-format.md --------------------------------------------------
 
 DELIVERY_MAGIC = b"training-delivery/1\n"
@@ -1587,9 +1723,16 @@ def _check_against_manifest(
 
 
 def derive_deliveries(
-    path: Path, deliveries: list[Delivered], archives: dict[str, Archive], report: Report
+    path: Path,
+    deliveries: list[Delivered],
+    incidents: list[Incident],
+    archives: dict[str, Archive],
+    report: Report,
 ) -> None:
-    """Derive from the entries up to its cut who was out of each delivery, and compare."""
+    """Derive from the entries up to its cut who was out of each delivery, and compare.
+
+    Members of the run's incidents that were found by then stay out, also where they would be in again.
+    """
     waiting: dict[int, list[Delivered]] = {}
     for one in deliveries:
         waiting.setdefault(one.row["cut"], []).append(one)
@@ -1606,7 +1749,12 @@ def derive_deliveries(
                 continue
             included = archives[one.header["run"]].sets["included"]
             frozen = archives[one.header["run"]]
-            if difference := one.delivered ^ included & derived.sets["included"]:
+            late = union(
+                incident.members
+                for incident in incidents
+                if incident.entry <= done and incident.run == one.header["run"]
+            )
+            if difference := one.delivered ^ included & derived.sets["included"] & ~late:
                 report.wrong(
                     f"{one.name}: the archive and the entries 1 to {done} do not agree on who was out:"
                     f" members {few(difference)}."
@@ -2411,11 +2559,14 @@ def check_export(
     _guarded(report, lambda: check_keys_file(directory / "keys.txt", trust, report))
     _guarded(report, lambda: check_reads(directory / "reads.ndjson", ledger.of(READ_BATCH), report))
     archives = check_manifests(Export(directory, ledger, trust), report)
+    incidents = check_incidents(Export(directory, ledger, trust), archives, report)
     deliveries = check_deliveries(Export(directory, ledger, trust), archives, report)
     if derives and not report.count:
         frozen = frozen_manifests(ledger, report)
         _guarded(report, lambda: derive(ledger_path, frozen, archives, report))
-        _guarded(report, lambda: derive_deliveries(ledger_path, deliveries, archives, report))
+        _guarded(
+            report, lambda: derive_deliveries(ledger_path, deliveries, incidents, archives, report)
+        )
     return report
 
 

@@ -15,10 +15,10 @@ from ledger.models import Checkpoint
 from ledger.reads import batches
 from ledger.verification.leaves import recomputed_in_pieces
 from training_runs.manifests import archives
-from training_runs.models import Manifest
+from training_runs.models import Incident, Manifest
 
-LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS, DELIVERIES = (
-    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests", "deliveries",
+LEDGER, CHECKPOINTS, READS, KEYS, MANIFESTS, DELIVERIES, INCIDENTS = (
+    "ledger.ndjson", "checkpoints.ndjson", "reads.ndjson", "keys.txt", "manifests", "deliveries", "incidents",
 )  # fmt: skip
 
 
@@ -70,6 +70,7 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
     part = Path(tempfile.mkdtemp(prefix=f"{directory.name}-", suffix=".part", dir=directory.parent))
     (part / MANIFESTS).mkdir()
     (part / DELIVERIES).mkdir()
+    (part / INCIDENTS).mkdir()
     try:
         _write(part / LEDGER, ledger_lines(0, size), progress)
         # The clock may sign while this is written: what is above belongs to the next export.
@@ -85,6 +86,9 @@ def export(directory: Path, *, progress: Callable[[int], object] = lambda count:
         for reference, digest in _made_deliveries(size):
             to = part / DELIVERIES / f"{reference}.delivery"
             to.write_bytes(archives.path_of(digest).read_bytes())
+        for reference, digest in _found_incidents(size):
+            to = part / INCIDENTS / f"{reference}.incident"
+            to.write_bytes(archives.path_of(digest).read_bytes())
         part.rename(directory)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -96,6 +100,12 @@ def _made_deliveries(size: int) -> Iterator[tuple[str, str]]:
     """The reference and the archive's digest of every delivery that was made in the entries up to `size`."""
     made = Delivery.history.filter(entry_id__lte=size, state=DeliveryState.DELIVERED)
     yield from made.order_by("history_id").values_list("reference", "digest")
+
+
+def _found_incidents(size: int) -> Iterator[tuple[str, str]]:
+    """The reference and the archive's digest of every incident that was found in the entries up to `size`."""
+    found = Incident.history.filter(entry_id__lte=size, history_type="+")
+    yield from found.order_by("history_id").values_list("reference", "digest")
 
 
 def _write(

@@ -282,4 +282,4 @@ def test_a_delivery_as_of_an_hour_before_its_cut_is_found(world, engineer, monke
     done = verify("export", tmp_path / "export", "--key", signing.signers()[0].verifier.text)
 
     assert done.returncode == 1
-    assert "is as of a day before that of entry" in done.stdout
+    assert "is as of a moment before entry" in done.stdout
