@@ -75,7 +75,7 @@ class Clock:
     """ "IE", "GB-ENG", "US" (federal); empty where days are counted without one."""
     calendar_version: str
     time_zone: str
-    """Where it was the day of receipt: the controller's, the law's own or the person's (`receipt_zone`)."""
+    """The zone of the day of receipt: the controller's, the law's own or the person's (`receipt_zone`)."""
     receipt_date: date
     """From where it counts; in the UK the answer to an identity request moves it."""
     base_raw: date

@@ -229,7 +229,7 @@ def test_the_day_of_receipt_is_the_controllers(moment, time_zone, expected):
 
 
 def test_no_californian_deadline_is_late_at_any_hour():
-    """Each quarter of an hour of a year, against the business days of California's own calendar day."""
+    """Every quarter of an hour of a year, against the business days of California's own calendar day."""
     zone = ZoneInfo("America/Los_Angeles")
     begin = dt.datetime(2026, 1, 1, 8, tzinfo=dt.UTC)
     moments = [begin + n * dt.timedelta(minutes=15) for n in range(365 * 96)]
