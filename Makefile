@@ -15,7 +15,7 @@ THROWAWAY = SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_
 	RAW_DATA_PREFIXES=s3://raw/ PUBLIC_URL=https://portal.example CONTROLLER_NAME=unused CONTROLLER_CONTACT=unused@example.org EMAIL_URL=smtp://localhost:25
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test integrations client coverage check trial schema states names pictures docs bench alter lock clean
+.PHONY: help demo run test integrations client coverage check trial schema states names pictures docs bench alter worlds lock clean
 
 help:  ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -80,6 +80,9 @@ bench: $(VENV)/.stamp-dev  ## Measure freeze, delivery, gate, import, queue and 
 
 alter: $(VENV)/.stamp-dev  ## Alter an export in 10,000 ways, forge 1,000 proofs, and show what is noticed
 	@$(BIN)/python -m tools.campaign
+
+worlds: $(VENV)/.stamp-dev  ## Hold random histories against a naive evaluator, on DATABASE_URL's engine (N=2000 SEED=17)
+	@$(BIN)/python -m tools.worlds $(N) $(SEED)
 
 # For every Python from 3.11 on and every platform: what only some of them need has a marker, and the hashes are those
 # of all files of a release. pip-compile would leave out what the Python that it runs on does not need (async-timeout

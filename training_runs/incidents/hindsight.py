@@ -2,7 +2,8 @@
 
 The question is the manifest's own: its purpose and data, the days of its instant, and the moment at which it was frozen.
 The answer counts every entry up to the later one, and of what these entries say only what held by then: a *no* that was
-decided by that moment, a restriction since before it, the rules of its days, the age as it is known now.
+decided by that moment, a restriction since before it, the rules of its days in the country of its cut, the age as it is
+known now.
 """
 
 import datetime as dt
@@ -15,7 +16,6 @@ from pyroaring import BitMap
 
 from consent.choices import Choice
 from consent.counting import Counted
-from consent.countries import UNKNOWN
 from consent.models import Consent, Decision, Member
 from consent.rulebook import days
 from consent.rulebook.rules import Book
@@ -62,6 +62,7 @@ class Hindsight:
         self._categories = run.data_categories
         self._days = days.at(run.as_of)
         self._frozen_at = manifest.frozen_at
+        self._cut = manifest.cut
         self._questions: dict[int, Question] = {}
 
     def question(self, entry: int) -> Question:
@@ -133,20 +134,20 @@ class Hindsight:
         life = next((one for one in facts.lives[number] if one.entry <= entry), None)
         if life is None:
             return
+        # A move holds from the moment at which it was recorded: the rules are those of where the member was.
+        country = next(one for one in facts.lives[number] if one.entry <= self._cut).country
         is_below = any(
-            life.adult_at < age and life.country in codes for age, codes in question.ages.items()
+            life.adult_at < age and country in codes for age, codes in question.ages.items()
         )
-        if life.adult_on is None or is_below or life.adult_on > self._days.of(life.country).last:
+        if life.adult_on is None or is_below or life.adult_on > self._days.of(country).last:
             yield "minor"
-        if life.country == UNKNOWN:
-            yield "country_unknown"
-        elif life.country in question.excluded:
+        if country in question.excluded:
             yield "region"
-        elif life.country in question.uncovered:
+        elif country in question.uncovered:
             yield "no_notice"
         chosen = self._choice(facts.said[number], entry)
         for windows, codes in question.opt_in.items():
-            if life.country in codes and not (
+            if country in codes and not (
                 chosen
                 and chosen.counted.choice == Choice.ALLOW
                 and any(window.takes(chosen.notice, chosen.counted.at) for window in windows)

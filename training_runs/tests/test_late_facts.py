@@ -183,6 +183,46 @@ def test_a_member_found_to_be_16_or_of_unknown_age(frozen, adult_on):
     assert found() == [("test.moved", {"minor": ["acc-1"]})]
 
 
+@pytest.mark.parametrize("country", ["", "HK"])
+def test_a_move_after_the_freeze_is_none_whatever_its_country_allows(
+    engineer, officer, second_officer, country
+):
+    with at("2026-05-01T12:00"):
+        factories.allow(
+            officer,
+            second_officer,
+            codes=["HK"],
+            rule="excluded",
+            effective_from=dt.date(2026, 5, 2),
+        )
+        number = factories.add_member("young", adult_on=dt.date(2026, 5, 1))
+    with at(FROZEN):
+        factories.freeze(engineer)
+    with at(LATER), entries.entry("test.moved", actor="test"):
+        member = Member.objects.get(pk=number)
+        consent_members.change(
+            [(member, consent_members.facts_of(member)._replace(country=country))]
+        )
+
+    assert found() == []
+
+
+def test_a_rule_recorded_late_is_about_those_who_were_there_then(frozen, officer, second_officer):
+    member = Member.objects.get(pk=number_of("hk"))
+    with at("2026-06-10T12:00"), entries.entry("test.moved", actor="test"):
+        consent_members.change([(member, consent_members.facts_of(member)._replace(country="US"))])
+    with at(LATER):
+        factories.allow(
+            officer,
+            second_officer,
+            codes=["HK"],
+            rule="excluded",
+            effective_from=dt.date(2026, 6, 1),
+        )
+
+    assert found() == [("rule.proposed", {"region": ["hk"]})]
+
+
 def test_an_objection_that_is_entered_late(frozen):
     with at(LATER):
         factories.objection("acc-1", received_at=moment("2026-05-30T09:00"))

@@ -1,0 +1,1 @@
+"""Small worlds: random histories, played through the portal and judged by an evaluator that shares nothing with it."""
