@@ -1842,6 +1842,10 @@ class Proposal(NamedTuple):
     row: Row
 
 
+Bounds = Dict[str, Tuple[Tuple[str, str], Any]]
+"""By version of a notice: between which moments a *yes* under it began to be consent, and ceased to; None for never."""
+
+
 class History:
     """History according to the entries so far. Feed them in their order; `derive` answers as of the last one."""
 
@@ -1903,30 +1907,21 @@ class History:
     def _add_decision(self, row: Row, received: str) -> None:
         """Times of one form compare as text. A decision counts when it was sent to have been made, but not after it
         was received."""
-        sent, choice, place = (
-            _time(row["decided_at"]),
-            row["choice"],
-            (row["purpose"], row["member_id"]),
-        )
-        known_at, known, _ = self.choices.get(place, ("", "", ""))
+        sent, choice = _time(row["decided_at"]), row["choice"]
+        place = (row["purpose"], row["member_id"])
         if choice == "deny":
             at = min(sent, self.latest) if sent >= "2000" else self.latest
-            # Whole seconds are the last moment of their second.
-            until = at[:20] + "999999Z" if at.endswith(".000000Z") else at
-            wins = at >= known_at or (
-                known == "allow"
-                and (until >= known_at or known_at > received or place in self.ahead)
-            )
         else:
             at = min(sent, received)
-            wins = at > known_at
         if row.get("counts_at") != at:
             raise ValueError(
                 f"a decision says that it counts at {row.get('counts_at')}, and it does at {at}"
             )
         if choice == "deny" and not row.get("evidence_only"):
             self.refused.add(place)
-        if wins and not row.get("evidence_only"):
+        if not row.get("evidence_only") and takes_over(
+            (at, choice), received, self.choices.get(place), place in self.ahead
+        ):
             self.choices[place] = (at, choice, row.get("notice_version") or "")
             self.ahead.discard(place)
             if choice == "allow" and sent > received:
@@ -2050,6 +2045,33 @@ class History:
                 found.append((min(one for one, _ in chain), min(two for _, two in chain)))
         return max(one for one, _ in found), max(two for _, two in found)
 
+    def consent_bounds(
+        self, purpose: str, categories: list[str], country: str, calendar: Calendar
+    ) -> Bounds:
+        """By notice, between which moments a *yes* began and ceased to be consent."""
+        earliest, latest = self.asks_since(purpose, country, calendar)
+        expected: Bounds = {}
+        for entry, row in self.notices:
+            if row["needs_approval"] and ("notice_id", row["id"]) not in self.approved:
+                continue
+            if purpose not in row["purposes"] or country not in row["countries"]:
+                continue
+            if not set(categories) <= set(row["data_categories"]):
+                continue
+            one, two = _after_both(self.known_at("notice_id", entry, row), row["in_force_from"])
+            later = [
+                other["in_force_from"]
+                for _, other in self.notices
+                if other.get("supersedes_id") == row["id"]
+                and (not other["needs_approval"] or ("notice_id", other["id"]) in self.approved)
+            ]
+            later += [
+                end["withdrawn_from"] for end in self.withdrawals if end["notice_id"] == row["id"]
+            ]
+            ends = _around(min(later)) if later else None
+            expected[row["version"]] = (max(one, earliest), max(two, latest)), ends
+        return expected
+
     def check_consents(
         self, purpose: str, categories: list[str], rules: Row, calendar: Calendar, sealed: Row
     ) -> dict[str, list[list[Any]]]:
@@ -2062,29 +2084,7 @@ class History:
         if not set(sealed) <= asking:
             raise Wrong(f"The header has consents of {', '.join(sorted(set(sealed) - asking))}.")
         for country in sorted(asking):
-            earliest, latest = self.asks_since(purpose, country, calendar)
-            expected: dict[str, tuple[tuple[str, str], tuple[str, str] | None]] = {}
-            for entry, row in self.notices:
-                if row["needs_approval"] and ("notice_id", row["id"]) not in self.approved:
-                    continue
-                if purpose not in row["purposes"] or country not in row["countries"]:
-                    continue
-                if not set(categories) <= set(row["data_categories"]):
-                    continue
-                one, two = _after_both(self.known_at("notice_id", entry, row), row["in_force_from"])
-                later = [
-                    other["in_force_from"]
-                    for _, other in self.notices
-                    if other.get("supersedes_id") == row["id"]
-                    and (not other["needs_approval"] or ("notice_id", other["id"]) in self.approved)
-                ]
-                later += [
-                    end["withdrawn_from"]
-                    for end in self.withdrawals
-                    if end["notice_id"] == row["id"]
-                ]
-                ends = _around(min(later)) if later else None
-                expected[row["version"]] = (max(one, earliest), max(two, latest)), ends
+            expected = self.consent_bounds(purpose, categories, country, calendar)
             for version, begins, ends in sealed.get(country, []):
                 bounds = expected.pop(version, None)
                 if bounds is None or not bounds[0][0] <= begins <= bounds[0][1]:
@@ -2117,13 +2117,7 @@ class History:
         rules, used = self.rules_at(purpose, calendar)
         by_day = {day: self.notices_in_force(purpose, day) for day in calendar.world}
         ages = self.ages_at(calendar)
-        covered = {
-            country
-            for country in rules
-            if all(
-                _is_covered(country, by_day[day], categories) for day in calendar.days_in(country)
-            )
-        }
+        covered = covered_in(rules, by_day, categories, calendar)
         windows = self.check_consents(purpose, categories, rules, calendar, header["consents"])
         # Step 3
         rules.update(TEST_RULES)
@@ -2302,6 +2296,20 @@ class Derived(NamedTuple):
     header: Row
 
 
+def takes_over(
+    new: tuple[str, str], received: str, known: tuple[str, str, str] | None, is_ahead: bool
+) -> bool:
+    """Whether a decision (when it counts, what), received then, becomes the choice instead of the one before."""
+    (at, choice), (known_at, before, _) = new, known or ("", "", "")
+    if choice != "deny":
+        return at > known_at
+    # Whole seconds are the last moment of their second.
+    until = at[:20] + "999999Z" if at.endswith(".000000Z") else at
+    return at >= known_at or (
+        before == "allow" and (until >= known_at or known_at > received or is_ahead)
+    )
+
+
 def _around(day: str) -> tuple[str, str]:
     """The moments between which a day of the calendar begins, wherever that is."""
     midnight = f"{day}T00:00:00.000000Z"
@@ -2312,6 +2320,17 @@ def _after_both(known: str, day: str) -> tuple[str, str]:
     """Between which moments both have come: what was known, and a day of the calendar."""
     first, last = _around(day)
     return max(known, first), max(known, last)
+
+
+def covered_in(
+    rules: Iterable[str], by_day: dict[str, list[Row]], categories: list[str], calendar: Calendar
+) -> set[str]:
+    """The countries with a notice of the data on each of their days."""
+    return {
+        country
+        for country in rules
+        if all(_is_covered(country, by_day[day], categories) for day in calendar.days_in(country))
+    }
 
 
 def _is_covered(country: str, notices: list[Row], categories: list[str]) -> bool:
@@ -2366,9 +2385,9 @@ def derive(path: Path, frozen: list[Frozen], archives: dict[str, Archive], repor
                 )
 
 
-def histories(path: Path, last: int) -> Iterator[History]:
+def histories(path: Path, last: int, history: History | None = None) -> Iterator[Any]:
     """The history after each of the entries 1 to `last`: one object that grows."""
-    history = History()
+    history = history or History()
     for number, line in zip(range(1, last + 1), lines_of(path)):
         try:
             entry = canonical(line)
@@ -2414,6 +2433,366 @@ def _check_derived(
             raise Wrong(
                 f"{run}: the archive and the entries 1 to {manifest.row['cut']} do not agree on who is in"
                 f" the part {code}: members {few(difference)}."
+            )
+
+
+# --- Late facts: docs/reference/incidents.md ----------------------------------------------------------
+
+RULEBOOK = (
+    "consent.regionrule", "consent.notice", "consent.noticewithdrawal", "consent.agerule", "consent.review",
+)  # fmt: skip
+"""Tables whose rows may be about every member."""
+BY_RULES = {"minor", "region", "no_notice", "not_opted_in"}
+"""Reasons that a rule or a notice can be."""
+FOREVER = "~"
+"""Later than every moment."""
+
+Window = Tuple[str, Tuple[str, str], Tuple[str, str]]
+"""A notice, and between which moments a *yes* under it began to be consent, and ceased to."""
+
+
+class Asked(NamedTuple):
+    """The rules and notices of a manifest's days, as known at an entry."""
+
+    rules: dict[str, str]
+    covered: set[str]
+    ages: dict[str, int]
+    windows: dict[str, list[Window]]
+
+
+class Said(NamedTuple):
+    """A decision: when it counts and was received, and whether it is an *allow* that was sent with a later time."""
+
+    at: str
+    choice: str
+    notice: str
+    received: str
+    is_ahead: bool
+
+
+class Hindsight(History):
+    """History that remembers what was recorded when: it answers about an earlier moment, as known by now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entry: Row = {}
+        """The last one."""
+        self.said: dict[tuple[str, int], list[Said]] = {}
+        """Purpose and member: every decision, in the order of their receipt."""
+        self.effects: dict[int, list[tuple[str, Row]]] = {}
+        """By objection when each of its rows was recorded, and the row."""
+        self.objected: dict[int, list[int]] = {}
+        """By member, the objections that ever were theirs."""
+
+    def add(self, entry: Row) -> None:
+        super().add(entry)
+        self.entry = entry
+        received = entry["recorded_at"]
+        for row in rows_of(entry, "consent.decision"):
+            if not row.get("evidence_only"):
+                choice = row["choice"]
+                is_ahead = choice == "allow" and row["decided_at"] > received
+                one = Said(
+                    row["counts_at"], choice, row.get("notice_version") or "", received, is_ahead
+                )
+                self.said.setdefault((row["purpose"], row["member_id"]), []).append(one)
+        for row in rows_of(entry, "objections.historicalobjection"):
+            self.effects.setdefault(row["id"], []).append((received, row))
+            theirs = self.objected.setdefault(row.get("member_id") or 0, [])
+            if row["id"] not in theirs:
+                theirs.append(row["id"])
+
+    def ask(self, watch: Watch) -> Asked:
+        purpose, categories, calendar = watch.purpose, watch.categories, watch.calendar
+        rules, _ = self.rules_at(purpose, calendar)
+        by_day = {day: self.notices_in_force(purpose, day) for day in calendar.world}
+        covered = covered_in(rules, by_day, categories, calendar)
+        windows = {
+            country: watch.windows(
+                country, self.consent_bounds(purpose, categories, country, calendar)
+            )
+            for country, rule in rules.items()
+            if rule == "opt-in"
+        }
+        rules.update(TEST_RULES)
+        covered.update(TEST_COVERED)
+        return Asked(rules, covered, self.ages_at(calendar), windows)
+
+    def kept_out(self, number: int, watch: Watch) -> tuple[set[str], set[str]]:
+        """The reasons that kept a member out when a manifest was frozen: those for sure, and those perhaps."""
+        member, asked = self.members[number], watch.asked
+        country = member["country"]
+        day = watch.calendar.days_in(country)[0]
+        sure = {*_country_against(country, asked.rules, asked.covered)}
+        # An account that was closed or erased since was open at the freeze.
+        sure |= {"minor"} & {*_facts_against(member, day, asked.ages.get(country, 18))}
+        chosen = self.choice_at(watch.purpose, number, watch.frozen_at)
+        if chosen and chosen.choice == "deny":
+            sure.add("opted_out")
+        sure |= self._objected_at(watch.purpose, number, watch.frozen_at)
+        perhaps = set(sure)
+        if asked.rules.get(country) == "opt-in":
+            windows = asked.windows.get(country, [])
+            was_asked = [one for one in windows if chosen and chosen[1:3] == ("allow", one[0])]
+            at = chosen.at if chosen else ""
+            if not any(begins[1] <= at < ends[0] for _, begins, ends in was_asked):
+                perhaps.add("not_opted_in")
+            if not any(begins[0] <= at < ends[1] for _, begins, ends in was_asked):
+                sure.add("not_opted_in")
+        return sure, perhaps
+
+    def choice_at(self, purpose: str, number: int, moment: str) -> Said | None:
+        """The choice of a member at a moment, of the decisions received by now."""
+        chosen: Said | None = None
+        for one in self.said.get((purpose, number), []):
+            before = chosen and chosen[:3]
+            if one.at <= moment and takes_over(
+                one[:2], one.received, before, bool(chosen and chosen.is_ahead)
+            ):
+                chosen = one
+        return chosen
+
+    def _objected_at(self, purpose: str, number: int, moment: str) -> set[str]:
+        found = set()
+        for key in self.objected.get(number, []):
+            rows = self.effects[key]
+            last = rows[-1][1]
+            if last["purpose"] != purpose or last.get("member_id") != number:
+                continue
+            if last["restricts_since"] > moment:
+                continue
+            if last["effect"] == "upheld":
+                found.add("objection_upheld")
+            elif last["effect"] == "restricting" or moment < _lifted_at(rows):
+                found.add("objection_open")
+        return found
+
+
+def _lifted_at(rows: list[tuple[str, Row]]) -> str:
+    """When an objection that is lifted was lifted: it held until then."""
+    at = rows[-1][0]
+    for recorded_at, row in reversed(rows):
+        if row["effect"] != "restriction_lifted":
+            break
+        at = recorded_at
+    return at
+
+
+def numbers_in(members: int) -> Iterator[int]:
+    for place, byte in enumerate(members.to_bytes((members.bit_length() + 7) // 8, "little")):
+        if byte:
+            yield from (8 * place + bit for bit in range(8) if byte >> bit & 1)
+
+
+def in_words(members: Iterable[int]) -> str:
+    found = sorted(members)
+    return ", ".join(map(str, found[:5])) + (" and more" if found[5:] else "")
+
+
+class Watch:
+    """A manifest, and what the entries behind its cut say of who should not have been in it."""
+
+    def __init__(self, manifest: Frozen, archive: Archive, incidents: list[Incident]) -> None:
+        header = archive.header
+        self.manifest = manifest
+        self.purpose, self.categories = header["purpose"], header["data_categories"]
+        self.calendar = Calendar(header["days"], header["as_of"])
+        self.frozen_at = _time(manifest.row["frozen_at"])
+        self.included = set(numbers_in(archive.sets["included"]))
+        self.incidents = {one.row["cause"]: one for one in incidents if one.run == manifest.run}
+        self.known: dict[str, set[int]] = {}
+        """The members of incidents so far, by reason."""
+        self.changed: set[int] = set()
+        """Members about whom a file said something since the cut."""
+        self.cancelled_at = FOREVER
+        self.missing: list[tuple[int, str, set[int]]] = []
+        """Entries that are the cause of no incident, when they were recorded, and of whom they would be."""
+        self._sealed = header["consents"]
+        self._at_cut: dict[str, Bounds] = {}
+        self.asked = Asked({}, set(), {}, {})
+
+    def begin(self, history: Hindsight) -> None:
+        """The history is as it was at the cut."""
+        rules, _ = history.rules_at(self.purpose, self.calendar)
+        for country, rule in rules.items():
+            if rule == "opt-in":
+                self._at_cut[country] = history.consent_bounds(
+                    self.purpose, self.categories, country, self.calendar
+                )
+        self.asked = history.ask(self)
+
+    def windows(self, country: str, bounds: Bounds) -> list[Window]:
+        """The header's moments for what is as it was at the cut; what was changed since has bounds only."""
+        exact = {version: (begins, ends) for version, begins, ends in self._sealed.get(country, [])}
+        found: list[Window] = []
+        for version, (begins, ends) in bounds.items():
+            if self._at_cut.get(country, {}).get(version) != (begins, ends):
+                found.append((version, begins, ends or (FOREVER, FOREVER)))
+            elif version in exact:
+                first, last = exact[version]
+                found.append((version, (first, first), (last or FOREVER, last or FOREVER)))
+        return found
+
+    def look(self, history: Hindsight) -> None:
+        """Hold the incident of the last entry, or that there is none, against what the entry recorded; raises Wrong."""
+        entry = history.entry
+        cause = entry["sequence"]
+        run = history.runs[self.manifest.row["run_id"]]
+        if run.get("state") == "cancelled":
+            self.cancelled_at = min(self.cancelled_at, entry["recorded_at"])
+        told = self._told(entry)
+        late = self._late(history) & self.included
+        has_rules = self._has_rules(entry)
+        asked = self.asked
+        if has_rules:
+            self.asked = history.ask(self)
+        sealed = {
+            code: set(numbers_in(members))
+            for code, members in (
+                self.incidents[cause].sets if cause in self.incidents else {}
+            ).items()
+        }
+        about = late.union(*sealed.values())
+        if has_rules:
+            about |= self.included if self.asked != asked else self.changed & self.included
+        certain: dict[str, set[int]] = {}
+        possible: dict[str, set[int]] = {}
+        for number in about:
+            sure, perhaps = history.kept_out(number, self)
+            is_whole = number in late or (has_rules and number in self.changed)
+            for code in sure if is_whole else sure & BY_RULES if has_rules else ():
+                certain.setdefault(code, set()).add(number)
+            for code in perhaps if has_rules or number in late or number in told else ():
+                possible.setdefault(code, set()).add(number)
+        self._compare(cause, entry["recorded_at"], sealed, certain, possible)
+
+    def _compare(
+        self,
+        cause: int,
+        recorded_at: str,
+        sealed: dict[str, set[int]],
+        certain: dict[str, set[int]],
+        possible: dict[str, set[int]],
+    ) -> None:
+        run = self.manifest.run
+        missing: set[int] = set()
+        for code in sorted({*sealed, *certain}):
+            known = self.known.setdefault(code, set())
+            found = sealed.get(code, set())
+            if wrong := found - (possible.get(code, set()) - known):
+                raise Wrong(
+                    f"{self.incidents[cause].name}: entry {cause} does not say that members {in_words(wrong)} of"
+                    f" {run} were out for the reason {code}, or an earlier incident has them."
+                )
+            missing |= certain.get(code, set()) - known - found
+            known |= found | certain.get(code, set())
+        if missing and sealed:
+            raise Wrong(
+                f"{self.incidents[cause].name}: members {in_words(missing)} of {run} are not in it, whom entry {cause}"
+                " says were out."
+            )
+        if missing:
+            self.missing.append((cause, recorded_at, missing))
+
+    def _told(self, entry: Row) -> set[int]:
+        """Members about whom a file said something, which is remembered."""
+        found = {
+            row["id"]
+            for row in rows_of(entry, "consent.historicalmember")
+            if row.get("history_type") == "~"
+        }
+        self.changed |= found
+        return found
+
+    def _late(self, history: Hindsight) -> set[int]:
+        """Members about whom the last entry says something that held before the manifest was frozen."""
+        entry = history.entry
+        older = {country for _, row in history.ages for country in row["countries"]}
+        found: set[int] = set()
+        said = [
+            (row, row["counts_at"])
+            for row in rows_of(entry, "consent.decision")
+            if row["choice"] == "deny" and not row.get("evidence_only")
+        ]
+        said += [
+            (row, row["restricts_since"])
+            for row in rows_of(entry, "objections.historicalobjection")
+            if row.get("member_id")
+        ]
+        found |= {
+            row["member_id"]
+            for row, since in said
+            if row["purpose"] == self.purpose and self._is_late(entry, since)
+        }
+        for row in rows_of(entry, "consent.historicalmember"):
+            says = (row.get("adult_on") or FOREVER) > FIRST_DAY or row["country"] in older
+            if says and row.get("history_type") == "~":
+                found.add(row["id"])
+        return found
+
+    def _is_late(self, entry: Row, since: str) -> bool:
+        """What was recorded before the manifest was, at the moment from which it holds, is no late fact."""
+        is_later = entry["sequence"] > self.manifest.entry
+        return since <= self.frozen_at and (is_later or since < entry["recorded_at"])
+
+    def _has_rules(self, entry: Row) -> bool:
+        return any(
+            name != "consent.regionrule" or row["purpose"] == self.purpose
+            for name in RULEBOOK
+            for row in rows_of(entry, name)
+        )
+
+
+def derive_incidents(
+    export: Export,
+    frozen: list[Frozen],
+    archives: dict[str, Archive],
+    incidents: list[Incident],
+    report: Report,
+) -> None:
+    """Derive from each entry behind a manifest's cut whom it says should not have been in, and compare."""
+    watches = [
+        Watch(manifest, archives[manifest.run], incidents)
+        for manifest in frozen
+        if manifest.run in archives
+    ]
+    history = Hindsight()
+    size = export.ledger.tree.size if watches else 0
+    for done, _ in enumerate(histories(export.directory / "ledger.ndjson", size, history), 1):
+        for watch in watches:
+            run = watch.manifest.run
+            try:
+                if done == watch.manifest.row["cut"]:
+                    watch.begin(history)
+                elif done > watch.manifest.row["cut"]:
+                    watch.look(history)
+            except Wrong as error:
+                report.wrong(str(error))
+            except (KeyError, TypeError, ValueError) as error:
+                report.wrong(
+                    f"What entry {done} says of {run} cannot be derived: {type(error).__name__} {error}."
+                )
+    for watch in watches:
+        _check_missing(watch, history.entry["recorded_at"], report)
+    report.say(f"incidents: {len(incidents)} were derived from the entries that are their causes.")
+
+
+def _check_missing(watch: Watch, latest: str, report: Report) -> None:
+    """An hour is enough to find an incident; a run that was cancelled by then has none."""
+    for cause, recorded_at, members in watch.missing:
+        until = moved(recorded_at, 1)
+        run = watch.manifest.run
+        if watch.cancelled_at <= until:
+            continue
+        if latest > until:
+            report.wrong(
+                f"Entry {cause} says that members {in_words(members)} of {run} were out when it was frozen, and there"
+                " is no incident of it."
+            )
+        else:
+            report.note(
+                f"Entry {cause} says that {len(members)} members of {run} were out when it was frozen; the incident"
+                " of it is not found yet."
             )
 
 
@@ -2564,6 +2943,8 @@ def check_export(
     if derives and not report.count:
         frozen = frozen_manifests(ledger, report)
         _guarded(report, lambda: derive(ledger_path, frozen, archives, report))
+        found = Export(directory, ledger, trust)
+        _guarded(report, lambda: derive_incidents(found, frozen, archives, incidents, report))
         _guarded(
             report, lambda: derive_deliveries(ledger_path, deliveries, incidents, archives, report)
         )

@@ -13,7 +13,11 @@ from django.conf import settings
 from pyroaring import BitMap
 
 from auditing.exports import exporting
-from consent.models import Member
+from consent import members as consent_members
+from consent.choices import RuleKind
+from consent.models import Member, Notice
+from consent.rulebook import notices
+from ledger import entries
 from ledger.checkpoints import signing
 from tools import factories
 from training_runs.incidents import finding
@@ -36,6 +40,7 @@ def world(officer, second_officer, engineer, product):
         factories.open_world(officer, second_officer)
         factories.add_members(5)
         factories.add_member("hk", country="HK")
+        factories.add_member("fr", country="FR")
     with at("2026-06-01T12:00"):
         runs = [factories.freeze(engineer) for _ in range(2)]
     with at("2026-06-20T12:00"):
@@ -119,7 +124,7 @@ def test_a_delivery_leaves_out_the_members_of_incidents(world, engineer, product
     done = verify(export(tmp_path / "export"))
 
     assert done.returncode == 0, done.stdout
-    assert "1 of 6 members were out, and 5 were delivered" in done.stdout
+    assert "1 of 7 members were out, and 6 were delivered" in done.stdout
 
 
 def test_a_delivery_with_a_member_of_an_incident_is_found(
@@ -136,3 +141,132 @@ def test_a_delivery_with_a_member_of_an_incident_is_found(
 
     assert done.returncode == 1
     assert f"do not agree on who was out: members {number_of('acc-1')}." in done.stdout
+
+
+# --- Derived --------------------------------------------------------------------------------------
+
+
+def objected(officer, second_officer, product):
+    """An objection was received in May, and entered in June."""
+    factories.objection("acc-2", received_at=dt.datetime(2026, 5, 20, tzinfo=dt.UTC))
+
+
+def found_to_be_16(officer, second_officer, product):
+    member = Member.objects.get(pk=number_of("acc-3"))
+    facts = consent_members.facts_of(member)._replace(adult_on=dt.date(2028, 3, 1))
+    with entries.entry("test.members", actor="test"):
+        consent_members.change([(member, facts)])
+
+
+def excluded(officer, second_officer, product):
+    factories.allow(
+        officer,
+        second_officer,
+        codes=["HK"],
+        rule=RuleKind.EXCLUDED,
+        effective_from=dt.date(2026, 5, 1),
+    )
+
+
+def asked(officer, second_officer, product):
+    factories.allow(
+        officer,
+        second_officer,
+        codes=["HK"],
+        rule=RuleKind.OPT_IN,
+        effective_from=dt.date(2026, 5, 1),
+    )
+
+
+def ended(officer, second_officer, product):
+    notices.withdraw(
+        notice=Notice.objects.earliest("pk"),
+        withdrawn_from=dt.date(2026, 5, 1),
+        source="never delivered",
+        actor=officer,
+    )
+
+
+FACTS = [found_to_be_16, excluded, asked, ended]
+
+
+@pytest.mark.parametrize("fact", [objected, *FACTS])
+def test_the_incidents_of_late_facts_are_derived(
+    world, fact, officer, second_officer, product, tmp_path
+):
+    with at("2026-06-20T12:00:30"):
+        fact(officer, second_officer, product)
+    look()
+    assert Incident.objects.count() == 4
+
+    done = verify(export(tmp_path / "export"))
+
+    assert done.returncode == 0, done.stdout
+    assert "incidents: 4 were derived" in done.stdout
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_an_incident_that_is_owed_and_missing_is_found(
+    world, fact, officer, second_officer, product, tmp_path
+):
+    look()
+    with at("2026-06-20T12:30"):
+        fact(officer, second_officer, product)
+
+    soon = verify(export(tmp_path / "soon", "2026-06-20T12:40"))
+    with at("2026-06-20T14:00"):
+        factories.add_members(1, prefix="new")
+    later = verify(export(tmp_path / "later"))
+
+    assert soon.returncode == 0, soon.stdout
+    assert "the incident of it is not found yet" in soon.stdout
+    assert later.returncode == 1
+    assert "and there is no incident of it" in later.stdout
+
+
+def recorded(monkeypatch, change):
+    """A finder that seals other members than the entries say."""
+    true = finding._record
+    monkeypatch.setattr(
+        finding, "_record", lambda manifest, cause, sets: true(manifest, cause, change(sets))
+    )
+
+
+def test_an_incident_that_is_not_owed_is_found(world, tmp_path, monkeypatch):
+    recorded(monkeypatch, lambda sets: {"opted_out": BitMap([number_of("acc-2")])})
+    look()
+
+    done = verify(export(tmp_path / "export"))
+
+    assert done.returncode == 1
+    assert f"does not say that members {number_of('acc-2')} of" in done.stdout
+
+
+def test_another_reason_than_that_of_the_entry_is_found(world, tmp_path, monkeypatch):
+    recorded(monkeypatch, lambda sets: {"minor": sets["opted_out"]})
+    look()
+
+    done = verify(export(tmp_path / "export"))
+
+    assert done.returncode == 1
+    assert "were out for the reason minor" in done.stdout
+
+
+def test_an_incident_without_one_of_its_members_is_found(
+    world, officer, second_officer, tmp_path, monkeypatch
+):
+    look()
+    with at("2026-06-20T12:30"):
+        factories.allow(
+            officer, second_officer, codes=["HK", "FR"], rule=RuleKind.EXCLUDED,
+            effective_from=dt.date(2026, 5, 1),
+        )  # fmt: skip
+    recorded(
+        monkeypatch, lambda sets: {code: found - BitMap([found[0]]) for code, found in sets.items()}
+    )
+    look("2026-06-20T12:31")
+
+    done = verify(export(tmp_path / "export"))
+
+    assert done.returncode == 1
+    assert "are not in it, whom entry" in done.stdout
