@@ -25,6 +25,7 @@ from ledger.merkle.tree import leaf_hash
 from outsider import verify
 from tools.sample_export import (
     ATTACKERS,
+    INCIDENT,
     REAL,
     Made,
     Sample,
@@ -263,7 +264,65 @@ def _unsigned(sample: Sample, files: Files) -> Files:
         "ledger.ndjson": joined(sample.lines),
         "reads.ndjson": joined(sample.reads),
         **{f"manifests/{run}.manifest": data for run, data in sample.archives.items()},
+        **{f"incidents/{name}.incident": data for name, data in sample.incidents.items()},
     }
+
+
+def flip_a_bit_of_an_incident(rng: random.Random, made: Made, files: Files) -> Alteration:
+    name = rng.choice([name for name in sorted(files) if name.startswith("incidents/")])
+    data = bytearray(files[name])
+    data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return Alteration({**files, name: bytes(data)})
+
+
+def forge_incident(rng: random.Random, sample: Sample, act: str = "") -> Sample:
+    """An incident without one of its members, of another run or of another cause, and its row made to fit."""
+    from training_runs.incidents import archive
+    from training_runs.manifests import container, manifest_file
+
+    reference = rng.choice(sorted(sample.incidents))
+    header, sets = container.unpack(archive.MAGIC, sample.incidents[reference])
+    facts = {key: header[key] for key in header.keys() - {"parts"}}
+    (place,) = [
+        place
+        for place, line in enumerate(sample.lines)
+        if any(row["reference"] == reference for row in rows_in(line, INCIDENT))
+    ]
+    (row,) = rows_in(sample.lines[place], INCIDENT)
+    act = act or rng.choice(["member", "run", "cause"])
+    if act == "member":
+        code = rng.choice(sorted(sets))
+        sets[code].discard(rng.choice(list(sets[code])))
+        sets = {code: members for code, members in sets.items() if members}
+    elif act == "cause":
+        cut = manifest_file.parse(sample.archives[header["run"]]).header["cut"]
+        others = [one for one in range(cut + 1, place + 1) if one != header["cause"]]
+        facts["cause"] = row["cause"] = rng.choice(others)
+    else:
+        run = rng.choice([run for run in sorted(sample.archives) if run != header["run"]])
+        digest = sha256(sample.archives[run]).hexdigest()
+        (frozen,) = [
+            one
+            for line in sample.lines
+            for one in rows_in(line, "training_runs.manifest")
+            if one["digest"] == digest
+        ]
+        facts.update(run=run, manifest=digest, frozen_at=frozen["frozen_at"])
+        row["run_id"] = frozen["run_id"]
+    data = archive.build(facts, sets)
+    row["digest"] = sha256(data).hexdigest()
+    row["reasons"] = {code: len(members) for code, members in sets.items()}
+    row["members"] = len(set().union(*sets.values()))
+    value = json.loads(sample.lines[place])
+    table = value["rows"][INCIDENT]
+    table["values"] = [[row[column] for column in table["columns"]]]
+    lines = list(sample.lines)
+    lines[place] = canonical.dumps(value)
+    return replace(sample, lines=lines, incidents={**sample.incidents, reference: data})
+
+
+def change_an_incident_and_its_digest(rng: random.Random, made: Made, files: Files) -> Alteration:
+    return Alteration(_unsigned(forge_incident(rng, made.sample), files))
 
 
 def forge_reads(rng: random.Random, sample: Sample) -> Sample:
@@ -362,7 +421,28 @@ def with_true_roots(sample: Sample) -> Sample:
             archives={**sample.archives, run: data},
             members={**sample.members, run: leaves},
         )
+        # An entry that found an incident is below the cut of manifests that follow.
+        for reference in sorted(sample.incidents):
+            sample = _of_true_manifest(sample, reference)
     return sample
+
+
+def _of_true_manifest(sample: Sample, reference: str) -> Sample:
+    """An incident's archive and row with the digest that the manifest of its run has by now."""
+    from training_runs.incidents import archive
+    from training_runs.manifests import container
+
+    before = sample.incidents[reference]
+    header, sets = container.unpack(archive.MAGIC, before)
+    digest = sha256(sample.archives[header["run"]]).hexdigest()
+    facts = {key: header[key] for key in header.keys() - {"parts"}}
+    data = archive.build({**facts, "manifest": digest}, sets)
+    said = sha256(before).hexdigest().encode(), sha256(data).hexdigest().encode()
+    return replace(
+        sample,
+        lines=[line.replace(*said) for line in sample.lines],
+        incidents={**sample.incidents, reference: data},
+    )
 
 
 def rechain_with_a_foreign_key(rng: random.Random, made: Made, files: Files) -> Alteration:
@@ -387,6 +467,12 @@ def change_an_archive_with_the_stolen_key(
 ) -> Alteration:
     run = rng.choice(sorted(made.sample.archives))
     return Alteration(with_true_roots(let_a_member_in(rng, made.sample, run)).files())
+
+
+def change_an_incident_with_the_stolen_key(
+    rng: random.Random, made: Made, files: Files
+) -> Alteration:
+    return Alteration(forge_incident(rng, made.sample).files())
 
 
 def forge_reads_with_the_stolen_key(rng: random.Random, made: Made, files: Files) -> Alteration:
@@ -448,12 +534,15 @@ KINDS: dict[str, Kind] = {
     "add a file": add_a_file,
     "exchange two files": exchange_two_files,
     "change an archive and its digest": change_an_archive_and_its_digest,
+    "flip a bit of an incident": flip_a_bit_of_an_incident,
+    "change an incident and its digest": change_an_incident_and_its_digest,
     "change reads": change_reads,
     "restore an old backup": restore_a_backup,
     "restore files of a backup": restore_part_of_a_backup,
     "re-chain with a foreign key": rechain_with_a_foreign_key,
     "re-chain with the stolen key": rechain_with_the_stolen_key,
     "archive, with the stolen key": change_an_archive_with_the_stolen_key,
+    "incident, with the stolen key": change_an_incident_with_the_stolen_key,
     "reads, with the stolen key": forge_reads_with_the_stolen_key,
     "branch off a backup, stolen key": branch_off_a_backup,
     "rewrite above, with the stolen key": rewrite_above_with_the_stolen_key,

@@ -129,6 +129,8 @@ class Sample:
     archives: dict[str, bytes]
     members: dict[str, list[bytes]] = field(default_factory=dict)
     """The leaves of each archive's members tree, as data."""
+    incidents: dict[str, bytes] = field(default_factory=dict)
+    """Archives by reference."""
 
     def leaves(self, size: int | None = None) -> list[bytes]:
         return [leaf_hash(line) for line in self.lines[:size]]
@@ -152,6 +154,7 @@ class Sample:
                 f"manifests/{run}.checkpoint": signer.checkpoint([*map(leaf_hash, data)], run)
                 for run, data in self.members.items()
             },
+            **{f"incidents/{name}.incident": data for name, data in self.incidents.items()},
         }
 
     def as_of(self, size: int) -> "Sample":
@@ -165,7 +168,15 @@ class Sample:
             reads=self.reads[:sealed],
             archives={run: data for run, data in self.archives.items() if run in runs},
             members={run: data for run, data in self.members.items() if run in runs},
+            incidents={
+                row["reference"]: self.incidents[row["reference"]]
+                for line in self.lines[:size]
+                for row in rows_in(line, INCIDENT)
+            },
         )
+
+
+INCIDENT = "training_runs.historicalincident"
 
 
 def joined(lines: Sequence[bytes]) -> bytes:
@@ -295,7 +306,7 @@ def make() -> Made:
     """Tell the story in the database (which must be empty), and export it with what a signer adds."""
     _tell()
     from training_runs.manifests import archives
-    from training_runs.models import Manifest
+    from training_runs.models import Incident, Manifest
 
     manifests = list(Manifest.objects.select_related("run").order_by("id"))
     stored = {one.run.reference: archives.load(one.digest) for one in manifests}
@@ -347,9 +358,9 @@ def make() -> Made:
             evidence_only=False,
         )
     seal_reads(3, 31, 36)
-    return Made(
-        Sample(lines, list(reads.values()), [*sizes, kept, len(lines)], stored, members), kept
-    )
+    incidents = {one.reference: archives.load(one.digest) for one in Incident.objects.all()}
+    sizes += [kept, len(lines)]
+    return Made(Sample(lines, list(reads.values()), sizes, stored, members, incidents), kept)
 
 
 def _tell() -> None:
@@ -361,6 +372,7 @@ def _tell() -> None:
     from consent.choices import Purpose, RuleKind
     from consent.rulebook import notices
     from tools import factories
+    from training_runs.incidents import finding
 
     people = {
         "olga": roles.PRIVACY_OFFICER,
@@ -412,3 +424,11 @@ def _tell() -> None:
         factories.objection(f"acc-{number}", purposes=[Purpose.PERSONALISATION])
     factories.freeze(emil, purpose=Purpose.PERSONALISATION)
     factories.freeze(emil)
+    # A *no* that was decided before all of them, and a country that was out by then.
+    for number in range(3):
+        decided_at = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+        factories.decide(f"late-{number}", "deny", actor=product, at=decided_at)
+    factories.allow(
+        olga, otto, codes=["US"], rule=RuleKind.EXCLUDED, effective_from=dt.date(2025, 6, 1)
+    )
+    finding.look()

@@ -47,6 +47,16 @@ def test_without_the_kept_checkpoint_the_strongest_would_not_be_noticed(made, tm
     assert not all(without_it)
 
 
+@pytest.mark.parametrize("act", ["member", "run", "cause"])
+def test_a_forged_incident_contradicts_the_entries_without_any_kept_checkpoint(made, tmp_path, act):
+    bench = campaign.Bench(tmp_path, made)
+    bench.kept = None
+
+    for seed in range(4):
+        forged = campaign.forge_incident(random.Random(seed), made.sample, act)
+        assert bench.notices(forged.files()), seed
+
+
 def test_what_cannot_be_noticed_is_not_counted_as_caught(made, tmp_path):
     bench = campaign.Bench(tmp_path, made)
 

@@ -176,7 +176,8 @@ def test_two_archives_exchanged_are_named(export):
     one.write_bytes(second)
     other.write_bytes(first)
 
-    assert all("does not have the digest" in problem for problem in problems(export))
+    found = [one for one in problems(export) if not one.startswith("incidents/")]
+    assert found and all("does not have the digest" in problem for problem in found)
 
 
 def test_a_members_checkpoint_of_another_run_is_named(export):
