@@ -16,7 +16,7 @@ from pyroaring import BitMap
 
 from consent.choices import Choice
 from consent.counting import Counted
-from consent.models import Consent, Decision, Member
+from consent.models import Decision, Member
 from consent.rulebook import days
 from consent.rulebook.rules import Book
 from objections.choices import Effect
@@ -101,7 +101,6 @@ class Hindsight:
         """
         question = self.question(entry)
         asking = [code for codes in question.opt_in.values() for code in codes]
-        never = Consent.objects.filter(purpose=self._purpose, choice=Choice.ALLOW).values("member")
         too_young = Q(pk__in=[])
         for age, codes in question.ages.items():
             too_young |= Q(country__in=codes, adult_at__lt=age)
@@ -109,7 +108,9 @@ class Hindsight:
             "minor": Member.objects.filter(too_young),
             "region": Member.objects.in_countries(question.excluded),
             "no_notice": Member.objects.in_countries(question.uncovered),
-            "not_opted_in": Member.objects.in_countries(asking).exclude(pk__in=never),
+            "not_opted_in": Member.objects.in_countries(asking).exclude(
+                pk__in=self._said_yes().values("member")
+            ),
         }
         found = {}
         for code, rows in sources.items():
@@ -121,12 +122,16 @@ class Hindsight:
     def consenting(self, entry: int, included: BitMap) -> BitMap:
         """Those of the included in countries that ask, who have ever said yes: their *yes* is looked at one by one."""
         asking = [code for codes in self.question(entry).opt_in.values() for code in codes]
-        said = Consent.objects.filter(
-            purpose=self._purpose, choice=Choice.ALLOW, member__country__in=asking
-        )
+        said = self._said_yes().filter(member__country__in=asking)
         return (
             BitMap(said.order_by().values_list("member_id", flat=True).iterator(50_000)) & included
         )
+
+    def _said_yes(self) -> QuerySet[Decision]:
+        """Every *yes* there ever was: a *no* that was decided after the freeze does not undo one from before it."""
+        return Decision.objects.filter(
+            purpose=self._purpose, choice=Choice.ALLOW, evidence_only=False
+        ).order_by()
 
     def _of_member(
         self, facts: "_Facts", number: int, entry: int, question: Question

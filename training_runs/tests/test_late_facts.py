@@ -160,6 +160,29 @@ def test_a_rule_that_asks_for_consent_and_is_recorded_late(frozen, officer, seco
     assert found() == [("rule.proposed", {"not_opted_in": ["hk"]})]
 
 
+def test_a_no_after_the_freeze_does_not_undo_the_consent_from_before_it(
+    engineer, officer, second_officer, product
+):
+    with at("2026-05-01T12:00"):
+        factories.allow(
+            officer, second_officer, codes=["HK"], rule="opt-in", effective_from=dt.date(2026, 5, 2)
+        )
+    deny(product, "2026-05-10T12:00", account="hk", choice="allow", recorded="2026-05-10T12:00")
+    with at(FROZEN):
+        factories.freeze(engineer)
+    deny(product, "2026-06-10T12:00", account="hk", recorded="2026-06-10T12:00")
+    with at(LATER):
+        factories.allow(
+            officer,
+            second_officer,
+            codes=["US"],
+            rule="default-on",
+            effective_from=dt.date(2026, 7, 1),
+        )
+
+    assert found() == []
+
+
 def test_a_narrower_notice_that_is_recorded_late(frozen, officer, second_officer):
     with at(LATER):
         factories.publish(
