@@ -1554,7 +1554,7 @@ def _check_incident(one: Incident, header: Row, manifest: Frozen, archive: Archi
 
 
 def _check_unchanged(ledger: Ledger, found: dict[int, Row], report: Report) -> None:
-    """What an incident was found as stays; only the case moves."""
+    """Hold an incident to what it was found as: only the case moves."""
     first = {row["id"]: row for row in found.values()}
     for entry, row in ledger.of(INCIDENT):
         was = first.get(row["id"], {})
@@ -2569,7 +2569,7 @@ class Hindsight(History):
 
 
 def _lifted_at(rows: list[tuple[str, Row]]) -> str:
-    """When an objection that is lifted was lifted: it held until then."""
+    """Say at which moment an objection that is lifted was lifted: it held until then."""
     at = rows[-1][0]
     for recorded_at, row in reversed(rows):
         if row["effect"] != "restriction_lifted":
@@ -2731,7 +2731,7 @@ class Watch:
         return found
 
     def _is_late(self, entry: Row, since: str) -> bool:
-        """What was recorded before the manifest was, at the moment from which it holds, is no late fact."""
+        """Say whether a fact is late. What was recorded before the manifest was, at the moment from which it holds, is no late fact."""
         is_later = entry["sequence"] > self.manifest.entry
         return since <= self.frozen_at and (is_later or since < entry["recorded_at"])
 
