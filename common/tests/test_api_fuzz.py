@@ -55,6 +55,8 @@ OPERATIONS = [
     "read_run",
     "preview_run",
     "list_assessments",
+    "list_incidents",
+    "acknowledge_incident",
     "write_assessment",
     "start_run",
     "complete_run",

@@ -45,7 +45,7 @@ from objections.redaction import lending
 from objections.ticket import uploads
 from tools import factories
 from training_runs.incidents import cases
-from training_runs.models import Run
+from training_runs.models import Incident, Run
 from training_runs.runs import assessments
 
 pytestmark = [
@@ -100,6 +100,8 @@ PAGES = {
     "api:run-preview": {"GET": "OECA"},
     "api:run-start": {"POST": "E"},
     "api:run-assessments": {"GET": "OECA", "POST": "E"},
+    "api:run-incidents": {"GET": "OEA"},
+    "api:run-incident-acknowledgement": {"POST": "E"},
     "api:run-complete": {"POST": "E"},
     "api:run-cancel": {"POST": "E"},
     "api:run-explanation": {"POST": "OEA"},
@@ -510,6 +512,8 @@ def address(name: str, run: Run) -> str:
         return reverse(
             name, args=[Ticket.objects.worked().exclude(member=None).latest("pk").reference]
         )
+    if name == "api:run-incident-acknowledgement":
+        return reverse(name, args=[run.reference, Incident.objects.get(run=run).reference])
     if name in ("setting-link", "objection-confirm"):
         return reverse(name, args=["forged"])
     if name == "api:entry-proof":

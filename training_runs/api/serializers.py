@@ -17,11 +17,11 @@ from consent.choices import DataCategory, Purpose, ReviewVerdict, RuleKind
 from ledger.errors import InvalidInput
 from training_runs import teams
 from training_runs.api import waiting
-from training_runs.choices import BEFORE_THE_FREEZE, Agreement, FindingKind, RunState
+from training_runs.choices import BEFORE_THE_FREEZE, Agreement, FindingKind, IncidentState, RunState
 from training_runs.eligibility.exclusions import BY_CODE, Eligibility
 from training_runs.incidents import access as incidents
 from training_runs.manifests.manifest_file import COHORT
-from training_runs.models import MAX_POINT, Assessment, Finding, Manifest, Run, Team
+from training_runs.models import MAX_POINT, Assessment, Finding, Incident, Manifest, Run, Team
 from training_runs.runs import assessments, explaining
 from training_runs.runs.unmatched import Unmatched
 
@@ -361,8 +361,8 @@ class RunOutput(serializers.Serializer[Run]):
     waiting = serializers.SerializerMethodField()
     manifest = serializers.SerializerMethodField()
     incidents = serializers.SerializerMethodField(
-        help_text="How many incidents are recorded for the run: a member's objection had been received before the"
-        " freeze, and the manifest includes the member. null for people who may not know it."
+        help_text="How many incidents are recorded for the run: entries that say of members of the manifest that they"
+        " were out when it was frozen. null for people who may not know it."
     )
 
     unmatched_objections = serializers.SerializerMethodField(
@@ -405,6 +405,29 @@ class RunOutput(serializers.Serializer[Run]):
     def get_manifest(self, run: Run) -> Any:
         manifest = getattr(run, "manifest", None)
         return FrozenOutput(manifest).data if manifest else None
+
+
+class IncidentOutput(serializers.Serializer[Incident]):
+    """An incident, as far as the run's team may know it: not whose facts came late."""
+
+    reference = serializers.CharField()
+    run = serializers.CharField(source="run.reference")
+    state = serializers.ChoiceField(choices=IncidentState.choices)
+    reasons = serializers.DictField(
+        child=serializers.IntegerField(), help_text="By reason, how many members it kept out."
+    )
+    members = serializers.IntegerField()
+    delivered = serializers.IntegerField(help_text="Of them in a delivery, when it was found.")
+    used = serializers.IntegerField(
+        help_text="Of them in a delivery with a receipt, when it was found."
+    )
+    cause = serializers.IntegerField(help_text="The entry that recorded the facts.")
+    found_at = serializers.DateTimeField()
+    assess_by = serializers.DateTimeField(
+        allow_null=True, help_text="null where no data of theirs was delivered."
+    )
+    acknowledged_by = serializers.CharField(source="acknowledged_by.username", default=None)
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
 
 
 class AssessmentReviewOutput(serializers.Serializer[Any]):

@@ -17,6 +17,12 @@ urlpatterns = [
     ),
     path(f"{RUN}/preview", views.PreviewView.as_view(), name="run-preview"),
     path(f"{RUN}/assessments", views.AssessmentsView.as_view(), name="run-assessments"),
+    path(f"{RUN}/incidents", views.IncidentsView.as_view(), name="run-incidents"),
+    path(
+        f"{RUN}/incidents/<str:incident>/acknowledgement",
+        views.IncidentAcknowledgementView.as_view(),
+        name="run-incident-acknowledgement",
+    ),
     path(f"{RUN}/start", views.StartView.as_view(), name="run-start"),
     path(f"{RUN}/cancel", views.CancelView.as_view(), name="run-cancel"),
     path(f"{RUN}/explanation", views.ExplanationView.as_view(), name="run-explanation"),

@@ -40,6 +40,7 @@ from training_runs.api.serializers import (
     CancellationInput,
     EntryOutput,
     ExplanationOutput,
+    IncidentOutput,
     ManifestOutput,
     PreviewOutput,
     RunInput,
@@ -55,6 +56,7 @@ from training_runs.api.serializers import (
 from training_runs.choices import BEFORE_THE_FREEZE
 from training_runs.downloads import withdrawn
 from training_runs.incidents import access as incidents
+from training_runs.incidents import cases
 from training_runs.manifests import archives
 from training_runs.models import Run
 from training_runs.runs import (
@@ -317,6 +319,46 @@ class AssessmentsView(Endpoint):
             **read(AssessmentInput, request.data),
         )
         return Response(AssessmentOutput(row).data, status=201 if is_new else 200)
+
+
+class IncidentsView(Endpoint):
+    access = {"GET": Access("training_runs.view_run", "runs:read")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="list_incidents", parameters=[PageQuery], responses=page_of(IncidentOutput)
+    )
+    def get(self, request: Request, reference: str) -> Response:
+        """The incidents of a run, the newest first: for its team, and for those who see the incidents of every run.
+
+        Members of the manifest who, as an entry says that was recorded after it, were out when it was frozen. The next
+        delivery leaves them out.
+        """
+        run = run_by(reference)
+        if not incidents.may_read(request.user, run):
+            raise PermissionDenied(f"{reference} belongs to another team.", code="not_your_run")
+        read(PageQuery, request.query_params)
+        record_read(caller(request), "incident.listed", reference, purpose="api")
+        pages = Pages()
+        found = pages.paginate_queryset(incidents.of(run), request, view=self) or []
+        return pages.get_paginated_response([IncidentOutput(row).data for row in found])
+
+
+class IncidentAcknowledgementView(Endpoint):
+    access = {"POST": Access(cases.OWN, "runs:write")}
+    schema = EndpointSchema()
+
+    @extend_schema(
+        operation_id="acknowledge_incident", request=None, responses={200: IncidentOutput}
+    )
+    def post(self, request: Request, reference: str, incident: str) -> Response:
+        """Say that the run's team knows of an incident. Once more changes nothing."""
+        run = own_run(request, reference)
+        row = run.incidents.filter(reference=incident).first()
+        if row is None:
+            raise NotFound(f"{reference} has no such incident.")
+        row = cases.acknowledge(incident=row, actor=caller(request))
+        return Response(IncidentOutput(row).data)
 
 
 class StartView(Endpoint):

@@ -145,3 +145,24 @@ def test_the_list_is_filtered_searched_and_exported(incident, engineer, officer,
     assert shown(state__exact="closed") == []
     lines = b"".join(client.get(f"{address}export/csv/")).splitlines()
     assert len(lines) == 3
+
+
+def test_the_api_lists_the_incidents_of_a_run_and_takes_the_teams_acknowledgement(
+    incident, engineer, second_engineer, officer, client_of
+):
+    address = f"/api/v1/runs/{incident.run.reference}/incidents"
+    act = f"{address}/{incident.reference}/acknowledgement"
+
+    (listed,) = client_of(engineer).get(address).json()["results"]
+    answers = [client_of(engineer).post(act).json() for _ in range(2)]
+
+    assert (listed["reference"], listed["reasons"], listed["acknowledged_at"]) == (
+        incident.reference,
+        {"opted_out": 3},
+        None,
+    )
+    assert [one["acknowledged_by"] for one in answers] == ["emil", "emil"]
+    assert client_of(second_engineer).get(address).status_code == 403
+    assert client_of(second_engineer).post(act).status_code == 403
+    assert client_of(officer).get(address).json()["results"][0]["state"] == "acknowledged"
+    assert client_of(engineer).post(f"{address}/INC-1/acknowledgement").status_code == 404
