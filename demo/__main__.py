@@ -59,10 +59,12 @@ def main() -> int:
                 say=say,
             )
             told.tell()
-            late = stage.late_post(latecomer.account_ref)
+            late, incidents = stage.late_post(latecomer.account_ref)
             say(
-                f"An objection on paper is found that reached us before the runs: {late} has incidents."
+                f"An objection on paper is found that reached us before the runs: {late} is the cause of incidents."
             )
+            for line in incidents:
+                say(f"  {line}.")
     print("\n" + "\n".join(story.table(told.runs)))
     print(
         "\nEvery run also leaves out one test account for each reason, which proves that the rule works."

@@ -22,6 +22,10 @@ from demo.population import Person
 from objections.choices import Channel
 from objections.intake import receiving
 from objections.models import Ticket
+from objections.ticket import incidents
+from training_runs.choices import Measure
+from training_runs.incidents import cases
+from training_runs.models import Incident
 
 SEED = 1
 MAX_ORDINARY = 240
@@ -68,6 +72,37 @@ def late_post(account_ref: str) -> Ticket:
         received_at=timezone.now() - dt.timedelta(days=3),
     )
     return receiving.receive(objection, actor=User.objects.get(username="olga"))
+
+
+def work_incidents(ticket: Ticket) -> Iterator[str]:
+    """In the present: the incidents of a ticket from finding to closing, by the people whose work it is; a line for each."""
+    people = {name: User.objects.get(username=name) for name in ("emil", "olga", "otto")}
+    for found in incidents.incidents_of([ticket.reference]).get(ticket.reference, []):
+        incident = Incident.objects.select_related("run").get(reference=found.reference)
+        cases.acknowledge(incident=incident, actor=people["emil"])
+        measures = [Measure.SUBTRACTED if incident.delivered else Measure.NOTHING]
+        assessment = cases.assess(
+            incident=incident,
+            measures=measures,
+            tell_authority=False,
+            tell_members=bool(incident.delivered),
+            reasons="One member's data; the objection had lain on paper. The risk is low.",
+            actor=people["olga"],
+        )
+        cases.review(
+            assessment=assessment, verdict="approved", reason="Agreed.", actor=people["otto"]
+        )
+        incident.refresh_from_db()
+        cases.close(
+            incident=incident,
+            reason="The next delivery leaves the member out.",
+            version=incident.version,
+            actor=people["olga"],
+        )
+        yield (
+            f"{incident.reference} of {incident.run.reference}: {incident.members} member, {incident.delivered} delivered,"
+            f" {incident.used} used; acknowledged by emil, assessed by olga and otto, closed"
+        )
 
 
 def _is_adult(person: Person, today: dt.date) -> bool:

@@ -190,11 +190,12 @@ def load_rules(day: dt.date) -> None:
     )
 
 
-def late_post(account_ref: str) -> str:
-    """An objection that reached us before the runs, keyed in only now. Returns its reference."""
+def late_post(account_ref: str) -> tuple[str, list[str]]:
+    """An objection that reached us before the runs, keyed in only now: its reference, and a line for each incident."""
     from demo import past
 
-    return past.late_post(account_ref).reference
+    ticket = past.late_post(account_ref)
+    return ticket.reference, list(past.work_incidents(ticket))
 
 
 def verify_ledger() -> list[str]:
