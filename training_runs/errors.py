@@ -53,12 +53,6 @@ class AlreadyAssessed(RuleViolation):
     code = "already_assessed"
 
 
-class LateFactsWaiting(Refusal):
-    """The entries since the freeze are not looked through yet: whom they keep out is not known."""
-
-    code = "late_facts_waiting"
-
-
 class NotAssessed(RuleViolation):
     """Two privacy officers have not assessed the incident yet."""
 

@@ -64,6 +64,7 @@ def test_choices_people_and_what_is_referred_to_are_told_in_words(
             "effect": ("", "out while it is examined"),
             "member": ("", f"member {number}"),
             "purpose": ("", "Generative AI"),
+            "restricts since": ("", f"{ticket.received_at:%Y-%m-%d %H:%M:%S} UTC"),
             "ticket": ("", ticket.reference),
         }
     }

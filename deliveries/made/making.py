@@ -112,7 +112,7 @@ def subtract(delivery: Delivery) -> Subtraction:
 
 def _make(delivery: Delivery) -> Delivery:
     usable_manifest(delivery.run)
-    finding.check_looked(delivery.manifest)
+    finding.look_at(delivery.manifest)
     tries = 0
     while True:
         tries += 1

@@ -31,6 +31,7 @@ ALL_WELL = {
     "oldest_unsigned_entry": "ok",
     "oldest_waiting_file": "ok",
     "oldest_unverified_manifest": "ok",
+    "oldest_late_fact": "ok",
 }
 
 

@@ -23,7 +23,6 @@ from ledger.references import next_reference
 from training_runs.choices import RunState
 from training_runs.eligibility import lateness
 from training_runs.eligibility.exclusions import EXCLUSIONS
-from training_runs.errors import LateFactsWaiting
 from training_runs.incidents import archive
 from training_runs.incidents.cases import TIME_TO_ASSESS
 from training_runs.incidents.hindsight import Hindsight, Sets, rules_at
@@ -80,15 +79,19 @@ def _found(after: int, upto: int) -> Iterator[Incident]:
             LateLookOwed.objects.filter(manifest=manifest).delete()
 
 
-def check_looked(manifest: Manifest) -> None:
-    """Look, so that what is known by now is in the incidents of a manifest. Raises LateFactsWaiting where that is not sure."""
-    size = entries.read_head().size
-    look()
-    looked = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
-    if looked < size or LateLookOwed.objects.filter(manifest=manifest).exists():
-        raise LateFactsWaiting(
-            f"Late facts about {manifest.run.reference} are being looked for: try again in a minute."
-        )
+def look_at(manifest: Manifest) -> list[Incident]:
+    """Look at what was recorded about one manifest and was not looked at yet, whoever else looks; the incidents it found.
+
+    Two that look at the same time find the same, and it is recorded once. Raises ManifestDamaged, OSError.
+    """
+    last = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
+    owed = LateLookOwed.objects.filter(manifest=manifest).values_list("after", flat=True).first()
+    # Recorded after the last look, it was not looked at: its cut may be older than that.
+    is_fresh = manifest.entry_id > last
+    since = manifest.cut if is_fresh else max(manifest.cut, last if owed is None else owed)
+    window = lateness.Window(since, entries.read_head().size, manifest.frozen_at)
+    own = [fact for fact in _facts(window) if _is_about(fact, manifest)]
+    return list(_of_manifest(manifest, own)) if own else []
 
 
 def _facts(window: lateness.Window) -> Iterator[lateness.LateFact]:

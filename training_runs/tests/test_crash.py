@@ -172,7 +172,9 @@ def test_without_a_broker_a_start_is_answered_at_once_and_a_sweep_freezes(
     browser = client_of(engineer)
 
     before = time.monotonic()
-    answer = browser.post(reverse("api:run-start", args=[run.reference]))
+    answer = browser.post(
+        reverse("api:run-start", args=[run.reference]), content_type="application/json"
+    )
     waited = time.monotonic() - before
     sweeping.sweep()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+import time_machine
 
 from tools import factories
 from tools.outside import behind_the_back
@@ -102,14 +103,20 @@ def test_both_ways_find_who_consented_in_time(officer, second_officer, engineer,
     """A yes from before consent was asked for is a setting left on; *freeze* verifies by deriving it."""
     factories.open_world(officer, second_officer)
     since = factories.LONG_AGO + dt.timedelta(days=10)
-    factories.allow(
-        officer, second_officer, purposes=["generative-ai"], codes=["KR"], rule="opt-in",
-        effective_from=since,
-    )  # fmt: skip
+    with time_machine.travel(
+        dt.datetime.combine(factories.LONG_AGO, dt.time(), dt.UTC), tick=False
+    ):
+        factories.publish(officer, second_officer, version="known-then")
+        factories.allow(
+            officer, second_officer, purposes=["generative-ai"], codes=["KR"], rule="opt-in",
+            effective_from=since,
+        )  # fmt: skip
     early, late, silent = factories.add_members(3, country="KR")
     for number, days in ((0, -1), (1, 0)):
         at = dt.datetime.combine(since + dt.timedelta(days=days), dt.time(12), dt.UTC)
-        factories.decide(f"acc-{number}", "allow", actor=product, at=at)
+        factories.decide(
+            f"acc-{number}", "allow", actor=product, at=at, notice_version="known-then"
+        )
     factories.add_members(1, prefix="american")
 
     archive = freezing.load(factories.freeze(engineer))
