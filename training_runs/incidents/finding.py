@@ -80,7 +80,7 @@ def _found(after: int, upto: int) -> Iterator[Incident]:
 
 
 def look_at(manifest: Manifest) -> list[Incident]:
-    """Look at what was recorded about one manifest and was not looked at yet, whoever else looks; the incidents it found.
+    """Look at what was recorded about one manifest and was not looked at yet; the incidents it found. Another look may be under way.
 
     Two that look at the same time find the same, and it is recorded once. Raises ManifestDamaged, OSError.
     """
