@@ -2521,7 +2521,8 @@ class Hindsight(History):
     def kept_out(self, number: int, watch: Watch) -> tuple[set[str], set[str]]:
         """The reasons that kept a member out when a manifest was frozen: those for sure, and those perhaps."""
         member, asked = self.members[number], watch.asked
-        country = member["country"]
+        # A move holds from its entry: the country is that of the cut.
+        country: str = watch.countries.get(number, "")
         day = watch.calendar.days_in(country)[0]
         sure = {*_country_against(country, asked.rules, asked.covered)}
         # An account that was closed or erased since was open at the freeze.
@@ -2610,6 +2611,8 @@ class Watch:
         self._sealed = header["consents"]
         self._at_cut: dict[str, Bounds] = {}
         self.asked = Asked({}, set(), {}, {})
+        self.countries: dict[int, str] = {}
+        """The country of each included member at the cut."""
 
     def begin(self, history: Hindsight) -> None:
         """The history is as it was at the cut."""
@@ -2620,6 +2623,7 @@ class Watch:
                     self.purpose, self.categories, country, self.calendar
                 )
         self.asked = history.ask(self)
+        self.countries = {number: history.members[number]["country"] for number in self.included}
 
     def windows(self, country: str, bounds: Bounds) -> list[Window]:
         """The header's moments for what is as it was at the cut; what was changed since has bounds only."""
