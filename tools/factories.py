@@ -51,7 +51,7 @@ from tools.receipts import file as receipt_file
 from training_runs import teams
 from training_runs.downloads import withdrawn
 from training_runs.incidents import archive as incident_archive
-from training_runs.incidents import cases
+from training_runs.incidents import cases, finding
 from training_runs.manifests import archives
 from training_runs.models import Incident, Manifest, Run, Team, WithdrawnAnswer
 from training_runs.querysets import teams_of
@@ -602,3 +602,12 @@ def assessed(incident: Incident, officer: User, second_officer: User, **facts: A
     )
     incident.refresh_from_db()
     return incident
+
+
+def late(run: Run) -> list[Incident]:
+    """The incident of a *no* that was decided before a run was frozen, and reaches us now."""
+    before = run.manifest.frozen_at - dt.timedelta(days=1)
+    number = freezing.load(run.manifest).included.max()
+    account = AccountReference.objects.get(member=number).account_key
+    decide(account, "deny", actor="test", at=before)
+    return finding.look()

@@ -74,7 +74,9 @@ def test_a_broker_that_says_nothing_keeps_no_start_of_a_run_waiting(
     browser = client_of(engineer)
 
     with at_once():
-        answer = browser.post(reverse("api:run-start", args=[run.reference]))
+        answer = browser.post(
+            reverse("api:run-start", args=[run.reference]), content_type="application/json"
+        )
 
     assert answer.status_code == 202
     assert Run.objects.requested().get() == run

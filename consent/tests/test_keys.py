@@ -342,7 +342,7 @@ def test_erasing_an_unknown_account_is_recorded(officer):
 
 ALLOWED = {
     "consent/members.py", "consent/accounts.py", "consent/lookup.py", "consent/decisions.py", "consent/imports/importing.py",
-    "consent/models.py", "consent/verification.py", "objections/intake/receiving.py", "objections/staff/queue.py",
+    "consent/models.py", "consent/verification.py", "consent/account_changes.py", "objections/intake/receiving.py", "objections/staff/queue.py",
     # Counts those that no file has named.
     "consent/staff/panels.py",
     # Asks whether a file is named after an account, and tells neither which nor whose.
@@ -497,7 +497,7 @@ def test_officers_see_choices_and_objections_that_no_file_has_named(client_of, o
         reverse("admin:consent_member_export", args=["csv"]), {"named": "no"}
     ).getvalue()
     assert exported.decode("utf-8-sig").splitlines() == [
-        "member,country,adult_on,status,named_by_a_file", "2,,,unknown,no",
+        "member,country,adult_on,adult_at,status,named_by_a_file", "2,,,18,unknown,no",
     ]  # fmt: skip
 
     with importing.entries.entry("test.act", actor="test"):

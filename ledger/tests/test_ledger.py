@@ -198,8 +198,8 @@ def test_a_row_changed_behind_the_back_is_not_what_was_sealed(table, column, val
         with connection.cursor() as cursor:
             # A second member, without history, for the decision to be moved to.
             cursor.execute(
-                "INSERT INTO consent_member (id, country, country_given, status, reference_seal)"
-                " VALUES (2, '', '', 'unknown', '')"
+                "INSERT INTO consent_member (id, country, country_given, status, adult_at, reference_seal)"
+                " VALUES (2, '', '', 'unknown', 18, '')"
             )
     _change(table, column, value)
 

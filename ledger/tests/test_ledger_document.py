@@ -24,7 +24,7 @@ JSON = {
     "also", "also_versions", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
     "texts",
 }  # fmt: skip
-TIMES = re.compile(r".*_at|history_date")
+TIMES = re.compile(r".*_at|history_date|restricts_since|assess_by")
 
 
 def rows_of(sql: str) -> list[dict]:
@@ -42,7 +42,8 @@ def plain(column: str, value: object) -> object:
         return bool(value)
     if column in JSON:
         return json.loads(value) if isinstance(value, str) else value
-    if TIMES.fullmatch(column):
+    # `adult_at` is an age.
+    if TIMES.fullmatch(column) and not isinstance(value, int):
         moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
         return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
     return value.isoformat() if isinstance(value, dt.date) else value

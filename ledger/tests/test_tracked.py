@@ -65,6 +65,8 @@ def _live(officer, second_officer, engineer, product) -> None:
         elif tickets:
             factories.send_letters(factories.withdraw(tickets.pop(), officer, second_officer))
 
+    incident, *_ = factories.late(factories.freeze(engineer).run)
+    factories.assessed(incident, officer, second_officer)
     for _ in range(60):
         chance.choice([decide, register, rename, freeze, cancel, receive, settle])()
 

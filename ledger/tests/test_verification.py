@@ -144,9 +144,9 @@ def test_rows_of_no_entry_are_found_and_not_counted(ledger_with_history):
     # The history of members has no foreign key to the entry.
     behind_the_back(
         "consent_historicalmember",
-        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, status,"
+        "INSERT INTO consent_historicalmember (id, country, country_given, adult_on, adult_at, status,"
         " reference_seal, history_date, history_type, entry_id)"
-        " SELECT id, country, country_given, adult_on, status, reference_seal, history_date,"
+        " SELECT id, country, country_given, adult_on, adult_at, status, reference_seal, history_date,"
         " history_type, 0 FROM consent_historicalmember WHERE id = 1",
     )
 

@@ -435,7 +435,6 @@ def test_years_of_silence_lift_nothing(state, member, officer):
         factories.send_letters(ticket)
 
     with time_machine.travel(dt.datetime(2036, 3, 2, 12, tzinfo=dt.UTC), tick=False):
-        tasks.look_again_for_incidents()
         tasks.erase_expired()
         tasks.send_letters()
 

@@ -19,7 +19,7 @@ from tools import factories
 
 pytestmark = pytest.mark.django_db
 
-MAX_QUERIES = 21
+MAX_QUERIES = 23
 
 
 def under_the_lock(act: Callable[[], object]) -> list[str]:

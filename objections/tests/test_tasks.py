@@ -8,7 +8,7 @@ from common.processes import hints
 from objections import tasks
 from portal.celery import app
 
-DAY_TASKS = {"look_again_for_incidents", "erase_expired", "sweep_files", "send_digests"}
+DAY_TASKS = {"erase_expired", "sweep_files", "send_digests"}
 
 
 def test_every_task_of_the_day_comes_by_itself():

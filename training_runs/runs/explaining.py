@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from consent.choices import CONSENT_BASIS, PURPOSES, Choice, Purpose, RuleKind
 from consent.models import Member
 from consent.rulebook import days
+from consent.rulebook.rules import Book
 from ledger import clock
 from objections.ticket.exposure import Use
 from training_runs.choices import RunState
@@ -154,10 +155,11 @@ class Standing:
 def standing(member: Member) -> list[Standing]:
     """For every purpose: the choice, the rule in the member's country, in or out and why."""
     when = days.at(clock.now())
+    book = Book.read()
     chosen = {row.purpose: row.choice for row in member.consents.all()}
     answers = []
     for purpose in Purpose.values:
-        question = ask(purpose, when, [])
+        question = ask(purpose, when, [], book)
         answers.append(
             Standing(
                 purpose=purpose,
