@@ -24,7 +24,7 @@ JSON = {
     "also", "also_versions", "clock", "countries", "data_categories", "detail", "header", "outcomes", "purposes",
     "texts",
 }  # fmt: skip
-TIMES = re.compile(r".*_at|history_date|restricts_since|assess_by")
+TIMES = re.compile(r".*_at|history_date|restricts_since|assess_by|as_of")
 
 
 def rows_of(sql: str) -> list[dict]:
