@@ -39,6 +39,7 @@ def world(officer: User, second_officer: User, engineer: User) -> None:
     manifest = factories.freeze(engineer)
     delivery = factories.training(manifest.run, engineer)
     factories.send_receipt(factories.registered_runner(engineer), delivery, engineer)
+    factories.late(manifest.run)
 
 
 def export(client: Any, label: str, form: str = "csv", **query: str) -> tuple[Any, bytes]:
@@ -62,6 +63,7 @@ def test_these_lists_can_be_taken_along() -> None:
         "ledger_accessrecord",
         "ledger_entry",
         "objections_ticket",
+        "training_runs_incident",
         "training_runs_run",
         "training_runs_verification",
     ]

@@ -92,9 +92,9 @@ SENTENCES = {
         "No letter has been written yet.",
         "None of the 1 letters written so far has failed; 1 wait to be mailed.",
     ),
-    "Latest incidents": (
-        "No objection has been received yet.",
-        "No incident is recorded for any of the 1 tickets.",
+    "Incidents": (
+        "No run is frozen yet.",
+        "No incident is open for any of the 1 frozen runs.",
     ),
     "Findings": (
         "No manifest is frozen yet.",

@@ -40,6 +40,8 @@ def test_a_list_opens_for_exactly_those_who_may_view_its_rows(person: User, clie
         label = f"{model._meta.app_label}_{model._meta.model_name}"
         opened[label] = client.get(reverse(f"admin:{label}_changelist")).status_code == 200
         allowed[label] = person.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
+    # A team sees the incidents of its own runs.
+    allowed["training_runs_incident"] |= person.has_perm("training_runs.view_own_incident")
 
     assert opened == allowed
 
@@ -94,8 +96,9 @@ def test_an_action_without_permissions_is_never_offered(auditor: User, rf: Any) 
                 "Texts and erasures waiting for your word",
                 "Letters",
                 "Redaction list: too weak",
-                "Latest incidents",
+                "Incidents",
                 "Proposals waiting for your review",
+                "Compatibility assessments that wait for you",
                 "Accounts that no file has named",
                 "Latest denies recorded by staff",
                 "Completions without a receipt",
@@ -106,6 +109,7 @@ def test_an_action_without_permissions_is_never_offered(auditor: User, rf: Any) 
         (
             "engineer",
             [
+                "Incidents to acknowledge",
                 "Incidents of your runs",
                 "Your runs",
                 "Freezes that failed so far",
@@ -119,7 +123,7 @@ def test_an_action_without_permissions_is_never_offered(auditor: User, rf: Any) 
                 "Integrity checks",
                 "Objections",
                 "Letters",
-                "Latest incidents",
+                "Incidents",
                 "Ledger",
                 "Manifests",
                 "Findings",

@@ -27,7 +27,7 @@ from training_runs.choices import IncidentState, Measure
 from training_runs.eligibility.exclusions import BY_CODE
 from training_runs.incidents import access, cases, finding
 from training_runs.incidents.archive import members_of
-from training_runs.models import Incident, IncidentAssessment
+from training_runs.models import Incident, IncidentAssessment, Manifest
 from training_runs.querysets import teams_of
 from training_runs.staff.run_page import url_of
 
@@ -340,7 +340,7 @@ class IncidentAdmin(ExportedList, HistoryModelAdmin):
 # --- Start pages --------------------------------------------------------------------------------
 
 
-@start_page.panel(cases.ASSESS, order=9)
+@start_page.panel(cases.ALL, order=9)
 def waiting_panel(request: HttpRequest) -> start_page.Panel:
     """Incidents whose clock runs first, then those that wait for a review or a closing."""
     waiting = Incident.objects.exclude(state=IncidentState.CLOSED).select_related("run")
@@ -357,11 +357,19 @@ def waiting_panel(request: HttpRequest) -> start_page.Panel:
             )
             for row in with_clock[:10]
         ],
-        f"No incident with delivered data is open. Open without: {count}."
-        if count
-        else "No incident is open.",
+        _none_in_words(count),
         [("Incidents", reverse("admin:training_runs_incident_changelist"))],
     )
+
+
+def _none_in_words(count: int) -> str:
+    """Said when no incident with delivered data is open."""
+    if count:
+        return f"No incident with delivered data is open. Open without: {count:,}."
+    frozen = Manifest.objects.count()
+    if not frozen:
+        return "No run is frozen yet."
+    return f"No incident is open for any of the {frozen:,} frozen runs."
 
 
 @start_page.panel(cases.OWN, order=18)
