@@ -44,7 +44,7 @@ class Measure(models.TextChoices):
 
 
 class IncidentState(models.TextChoices):
-    """How far an incident has come."""
+    """The state of an incident, from finding to closing."""
 
     FOUND = "found", "found"
     ACKNOWLEDGED = "acknowledged", "acknowledged by the run's team"

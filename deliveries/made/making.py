@@ -205,7 +205,8 @@ def _record(
             BitMap(erased.values_list("member_id", flat=True))
         ):
             raise AccountErased("Accounts were erased while the list was written.")
-        since = finding.out_by_incidents(delivery.run_id, cut=entries.read_head().size)
+        # Those of before the cut are subtracted already: under the ledger's lock only what is new is read.
+        since = finding.out_since(delivery.run_id, cut=split.cut.size)
         if not split.delivered.isdisjoint(since):
             raise AccountErased("An incident was found while the delivery was made.")
         delivery.cut, delivery.ledger_root = split.cut.size, split.cut.root

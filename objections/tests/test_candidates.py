@@ -1,4 +1,4 @@
-"""Who is meant: other spellings and profile addresses, several accounts that may be meant, and wrong matches."""
+"""The account that is meant: other spellings and profile addresses, several accounts that may be meant, and wrong matches."""
 
 import datetime as dt
 

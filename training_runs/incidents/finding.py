@@ -7,10 +7,10 @@ that have them in would have left them out. Looking again finds the same: an inc
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from typing import Any
 
 import structlog
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from pyroaring import BitMap
 
 from common import registry
@@ -57,11 +57,8 @@ def _found(after: int, upto: int) -> Iterator[Incident]:
     newest = manifests.aggregate(at=Max("frozen_at"))["at"]
     if newest is None:
         return
-    # A manifest that was recorded since the last look has a cut before it.
-    begins = dict(manifests.filter(entry_id__gt=after).values_list("pk", "cut"))
-    begins |= dict(LateLookOwed.objects.values_list("manifest", "after"))
-    first = min([after, *begins.values()])
-    window = lateness.Window(first, upto, newest)
+    begins = _begins(manifests, after)
+    window = lateness.Window(min([after, *begins.values()]), upto, newest)
     facts = list(_facts(window))
     if not facts:
         return
@@ -84,14 +81,24 @@ def look_at(manifest: Manifest) -> list[Incident]:
 
     Two that look at the same time find the same, and it is recorded once. Raises ManifestDamaged, OSError.
     """
-    last = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
-    owed = LateLookOwed.objects.filter(manifest=manifest).values_list("after", flat=True).first()
-    # Recorded after the last look, it was not looked at: its cut may be older than that.
-    is_fresh = manifest.entry_id > last
-    since = manifest.cut if is_fresh else max(manifest.cut, last if owed is None else owed)
+    last = _looked_upto()
+    begins = _begins(Manifest.objects.filter(pk=manifest.pk), last)
+    since = max(manifest.cut, begins.get(manifest.pk, last))
     window = lateness.Window(since, entries.read_head().size, manifest.frozen_at)
     own = [fact for fact in _facts(window) if _is_about(fact, manifest)]
     return list(_of_manifest(manifest, own)) if own else []
+
+
+def _looked_upto() -> int:
+    return LateLook.objects.values_list("looked_upto", flat=True).first() or 0
+
+
+def _begins(manifests: QuerySet[Manifest], looked_upto: int) -> dict[int, int]:
+    """The entry behind which to look, for manifests where it is not the end of the last look."""
+    # One that was recorded since the last look has a cut before it.
+    begins = dict(manifests.filter(entry_id__gt=looked_upto).values_list("pk", "cut"))
+    owed = LateLookOwed.objects.filter(manifest__in=manifests).values_list("manifest", "after")
+    return begins | dict(owed)
 
 
 def _facts(window: lateness.Window) -> Iterator[lateness.LateFact]:
@@ -115,7 +122,6 @@ def _is_about(fact: lateness.LateFact, manifest: Manifest) -> bool:
     return fact.entry > manifest.entry_id or fact.holds_from < _recorded_at(fact.entry)
 
 
-@lru_cache(maxsize=1_000)
 def _recorded_at(entry: int) -> dt.datetime:
     return Entry.objects.values_list("recorded_at", flat=True).get(sequence=entry)
 
@@ -143,9 +149,8 @@ def _of_manifest(manifest: Manifest, facts: Iterable[lateness.LateFact]) -> Iter
     answers = dict(seen.reasons(touched, rules))
     for entry in sorted({*answers, *by_rules}):
         owed: Sets = {}
-        for answer in (answers.get(entry, {}), by_rules.get(entry, {})):
-            for code, members in answer.items():
-                owed[code] = owed.get(code, BitMap()) | members
+        _add(owed, answers.get(entry, {}))
+        _add(owed, by_rules.get(entry, {}))
         new = {
             code: members - known.get(code, BitMap())
             for code, members in sorted(owed.items())
@@ -153,10 +158,14 @@ def _of_manifest(manifest: Manifest, facts: Iterable[lateness.LateFact]) -> Iter
         }
         if not new:
             continue
-        for code, members in new.items():
-            known[code] = known.get(code, BitMap()) | members
+        _add(known, new)
         if incident := _record(manifest, entry, new):
             yield incident
+
+
+def _add(sets: Sets, more: Sets) -> None:
+    for code, members in more.items():
+        sets[code] = sets.get(code, BitMap()) | members
 
 
 def _changed(manifest: Manifest, included: BitMap) -> BitMap:
@@ -174,8 +183,7 @@ def _known(manifest: Manifest) -> Sets:
     """The members of the run's incidents so far, by reason."""
     found: Sets = {}
     for incident in Incident.objects.filter(run=manifest.run_id):
-        for code, members in archive.load(incident).items():
-            found[code] = found.get(code, BitMap()) | members
+        _add(found, archive.load(incident))
     return found
 
 
@@ -227,15 +235,22 @@ def exposure(run_id: int, members: BitMap) -> tuple[BitMap, BitMap]:
 
 
 def oldest_late_fact(now: dt.datetime) -> dt.timedelta | None:
-    """How long ago the oldest entry was recorded that was not looked at yet; None when none waits."""
-    looked = LateLook.objects.values_list("looked_upto", flat=True).first() or 0
-    waiting = Entry.objects.filter(sequence__gt=looked).order_by("sequence")
+    """The age of the oldest entry that was not looked at yet; None when none waits."""
+    waiting = Entry.objects.filter(sequence__gt=_looked_upto()).order_by("sequence")
     recorded_at = waiting.values_list("recorded_at", flat=True).first()
     return now - recorded_at if recorded_at and Manifest.objects.exists() else None
 
 
 def out_by_incidents(run_id: int, *, cut: int) -> BitMap:
     """The members of a run's incidents that were recorded up to a cut. Raises ManifestDamaged, OSError."""
-    rows = Incident.history.filter(run_id=run_id, history_type="+", entry_id__lte=cut).values("id")
-    found = Incident.objects.filter(pk__in=rows)
+    return _members_of(Incident.history.filter(run_id=run_id, entry_id__lte=cut))
+
+
+def out_since(run_id: int, *, cut: int) -> BitMap:
+    """The members of a run's incidents that were recorded behind a cut. Raises ManifestDamaged, OSError."""
+    return _members_of(Incident.history.filter(run_id=run_id, entry_id__gt=cut))
+
+
+def _members_of(rows: QuerySet[Any]) -> BitMap:
+    found = Incident.objects.filter(pk__in=rows.filter(history_type="+").values("id"))
     return BitMap.union(BitMap(), *(archive.members_of(incident) for incident in found))
